@@ -1,0 +1,126 @@
+"""The chosen model of a run, whole and self-contained: weights, architecture, tokenizer, labels, reading state.
+
+A checkpoint is written aside and then renamed, so that a cut-off write never looks like a model. It needs neither the
+encoder's source nor the data to be loaded again.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
+
+from core.config import RunConfig
+from core.documents import LabelSet
+from core.encoder import Encoder, build_transformer
+from core.errors import UserError
+from core.model import JointModel
+from core.wordpieces import WordPieces, load_wordpieces
+
+WEIGHTS, ARCHITECTURE, LABELS, STATE, TOKENIZER = (
+    "model.safetensors",
+    "encoder.json",
+    "labels.json",
+    "state.json",
+    "tokenizer",
+)
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """When the weights were taken, and how strongly memory was read then (0 = warm-up, 1 = fully)."""
+
+    epoch: int
+    step: int
+    reading: float
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with everything that prediction needs."""
+
+    model: JointModel
+    wordpieces: WordPieces
+    labels: LabelSet
+    state: ModelState
+
+
+def save_model(folder: Path, trained: TrainedModel) -> None:
+    """Write a model to a folder, in place of what was there, whole or not at all."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()},
+                  aside / WEIGHTS)
+        (aside / ARCHITECTURE).write_text(trained.model.encoder.transformer.config.to_json_string(use_diff=False))
+        (aside / LABELS).write_bytes(msgspec.json.encode(trained.labels))
+        (aside / STATE).write_bytes(msgspec.json.encode(trained.state))
+        trained.wordpieces.tokenizer.save_pretrained(aside / TOKENIZER)
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        aside.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_model(folder: Path, config: RunConfig) -> TrainedModel:
+    """The model in a checkpoint folder, in evaluation mode; a damaged or foreign one is one clear line."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no checkpoint there; the run was not finished, or kept none (training.keep: none)")
+    try:
+        labels = msgspec.json.decode((folder / LABELS).read_bytes(), type=LabelSet)
+        state = msgspec.json.decode((folder / STATE).read_bytes(), type=ModelState)
+        architecture = json.loads((folder / ARCHITECTURE).read_text())
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
+        raise UserError(f"checkpoint {folder} is damaged: {_first_line(error)}; train or import it again") from None
+    model = build_model(config, architecture, labels)
+    check_weights(model, weights, str(folder))
+    model.load_state_dict(weights)
+    return TrainedModel(model.eval(), load_wordpieces(str(folder / TOKENIZER)), labels, state)
+
+
+def build_model(config: RunConfig, architecture: dict[str, Any], labels: LabelSet) -> JointModel:
+    """The model of a config on an encoder of this architecture, its weights not yet set."""
+    kind = AutoConfig.for_model(architecture["model_type"])
+    transformer = build_transformer(type(kind).from_dict(architecture), config.encoder)
+    return JointModel(
+        Encoder(transformer),
+        config.model,
+        config.memory,
+        entity_types=len(labels.entity_types),
+        relation_types=len(labels.relation_types),
+    )
+
+
+def check_weights(model: JointModel, weights: dict[str, torch.Tensor], where: str) -> None:
+    """Refuse weights that are not this model's, naming what is missing, unknown or of another shape."""
+    wanted = model.state_dict()
+    problems = [f"missing {name}" for name in wanted if name not in weights]
+    problems += [f"unknown {name}" for name in weights if name not in wanted]
+    problems += [
+        f"{name} is {tuple(weights[name].shape)}, not {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in weights and wanted[name].shape != weights[name].shape
+    ]
+    if problems:
+        raise UserError(
+            f"{where} holds another model than its config says: {problems[0]}"
+            + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+            + "; use the config.yaml that was saved with these weights\n"
+            + "\n".join(problems[:40])
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,152 @@
+"""Word pieces to states: a transformer by folder, package or hub name, or a small one from scratch.
+
+BERT, RoBERTa, DeBERTa-v2/v3 and ModernBERT are known to work. A document is one window without special tokens, so the
+position table grows to `encoder.positions`; its new rows are N(0, 0.02), keyed like every fresh weight.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
+
+from core.batches import Pieces
+from core.config import EncoderConfig
+from core.errors import UserError
+from core.hub import load_pretrained
+
+FAMILIES = {"bert": "BERT", "roberta": "RoBERTa", "deberta-v2": "DeBERTa-v2/v3", "modernbert": "ModernBERT"}
+INITIAL_STD = 0.02
+
+
+@dataclass(frozen=True)
+class LoadedEncoder:
+    """A transformer and the names of its parameters that hold fresh values instead of pretrained ones.
+
+    `grown` names position tables whose first rows are pretrained: parameter name -> number of those rows.
+    """
+
+    transformer: PreTrainedModel
+    fresh: frozenset[str]
+    grown: dict[str, int]
+
+
+def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
+    """The transformer of a config, its position table grown; `vocabulary` sizes the one from scratch."""
+    if config.source == "scratch":
+        architecture = scratch_architecture(config, vocabulary)
+    else:
+        architecture = load_pretrained(AutoConfig.from_pretrained, config.source, "encoder")
+    check_family(architecture, config.source)
+    if config.source == "scratch" or not config.pretrained:
+        transformer = build_transformer(grow_config(architecture, config.positions), config)
+        return LoadedEncoder(transformer, frozenset(dict(transformer.named_parameters())), {})
+    plain: PreTrainedModel = load_pretrained(
+        AutoModel.from_pretrained,
+        config.source,
+        "encoder",
+        attn_implementation=config.attention,
+        dtype=torch.float32,
+        **without_pooler(architecture),
+    )
+    transformer = build_transformer(grow_config(architecture, config.positions), config)
+    return LoadedEncoder(transformer, *copy_weights(plain, transformer))
+
+
+def check_family(architecture: PreTrainedConfig, source: str) -> None:
+    """Refuse an encoder of a family that is not known to work."""
+    if architecture.model_type not in FAMILIES:
+        raise UserError(
+            f"encoder {source!r} is of the family {architecture.model_type!r}: use one of {', '.join(FAMILIES.values())}"
+        )
+
+
+def without_pooler(architecture: PreTrainedConfig) -> dict[str, bool]:
+    """BERT and RoBERTa carry a pooler that nothing here reads."""
+    return {"add_pooling_layer": False} if architecture.model_type in ("bert", "roberta") else {}
+
+
+def build_transformer(architecture: PreTrainedConfig, config: EncoderConfig) -> PreTrainedModel:
+    """A transformer of this architecture with fresh weights."""
+    transformer: PreTrainedModel = AutoModel.from_config(
+        architecture, attn_implementation=config.attention, dtype=torch.float32, **without_pooler(architecture)
+    )
+    if config.gradient_checkpointing:
+        transformer.gradient_checkpointing_enable({"use_reentrant": False})
+    return transformer
+
+
+def scratch_architecture(config: EncoderConfig, vocabulary: int) -> BertConfig:
+    """The small BERT of `encoder.scratch`."""
+    sizes = config.scratch
+    return BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=sizes.width,
+        num_hidden_layers=sizes.layers,
+        num_attention_heads=sizes.heads,
+        intermediate_size=sizes.intermediate,
+        max_position_embeddings=config.positions,
+    )
+
+
+def offset_of(architecture: PreTrainedConfig) -> int:
+    """Rows of the position table before the first position: RoBERTa counts from padding_idx + 1."""
+    return int(architecture.pad_token_id or 0) + 1 if architecture.model_type == "roberta" else 0
+
+
+def grow_config(architecture: PreTrainedConfig, positions: int) -> PreTrainedConfig:
+    """The same architecture with room for `positions` word pieces."""
+    grown = type(architecture).from_dict(architecture.to_dict())
+    grown.max_position_embeddings = max(
+        int(getattr(architecture, "max_position_embeddings", 0)), positions + offset_of(architecture)
+    )
+    return grown
+
+
+def copy_weights(source: PreTrainedModel, target: PreTrainedModel) -> tuple[frozenset[str], dict[str, int]]:
+    """Copy pretrained weights into a transformer with a longer position table; the names of what stays fresh."""
+    weights = dict(source.named_parameters())
+    fresh: set[str] = set()
+    grown: dict[str, int] = {}
+    with torch.no_grad():
+        for name, parameter in target.named_parameters():
+            given = weights.get(name)
+            if given is None:
+                fresh.add(name)
+            elif given.shape == parameter.shape:
+                parameter.copy_(given)
+            else:
+                parameter[: len(given)].copy_(given)
+                grown[name] = len(given)
+    return frozenset(fresh), grown
+
+
+class Encoder(nn.Module):
+    """A transformer that gives flat states: the padding between documents ends here."""
+
+    def __init__(self, transformer: PreTrainedModel) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.family = str(transformer.config.model_type)
+
+    @property
+    def width(self) -> int:
+        """The width H of its states."""
+        return int(self.transformer.config.hidden_size)
+
+    @property
+    def positions(self) -> int:
+        """The most word pieces that a document may have."""
+        return int(self.transformer.config.max_position_embeddings) - offset_of(self.transformer.config)
+
+    def forward(self, pieces: Pieces) -> Float[Tensor, "T H"]:
+        """The last hidden states of the word pieces of all documents, behind one another."""
+        mask = pieces.mask
+        # A batch without padding needs no mask; attention without one takes a faster kernel.
+        attention = mask.long() if len(set(pieces.counts)) > 1 else None
+        states = self.transformer(input_ids=pieces.ids, attention_mask=attention).last_hidden_state
+        if attention is None:
+            return states.flatten(0, 1)
+        rows = mask.flatten().nonzero().squeeze(1)
+        return states.flatten(0, 1).index_select(0, rows)

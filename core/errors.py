@@ -1,0 +1,8 @@
+"""The one exception that a command turns into a plain line."""
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: exit code 2, no traceback.
+
+    The first line of the message names the value, the limit and the way out; further lines, if any, are details.
+    """

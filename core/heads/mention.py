@@ -1,0 +1,26 @@
+"""Mention detection: is a span a mention?"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from core.parted import PartedLinear
+
+
+class MentionHead(nn.Module):
+    """[span; width embedding] -> H -> ReLU -> dropout -> 1 (JEREX's mention localisation)."""
+
+    def __init__(self, *, width: int, meta_width: int, width_table: int, dropout: float) -> None:
+        super().__init__()
+        self.width_embedding = nn.Embedding(width_table, meta_width)
+        self.hidden = PartedLinear(parts={"span": width, "width": meta_width}, width=width)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(width, 1)
+
+    def forward(self, vectors: Float[Tensor, "S H"], widths: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
+        """The logit of every span; widths in tokens, those beyond the table share its last row."""
+        rows = widths.clamp(max=self.width_embedding.num_embeddings - 1)
+        by_width = self.hidden.part("width", self.width_embedding.weight) + self.hidden.bias
+        hidden = self.hidden.part("span", vectors) + by_width.index_select(0, rows)
+        logits: Tensor = self.output(self.dropout(torch.relu(hidden)))
+        return logits.squeeze(1)

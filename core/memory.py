@@ -1,0 +1,142 @@
+"""The two writable memories: slots, similarity (write), inverse and normal read, combination.
+
+Slots are the class weights of a bilinear classifier and are written by training it. A read takes them back into token
+states or span vectors. Facts follow Kosciukiewicz et al. (arXiv 2307.11762 and its 2023 poster) and TriMF (Shen et
+al., WWW 2021). The poster prints the inverse read with H in place of its last M, which would be one pooled vector; the
+authors' code keeps N x H by weighting row n with its summed attention, and so does `inverse_weights`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from core.config import MemoryConfig, Pooling
+from core.ops import softmax_within
+
+Mode = Literal["inverse", "normal"]
+
+
+class Memory(nn.Module):
+    """The slots of one memory: `slots_per_type` rows of `width` for each type, row-major by type."""
+
+    def __init__(self, *, types: int, slots_per_type: int, width: int, slot_logit: Literal["max", "logsumexp"]) -> None:
+        super().__init__()
+        self.types, self.slots_per_type, self.slot_logit = types, slots_per_type, slot_logit
+        self.slots = nn.Parameter(torch.empty(types * slots_per_type, width))
+
+    def similarity(self, queries: Float[Tensor, "N D"]) -> Float[Tensor, "N types"]:
+        """The logit of every type: the query's dot product with its slot, or the max / logsumexp over its slots."""
+        logits = queries @ self.slots.T
+        if self.slots_per_type == 1:
+            return logits
+        grouped = logits.view(len(queries), self.types, self.slots_per_type)
+        return grouped.amax(-1) if self.slot_logit == "max" else grouped.logsumexp(-1)
+
+    def type_rows(self) -> Float[Tensor, "types D"]:
+        """One detached row per type, the mean of its slots: what the relation head takes as type embedding."""
+        return self.slots.detach().view(self.types, self.slots_per_type, -1).mean(1)
+
+
+class BilinearClassifier(nn.Module):
+    """A bias-free Linear to slot width, then similarity to the slots: training it writes the memory."""
+
+    def __init__(self, *, width: int, slot_width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, slot_width, bias=False)
+
+    def forward(self, vectors: Float[Tensor, "N H"], memory: Memory) -> Float[Tensor, "N types"]:
+        """Logits (W x) M^T."""
+        return memory.similarity(self.project(vectors))
+
+
+class SlotRead(nn.Module):
+    """One mode of reading one memory at one place, with its own bias-free W [H, D].
+
+    X W M^T is computed as X (M W^T)^T: slots are few and rows many, so W is applied to the slots.
+    """
+
+    def __init__(self, *, mode: Mode, width: int, slot_width: int, inverse_scale: Literal["sum", "mean"]) -> None:
+        super().__init__()
+        self.mode, self.inverse_scale = mode, inverse_scale
+        self.key = nn.Linear(slot_width, width, bias=False)
+        # A slot of another width than the encoder cannot be added to, averaged with or gated into a state.
+        self.widen = nn.Linear(slot_width, width, bias=False) if mode == "normal" and slot_width != width else None
+
+    def forward(
+        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
+    ) -> Float[Tensor, "S H"]:
+        """The read of every row; `counts` says how many rows each document has."""
+        scores = rows @ self.key(slots).T
+        if self.mode == "inverse":
+            return self.inverse_weights(scores, counts).to(rows.dtype).unsqueeze(1) * rows
+        read = scores.float().softmax(-1).to(rows.dtype) @ slots
+        return self.widen(read) if self.widen is not None else read
+
+    def inverse_weights(self, scores: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, " S"]:
+        """Attention of every slot over the rows of a document, summed over slots: a row's weight."""
+        weights = softmax_within(scores.float(), counts).sum(1)
+        if self.inverse_scale == "sum":
+            return weights
+        sizes = torch.tensor(counts, device=scores.device)
+        return weights * sizes.repeat_interleave(sizes) / scores.shape[1]
+
+
+class Combine(nn.Module):
+    """How the reads of one mode join the representation: mean, sum, concat or gated (the poster's pooling)."""
+
+    def __init__(self, *, pooling: Pooling, width: int, reads: int) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.concat = nn.Linear(width * (1 + reads), width) if pooling == "concat" else None
+        self.gates = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(reads)) if pooling == "gated" else None
+
+    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
+        """The rows with their reads: concat is a Linear without non-linearity, gated X + sigmoid(W[X; read]) * read."""
+        if self.concat is not None:
+            return self.concat(torch.cat([rows, *reads], dim=1))
+        if self.gates is not None:
+            parts = [gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)]
+            return rows + torch.stack(parts).sum(0)
+        total = rows + torch.stack(list(reads)).sum(0)
+        return total / (1 + len(reads)) if self.pooling == "mean" else total
+
+
+class PlaceRead(nn.Module):
+    """All that is read at one place (tokens or mentions): one or two modes, inverse first."""
+
+    def __init__(self, *, config: MemoryConfig, width: int, slot_widths: dict[str, int]) -> None:
+        super().__init__()
+        modes: list[Mode] = [mode for mode in ("inverse", "normal") if mode in config.read_mode]
+        self.read_grad = config.read_grad
+        self.reads = nn.ModuleDict(
+            {
+                mode: nn.ModuleDict(
+                    {
+                        name: SlotRead(mode=mode, width=width, slot_width=size, inverse_scale=config.inverse_scale)
+                        for name, size in slot_widths.items()
+                    }
+                )
+                for mode in modes
+            }
+        )
+        self.combine = nn.ModuleDict(
+            {mode: Combine(pooling=config.pooling_after(mode), width=width, reads=len(slot_widths)) for mode in modes}
+        )
+
+    def forward(
+        self, rows: Float[Tensor, "S H"], memories: nn.ModuleDict, counts: Sequence[int], strength: float
+    ) -> Float[Tensor, "S H"]:
+        """The rows after reading; `strength` in [0, 1] is the ramp, 0 leaves them as they are."""
+        if strength == 0.0 or not len(rows):
+            return rows
+        result = rows
+        for mode, readers in self.reads.items():
+            parts = []
+            for name, reader in readers.items():
+                slots = memories[name].slots
+                parts.append(reader(result, slots if self.read_grad else slots.detach(), counts))
+            result = self.combine[mode](result, parts)
+        return result if strength == 1.0 else (1.0 - strength) * rows + strength * result

@@ -1,0 +1,49 @@
+"""Kernels on flat tensors: range maximum, softmax within a document.
+
+Gathers use `index_select`: the backward of `x[index]` is not deterministic on several CPU threads.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def range_max(
+    values: Float[Tensor, "T H"], starts: Int[Tensor, " S"], ends: Int[Tensor, " S"]
+) -> Float[Tensor, "S H"]:
+    """The maximum over each half-open range of rows, zeros where a range is empty.
+
+    A sparse table: level l holds the maxima of 2^l neighbouring rows, and any range is the maximum of two of them, so
+    that memory is T log(longest range) H instead of S T H. Where rows tie, the gradient is shared.
+    """
+    lengths = ends - starts
+    longest = int(lengths.max()) if len(lengths) else 0
+    if longest <= 0:
+        return values.new_zeros(len(starts), values.shape[1])
+    levels = [values]
+    while 2 << (len(levels) - 1) <= longest:
+        below, half = levels[-1], 1 << (len(levels) - 1)
+        # Rows too close to the end have no full window; they are never asked for.
+        levels.append(torch.maximum(below[: max(len(below) - half, 0)], below[half:]))
+    sizes = torch.tensor([len(level) for level in levels], device=values.device)
+    offsets = sizes.cumsum(0) - sizes
+    level = torch.floor(torch.log2(lengths.clamp(min=1).double())).long()
+    first = offsets.index_select(0, level) + starts
+    second = offsets.index_select(0, level) + ends - torch.bitwise_left_shift(torch.ones_like(level), level)
+    filled = lengths > 0
+    first, second = first.where(filled, 0), second.where(filled, 0)
+    table = torch.cat(levels)
+    maxima = torch.maximum(table.index_select(0, first), table.index_select(0, second))
+    return maxima * filled.unsqueeze(1).to(maxima.dtype)
+
+
+def segment_max(values: Float[Tensor, "M H"], offsets: Int[Tensor, " bounds"]) -> Float[Tensor, "N H"]:
+    """The maximum over each segment of rows; segment i is rows offsets[i] to offsets[i + 1]."""
+    return range_max(values, offsets[:-1], offsets[1:])
+
+
+def softmax_within(logits: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, "S C"]:
+    """Softmax over the rows of each document, column by column; a document without rows stays empty."""
+    return torch.cat([part.softmax(0) for part in logits.split(list(counts))]) if len(logits) else logits

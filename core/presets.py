@@ -1,0 +1,134 @@
+"""Named configs, each only its difference: systems (`presets/`) and profiles (`presets/profiles/`), and how they merge.
+
+The order is defaults < profile < preset < study row < flags. A preset says which system, a profile says on what; both
+are YAML files of a few lines, so that a diff of two rows of a table can be read in them.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from core.config import RunConfig
+from core.errors import UserError
+
+FOLDER = Path(__file__).with_suffix("")
+Tree = dict[str, Any]
+
+
+def names(kind: str = "presets") -> dict[str, str]:
+    """The shipped presets or profiles and what the first comment of each says."""
+    folder = FOLDER if kind == "presets" else FOLDER / "profiles"
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    return {name: _opening_comment(text) for name, text in texts.items()}
+
+
+def _opening_comment(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return " ".join(lines)
+
+
+def difference(name: str, kind: str = "presets") -> Tree:
+    """What a preset or profile changes, as a nested dict; an unknown name is an error that lists the known ones."""
+    known = names(kind)
+    noun = kind.removesuffix("s")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"unknown {noun} {name!r}: the {kind} are {', '.join(known)}.{hint}")
+    folder = FOLDER if kind == "presets" else FOLDER / "profiles"
+    return yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+
+
+def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Tree:
+    """Two nested dicts as one; where both speak, `upper` wins, and an empty section of `upper` still opens it."""
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and (below is None or isinstance(below, Mapping)):
+            merged[key] = merge(below or {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def build(preset: str, *, profile: str | None = None, row: Mapping[str, Any] | None = None) -> RunConfig:
+    """The config of a preset under a profile, with a study row's settings on top."""
+    tree = merge(difference(profile, "profiles") if profile else {}, difference(preset))
+    tree = merge(tree, {"preset": preset, "profile": profile or "none"})
+    return validate(merge(tree, row or {}))
+
+
+def validate(tree: Mapping[str, Any], *, where: str = "") -> RunConfig:
+    """A nested dict as a RunConfig, or one readable line about the first setting that is wrong."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(explain(error, where=where)) from None
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The whole config as YAML; `from_yaml` gives back an equal one."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(path: Path) -> RunConfig:
+    """The config in a YAML file, validated; a setting it does not give has its default."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such config file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds {type(tree).__name__}, not settings: expected a mapping such as `seed: 0`")
+    return validate(tree, where=f"{path}: ")
+
+
+def explain(error: ValidationError, *, where: str = "") -> str:
+    """Pydantic's findings, a line each: the setting, its value, its limit, and the nearest setting for a misspelt one."""
+    return "\n".join(dict.fromkeys(where + _line(finding) for finding in error.errors(include_url=False)))
+
+
+def _line(finding: Any) -> str:
+    steps = [str(step) for step in finding["loc"]]
+    path = ".".join(steps)
+    if finding["type"] == "extra_forbidden":
+        section = ".".join(steps[:-1])
+        known = settings_of(steps[:-1])
+        near = difflib.get_close_matches(steps[-1], known, n=1)
+        hint = f" Did you mean {'.'.join([*steps[:-1], near[0]])}?" if near else ""
+        return f"unknown setting {path}:{hint} {section or 'A run'} has {', '.join(known)}"
+    message = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if finding["type"] == "value_error":
+        return message
+    return f"{path} is {finding['input']!r}: {message}"
+
+
+def settings_of(steps: list[str]) -> list[str]:
+    """The names of the settings in the section at this path; empty where there is none."""
+    model: type[BaseModel] = RunConfig
+    for step in steps:
+        section = section_of(model, step)
+        if section is None:
+            return []
+        model = section
+    return list(model.model_fields)
+
+
+def section_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The model class of a section of settings, also of an optional one; None for a plain setting."""
+    field = model.model_fields.get(name)
+    if field is None:
+        return None
+    for option in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None

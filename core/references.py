@@ -1,0 +1,211 @@
+"""Import of JEREX's and the memory authors' checkpoints: their names to ours, every size read off the tensors.
+
+Lightning checkpoints of JEREX pickle classes of `jerex.entities`; torch's weights-only loader maps exactly those, and
+three inert Lightning names, to stand-ins without behaviour and refuses everything else. Names and facts: lavis-nlp/jerex
+(MIT) and kosciukiewicz/similarity-based-memory-re (facts only).
+"""
+
+import json
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from core.errors import UserError
+
+Weights = dict[str, torch.Tensor]
+PREFIXES = ("_model.model.", "_model.", "model.")
+IGNORED = re.compile(r"^bert\.(embeddings\.(position_ids|token_type_ids)|pooler\..*)$")
+ALIASES = {
+    "_entity_classification._memory_module.": "entity_memory_module.",
+    "relation_classification._memory_module.": "relation_memory_module.",
+}
+DEAD = re.compile(r"^entity_pair_representation\.entity_type_embeddings\.weight$")
+
+
+class _TypeStandIn:
+    """An entity or relation type of a JEREX checkpoint: attributes, no behaviour."""
+
+
+class _Inert:
+    """A Lightning class that a checkpoint names and nothing here uses."""
+
+
+class _InertDict(dict[str, Any]):
+    """Lightning's attribute dict, as a plain dict."""
+
+
+SAFE_NAMES = [
+    (_TypeStandIn, "jerex.entities.EntityType"),
+    (type("_RelationStandIn", (_TypeStandIn,), {}), "jerex.entities.RelationType"),
+    (_Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
+    (type("_InertMonitor", (_Inert,), {}), "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor"),
+    (_InertDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
+]
+
+
+@dataclass(frozen=True)
+class ReferenceCheckpoint:
+    """A reference's weights under its own names, prefix removed, and the hyper-parameters it carries (maybe none)."""
+
+    weights: Weights
+    hyper_parameters: dict[str, Any]
+
+
+def read_checkpoint(path: Path) -> ReferenceCheckpoint:
+    """Load a safetensors file, a `save_pretrained` folder, or a torch / Lightning checkpoint, running no code in it."""
+    if path.is_dir():
+        inside = [path / name for name in ("model.safetensors", "pytorch_model.bin") if (path / name).is_file()]
+        if not inside:
+            raise UserError(f"{path}: a folder without model.safetensors or pytorch_model.bin; name the checkpoint file")
+        path = inside[0]
+    if not path.exists():
+        raise UserError(f"{path}: no such checkpoint file; give a .safetensors, .bin or .ckpt file or its folder")
+    if path.suffix == ".safetensors":
+        try:
+            return ReferenceCheckpoint(strip_prefix(load_file(path)), {})
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{path} is not a readable safetensors file: {_first(error)}; copy it again") from None
+    loaded = _load_pickle(path)
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path} holds {type(loaded).__name__}, not a state dict; give JEREX's .ckpt or pytorch_model.bin")
+    weights = loaded.get("state_dict", loaded)
+    tensors = {name: tensor for name, tensor in weights.items() if isinstance(tensor, torch.Tensor)}
+    hyper_parameters = loaded.get("hyper_parameters", {}) if "state_dict" in loaded else {}
+    return ReferenceCheckpoint(strip_prefix(tensors), dict(hyper_parameters))
+
+
+def _load_pickle(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(SAFE_NAMES):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class|operand|operation)\S* ?(\S+)", str(error))
+        name = (asked.group(1) or asked.group(2)) if asked else None
+        if name:
+            raise UserError(
+                f"{path} is refused: its pickle asks for {name}, and only weights and JEREX's type tables are loaded; "
+                "nothing was run. Save the state dict alone (torch.save(model.state_dict(), ...)) where you trust it"
+            ) from None
+        raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
+
+
+def strip_prefix(weights: Weights) -> Weights:
+    """The weights without the prefix that a wrapper put before all of them."""
+    for prefix in PREFIXES:
+        if weights and all(name.startswith(prefix) for name in weights):
+            return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+    return dict(weights)
+
+
+def drop_aliases(weights: Weights) -> Weights:
+    """The weights with every shared tensor once; two copies that differ are an error."""
+    kept = {name: tensor for name, tensor in weights.items() if not IGNORED.match(name)}
+    for alias, original in ALIASES.items():
+        for name in [name for name in kept if name.startswith(alias)]:
+            # The entity head holds the bare matrix, the relation head the whole memory around it.
+            own = name.removeprefix(alias)
+            twin = original + ("memory_module." if own.startswith("_memory_matrix") else "") + own
+            if twin in kept and not torch.equal(kept[twin], kept[name]):
+                raise UserError(f"checkpoint tensors {name} and {twin} should be one tensor and differ; it is damaged")
+            kept.setdefault(twin, kept[name])
+            del kept[name]
+    return kept
+
+
+def is_memory(weights: Weights) -> bool:
+    """Whether the weights are the memory authors' model rather than JEREX."""
+    return any(name.startswith(("entity_memory_module.", "relation_memory_module.")) for name in weights)
+
+
+def name_pairs(weights: Weights) -> dict[str, str]:
+    """Their name -> our name for every tensor they may hold; `bert.*` and reads are matched by pattern."""
+    memory = is_memory(weights)
+    coref = "_coreference_resolution" if memory else "coreference_resolution"
+    pairs = {
+        "mention_localization.linear": "mention_head.hidden",
+        "mention_localization.mention_classifier": "mention_head.output",
+        "mention_localization.size_embeddings": "mention_head.width_embedding",
+        f"{coref}.coref_linear": "coref_head.hidden",
+        f"{coref}.coref_classifier": "coref_head.output",
+        f"{coref}.coref_ed_embeddings": "coref_head.edit_distance_embedding",
+        "entity_pair_representation.entity_pair_linear": "relation_head.hidden",
+    }
+    multi_instance = "entity_pair_representation" if memory else "relation_classification"
+    pairs |= {
+        f"{multi_instance}.pair_linear": "relation_head.instance",
+        f"{multi_instance}.rel_linear": "relation_head.hidden",
+        f"{multi_instance}.token_distance_embeddings": "relation_head.token_distance_embedding",
+        f"{multi_instance}.sentence_distance_embeddings": "relation_head.sentence_distance_embedding",
+    }
+    if memory:
+        pairs["_entity_classification.entity_clf_linear"] = "entity_head.project"
+        pairs["relation_classification._relation_clf_linear"] = "relation_classifier.project"
+    else:
+        pairs["entity_classification.linear"] = "entity_head.hidden"
+        pairs["entity_classification.entity_classifier"] = "entity_head.output"
+        pairs["entity_pair_representation.entity_embeddings"] = "type_embedding"
+        pairs["relation_classification.entity_type_embeddings"] = "type_embedding"
+        pairs["relation_classification.rel_classifier"] = "relation_classifier"
+    return pairs
+
+
+READ = re.compile(r"^(entity|relation)_memory_module\.reading_module\._(inverse|norm)_memory_weights\.(\w+)\.weight$")
+CONCAT = re.compile(r"^memory_read_linear_weights\.(\w+)\.(weight|bias)$")
+SLOTS = re.compile(r"^(entity|relation)_memory_module\.memory_module\._memory_matrix\.weight$")
+MODES = {"inverse": "inverse", "norm": "normal"}
+
+
+def rename(weights: Weights) -> Weights:
+    """A reference's weights under our names; a name that is not known is an error that lists it."""
+    kept = drop_aliases(weights)
+    memory = is_memory(kept)
+    pairs = name_pairs(kept)
+    renamed: Weights = {}
+    unknown = []
+    for name, tensor in kept.items():
+        module, _, leaf = name.rpartition(".")
+        if name.startswith("bert."):
+            renamed["encoder.transformer." + name.removeprefix("bert.")] = tensor
+        elif memory and DEAD.match(name):
+            continue
+        elif module in pairs:
+            renamed[f"{pairs[module]}.{leaf}"] = tensor
+        elif found := READ.match(name):
+            renamed[f"reads.{found[3]}.reads.{MODES[found[2]]}.{found[1]}.key.weight"] = tensor
+        elif found := CONCAT.match(name):
+            renamed[f"reads.{found[1]}.combine.normal.concat.{found[2]}"] = tensor
+        elif found := SLOTS.match(name):
+            renamed[f"memories.{found[1]}.slots"] = tensor
+        else:
+            unknown.append(name)
+    if unknown:
+        raise UserError(
+            f"the checkpoint holds {len(unknown)} tensors that neither JEREX nor the memory model has, first "
+            f"{unknown[0]}: give a checkpoint of one of the two\n" + "\n".join(unknown)
+        )
+    return renamed
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """A JSON object from a file, or one clear line."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such {what} file") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable JSON {what} file: {_first(error)}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds a {type(tree).__name__}, not the JSON object that a {what} file is")
+    return tree
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
