@@ -1,31 +1,37 @@
-"""Names to files and files to splits: where registered data sets lie, how they get there, what a run reads.
+"""Names to files: where registered data sets lie, how they get there, whether they are what they were.
 
 A data set lies in `<data root>/<name>/`. Its checksums are the registry's where they are known; where they are not, the
 first fetch computes the checksum, shows it and pins it in `<file>.sha256` beside the file, and every later use is held
 against that pin: this shows that a file has not changed since, not that the first download was the right one.
 """
 
-import gzip
-import hashlib
 import os
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import platformdirs
 
 from core.contents import content_hash
-from core.documents import Corpus, Dirt, Document, LabelSet
-from core.download import download
+from core.download import download, unpack
 from core.errors import UserError
-from core.readers import Format, read_corpus
 from core.readers.replacing import replace_file
 from core.readers.source import fault
-from core.readers.types_file import read_types
 from core.registry import REGISTRY, DataFile, Dataset
+from core.splits import Splits, load_splits, validation_split
 
-__all__ = ["Splits", "content_hash", "data_root", "dataset", "fetch", "load_splits", "locate", "validation_split"]
+__all__ = [
+    "Fetched",
+    "Splits",
+    "content_hash",
+    "data_root",
+    "dataset",
+    "fetch",
+    "load_splits",
+    "locate",
+    "split_paths",
+    "validation_split",
+]
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -34,18 +40,6 @@ class Fetched(msgspec.Struct, frozen=True):
     path: Path
     state: str
     sha256: str | None = None
-
-
-class Splits(msgspec.Struct, frozen=True):
-    """The corpora of a run and the types that its model knows; `test` is None where a run has none.
-
-    A validation corpus that was split off the training file has no dirt of its own: it is counted with training.
-    """
-
-    train: Corpus
-    validation: Corpus
-    test: Corpus | None
-    labels: LabelSet
 
 
 def data_root() -> Path:
@@ -77,6 +71,12 @@ def locate(name: str, file: str | None) -> Path | None:
     return path
 
 
+def split_paths(name: str) -> dict[str, Path | None]:
+    """The checked paths of a data set's `train`, `validation`, `test` and `types`, as `load_splits` takes them."""
+    entry = dataset(name)
+    return {part: locate(name, getattr(entry, part)) for part in ("train", "validation", "test", "types")}
+
+
 def fetch(name: str) -> Iterator[Fetched]:
     """Bring the files of a data set into place one by one, each checked and pinned; files in place are only checked."""
     folder = data_root() / name
@@ -87,85 +87,14 @@ def fetch(name: str) -> Iterator[Fetched]:
             if file.address is None:
                 yield Fetched(path, "no address")
                 continue
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                what = f"cannot be made ({error.strerror}): set ENGRAM_DATA to a folder of yours"
+                raise fault(folder, what) from None
             _bring(file, file.address, path)
             state = "fetched"
         yield Fetched(path, state, _verify(path, file.sha256, pin_new=True))
-
-
-def load_splits(
-    *,
-    train: Path,
-    validation: Path | None = None,
-    test: Path | None = None,
-    types: Path | None = None,
-    format: Format = "auto",
-    validation_share: float = 0.1,
-    max_span_tokens: int = 10,
-) -> Splits:
-    """The corpora of a run from files.
-
-    Without `validation`, a share of the training documents is it. Without `types`, the types are those of the training
-    file in order of first appearance; what validation or test hold beyond these stays in gold, so that recall is
-    honest, and is counted. With `types`, a type that the file lacks is an error.
-    """
-    labels = read_types(types) if types is not None else None
-    read: dict[Path, Corpus] = {}
-    for path in (train, validation, test):
-        if path is not None and path not in read:
-            read[path] = read_corpus(path, format=format, labels=labels, max_span_tokens=max_span_tokens)
-    trained = read[train]
-    if not any(document.gold is not None for document in trained.documents):
-        raise fault(train, "holds no annotated document, and training needs at least 1: give annotated documents")
-    if labels is None:
-        try:
-            labels = LabelSet.observed(trained.documents)
-        except UserError as error:
-            raise fault(train, str(error)) from None
-        for path in {validation, test} - {None, train}:
-            if path is not None:
-                _count_unknown_types(read[path], labels)
-    if validation is not None:
-        return Splits(trained, read[validation], read[test] if test else None, labels)
-    try:
-        kept, held_out = validation_split(trained.documents, validation_share)
-    except UserError as error:
-        raise fault(train, str(error)) from None
-    return Splits(Corpus(kept, trained.dirt), Corpus(held_out, Dirt()), read[test] if test else None, labels)
-
-
-def validation_split(
-    documents: Sequence[Document], share: float = 0.1
-) -> tuple[tuple[Document, ...], tuple[Document, ...]]:
-    """Documents as (train, validation), each in the order given.
-
-    Validation are the `round(share * n)` documents, at least one, whose ids have the smallest sha256: the same
-    whatever the order, and nearly the same when documents are added. Raises `UserError` where either part were empty.
-    """
-    if not 0 < share < 1:
-        raise UserError(f"the validation share is {share}, but it lies between 0 and 1: give .1, or a validation file")
-    size = max(1, round(share * len(documents)))
-    if size >= len(documents):
-        raise UserError(
-            f"{len(documents)} documents cannot be split into training and validation ({size}): give a validation file"
-        )
-    ranked = sorted(documents, key=lambda document: hashlib.sha256(document.id.encode()).digest())
-    chosen = {document.id for document in ranked[:size]}
-    return (
-        tuple(document for document in documents if document.id not in chosen),
-        tuple(document for document in documents if document.id in chosen),
-    )
-
-
-def _count_unknown_types(corpus: Corpus, labels: LabelSet) -> None:
-    for document in corpus.documents:
-        if document.gold is not None:
-            for entity in document.gold.entities:
-                if entity.type not in labels.entity_types:
-                    corpus.dirt.add("unknown_entity_type", f"{document.id}: {entity.type}")
-            for relation in document.gold.relations:
-                if relation.type not in labels.relation_types:
-                    corpus.dirt.add("unknown_relation_type", f"{document.id}: {relation.type}")
 
 
 def _bring(file: DataFile, address: str, path: Path) -> None:
@@ -176,21 +105,7 @@ def _bring(file: DataFile, address: str, path: Path) -> None:
     packed = path.parent / archive
     if not packed.exists():
         download(address, packed, sha256=file.archive_sha256)
-    try:
-        replace_file(path, _unpack(packed, file.name))
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise fault(packed, f"cannot be unpacked ({error}): delete it and fetch again") from None
-
-
-def _unpack(packed: Path, name: str) -> bytes:
-    if packed.suffix == ".gz":
-        return gzip.decompress(packed.read_bytes())
-    with zipfile.ZipFile(packed) as archive:
-        for member in archive.namelist():
-            # Archives made on a Mac hold a second tree of the same names.
-            if member.rsplit("/", 1)[-1] == name and not member.startswith("__MACOSX"):
-                return archive.read(member)
-    raise fault(packed, f"holds no {name}: put that file into {packed.parent} yourself")
+    replace_file(path, unpack(packed, file.name))
 
 
 def _verify(path: Path, registered: str | None, *, pin_new: bool = False) -> str:

@@ -26,10 +26,10 @@ from core.batches import (
     starting_rows,
     to_device,
 )
-from core.candidates import all_spans, edit_distances, mention_pairs, ordered_pairs
+from core.candidates import all_spans, edit_distances, gold_in_reach, mention_pairs, ordered_pairs
 from core.clustering import clusters_of
 from core.config import RunConfig
-from core.documents import Annotation, Dirt, Entity, LabelSet, Relation
+from core.documents import Annotation, Dirt, Entity, LabelSet, Relation, Span
 from core.model import EntityStage, JointModel, MentionStage
 from core.wordpieces import EncodedDocument, WordPieces
 
@@ -86,11 +86,14 @@ class Decoder:
         *,
         reading: float,
         dirt: Dirt,
+        on_gold: bool = False,
         advance: Callable[[int], None] = lambda done: None,
     ) -> list[Decoded]:
         """The predictions, in input order; `advance` is told how many documents each batch finished.
 
         A document whose classifier accepts more than `max_mentions` spans keeps its best ones, counted in `dirt`.
+        With `on_gold` the gold mentions and clusters take the place of the predicted ones, so that relations can be
+        compared without what comes before them.
         """
         results: dict[int, Decoded] = {}
         was_training = self.model.training
@@ -99,25 +102,38 @@ class Decoder:
             with torch.inference_mode():
                 for numbers in length_buckets([len(one.ids) for one in documents], self.settings.piece_budget):
                     batch = [documents[number] for number in numbers]
-                    results.update(zip(numbers, self._decode_batch(batch, reading, dirt), strict=True))
+                    results.update(zip(numbers, self._decode_batch(batch, reading, dirt, on_gold), strict=True))
                     advance(len(numbers))
         finally:
             self.model.train(was_training)
         return [results[number] for number in range(len(documents))]
 
-    def _decode_batch(self, batch: list[EncodedDocument], reading: float, dirt: Dirt) -> list[Decoded]:
+    def _decode_batch(
+        self, batch: list[EncodedDocument], reading: float, dirt: Dirt, on_gold: bool
+    ) -> list[Decoded]:
         states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         spans = [all_spans(one.document, self.settings.max_span_tokens) for one in batch]
+        gold = [gold_in_reach(one.document, self.labels) if on_gold else Annotation() for one in batch]
+        spans = [with_spans(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
         stage = self.model.mentions(states, to_device(lay_spans(batch, spans), self.device), reading=reading)
-        accepted = self._accept(batch, stage.logits, spans, dirt)
+        if on_gold:
+            accepted = [rows_of(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
+        else:
+            accepted = self._accept(batch, stage.logits, spans, dirt)
         first_spans = starting_rows([len(part) for part in spans])
         rows = np.concatenate([kept + first for kept, first in zip(accepted, first_spans, strict=True)])
+        chosen = torch.from_numpy(rows).to(self.device)
         mentions = MentionStage(
-            vectors=stage.vectors.index_select(0, torch.from_numpy(rows).to(self.device)),
-            logits=stage.logits.index_select(0, torch.from_numpy(rows).to(self.device)),
+            vectors=stage.vectors.index_select(0, chosen), logits=stage.logits.index_select(0, chosen)
         )
         spans = [part[kept] for part, kept in zip(spans, accepted, strict=True)]
-        clusters = self._cluster(batch, spans, mentions)
+        if on_gold:
+            clusters = [
+                [rows_of(part, entity.mentions) for entity in one.entities]
+                for part, one in zip(spans, gold, strict=True)
+            ]
+        else:
+            clusters = self._cluster(batch, spans, mentions)
         first_mentions = starting_rows([len(part) for part in spans])
         laid = [cluster + first for part, first in zip(clusters, first_mentions, strict=True) for cluster in part]
         entities = self.model.entities(mentions, to_device(lay_clusters(laid), self.device))
@@ -210,10 +226,10 @@ class Decoder:
         held = 0
         for number, one in enumerate(batch):
             sizes = np.array([len(cluster) for cluster in clusters[number]], dtype=np.int64)
-            rows_of = np.ones(len(pairs[number]), dtype=np.int64)
+            row_counts = np.ones(len(pairs[number]), dtype=np.int64)
             if self.model.multi_instance:
-                rows_of = sizes[pairs[number][:, 0]] * sizes[pairs[number][:, 1]]
-            for chunk, size in budgeted(rows_of, self.settings.row_budget):
+                row_counts = sizes[pairs[number][:, 0]] * sizes[pairs[number][:, 1]]
+            for chunk, size in budgeted(row_counts, self.settings.row_budget):
                 if held + size > self.settings.row_budget:
                     flush()
                     held = 0
@@ -259,6 +275,19 @@ class Decoder:
         kept = tuple(relation for relation in ranked if relation.score is not None and relation.score >= bound)
         annotation = Annotation(mentions=tuple(sorted(found)), entities=entities, relations=kept)
         return Decoded(annotation=annotation, ranked=ranked[:RANKED_MOST])
+
+
+def with_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
+    """The spans [S, 2] and, behind them, those of `more` that they lack."""
+    known = set(map(tuple, spans.tolist()))
+    lacking = [span for span in more if span not in known]
+    return np.concatenate([spans, np.array(lacking, dtype=np.int64).reshape(-1, 2)])
+
+
+def rows_of(spans: np.ndarray, wanted: Sequence[Span]) -> np.ndarray:
+    """The row of each wanted span, each once."""
+    place = {(start, end): row for row, (start, end) in enumerate(spans.tolist())}
+    return np.array([place[span] for span in dict.fromkeys(wanted)], dtype=np.int64)
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -4,8 +4,11 @@ The bytes collect in `<name>.part`; a broken download leaves them there and the 
 pooch does the checking and the renaming.
 """
 
+import gzip
 import sys
 import time
+import zipfile
+import zlib
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from core.errors import UserError
 
-CHUNK = 1 << 16
+CHUNK = 1 << 13  # bytes; a transfer that breaks off loses the chunk it is in
 TIMEOUT = (10, 60)  # seconds: to connect, between two packets
 ATTEMPTS = 3
 
@@ -50,6 +53,21 @@ def download(address: str, path: Path, *, sha256: str | None = None, attempts: i
             f"{address}: the download's sha256 is not the {sha256} expected of {path.name}, so it was thrown away: "
             f"fetch again; if that repeats, the host serves another file: put the right one at {path}"
         ) from None
+
+
+def unpack(packed: Path, name: str) -> bytes:
+    """The bytes of a .gz file, or of the member `name` of a .zip in whatever folder; `UserError` where it fails."""
+    try:
+        if packed.suffix == ".gz":
+            return gzip.decompress(packed.read_bytes())
+        with zipfile.ZipFile(packed) as archive:
+            for member in archive.namelist():
+                # Archives made on a Mac hold a second tree of the same names.
+                if member.rsplit("/", 1)[-1] == name and not member.startswith("__MACOSX"):
+                    return archive.read(member)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise UserError(f"{packed}: cannot be unpacked ({error}): delete it and fetch again") from None
+    raise UserError(f"{packed}: holds no {name}: put that file into {packed.parent} yourself")
 
 
 class _Resuming:
@@ -122,7 +140,7 @@ class _Resuming:
             task = progress.add_task(self._part.stem, total=total, completed=held)
             for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
-                # A killed process is to lose no more than a chunk.
+                # A killed process, too, is to lose no more than a chunk.
                 file.flush()
                 progress.advance(task, len(chunk))
 

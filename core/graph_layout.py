@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from math import cos, hypot, pi, sin
 from typing import NamedTuple
 
-NODE_RADIUS = 13.0
+from core.curves import NODE_RADIUS, Curve, Point, arrow_head, curve_between, path_data, point_on
+
 WIDTH = 1040.0
 SIDE = 225.0
 """Room for node labels on either side of the ring."""
@@ -18,13 +19,6 @@ LINE = 15.0
 """Height of a line of a label."""
 CHARACTER = 6.1
 """Mean width of a character of an edge label."""
-
-
-class Point(NamedTuple):
-    """A place in the view box."""
-
-    x: float
-    y: float
 
 
 class Node(NamedTuple):
@@ -82,11 +76,11 @@ def lay_out(nodes: int, edges: Sequence[tuple[int, int, str]]) -> Layout:
         # There and back are two arrows: they part. An arrow from or to a hub keeps straight, the others turn inwards.
         aside = 0.09 if (tail, head) in pairs else 0.03
         inwards = 0.0 if head in inner or tail in inner else 0.3
-        curve = _curve(places[head], places[tail], centre, inwards, aside)
+        curve = curve_between(places[head], places[tail], centre, inwards, aside)
         label_width = CHARACTER * len(label) + 10
         label_at, box = _free_place(curve, label_width, node_boxes, labels)
         labels.append(box)
-        drawn.append(Edge(_path(curve), _arrow_head(curve), label_at, label_width))
+        drawn.append(Edge(path_data(curve), arrow_head(curve), label_at, label_width))
     return Layout(placed, drawn, WIDTH, 2 * centre.y)
 
 
@@ -140,50 +134,7 @@ def _node(at: Point, centre: Point, *, inside: bool) -> Node:
     )
 
 
-Curve = tuple[Point, Point, Point, Point]
 Box = tuple[float, float, float, float]
-
-
-def _curve(start: Point, end: Point, centre: Point, inwards: float, aside: float) -> Curve:
-    """A cubic from the rim of one node to that of the other, bent to the centre and to its own left by these shares."""
-    if start == end:
-        out = _towards(start, centre, -4.5 * NODE_RADIUS)
-        side = Point((out.y - start.y) * 0.6, (start.x - out.x) * 0.6)
-        first, second = Point(out.x + side.x, out.y + side.y), Point(out.x - side.x, out.y - side.y)
-    else:
-        distance = hypot(end.x - start.x, end.y - start.y)
-        middle = Point((start.x + end.x) / 2, (start.y + end.y) / 2)
-        # Never bent by more than a part of its length: a short arrow would fold into a hook.
-        depth = min(inwards * hypot(centre.x - middle.x, centre.y - middle.y), 0.25 * distance) if inwards else 0.0
-        turned = _towards(middle, centre, depth)
-        bent = Point(turned.x + (end.y - start.y) * aside, turned.y + (start.x - end.x) * aside)
-        first, second = _towards(bent, start, distance * 0.18), _towards(bent, end, distance * 0.18)
-    return _towards(start, first, NODE_RADIUS), first, second, _towards(end, second, NODE_RADIUS + 3)
-
-
-def _towards(start: Point, goal: Point, distance: float) -> Point:
-    whole = hypot(goal.x - start.x, goal.y - start.y) or 1.0
-    return Point(start.x + (goal.x - start.x) * distance / whole, start.y + (goal.y - start.y) * distance / whole)
-
-
-def _on(curve: Curve, t: float) -> Point:
-    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-    return Point(
-        sum(weight * point.x for weight, point in zip(weights, curve, strict=True)),
-        sum(weight * point.y for weight, point in zip(weights, curve, strict=True)),
-    )
-
-
-def _path(curve: Curve) -> str:
-    start, *rest = (f"{point.x:.1f} {point.y:.1f}" for point in curve)
-    return f"M{start}C{' '.join(rest)}"
-
-
-def _arrow_head(curve: Curve) -> str:
-    tip, back = curve[3], _towards(curve[3], curve[2], 9.0)
-    wing = Point((tip.y - back.y) * 0.45, (back.x - tip.x) * 0.45)
-    corners = (tip, Point(back.x + wing.x, back.y + wing.y), Point(back.x - wing.x, back.y - wing.y))
-    return " ".join(f"{corner.x:.1f},{corner.y:.1f}" for corner in corners)
 
 
 def _free_place(curve: Curve, width: float, nodes: Sequence[Box], labels: Sequence[Box]) -> tuple[Point, Box]:
@@ -191,7 +142,7 @@ def _free_place(curve: Curve, width: float, nodes: Sequence[Box], labels: Sequen
     best: tuple[float, Point, Box] | None = None
     for step in range(19):
         t = 0.5 + 0.04 * ((step + 1) // 2) * (1 if step % 2 else -1)
-        on_curve = _on(curve, t)
+        on_curve = point_on(curve, t)
         for aside in (0.0, -0.5 * LINE, 0.5 * LINE):
             at = Point(on_curve.x, on_curve.y + aside)
             box = _box(at, width, LINE)

@@ -105,18 +105,26 @@ def strip_prefix(weights: Weights) -> Weights:
     return dict(weights)
 
 
-def drop_aliases(weights: Weights) -> Weights:
-    """The weights with every shared tensor once; two copies that differ are an error."""
-    kept = {name: tensor for name, tensor in weights.items() if not IGNORED.match(name)}
+def original_of(name: str) -> str:
+    """The name of the tensor that an aliased name repeats; other names as they are."""
     for alias, original in ALIASES.items():
-        for name in [name for name in kept if name.startswith(alias)]:
+        if name.startswith(alias):
             # The entity head holds the bare matrix, the relation head the whole memory around it.
             own = name.removeprefix(alias)
-            twin = original + ("memory_module." if own.startswith("_memory_matrix") else "") + own
-            if twin in kept and not torch.equal(kept[twin], kept[name]):
-                raise UserError(f"checkpoint tensors {name} and {twin} should be one tensor and differ; it is damaged")
-            kept.setdefault(twin, kept[name])
-            del kept[name]
+            return original + ("memory_module." if own.startswith("_memory_matrix") else "") + own
+    return name
+
+
+def drop_aliases(weights: Weights) -> Weights:
+    """The weights with every shared tensor once; two copies that differ are an error."""
+    kept: Weights = {}
+    for name, tensor in weights.items():
+        if IGNORED.match(name):
+            continue
+        original = original_of(name)
+        if original in kept and not torch.equal(kept[original], tensor):
+            raise UserError(f"checkpoint tensors {name} and {original} should be one and differ; the file is damaged")
+        kept[original] = tensor
     return kept
 
 
@@ -163,29 +171,36 @@ SLOTS = re.compile(r"^(entity|relation)_memory_module\.memory_module\._memory_ma
 MODES = {"inverse": "inverse", "norm": "normal"}
 
 
+def our_name(name: str, pairs: dict[str, str]) -> str | None:
+    """Our name of a reference's tensor; None where neither reference has such a tensor."""
+    module, _, leaf = name.rpartition(".")
+    if name.startswith("bert."):
+        return "encoder.transformer." + name.removeprefix("bert.")
+    if module in pairs:
+        return f"{pairs[module]}.{leaf}"
+    if found := READ.match(name):
+        return f"reads.{found[3]}.reads.{MODES[found[2]]}.{found[1]}.key.weight"
+    if found := CONCAT.match(name):
+        return f"reads.{found[1]}.combine.normal.concat.{found[2]}"
+    if found := SLOTS.match(name):
+        return f"memories.{found[1]}.slots"
+    return None
+
+
 def rename(weights: Weights) -> Weights:
     """A reference's weights under our names; a name that is not known is an error that lists it."""
     kept = drop_aliases(weights)
-    memory = is_memory(kept)
-    pairs = name_pairs(kept)
+    memory, pairs = is_memory(kept), name_pairs(kept)
     renamed: Weights = {}
     unknown = []
     for name, tensor in kept.items():
-        module, _, leaf = name.rpartition(".")
-        if name.startswith("bert."):
-            renamed["encoder.transformer." + name.removeprefix("bert.")] = tensor
-        elif memory and DEAD.match(name):
+        if memory and DEAD.match(name):
             continue
-        elif module in pairs:
-            renamed[f"{pairs[module]}.{leaf}"] = tensor
-        elif found := READ.match(name):
-            renamed[f"reads.{found[3]}.reads.{MODES[found[2]]}.{found[1]}.key.weight"] = tensor
-        elif found := CONCAT.match(name):
-            renamed[f"reads.{found[1]}.combine.normal.concat.{found[2]}"] = tensor
-        elif found := SLOTS.match(name):
-            renamed[f"memories.{found[1]}.slots"] = tensor
-        else:
+        ours = our_name(name, pairs)
+        if ours is None:
             unknown.append(name)
+        else:
+            renamed[ours] = tensor
     if unknown:
         raise UserError(
             f"the checkpoint holds {len(unknown)} tensors that neither JEREX nor the memory model has, first "

@@ -17,6 +17,8 @@ from core.running_text import Part, display_text, parts
 
 PALETTE = ("#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#44bb99", "#bbcc33", "#99ddff", "#dddddd", "#aaaa00")
 LABEL_LENGTH = 25
+MOST_ARROWS = 100
+"""A graph shows no more arrows than this, those of the highest scores; the table always has all relations."""
 
 
 class EntityView(NamedTuple):
@@ -61,6 +63,7 @@ class DocumentView(NamedTuple):
     relations: list[RelationView]
     nodes: list[tuple[EntityView, Node]]
     edges: list[EdgeView]
+    arrows_left_out: int
     width: float
     height: float
     tokens: int
@@ -112,7 +115,7 @@ def _document_view(
     held = {span for span, _ in mentions}
     mentions += [(span, 0) for span in annotation.mentions if span not in held]
     relations = _relation_views(annotation.relations, views, labels)
-    nodes, edges, width, height = _graph(views, relations)
+    nodes, edges, left_out, width, height = _graph(views, relations)
     by_number = {view.number: view for view in views.values()}
     type_counts = Counter((view.type_name, view.colour) for view in by_number.values())
     return DocumentView(
@@ -122,6 +125,7 @@ def _document_view(
         relations=relations,
         nodes=nodes,
         edges=edges,
+        arrows_left_out=left_out,
         width=width,
         height=height,
         tokens=len(document.tokens),
@@ -153,20 +157,23 @@ def _relation_views(
 
 def _graph(
     views: dict[int, EntityView], relations: list[RelationView]
-) -> tuple[list[tuple[EntityView, Node]], list[EdgeView], float, float]:
-    related = sorted((view for view in views.values() if view.related), key=lambda view: view.number)
-    place = {view.number: index for index, view in enumerate(related)}
+) -> tuple[list[tuple[EntityView, Node]], list[EdgeView], int, float, float]:
     arrows: dict[tuple[int, int], list[RelationView]] = {}
     for relation in relations:
-        arrows.setdefault((place[relation.head.number], place[relation.tail.number]), []).append(relation)
+        arrows.setdefault((relation.head.number, relation.tail.number), []).append(relation)
+    left_out = max(0, len(arrows) - MOST_ARROWS)
+    arrows = dict(list(arrows.items())[:MOST_ARROWS])
+    shown = {number for pair in arrows for number in pair}
+    related = sorted((view for view in views.values() if view.number in shown), key=lambda view: view.number)
+    place = {view.number: index for index, view in enumerate(related)}
     labels = [shortened(group[0].name) + (f" +{len(group) - 1}" if len(group) > 1 else "") for group in arrows.values()]
-    ends = [(head, tail, label) for (head, tail), label in zip(arrows, labels, strict=True)]
+    ends = [(place[head], place[tail], label) for (head, tail), label in zip(arrows, labels, strict=True)]
     layout = lay_out(len(related), ends)
     edges = [
         EdgeView(group[0].head, group[0].tail, label, [_line(relation) for relation in group], edge)
         for group, label, edge in zip(arrows.values(), labels, layout.edges, strict=True)
     ]
-    return list(zip(related, layout.nodes, strict=True)), edges, layout.width, layout.height
+    return list(zip(related, layout.nodes, strict=True)), edges, left_out, layout.width, layout.height
 
 
 def _line(relation: RelationView) -> str:

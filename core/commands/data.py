@@ -1,0 +1,168 @@
+"""`engram data report | sample | build-split | fetch | list`: what documents hold, before anything is trained."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tyro
+from rich.console import Console
+
+from core.commands.data_view import document_view, report_view
+from core.datasets import data_root, dataset
+from core.datasets import fetch as fetch_files
+from core.documents import Document
+from core.readers import Format, read_corpus
+from core.readers.dirt import KINDS
+from core.readers.joint_split import EXPECTED, joint_training
+from core.readers.lengths import load_tokenizer, piece_counts
+from core.readers.replacing import replace_file
+from core.readers.source import fault
+from core.readers.statistics import corpus_statistics
+from core.readers.types_file import read_types
+from core.registry import REGISTRY
+
+
+def report(
+    file: tyro.conf.Positional[Path],
+    *,
+    types: Path | None = None,
+    tokenizer: str | None = None,
+    format: Format = "auto",
+    max_span_tokens: int = 10,
+    max_pieces: int = 512,
+    json: tyro.conf.FlagCreatePairsOff[bool] = False,
+) -> None:
+    """Print the statistics and the dirt of a file of documents.
+
+    Args:
+        file: a DocRED, Re-DocRED, PubTator, prediction or text file.
+        types: a types file; every type of the documents is held against it.
+        tokenizer: a folder with a tokenizer.json, or an installed package that carries one: counts word pieces.
+        format: the file's format; auto tells it by the content.
+        max_span_tokens: mentions wider than this are counted as never predictable.
+        max_pieces: documents with more word pieces are counted, without and with special tokens (needs --tokenizer).
+        json: one JSON object instead of tables.
+    """
+    labels = read_types(types) if types is not None else None
+    corpus = read_corpus(file, format=format, labels=labels, max_span_tokens=max_span_tokens)
+    content: dict[str, Any] = {
+        "file": str(file),
+        "statistics": msgspec.to_builtins(corpus_statistics(corpus.documents)),
+        "dirt": {kind: corpus.dirt.counts[kind] for kind in KINDS if kind in corpus.dirt.counts},
+        "examples": corpus.dirt.examples,
+    }
+    if tokenizer is not None:
+        loaded = load_tokenizer(tokenizer)
+        pieces = piece_counts(corpus.documents, loaded)
+        special = loaded.num_special_tokens_to_add(False)
+        content["word_pieces"] = {
+            "total": sum(pieces),
+            "longest_document": max(pieces),
+            "limit": max_pieces,
+            "documents_over_limit": sum(count > max_pieces for count in pieces),
+            "over_limit_with_special_tokens": sum(count + special > max_pieces for count in pieces),
+        }
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(content)).decode())
+    else:
+        names = dict(zip(labels.relation_types, labels.relation_names, strict=True)) if labels else {}
+        _stdout().print(report_view(content, KINDS, names))
+
+
+def sample(
+    file: tyro.conf.Positional[Path],
+    *,
+    index: int = 0,
+    title: str | None = None,
+    types: Path | None = None,
+    format: Format = "auto",
+) -> None:
+    """Print one document readably: its sentences with the mentions marked, its clusters, its relations.
+
+    Args:
+        file: a DocRED, Re-DocRED, PubTator, prediction or text file.
+        index: which document, from 0.
+        title: the document's title or id, instead of its index.
+        types: a types file, for the readable names of the relations.
+        format: the file's format; auto tells it by the content.
+    """
+    labels = read_types(types) if types is not None else None
+    documents = read_corpus(file, format=format, labels=labels).documents
+    _stdout().print(document_view(_choose(documents, index, title, file), labels))
+
+
+def build_split(
+    *,
+    train_annotated: Path,
+    dev: Path,
+    jerex_dev: Path,
+    jerex_test: Path,
+    output: Path,
+) -> None:
+    """Write the training part of JEREX's end-to-end split, made from DocRED's own files.
+
+    Args:
+        train_annotated: DocRED's train_annotated.json.
+        dev: DocRED's dev.json.
+        jerex_dev: dev_joint.json of the split, whose documents are left out.
+        jerex_test: test_joint.json of the split, whose documents are left out.
+        output: the file to write, say train_joint.json.
+    """
+    made = joint_training([train_annotated, dev], [jerex_dev, jerex_test])
+    replace_file(output, b"[" + b",\n".join(made.documents) + b"]\n")
+    size = len(made.documents)
+    verdict = f"as many as the split has ({EXPECTED:,})" if size == EXPECTED else f"but the split has {EXPECTED:,}"
+    print(f"{output}: {size:,} documents, {verdict}")
+    print(f"left out: {made.held_out:,} of JEREX's dev and test, {made.mixed:,} with mixed-type clusters")
+    if made.missing:
+        examples = "; ".join(made.missing[:3])
+        print(f"{len(made.missing):,} titles of JEREX's dev and test are in neither source, such as {examples}")
+
+
+def fetch(name: tyro.conf.Positional[str]) -> None:
+    """Bring a registered data set into the data folder; a broken download goes on where it stopped.
+
+    Args:
+        name: the data set's name (see `engram data list`).
+    """
+    entry = dataset(name)
+    registered = {file.name: file.sha256 or file.archive_sha256 for file in entry.files}
+    print(f"{entry.name}: {entry.what}. Licence: {entry.licence}", file=sys.stderr)
+    for fetched in fetch_files(name):
+        if fetched.sha256 is None:
+            print(f"{fetched.path}: no address is known; put the file there")
+            continue
+        known = registered[fetched.path.name] is not None
+        basis = "as registered" if known else f"unknown to the registry, pinned in {fetched.path.name}.sha256"
+        print(f"{fetched.path}: {fetched.state}, sha256 {fetched.sha256} ({basis})")
+
+
+def list_datasets() -> None:
+    """Print the registered data sets, where they belong on this machine, and which of their files are there."""
+    print(f"data folder: {data_root()} (ENGRAM_DATA sets another)")
+    for entry in REGISTRY.values():
+        print(f"\n{entry.name}: {entry.what}\n  licence: {entry.licence}")
+        for file in entry.files:
+            there = (data_root() / entry.name / file.name).is_file()
+            print(f"  {'present' if there else 'absent ':7}  {file.name}  <- {file.address or 'no address'}")
+        if entry.notes:
+            print(f"  {entry.notes}")
+
+
+def _choose(documents: tuple[Document, ...], index: int, title: str | None, file: Path) -> Document:
+    if title is not None:
+        found = [document for document in documents if title in (document.id, document.title)]
+        if not found:
+            raise fault(file, f'holds no document titled "{title}": give one of its {len(documents)} by --index')
+        return found[0]
+    if not 0 <= index < len(documents):
+        raise fault(
+            file, f"--index is {index}, but the file holds {len(documents)} documents: give 0 to {len(documents) - 1}"
+        )
+    return documents[index]
+
+
+def _stdout() -> Console:
+    # A pipe has no width of its own, and rich's 80 columns would break lines that a reader wants whole.
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -1,0 +1,89 @@
+"""AdamW over parameter groups: encoder and heads apart, no decay on biases and norms; with or without bias correction."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.config import TrainingConfig
+from core.model import JointModel
+from core.schedule import lr_factor
+
+BETAS = (0.9, 0.999)
+
+
+class UncorrectedAdamW(torch.optim.Optimizer):
+    """AdamW without bias correction, as both references train (the former AdamW of transformers).
+
+    Three things differ from torch's: moments are used as they are, epsilon is added to the uncorrected root of the
+    second one, and weights decay after the update instead of before. Early steps are about three times larger.
+    """
+
+    def __init__(self, params: Any, *, lr: float, eps: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update of every parameter that has a gradient."""
+        if closure is not None:
+            raise ValueError("UncorrectedAdamW takes no closure")
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not parameters:
+                continue
+            gradients: list[Tensor] = [parameter.grad for parameter in parameters]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter]["exp_avg"] = torch.zeros_like(parameter)
+                    self.state[parameter]["exp_avg_sq"] = torch.zeros_like(parameter)
+            first = [self.state[parameter]["exp_avg"] for parameter in parameters]
+            second = [self.state[parameter]["exp_avg_sq"] for parameter in parameters]
+            torch._foreach_mul_(first, BETAS[0])
+            torch._foreach_add_(first, gradients, alpha=1.0 - BETAS[0])
+            torch._foreach_mul_(second, BETAS[1])
+            torch._foreach_addcmul_(second, gradients, gradients, value=1.0 - BETAS[1])
+            roots = torch._foreach_sqrt(second)
+            torch._foreach_add_(roots, group["eps"])
+            torch._foreach_addcdiv_(parameters, first, roots, value=-group["lr"])
+            if group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1.0 - group["lr"] * group["weight_decay"])
+
+
+def parameter_groups(model: JointModel, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Parameters by (encoder or heads) x (decayed or not), each with its peak learning rate."""
+    plain = {
+        id(parameter)
+        for module in model.modules()
+        if "norm" in type(module).__name__.lower()
+        for parameter in module.parameters(recurse=False)
+    }
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decayed = not name.endswith("bias") and id(parameter) not in plain
+        groups.setdefault((name.startswith("encoder."), decayed), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": config.lr if of_encoder else (config.head_lr or config.lr),
+            "weight_decay": config.weight_decay if decayed else 0.0,
+        }
+        for (of_encoder, decayed), parameters in groups.items()
+    ]
+
+
+def build_optimizer(model: JointModel, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimiser of a training config."""
+    groups = parameter_groups(model, config)
+    if not config.bias_correction:
+        return UncorrectedAdamW(groups, lr=config.lr, eps=config.eps, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=BETAS, eps=config.eps, fused=True)
+
+
+def build_scheduler(
+    optimizer: torch.optim.Optimizer, config: TrainingConfig, *, steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear warm-up, linear decay, over all optimiser steps."""
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: lr_factor(step, steps=steps, warmup=config.lr_warmup)
+    )

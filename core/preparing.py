@@ -1,0 +1,90 @@
+"""A run's data, ready to train on: splits read, tokenizer found, documents word-pieced and fitted to the encoder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config import DataConfig, RunConfig
+from core.datasets import dataset, load_splits, locate
+from core.documents import Dirt, Document, LabelSet
+from core.errors import UserError
+from core.vocabulary import learn_wordpieces
+from core.wordpieces import EncodedDocument, WordPieces, fit, load_wordpieces
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The encoded documents of each split, the labels, the tokenizer, and the dirt and repairs of each split."""
+
+    splits: dict[str, list[EncodedDocument]]
+    labels: LabelSet
+    wordpieces: WordPieces
+    dirt: dict[str, Dirt]
+
+
+def with_paths(config: RunConfig) -> RunConfig:
+    """The config with the name of a registered data set replaced by the paths of its files."""
+    name = config.data.name
+    if name is None:
+        return config
+    entry = dataset(name)
+    paths = {
+        part: str(found) if (found := locate(name, getattr(entry, part))) else None
+        for part in ("train", "validation", "test", "types")
+    }
+    return config.model_copy(update={"data": config.data.model_copy(update={"name": None, **paths})})
+
+
+def prepare(config: RunConfig) -> PreparedData:
+    """Read, split, word-piece and fit the documents of a run."""
+    data = config.data
+    if data.train is None:
+        raise UserError(
+            "no training documents: give --data.train FILE (and --data.test FILE), or --data.name NAME of "
+            "`engram data list`"
+        )
+    splits = load_splits(
+        train=Path(data.train),
+        validation=_path(data.validation),
+        test=_path(data.test),
+        types=_path(data.types),
+        format=data.format,
+        validation_share=data.validation_share,
+        max_span_tokens=config.samples.max_span_tokens,
+    )
+    wordpieces = find_wordpieces(config, splits.train.documents)
+    corpora = {"train": splits.train, "validation": splits.validation}
+    if splits.test is not None:
+        corpora["test"] = splits.test
+    encoded, dirt = {}, {}
+    for name, corpus in corpora.items():
+        dirt[name] = corpus.dirt
+        encoded[name] = encode(corpus.documents, wordpieces, config.encoder.positions, data, corpus.dirt)
+    if len(encoded["train"]) < config.training.batch_size:
+        raise UserError(
+            f"{len(encoded['train'])} training documents are fewer than training.batch_size "
+            f"({config.training.batch_size}): no step could be made; lower it or give more documents"
+        )
+    return PreparedData(encoded, splits.labels, wordpieces, dirt)
+
+
+def encode(
+    documents: tuple[Document, ...], wordpieces: WordPieces, positions: int, data: DataConfig, dirt: Dirt
+) -> list[EncodedDocument]:
+    """Documents as word pieces that fit the encoder; what had to be repaired is counted in `dirt`."""
+    encoded = [wordpieces.encode(document) for document in documents]
+    return fit(encoded, positions=positions, overlong=data.overlong, dirt=dirt)
+
+
+def find_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPieces:
+    """The tokenizer of a run: its own, its encoder's, or one learned from the training documents."""
+    if config.encoder.tokenizer is not None:
+        return load_wordpieces(config.encoder.tokenizer)
+    if config.encoder.source == "scratch":
+        return learn_wordpieces(training, size=config.encoder.scratch.vocabulary)
+    return load_wordpieces(config.encoder.source)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text is not None else None

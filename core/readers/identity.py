@@ -1,0 +1,25 @@
+"""Document ids that are unique within a corpus."""
+
+from core.documents import Dirt
+
+
+class Identities:
+    """Hands out ids: the title itself, then `title#2`, `title#3` for its repeats, each repeat counted."""
+
+    def __init__(self, dirt: Dirt) -> None:
+        self._dirt = dirt
+        self._given: set[str] = set()
+
+    def take(self, wanted: str | None, index: int) -> str:
+        """An unused id for the document at `index` (from 0): `wanted`, or `document-<index>` where it is empty."""
+        name = wanted or f"document-{index}"
+        if name not in self._given:
+            self._given.add(name)
+            return name
+        number = 2
+        while f"{name}#{number}" in self._given:
+            number += 1
+        unique = f"{name}#{number}"
+        self._given.add(unique)
+        self._dirt.add("duplicate_title", f"document {index} is now {unique}")
+        return unique

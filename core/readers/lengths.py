@@ -1,0 +1,53 @@
+"""How many word pieces documents have, with the `tokenizers` library alone: no model library is loaded to count."""
+
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from core.documents import Document
+from core.errors import UserError
+
+
+def load_tokenizer(source: str) -> Tokenizer:
+    """The tokenizer of a folder that holds a tokenizer.json, of such a file, or of an installed package with one.
+
+    Truncation and padding are off. Raises `UserError` where there is none, or where it cannot be read.
+    """
+    path = _find(source)
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every fault of the file
+        raise UserError(f"{path}: is no tokenizer file ({error}): give a folder with a tokenizer.json") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def piece_counts(documents: Sequence[Document], tokenizer: Tokenizer) -> list[int]:
+    """Word pieces per document: each token alone, without special tokens; a token that yields nothing counts 1."""
+    words = list({token for document in documents for token in document.tokens})
+    encoded = tokenizer.encode_batch(words, add_special_tokens=False)
+    pieces = {word: max(1, len(encoding.ids)) for word, encoding in zip(words, encoded, strict=True)}
+    return [sum(pieces[token] for token in document.tokens) for document in documents]
+
+
+def _find(source: str) -> Path:
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / "tokenizer.json").is_file():
+            return path / "tokenizer.json"
+        raise UserError(f"{path}: the folder holds no tokenizer.json: give a folder that does, or an installed package")
+    name = re.sub(r"[-.]+", "_", source.removeprefix("package:"))
+    spec = find_spec(name) if name.isidentifier() else None
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        for found in sorted(Path(location).rglob("tokenizer.json")):
+            return found
+    raise UserError(
+        f"tokenizer {source} is neither a folder with a tokenizer.json nor an installed package that carries one: "
+        "give one of these (a hub name is not fetched here)"
+    )

@@ -1,0 +1,78 @@
+"""RunRecord and the run folder: the contract between core, studies, sweeps and reports.
+
+`runs/<signature>/s<seed>/` holds config.yaml, history.jsonl, record.json, documents.<split>.json,
+predictions.<split>.jsonl and checkpoints/. A record is written aside and renamed: whole or not at all.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core.errors import UserError
+from core.provenance import Provenance
+from core.replacing import replace_file
+
+Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
+CONFIG, RECORD, HISTORY, BEST = "config.yaml", "record.json", "history.jsonl", "checkpoints/best"
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """What is known of a run: all that reports read."""
+
+    run_id: str
+    status: Status
+    config: dict[str, Any]
+    provenance: Provenance | None = None
+    metrics: dict[str, dict[str, Any]] = {}
+    """Split -> scores as `core.metrics.Scores` has them."""
+    steps: int = 0
+    chosen_epoch: int | None = None
+    chosen_reading: float | None = None
+    """How strongly the chosen checkpoint reads memory: 0 is a reading row whose choice fell into the warm-up."""
+    seconds: float = 0.0
+    peak_memory_mib: float | None = None
+    parameters: int | None = None
+    repairs: dict[str, dict[str, int]] = {}
+    """Split -> kind of dirt or repair -> how often."""
+    notes: list[str] = []
+    error: str | None = None
+    """The traceback of a failed run, or the reason of a diverged one."""
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write record.json whole."""
+    replace_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """The record of a run folder, None where it has none; a damaged one is one clear line."""
+    path = folder / RECORD
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UserError(f"{path} is damaged: {error}; delete it and run again, or restore it") from None
+
+
+def find_run(reference: str, runs: Path) -> Path:
+    """The run folder that a run id, a unique prefix of one, or a path names."""
+    path = Path(reference).expanduser()
+    if (path / CONFIG).is_file():
+        return path
+    if path.is_dir():
+        raise UserError(f"{path} is a folder but no run: it has no {CONFIG}; give runs/<signature>/s<seed> or a run id")
+    found = {f"{folder.parent.name}-{folder.name}": folder for folder in _run_folders(runs)}
+    matching = [name for name in found if name.startswith(reference)]
+    if len(matching) == 1:
+        return found[matching[0]]
+    if matching:
+        raise UserError(f"run {reference!r} is ambiguous: it begins {', '.join(matching[:5])}; give more of the id")
+    known = f"its runs are {', '.join(list(found)[:5])}" if found else "there is no run there"
+    raise UserError(f"no run {reference!r} in {runs}/: {known}; give a run id, a prefix or a run folder (--runs DIR)")
+
+
+def _run_folders(runs: Path) -> Iterable[Path]:
+    return (path.parent for path in sorted(runs.glob(f"*/s*/{CONFIG}")))
