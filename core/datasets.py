@@ -15,7 +15,7 @@ import platformdirs
 from core.contents import content_hash
 from core.download import download, unpack
 from core.errors import UserError
-from core.readers.replacing import replace_file
+from core.replacing import replace_file
 from core.readers.source import fault
 from core.registry import REGISTRY, DataFile, Dataset
 from core.splits import Splits, load_splits, validation_split

@@ -81,15 +81,22 @@ def to_yaml(config: RunConfig) -> str:
 
 def from_yaml(path: Path) -> RunConfig:
     """The config in a YAML file, validated; a setting it does not give has its default."""
+    return validate(read_tree(path), where=f"{path}: ")
+
+
+def read_tree(path: Path) -> Tree:
+    """The settings in a YAML file as a nested dict, not yet validated."""
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such config file") from None
+        raise UserError(f"{path}: no such config file; give a YAML file of settings") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); give a YAML file of settings") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds {type(tree).__name__}, not settings: expected a mapping such as `seed: 0`")
-    return validate(tree, where=f"{path}: ")
+    return tree
 
 
 def explain(error: ValidationError, *, where: str = "") -> str:

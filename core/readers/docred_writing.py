@@ -8,7 +8,7 @@ import msgspec
 
 from core.documents import Document, Span
 from core.errors import UserError
-from core.readers.replacing import replace_file
+from core.replacing import replace_file
 
 
 def write_docred(documents: Iterable[Document], path: Path | str) -> None:

@@ -16,7 +16,7 @@ from core.documents import Annotation, Corpus, Dirt, Document, LabelSet
 from core.readers.dirt import count_dirt
 from core.readers.identity import Identities
 from core.readers.prediction_form import Conversion, PredictedDocument, Prediction
-from core.readers.replacing import replace_file
+from core.replacing import replace_file
 from core.readers.source import collector_paused, fault, parse_json, read_source
 
 __all__ = ["Prediction", "prediction_line", "read_predictions", "write_predictions"]

@@ -1,0 +1,127 @@
+"""`engram train PRESET`: compute one run."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from core import presets
+from core.config import RunConfig
+from core.errors import UserError
+from core.flags import settings_from
+from core.record import CONFIG, RunRecord, read_record
+from core.replacing import replace_file
+from core.signature import signature
+
+USAGE = """usage: engram train PRESET [--profile P] [--config FILE] [--runs DIR] [--SECTION.SETTING VALUE ...]
+
+Compute one run: train, choose the checkpoint by validation, read test once, write the record.
+
+  PRESET          {presets}
+  --profile P     {profiles}
+  --config FILE   a YAML file of settings, on top of profile and preset
+  --runs DIR      where run folders lie (default: runs); the run is DIR/<signature>/s<seed>
+  --dry-run       print the resolved config and the run's folder, compute nothing
+
+The same settings name the same run: a finished run is shown, not computed again.
+
+  engram train memory-mrc --profile minilm --data.train train.json --data.test test.json --training.epochs 3
+"""
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Resolve the config, compute the run, print its scores."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return show_help()
+    config, runs, dry = parse(arguments)
+    # Heavy imports wait until the settings are known to be right.
+    from core.preparing import with_paths
+
+    config = with_paths(config)
+    folder = runs / signature(config) / f"s{config.seed}"
+    if dry:
+        print(f"# {folder}\n{presets.to_yaml(config)}", end="")
+        return 0
+    open_folder(folder, config)
+    from core.progress import say
+    from core.run import run
+
+    done = read_record(folder)
+    if done is not None and done.status == "finished":
+        say(f"{done.run_id} is finished; nothing is computed again")
+    else:
+        say(f"run {folder}")
+    record = run(folder)
+    show(record, folder)
+    return 0 if record.status == "finished" else 1
+
+
+def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool]:
+    """The resolved config, the folder of runs, and whether nothing is to be computed."""
+    rest = list(arguments)
+    preset = rest.pop(0)
+    if preset.startswith("-"):
+        raise UserError(f"the preset comes first: engram train PRESET {preset} ...; {', '.join(presets.names())}")
+    profile = _take(rest, "--profile")
+    file = _take(rest, "--config")
+    runs = Path(_take(rest, "--runs") or "runs")
+    dry = "--dry-run" in rest
+    rest = [argument for argument in rest if argument != "--dry-run"]
+    known = presets.difference(preset)
+    if "memory" not in known and any(argument.startswith("--memory.") for argument in rest):
+        with_memory = preset.replace("jerex", "memory")
+        raise UserError(f"preset {preset} has no memory, so --memory.* says nothing: start from {with_memory}")
+    row = presets.read_tree(Path(file)) if file else {}
+    config = presets.build(preset, profile=profile, row=presets.merge(row, settings_from(rest)))
+    return config, runs, dry
+
+
+def _take(rest: list[str], flag: str) -> str | None:
+    for number, argument in enumerate(rest):
+        name, given, value = argument.partition("=")
+        if name == flag:
+            if not given and number + 1 >= len(rest):
+                raise UserError(f"{flag} has no value: give {flag} VALUE")
+            taken = value if given else rest[number + 1]
+            del rest[number : number + (1 if given else 2)]
+            return taken
+    return None
+
+
+def open_folder(folder: Path, config: RunConfig) -> None:
+    """Make the run folder and write its config, or say why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)") from None
+    if not (folder / CONFIG).exists():
+        replace_file(folder / CONFIG, presets.to_yaml(config).encode())
+
+
+def show(record: RunRecord, folder: Path) -> None:
+    """The scores of a run on stdout."""
+    from core.metrics import TASKS
+
+    if record.status != "finished":
+        print(f"{record.run_id} {record.status}: {(record.error or '').strip().splitlines()[-1:]}", file=sys.stderr)
+        return
+    print(f"{record.run_id}  epoch {record.chosen_epoch}  {record.seconds:.0f} s  {folder}")
+    for split, scores in record.metrics.items():
+        parts = "  ".join(f"{task} {scores[task]['f1']:.2f}" for task in TASKS)
+        average = scores["extra"]["ranking"]["average_precision"]
+        print(f"{split:<11} F1  {parts}  (relation average precision {average:.2f})")
+
+
+def show_help() -> int:
+    """Usage, then every setting with its limit and default."""
+    import tyro
+
+    listed = "\n                  ".join(f"{name:<12} {text}" for name, text in presets.names().items())
+    profiles = "\n                  ".join(f"{name:<12} {text}" for name, text in presets.names("profiles").items())
+    print(USAGE.format(presets=listed, profiles=profiles))
+    print("Settings (shown with the defaults of memory-grc):")
+    try:
+        tyro.cli(RunConfig, default=presets.build("memory-grc"), args=["--help"], prog="engram train PRESET",
+                 config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff))
+    except SystemExit:
+        pass
+    return 0

@@ -1,0 +1,56 @@
+"""What all tests share: the folder of real documents and golden files, which is not part of the project."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ABSENT = "shared data:"
+
+
+def _root() -> Path:
+    chosen = os.environ.get("ENGRAM_SHARED")
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real documents and golden files (`ENGRAM_SHARED`, default `../shared`); skips without it."""
+    if not _root().is_dir():
+        pytest.skip(f"{ABSENT} no folder {_root()} (set ENGRAM_SHARED)")
+    return _root()
+
+
+@pytest.fixture(scope="session")
+def shared_path(shared: Path) -> Callable[[str], Path]:
+    """A function from a path inside the shared folder to the whole path; skips the test where it is absent."""
+
+    def find(inside: str) -> Path:
+        path = shared / inside
+        if not path.exists():
+            pytest.skip(f"{ABSENT} no {path}")
+        return path
+
+    return find
+
+
+def _skipped_for_want_of_data(config: pytest.Config) -> list[str]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None or not _root().is_dir():
+        return []
+    return [report.nodeid for report in reporter.stats.get("skipped", ()) if ABSENT in str(report.longrepr)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A skip that nobody reads would let the checks on real documents fade away unnoticed.
+    if _skipped_for_want_of_data(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for nodeid in _skipped_for_want_of_data(terminalreporter.config):
+        terminalreporter.write_line(
+            f"ERROR {nodeid}: skipped for want of shared data, though {_root()} exists", red=True
+        )
