@@ -38,7 +38,9 @@ Which = Literal["entity", "relation", "both"]
 class Section(BaseModel):
     """A group of settings: immutable, and a setting it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DataConfig(Section):

@@ -10,6 +10,8 @@ from core.config import RunConfig
 from core.errors import UserError
 from core.presets import Tree, merge, section_of, settings_of
 
+LABELS = ("preset", "profile")
+
 
 def settings_from(flags: Sequence[str]) -> Tree:
     """The settings that flags give, as strings that pydantic converts; a misspelt one names its neighbours.
@@ -32,6 +34,8 @@ def settings_from(flags: Sequence[str]) -> Tree:
 
 def _nested(flag: str, text: str) -> Tree:
     steps = flag.removeprefix("--").replace("-", "_").split(".")
+    if steps[0] in LABELS:
+        raise UserError(f"{flag} cannot be set twice: the preset is the first word, --profile P comes once")
     model: type[BaseModel] = RunConfig
     for number, step in enumerate(steps[:-1]):
         section = section_of(model, step)

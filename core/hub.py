@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from transformers.utils import logging as transformers_logging
+
 from core.contents import model_folder
 from core.errors import UserError
 
@@ -18,6 +20,8 @@ def load_pretrained(load: Callable[..., Any], source: str, what: str, **options:
     The hub is asked only where its cache lacks the model and its host answers: the client's own retries take half a
     minute to say that there is no network.
     """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     place = model_folder(source)
     if place is not None:
         return _attempt(load, what, source, str(place), local_files_only=True, **options)

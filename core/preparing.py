@@ -40,10 +40,7 @@ def prepare(config: RunConfig) -> PreparedData:
     """Read, split, word-piece and fit the documents of a run."""
     data = config.data
     if data.train is None:
-        raise UserError(
-            "no training documents: give --data.train FILE (and --data.test FILE), or --data.name NAME of "
-            "`engram data list`"
-        )
+        raise UserError("no training documents: give data.train, or data.name of a registered data set")
     splits = load_splits(
         train=Path(data.train),
         validation=_path(data.validation),

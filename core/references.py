@@ -8,6 +8,7 @@ three inert Lightning names, to stand-ins without behaviour and refuses everythi
 import json
 import pickle
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,17 +83,18 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
 
 def _load_pickle(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(SAFE_NAMES):
+        with torch.serialization.safe_globals(SAFE_NAMES), warnings.catch_warnings():
+            # A newer pickle protocol is no news to a user: the file loads, or it is refused.
+            warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class|operand|operation)\S* ?(\S+)", str(error))
-        name = (asked.group(1) or asked.group(2)) if asked else None
-        if name:
+        asked = re.search(r"GLOBAL ([\w.]+\.\w+)", str(error))
+        if asked:
             raise UserError(
-                f"{path} is refused: its pickle asks for {name}, and only weights and JEREX's type tables are loaded; "
+                f"{path} is refused: its pickle asks for {asked[1]}, and only weights and JEREX's type tables are loaded; "
                 "nothing was run. Save the state dict alone (torch.save(model.state_dict(), ...)) where you trust it"
             ) from None
-        raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
+        raise UserError(f"{path} is not a torch checkpoint; give a .ckpt, .bin or .safetensors file") from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
 
@@ -223,4 +225,5 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 
 def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.partition(". ")[0]

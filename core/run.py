@@ -79,6 +79,8 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     model.to(accelerator.device)
     decoder = Decoder(model, data.wordpieces, data.labels, Settings.of(config))
     steps = total_steps(config, len(data.splits["train"]))
+    sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
+    say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
     tracker.start(record.config, run_id=record.run_id)
     with open(folder / HISTORY, "w", encoding="utf-8") as history, meter("training", steps) as progress:
         watcher = Watcher(

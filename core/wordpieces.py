@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
-from transformers.utils import logging as transformers_logging
 
 from core.contents import model_folder
 from core.documents import Dirt, Document, Span
@@ -85,7 +84,6 @@ class WordPieces:
 def load_wordpieces(source: str) -> WordPieces:
     """The tokenizer of a folder, a `vocab.txt` or `tokenizer.json` file, a package that carries one, or a hub name."""
     place = model_folder(source)
-    transformers_logging.set_verbosity_error()
     if place is not None and place.is_file():
         return WordPieces(_from_file(place))
     if place is not None and not any((place / name).is_file() for name in TOKENIZER_FILES):

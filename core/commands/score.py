@@ -11,7 +11,6 @@ from rich.console import Console
 from core.commands.score_view import score_view
 from core.diagnostics import evaluate
 from core.documents import Annotation, Corpus, Document, LabelSet
-from core.jerex_form import as_prediction_form
 from core.matching import match_documents
 from core.readers import Format, read_corpus
 from core.readers.predictions import Prediction, parse_predictions
@@ -43,7 +42,7 @@ def score(
     """
     labels = read_types(types) if types is not None else None
     corpus = read_corpus(gold, format=format, labels=labels)
-    predicted = parse_predictions(as_prediction_form(read_source(predictions), predictions), predictions)
+    predicted = parse_predictions(read_source(predictions), predictions)
     if labels is not None:
         predicted = [with_types(prediction, index, labels, predictions) for index, prediction in enumerate(predicted)]
     documents, annotations = match_documents(known_sentences(corpus), gold, predicted, predictions)

@@ -27,6 +27,10 @@ The same settings name the same run: a finished run is shown, not computed again
   engram train memory-mrc --profile minilm --data.train train.json --data.test test.json --training.epochs 3
 """
 
+NO_DATA = (
+    "no training documents: give --data.train FILE (and --data.test FILE), or --data.name NAME of `engram data list`"
+)
+
 
 def train(arguments: Sequence[str]) -> int:
     """Resolve the config, compute the run, print its scores."""
@@ -37,19 +41,20 @@ def train(arguments: Sequence[str]) -> int:
     from core.preparing import with_paths
 
     config = with_paths(config)
+    if config.data.train is None:
+        raise UserError(NO_DATA)
     folder = runs / signature(config) / f"s{config.seed}"
     if dry:
         print(f"# {folder}\n{presets.to_yaml(config)}", end="")
         return 0
     open_folder(folder, config)
-    from core.progress import say
-    from core.run import run
-
     done = read_record(folder)
     if done is not None and done.status == "finished":
-        say(f"{done.run_id} is finished; nothing is computed again")
-    else:
-        say(f"run {folder}")
+        print(f"{done.run_id} is finished; nothing is computed again", file=sys.stderr)
+        show(done, folder)
+        return 0
+    from core.run import run
+
     record = run(folder)
     show(record, folder)
     return 0 if record.status == "finished" else 1

@@ -32,7 +32,18 @@ def read_corpus(
     Types are held against `labels` where they are given. In the form of predictions the annotation is taken as gold.
     Raises `UserError` for every fault of the file, and where no format fits.
     """
-    raw = read_source(path)
+    return parse_corpus(read_source(path), path, format=format, labels=labels, max_span_tokens=max_span_tokens)
+
+
+def parse_corpus(
+    raw: bytes,
+    path: Path | str,
+    *,
+    format: Format = "auto",
+    labels: LabelSet | None = None,
+    max_span_tokens: int = 10,
+) -> Corpus:
+    """The documents in some bytes, as `read_corpus` has them; `path` names them in messages."""
     if format == "auto":
         format = sniff(raw, path)
     if format == "docred":

@@ -17,6 +17,7 @@ from core.readers.dirt import count_dirt
 from core.readers.identity import Identities
 from core.readers.prediction_form import Conversion, PredictedDocument, Prediction
 from core.replacing import replace_file
+from core.readers.jerex_form import as_prediction_form
 from core.readers.source import collector_paused, fault, parse_json, read_source
 
 __all__ = ["Prediction", "prediction_line", "read_predictions", "write_predictions"]
@@ -87,6 +88,7 @@ def write_predictions(predictions: Iterable[tuple[Document, Annotation]], path: 
 
 
 def _parse(raw: bytes, path: Path | str) -> list[PredictedDocument]:
+    raw = as_prediction_form(raw, path)
     if raw.lstrip()[:1] == b"[":
         documents: list[PredictedDocument] = parse_json(raw, list[PredictedDocument], path)
         return documents

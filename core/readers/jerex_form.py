@@ -12,7 +12,7 @@ import msgspec
 from core.readers.source import fault
 
 
-def as_prediction_form(raw: bytes, path: Path) -> bytes:
+def as_prediction_form(raw: bytes, path: Path | str) -> bytes:
     """The bytes in the form of prediction files where they are in JEREX's own, else as they came.
 
     Raises `UserError` for an entity of a cluster that is not there; every other fault stays in for the reader to name.
@@ -27,7 +27,7 @@ def as_prediction_form(raw: bytes, path: Path) -> bytes:
     return msgspec.json.encode(rewritten)
 
 
-def _rewritten(document: dict[str, Any], index: int, path: Path) -> dict[str, Any]:
+def _rewritten(document: dict[str, Any], index: int, path: Path | str) -> dict[str, Any]:
     clusters = document["clusters"]
     entities = []
     for number, entity in enumerate(document["entities"]):

@@ -1,0 +1,111 @@
+"""`engram evaluate RUN`: a run's checkpoint on one of its splits, or on any annotated file."""
+
+import json as json_text
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from core.documents import Corpus, Dirt
+from core.errors import UserError
+from core.readers import Format, read_corpus
+
+if TYPE_CHECKING:
+    from core.trained import OpenRun
+
+
+def evaluate(
+    run: tyro.conf.Positional[str],
+    *,
+    split: Literal["validation", "test"] = "test",
+    input: Path | None = None,
+    format: Format = "auto",
+    json: tyro.conf.FlagCreatePairsOff[bool] = False,
+    runs: Path = Path("runs"),
+    device: str | None = None,
+    threads: int | None = None,
+) -> None:
+    """Decode and score documents that have gold, with every diagnostic; writes nothing.
+
+    Args:
+        run: a run id, a unique prefix of one, or a run folder.
+        split: which of the run's own splits.
+        input: an annotated file in place of the run's splits (an imported run has none).
+        format: the format of the input; auto tells it by the content.
+        json: one JSON object instead of tables.
+        runs: where run folders lie.
+        device: auto, cpu, cuda or cuda:N; the run's own where not given.
+        threads: processor threads.
+    """
+    corpus = read_corpus(input, format=format) if input is not None else None
+    from core.evaluation import evaluate_split
+    from core.preparing import encode
+    from core.progress import meter
+
+    opened = open_run_for(run, runs, device, threads)
+    corpus = corpus or own_split(opened, split)
+    missing = [document.id for document in corpus.documents if document.gold is None]
+    if missing:
+        raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
+    dirt = Dirt()
+    encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, dirt)
+    with meter("evaluating", len(encoded)) as progress:
+        result = evaluate_split(
+            opened.decoder,
+            encoded,
+            reading=opened.trained.state.reading,
+            dirt=dirt,
+            on_gold=True,
+            advance=progress.advance,
+        )
+    result.scores["extra"]["repairs"] = dict(dirt.counts)
+    show(result.scores, as_json=json)
+
+
+def open_run_for(run: str, runs: Path, device: str | None, threads: int | None) -> "OpenRun":
+    """Open a run; apart so that nothing heavy is imported before the input has been read."""
+    from core.trained import open_run
+
+    return open_run(run, runs=runs, device=device, threads=threads)
+
+
+def own_split(opened: "OpenRun", split: str) -> Corpus:
+    """The documents of a run's own split, as the run has read them."""
+    from core.splits import load_splits
+
+    data = opened.config.data
+    if data.train is None:
+        raise UserError(f"{opened.folder} has no documents of its own (an imported run): give --input FILE")
+    splits = load_splits(
+        train=Path(data.train),
+        validation=Path(data.validation) if data.validation else None,
+        test=Path(data.test) if data.test else None,
+        types=Path(data.types) if data.types else None,
+        format=data.format,
+        validation_share=data.validation_share,
+        max_span_tokens=opened.config.samples.max_span_tokens,
+    )
+    corpus = splits.test if split == "test" else splits.validation
+    if corpus is None:
+        raise UserError(f"{opened.folder} was trained without test documents (data.test): give --input FILE")
+    return corpus
+
+
+def show(scores: dict[str, Any], *, as_json: bool) -> None:
+    """Scores on stdout, as tables or as one JSON object."""
+    if as_json:
+        sys.stdout.write(json_text.dumps(scores, indent=2) + "\n")
+        return
+    import msgspec
+    from rich.console import Console
+
+    from core.commands.score_view import score_view
+    from core.metrics import Scores
+
+    width = None if sys.stdout.isatty() else 100
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    console.print(score_view(msgspec.convert(scores, Scores)))
+    on_gold, ranking = scores["extra"]["on_gold"], scores["extra"]["ranking"]
+    print(f"relation F1 on gold mentions and clusters {on_gold['relation']['f1']:.2f}, strict "
+          f"{on_gold['relation_strict']['f1']:.2f}; average precision {ranking['average_precision']:.2f}")
