@@ -94,7 +94,10 @@ def _load_pickle(path: Path) -> Any:
                 f"{path} is refused: its pickle asks for {asked[1]}, and only weights and JEREX's type tables are loaded; "
                 "nothing was run. Save the state dict alone (torch.save(model.state_dict(), ...)) where you trust it"
             ) from None
-        raise UserError(f"{path} is not a torch checkpoint; give a .ckpt, .bin or .safetensors file") from None
+        raise UserError(
+            f"{path} is refused: it is not a torch checkpoint of weights, and nothing in it was run; give a .ckpt, .bin "
+            "or .safetensors file"
+        ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
 

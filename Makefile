@@ -1,0 +1,29 @@
+# The entry points of a checkout. A fresh machine needs Python >= 3.11, make and a package index.
+.DEFAULT_GOAL := help
+.PHONY: help venv test lint
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Written when the installation is complete: it is done again only when what it was made from has changed.
+STAMP := $(VENV)/.installed
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | awk -F ':.*  ## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+venv: $(STAMP)  ## the virtual environment, at the versions in constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make venv PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,minilm,dev]'
+	@touch $@
+
+test: venv  ## all tests (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: venv  ## format, style, types and the direction of imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
