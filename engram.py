@@ -27,7 +27,9 @@ VERBS = {
     "evaluate": Verb("core.commands.evaluate", "evaluate", "score a run's checkpoint on a split or a file"),
     "predict": Verb("core.commands.predict", "predict", "annotate documents or raw text, as JSON lines and HTML"),
     "score": Verb("core.commands.score", "score", "score a file of predictions against gold, ours or JEREX's"),
-    "import": Verb("core.commands.importing", "import_run", "make a run of a checkpoint of JEREX or the memory authors"),
+    "import": Verb(
+        "core.commands.importing", "import_run", "make a run of a checkpoint of JEREX or the memory authors"
+    ),
     "data list": Verb("core.commands.data", "list_datasets", "the registered data sets and which of them are here"),
     "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked and resumable"),
     "data report": Verb("core.commands.data", "report", "statistics and dirt of a file of documents"),
@@ -44,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(listing())
         return 0
     if given[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"engram {version('engram')}")
+        print(f"engram {installed_version()}")
         return 0
     try:
         name, rest = resolve(given)
@@ -65,6 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+def installed_version() -> str:
+    """The version that pip installed; a checkout that was never installed has none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("engram")
+    except PackageNotFoundError:
+        return "of a checkout that is not installed (pip install -e .)"
+
+
 def resolve(given: list[str]) -> tuple[str, list[str]]:
     """The verb that the first words name, and the words after it."""
     for words in (2, 1):
@@ -76,7 +86,9 @@ def resolve(given: list[str]) -> tuple[str, list[str]]:
         print(listing(group))
         raise SystemExit(0)
     known = group or list(VERBS)
-    raise UserError(f"unknown command {' '.join(given[:2] if group else given[:1])!r}: the commands are {', '.join(known)}")
+    raise UserError(
+        f"unknown command {' '.join(given[:2] if group else given[:1])!r}: the commands are {', '.join(known)}"
+    )
 
 
 def call(function: Callable[..., int | None], name: str, rest: list[str]) -> int | None:
@@ -102,24 +114,29 @@ def deferred(function: Callable[..., int | None]) -> Callable[..., Callable[[], 
     def remember(*positional: object, **named: object) -> Callable[[], int | None]:
         return partial(function, *positional, **named)
 
-    del remember.__annotations__["return"]
+    # A new dict: `wraps` shares the function's own.
+    remember.__annotations__ = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
     return remember
 
 
 def plain_error(boxed: str, name: str) -> str:
     """The message in tyro's box as one line, its suggestions behind it."""
-    lines = [line.strip("│ ").strip() for line in boxed.splitlines() if line.startswith("│")]
-    parts, message = [], []
-    for line in lines:
-        if set(line) == {"─"}:
-            parts.append(" ".join(message))
-            message = []
-        else:
-            message.append(line)
-    parts.append(" ".join(message))
-    near = [word for word in " ".join(parts[1:-1]).split() if word.startswith("--")] if len(parts) > 2 else []
-    hint = f". Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
-    return f"{parts[0] or boxed.strip()}{hint} See `engram {name} --help`"
+    parts: list[list[str]] = [[]]
+    for line in (line.strip("│ ") for line in boxed.splitlines()):
+        if line and set(line) <= {"─", "-"}:
+            parts.append([])
+        elif line and line[0] not in "╭╰":
+            parts[-1].append(line)
+    # Where the terminal cannot draw, the box is made of dashes, and its title is a part of its own.
+    parts = [part for part in parts[0 if "╭" in boxed else 1 :] if part]
+    near = [
+        line.split()[0] for part in parts if part[0].startswith("Perhaps") for line in part if line.startswith("--")
+    ]
+    said = [" ".join(part) for part in parts if not part[0].startswith(("Perhaps", "Argument helptext", "For full"))]
+    # A misspelt flag also leaves a required one missing: the cause comes first.
+    said.sort(key=lambda part: not part.startswith("Unrecognized"))
+    hint = f". Did you mean {' or '.join(dict.fromkeys(near))}?" if near else "."
+    return f"{'. '.join(said).rstrip('.') or boxed.strip()}{hint} See `engram {name} --help`"
 
 
 def listing(names: Sequence[str] | None = None) -> str:

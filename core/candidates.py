@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from core.config import SamplesConfig
-from core.documents import Annotation, Document, LabelSet
+from core.documents import Annotation, Document, Entity, LabelSet
 from core.keys import key_of
 from core.wordpieces import EncodedDocument
 
@@ -81,7 +81,7 @@ def gold_in_reach(document: Document, labels: LabelSet) -> Annotation:
         return Annotation()
     tokens, known = len(document.tokens), set(labels.entity_types)
     kept: dict[int, int] = {}
-    entities = []
+    entities: list[Entity] = []
     for index, entity in enumerate(document.gold.entities):
         spans = tuple(span for span in entity.mentions if span[1] <= tokens)
         if spans and entity.type in known:
@@ -116,7 +116,9 @@ def draw(rows: Ints, wanted: int, generator: np.random.Generator) -> Ints:
     return rows[generator.permutation(len(rows))[:wanted]]
 
 
-def coref_samples(clusters: list[Ints], mentions: int, wanted: int, generator: np.random.Generator) -> tuple[Ints, Ints]:
+def coref_samples(
+    clusters: list[Ints], mentions: int, wanted: int, generator: np.random.Generator
+) -> tuple[Ints, Ints]:
     """All ordered pairs of mentions within an entity, and up to `wanted` ordered pairs across entities."""
     together = np.zeros((mentions, mentions), dtype=bool)
     for cluster in clusters:

@@ -57,8 +57,10 @@ def save_model(folder: Path, trained: TrainedModel) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()},
-                  aside / WEIGHTS)
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()},
+            aside / WEIGHTS,
+        )
         (aside / ARCHITECTURE).write_text(trained.model.encoder.transformer.config.to_json_string(use_diff=False))
         (aside / LABELS).write_bytes(msgspec.json.encode(trained.labels))
         (aside / STATE).write_bytes(msgspec.json.encode(trained.state))

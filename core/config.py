@@ -2,7 +2,8 @@
 
 Frozen pydantic models; an unknown or impossible setting dies here, before anything is read or built. Markers in a
 field's annotation say what it means for the run's identity (`core.signature`): `NEUTRAL` settings cannot change a
-number, `CONTENT` settings are files that enter as a hash of what they hold.
+number, `CONTENT` settings are files that enter as a hash of what they hold, `SOURCE` settings are models, which may be
+a file, a folder, a package or a name.
 """
 
 from typing import Annotated, Literal
@@ -20,7 +21,9 @@ class Marker:
 NEUTRAL = Marker("neutral")
 """Cannot change a number: left out of the signature."""
 CONTENT = Marker("content")
-"""A file or folder: enters the signature as the hash of its content, wherever it lies."""
+"""A file: enters the signature as the hash of its content, wherever it lies."""
+SOURCE = Marker("source")
+"""A model: enters as the hash of the folder, file or package that it names, a hub name as name@revision."""
 LATER = Marker("later")
 """Added after the first release: enters the signature only where it differs from its default."""
 
@@ -76,7 +79,7 @@ class DataConfig(Section):
 
 
 class ScratchConfig(Section):
-    """The small BERT encoder that `encoder.source: scratch` builds, with a word-piece vocabulary of the training text."""
+    """The small BERT that `encoder.source: scratch` builds, with a word-piece vocabulary of the training text."""
 
     width: Annotated[int, Field(ge=8, le=4_096)] = 128
     """Width H of its states."""
@@ -99,11 +102,11 @@ class ScratchConfig(Section):
 class EncoderConfig(Section):
     """The transformer that turns word pieces into states."""
 
-    source: Annotated[str, CONTENT] = "bert-base-cased"
+    source: Annotated[str, SOURCE] = "bert-base-cased"
     """A local folder, `package:NAME` (an installed package that carries a model), a hub name[@revision], or scratch."""
     pretrained: bool = True
     """Start from the weights of the source; off: its architecture with fresh weights."""
-    tokenizer: Annotated[str | None, CONTENT] = None
+    tokenizer: Annotated[str | None, SOURCE] = None
     """Tokenizer folder, file or name where it does not lie with the encoder."""
     scratch: ScratchConfig = ScratchConfig()
     """Sizes of the encoder that `source: scratch` builds."""
@@ -181,7 +184,8 @@ class MemoryConfig(Section):
             )
         if self.warmup + self.ramp > 1.0 and self.ramp > 0.0 and self.warmup < 1.0:
             raise ValueError(
-                f"memory.warmup ({self.warmup}) + memory.ramp ({self.ramp}) is over 1: the ramp would not end in training"
+                f"memory.warmup ({self.warmup}) + memory.ramp ({self.ramp}) is over 1: "
+                "the ramp would not end in training"
             )
         return self
 

@@ -14,7 +14,10 @@ IGNORED_PARTS = {".git", "__pycache__", "README.md", ".gitattributes", "onnx", "
 
 
 def content_hash(path: Path) -> str:
-    """The sha256 (hex) of a file's bytes, or of the names and hashes of a folder's files; remembered by size and time."""
+    """The sha256 (hex) of a file's bytes, or of the names and hashes of a folder's files.
+
+    A file's hash is remembered by its size and time of change.
+    """
     if path.is_dir():
         digest = hashlib.sha256()
         for child in sorted(path.rglob("*")):

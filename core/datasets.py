@@ -12,12 +12,13 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from core.config import DataConfig
 from core.contents import content_hash
 from core.download import download, unpack
 from core.errors import UserError
-from core.replacing import replace_file
 from core.readers.source import fault
 from core.registry import REGISTRY, DataFile, Dataset
+from core.replacing import replace_file
 from core.splits import Splits, load_splits, validation_split
 
 __all__ = [
@@ -31,7 +32,10 @@ __all__ = [
     "locate",
     "split_paths",
     "validation_split",
+    "with_paths",
 ]
+
+PARTS = ("train", "validation", "test", "types")
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -74,7 +78,16 @@ def locate(name: str, file: str | None) -> Path | None:
 def split_paths(name: str) -> dict[str, Path | None]:
     """The checked paths of a data set's `train`, `validation`, `test` and `types`, as `load_splits` takes them."""
     entry = dataset(name)
-    return {part: locate(name, getattr(entry, part)) for part in ("train", "validation", "test", "types")}
+    return {part: locate(name, getattr(entry, part)) for part in PARTS}
+
+
+def with_paths(data: DataConfig) -> DataConfig:
+    """The settings with the name of a registered data set replaced by its files, and every path made absolute."""
+    paths: dict[str, str | Path | None] = {part: getattr(data, part) for part in PARTS}
+    if data.name is not None:
+        paths |= split_paths(data.name)
+    told = {part: str(Path(path).expanduser().absolute()) if path else None for part, path in paths.items()}
+    return data.model_copy(update={"name": None, **told})
 
 
 def fetch(name: str) -> Iterator[Fetched]:

@@ -108,9 +108,7 @@ class Decoder:
             self.model.train(was_training)
         return [results[number] for number in range(len(documents))]
 
-    def _decode_batch(
-        self, batch: list[EncodedDocument], reading: float, dirt: Dirt, on_gold: bool
-    ) -> list[Decoded]:
+    def _decode_batch(self, batch: list[EncodedDocument], reading: float, dirt: Dirt, on_gold: bool) -> list[Decoded]:
         states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         spans = [all_spans(one.document, self.settings.max_span_tokens) for one in batch]
         gold = [gold_in_reach(one.document, self.labels) if on_gold else Annotation() for one in batch]
@@ -184,9 +182,7 @@ class Decoder:
                 rows = slice(start, start + self.settings.row_budget)
                 pairs = to_device(lay_span_pairs(upper[rows] + first, distances[rows]), self.device)
                 similarities[rows] = torch.sigmoid(self.model.coref(mentions, pairs).float()).cpu().numpy()
-            clusters.append(
-                clusters_of(similarities, count=len(part), threshold=self.settings.coref_threshold)
-            )
+            clusters.append(clusters_of(similarities, count=len(part), threshold=self.settings.coref_threshold))
             first += len(part)
         return clusters
 

@@ -46,7 +46,7 @@ def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
         AutoModel.from_pretrained,
         config.source,
         "encoder",
-        attn_implementation=config.attention,
+        attn_implementation=attention_of(architecture, config),
         dtype=torch.float32,
         **without_pooler(architecture),
     )
@@ -58,7 +58,8 @@ def check_family(architecture: PreTrainedConfig, source: str) -> None:
     """Refuse an encoder of a family that is not known to work."""
     if architecture.model_type not in FAMILIES:
         raise UserError(
-            f"encoder {source!r} is of the family {architecture.model_type!r}: use one of {', '.join(FAMILIES.values())}"
+            f"encoder {source!r} is of the family {architecture.model_type!r}: "
+            f"use one of {', '.join(FAMILIES.values())}"
         )
 
 
@@ -67,13 +68,24 @@ def without_pooler(architecture: PreTrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if architecture.model_type in ("bert", "roberta") else {}
 
 
+def attention_of(architecture: PreTrainedConfig, config: EncoderConfig) -> str:
+    """The attention kernel of an encoder: DeBERTa's relative attention exists as the plain formula only."""
+    return "eager" if architecture.model_type == "deberta-v2" else config.attention
+
+
 def build_transformer(architecture: PreTrainedConfig, config: EncoderConfig) -> PreTrainedModel:
     """A transformer of this architecture with fresh weights."""
     transformer: PreTrainedModel = AutoModel.from_config(
-        architecture, attn_implementation=config.attention, dtype=torch.float32, **without_pooler(architecture)
+        architecture,
+        attn_implementation=attention_of(architecture, config),
+        dtype=torch.float32,
+        **without_pooler(architecture),
     )
     if config.gradient_checkpointing:
-        transformer.gradient_checkpointing_enable({"use_reentrant": False})
+        # Renamed within the fifth major version of transformers; the old name warns.
+        name = "activation_checkpointing_enable"
+        enable = getattr(transformer, name, None) or transformer.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     return transformer
 
 
@@ -98,9 +110,11 @@ def offset_of(architecture: PreTrainedConfig) -> int:
 def grow_config(architecture: PreTrainedConfig, positions: int) -> PreTrainedConfig:
     """The same architecture with room for `positions` word pieces."""
     grown = type(architecture).from_dict(architecture.to_dict())
-    grown.max_position_embeddings = max(
-        int(getattr(architecture, "max_position_embeddings", 0)), positions + offset_of(architecture)
-    )
+    known = int(getattr(architecture, "max_position_embeddings", 0))
+    grown.max_position_embeddings = max(known, positions + offset_of(architecture))
+    # DeBERTa sizes its relative positions by the table unless told otherwise: growing must not move what it learned.
+    if architecture.model_type == "deberta-v2" and int(getattr(architecture, "max_relative_positions", -1)) < 1:
+        grown.max_relative_positions = known
     return grown
 
 
@@ -143,6 +157,9 @@ class Encoder(nn.Module):
     def forward(self, pieces: Pieces) -> Float[Tensor, "T H"]:
         """The last hidden states of the word pieces of all documents, behind one another."""
         mask = pieces.mask
+        if not any(pieces.counts):
+            # An empty document alone: attention over nothing is no operation.
+            return torch.zeros(0, self.width, device=pieces.ids.device)
         # A batch without padding needs no mask; attention without one takes a faster kernel.
         attention = mask.long() if len(set(pieces.counts)) > 1 else None
         states = self.transformer(input_ids=pieces.ids, attention_mask=attention).last_hidden_state

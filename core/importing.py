@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from core.checkpoint import ModelState, TrainedModel, build_model, check_weights
 from core.config import RunConfig
 from core.documents import LabelSet
@@ -73,13 +72,9 @@ def choose_labels(
     if types is not None:
         found.append(("the types file", types))
     if "entity_types" in settings and "relation_types" in settings:
-        found.append(
-            ("the config", LabelSet(tuple(settings["entity_types"]), tuple(settings["relation_types"])))
-        )
+        found.append(("the config", LabelSet(tuple(settings["entity_types"]), tuple(settings["relation_types"]))))
     if hyper.get("entity_types") and hyper.get("relation_types"):
-        found.append(
-            ("the checkpoint", LabelSet(_in_order(hyper["entity_types"]), _in_order(hyper["relation_types"])))
-        )
+        found.append(("the checkpoint", LabelSet(_in_order(hyper["entity_types"]), _in_order(hyper["relation_types"]))))
     if not found:
         raise UserError(f"{where} carries no types: give the types file it was trained with (--types FILE)")
     first_name, first = found[0]
@@ -106,8 +101,12 @@ def choose_labels(
 
 def _in_order(types: dict[str, Any]) -> tuple[str, ...]:
     """Identifiers of JEREX's pickled types by their class index."""
-    ordered = sorted(types.items(), key=lambda item: vars(item[1]).get("_index", 0) if not isinstance(item[1], dict) else 0)
-    return tuple(str(vars(value).get("_identifier", key)) if hasattr(value, "__dict__") else key for key, value in ordered)
+    ordered = sorted(
+        types.items(), key=lambda item: vars(item[1]).get("_index", 0) if not isinstance(item[1], dict) else 0
+    )
+    return tuple(
+        str(vars(value).get("_identifier", key)) if hasattr(value, "__dict__") else key for key, value in ordered
+    )
 
 
 def architecture_of(
@@ -215,5 +214,3 @@ def memory_settings(original: Weights, weights: Weights, settings: dict[str, Any
     if places:
         tree["places"] = "both" if len(places) == 2 else next(iter(places))
     return tree
-
-

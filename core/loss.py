@@ -34,9 +34,7 @@ def joint_loss(logits: Logits, targets: Targets, weights: LossConfig) -> Losses:
     relation = _mean(
         binary_cross_entropy_with_logits(logits.relation.float(), targets.relation, reduction="none").sum(1)
     )
-    total = (
-        weights.mention * mention + weights.coref * coref + weights.entity * entity + weights.relation * relation
-    )
+    total = weights.mention * mention + weights.coref * coref + weights.entity * entity + weights.relation * relation
     return Losses(mention=mention, coref=coref, entity=entity, relation=relation, total=total)
 
 

@@ -27,6 +27,11 @@ class Memory(nn.Module):
         self.types, self.slots_per_type, self.slot_logit = types, slots_per_type, slot_logit
         self.slots = nn.Parameter(torch.empty(types * slots_per_type, width))
 
+    @property
+    def width(self) -> int:
+        """Width D of the slots."""
+        return self.slots.shape[1]
+
     def similarity(self, queries: Float[Tensor, "N D"]) -> Float[Tensor, "N types"]:
         """The logit of every type: the query's dot product with its slot, or the max / logsumexp over its slots."""
         logits = queries @ self.slots.T
@@ -38,6 +43,13 @@ class Memory(nn.Module):
     def type_rows(self) -> Float[Tensor, "types D"]:
         """One detached row per type, the mean of its slots: what the relation head takes as type embedding."""
         return self.slots.detach().view(self.types, self.slots_per_type, -1).mean(1)
+
+
+def memory_of(memories: nn.ModuleDict, name: str) -> Memory:
+    """The memory of a name; a ModuleDict knows only that it holds modules."""
+    memory = memories[name]
+    assert isinstance(memory, Memory)
+    return memory
 
 
 class BilinearClassifier(nn.Module):
@@ -98,7 +110,9 @@ class Combine(nn.Module):
         if self.concat is not None:
             return self.concat(torch.cat([rows, *reads], dim=1))
         if self.gates is not None:
-            parts = [gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)]
+            parts = [
+                gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)
+            ]
             return rows + torch.stack(parts).sum(0)
         total = rows + torch.stack(list(reads)).sum(0)
         return total / (1 + len(reads)) if self.pooling == "mean" else total
@@ -134,9 +148,10 @@ class PlaceRead(nn.Module):
             return rows
         result = rows
         for mode, readers in self.reads.items():
+            assert isinstance(readers, nn.ModuleDict)
             parts = []
             for name, reader in readers.items():
-                slots = memories[name].slots
+                slots = memory_of(memories, name).slots
                 parts.append(reader(result, slots if self.read_grad else slots.detach(), counts))
             result = self.combine[mode](result, parts)
         return result if strength == 1.0 else (1.0 - strength) * rows + strength * result

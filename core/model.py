@@ -19,7 +19,7 @@ from core.heads.mention import MentionHead
 from core.heads.relation_grc import GlobalRelationHead
 from core.heads.relation_mrc import MultiInstanceRelationHead
 from core.keys import key_of
-from core.memory import BilinearClassifier, Memory, PlaceRead
+from core.memory import BilinearClassifier, Memory, PlaceRead, memory_of
 from core.ops import range_max, segment_max
 
 
@@ -82,7 +82,7 @@ class JointModel(nn.Module):
         self.entity_head: EntityHead | BilinearClassifier
         self.type_embedding: nn.Embedding | None
         if "entity" in self.memories:
-            slot_width = self.memories["entity"].slots.shape[1]
+            slot_width = memory_of(self.memories, "entity").width
             self.entity_head = BilinearClassifier(width=width, slot_width=slot_width)
             self.type_embedding, type_width = None, slot_width
         else:
@@ -102,7 +102,7 @@ class JointModel(nn.Module):
             )
         self.relation_classifier: nn.Linear | BilinearClassifier
         if "relation" in self.memories:
-            slot_width = self.memories["relation"].slots.shape[1]
+            slot_width = memory_of(self.memories, "relation").width
             self.relation_classifier = BilinearClassifier(width=width, slot_width=slot_width)
         else:
             self.relation_classifier = nn.Linear(width, relation_types)
@@ -153,7 +153,11 @@ class JointModel(nn.Module):
         pairs: EntityPairs,
     ) -> Float[Tensor, "Q R"]:
         """Relation logits of ordered entity pairs; `entity_types` are gold in training, predicted at inference."""
-        rows = self.memories["entity"].type_rows() if self.type_embedding is None else self.type_embedding.weight
+        rows = (
+            memory_of(self.memories, "entity").type_rows()
+            if self.type_embedding is None
+            else self.type_embedding.weight
+        )
         if isinstance(self.relation_head, MultiInstanceRelationHead):
             hidden = self.relation_head(states, mentions.vectors, entities.vectors, entity_types, rows, pairs)
         else:
@@ -193,7 +197,7 @@ def build_reads(memory: MemoryConfig | None, width: int, memories: nn.ModuleDict
     """What is read at each place, by place; empty where nothing is."""
     if memory is None or memory.read_mode == "none":
         return nn.ModuleDict()
-    read = {name: part.slots.shape[1] for name, part in memories.items() if memory.memories in (name, "both")}
+    read = {name: memory_of(memories, name).width for name in memories if memory.memories in (name, "both")}
     places = ("tokens", "mentions") if memory.places == "both" else (memory.places,)
     return nn.ModuleDict({place: PlaceRead(config=memory, width=width, slot_widths=read) for place in places})
 

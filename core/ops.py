@@ -10,9 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def range_max(
-    values: Float[Tensor, "T H"], starts: Int[Tensor, " S"], ends: Int[Tensor, " S"]
-) -> Float[Tensor, "S H"]:
+def range_max(values: Float[Tensor, "T H"], starts: Int[Tensor, " S"], ends: Int[Tensor, " S"]) -> Float[Tensor, "S H"]:
     """The maximum over each half-open range of rows, zeros where a range is empty.
 
     A sparse table: level l holds the maxima of 2^l neighbouring rows, and any range is the maximum of two of them, so

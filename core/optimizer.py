@@ -1,4 +1,4 @@
-"""AdamW over parameter groups: encoder and heads apart, no decay on biases and norms; with or without bias correction."""
+"""AdamW over parameter groups: encoder and heads apart, no decay on biases and norms, bias correction or none."""
 
 from collections.abc import Callable
 from typing import Any

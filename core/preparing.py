@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import DataConfig, RunConfig
-from core.datasets import dataset, load_splits, locate
+from core.datasets import load_splits
 from core.documents import Dirt, Document, LabelSet
 from core.errors import UserError
 from core.vocabulary import learn_wordpieces
@@ -21,19 +21,6 @@ class PreparedData:
     labels: LabelSet
     wordpieces: WordPieces
     dirt: dict[str, Dirt]
-
-
-def with_paths(config: RunConfig) -> RunConfig:
-    """The config with the name of a registered data set replaced by the paths of its files."""
-    name = config.data.name
-    if name is None:
-        return config
-    entry = dataset(name)
-    paths = {
-        part: str(found) if (found := locate(name, getattr(entry, part))) else None
-        for part in ("train", "validation", "test", "types")
-    }
-    return config.model_copy(update={"data": config.data.model_copy(update={"name": None, **paths})})
 
 
 def prepare(config: RunConfig) -> PreparedData:

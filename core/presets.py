@@ -100,7 +100,7 @@ def read_tree(path: Path) -> Tree:
 
 
 def explain(error: ValidationError, *, where: str = "") -> str:
-    """Pydantic's findings, a line each: the setting, its value, its limit, and the nearest setting for a misspelt one."""
+    """Pydantic's findings, a line each: the setting, its value, its limit, the nearest setting for a misspelt one."""
     return "\n".join(dict.fromkeys(where + _line(finding) for finding in error.errors(include_url=False)))
 
 
@@ -116,6 +116,8 @@ def _line(finding: Any) -> str:
     message = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if finding["type"] == "value_error":
         return message
+    if finding["type"] == "model_type":
+        return f"{path} is {finding['input']!r}: it is a section, give its settings ({', '.join(settings_of(steps))})"
     return f"{path} is {finding['input']!r}: {message}"
 
 

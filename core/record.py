@@ -65,7 +65,8 @@ def find_run(reference: str, runs: Path) -> Path:
     if path.is_dir():
         raise UserError(f"{path} is a folder but no run: it has no {CONFIG}; give runs/<signature>/s<seed> or a run id")
     found = {f"{folder.parent.name}-{folder.name}": folder for folder in _run_folders(runs)}
-    matching = [name for name in found if name.startswith(reference)]
+    # A whole id is that run, though the id of seed 1 also begins that of seed 10.
+    matching = [reference] if reference in found else [name for name in found if name.startswith(reference)]
     if len(matching) == 1:
         return found[matching[0]]
     if matching:

@@ -1,14 +1,15 @@
 """Import of JEREX's and the memory authors' checkpoints: their names to ours, every size read off the tensors.
 
 Lightning checkpoints of JEREX pickle classes of `jerex.entities`; torch's weights-only loader maps exactly those, and
-three inert Lightning names, to stand-ins without behaviour and refuses everything else. Names and facts: lavis-nlp/jerex
-(MIT) and kosciukiewicz/similarity-based-memory-re (facts only).
+three inert Lightning names, to stand-ins without behaviour and refuses everything else. Names and facts:
+lavis-nlp/jerex (MIT) and kosciukiewicz/similarity-based-memory-re (facts only).
 """
 
 import json
 import pickle
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class _InertDict(dict[str, Any]):
     """Lightning's attribute dict, as a plain dict."""
 
 
-SAFE_NAMES = [
+SAFE_NAMES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_TypeStandIn, "jerex.entities.EntityType"),
     (type("_RelationStandIn", (_TypeStandIn,), {}), "jerex.entities.RelationType"),
     (_Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
@@ -63,7 +64,9 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
     if path.is_dir():
         inside = [path / name for name in ("model.safetensors", "pytorch_model.bin") if (path / name).is_file()]
         if not inside:
-            raise UserError(f"{path}: a folder without model.safetensors or pytorch_model.bin; name the checkpoint file")
+            raise UserError(
+                f"{path}: a folder without model.safetensors or pytorch_model.bin; name the checkpoint file"
+            )
         path = inside[0]
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint file; give a .safetensors, .bin or .ckpt file or its folder")
@@ -74,7 +77,9 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
             raise UserError(f"{path} is not a readable safetensors file: {_first(error)}; copy it again") from None
     loaded = _load_pickle(path)
     if not isinstance(loaded, dict):
-        raise UserError(f"{path} holds {type(loaded).__name__}, not a state dict; give JEREX's .ckpt or pytorch_model.bin")
+        raise UserError(
+            f"{path} holds {type(loaded).__name__}, not a state dict; give JEREX's .ckpt or pytorch_model.bin"
+        )
     weights = loaded.get("state_dict", loaded)
     tensors = {name: tensor for name, tensor in weights.items() if isinstance(tensor, torch.Tensor)}
     hyper_parameters = loaded.get("hyper_parameters", {}) if "state_dict" in loaded else {}
@@ -91,12 +96,13 @@ def _load_pickle(path: Path) -> Any:
         asked = re.search(r"GLOBAL ([\w.]+\.\w+)", str(error))
         if asked:
             raise UserError(
-                f"{path} is refused: its pickle asks for {asked[1]}, and only weights and JEREX's type tables are loaded; "
-                "nothing was run. Save the state dict alone (torch.save(model.state_dict(), ...)) where you trust it"
+                f"{path} is refused: its pickle asks for {asked[1]}, and only weights and JEREX's type tables are "
+                "loaded; nothing was run. Save the state dict alone (torch.save(model.state_dict(), ...)) where you "
+                "trust it"
             ) from None
         raise UserError(
-            f"{path} is refused: it is not a torch checkpoint of weights, and nothing in it was run; give a .ckpt, .bin "
-            "or .safetensors file"
+            f"{path} is refused: it is not a torch checkpoint of weights, and nothing in it was run; give a .ckpt, "
+            ".bin or .safetensors file"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
@@ -123,12 +129,14 @@ def original_of(name: str) -> str:
 def drop_aliases(weights: Weights) -> Weights:
     """The weights with every shared tensor once; two copies that differ are an error."""
     kept: Weights = {}
+    sources: dict[str, str] = {}
     for name, tensor in weights.items():
         if IGNORED.match(name):
             continue
         original = original_of(name)
+        source = sources.setdefault(original, name)
         if original in kept and not torch.equal(kept[original], tensor):
-            raise UserError(f"checkpoint tensors {name} and {original} should be one and differ; the file is damaged")
+            raise UserError(f"checkpoint tensors {source} and {name} should be one and differ; the file is damaged")
         kept[original] = tensor
     return kept
 

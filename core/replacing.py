@@ -25,7 +25,9 @@ def replace_file(path: Path | str, content: bytes) -> None:
         os.chmod(aside, 0o666 & ~umask)
         os.replace(aside, path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}): give a path in a folder that is yours") from None
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}): give a path in a folder that is yours"
+        ) from None
     finally:
         if aside is not None and os.path.exists(aside):
             os.unlink(aside)

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -92,7 +93,8 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     chosen = load_model(folder / BEST, config)
     model.load_state_dict(chosen.model.state_dict())
     facts = training_facts(one.document for one in data.splits["train"])
-    metrics, repairs = {}, {name: dict(dirt.counts) for name, dirt in data.dirt.items()}
+    metrics: dict[str, dict[str, Any]] = {}
+    repairs = {name: dict(dirt.counts) for name, dirt in data.dirt.items()}
     for split in ("validation", "test"):
         if split in data.splits:
             dirt = Dirt()
@@ -109,7 +111,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
             store(folder, split, result)
             metrics[split] = result.scores
             repairs[split] = repairs.get(split, {}) | dict(dirt.counts)
-    tracker.finish({split: scores for split, scores in metrics.items()}, status="finished")
+    tracker.finish(metrics, status="finished")
     return msgspec.structs.replace(
         record,
         status="finished",
@@ -145,8 +147,8 @@ def build(config: RunConfig, data: PreparedData) -> JointModel:
     pieces = int(loaded.transformer.config.vocab_size)
     if data.wordpieces.size > pieces:
         raise UserError(
-            f"the tokenizer has {data.wordpieces.size} word pieces, the encoder {config.encoder.source!r} knows {pieces}: "
-            "give the tokenizer of that encoder (encoder.tokenizer)"
+            f"the tokenizer has {data.wordpieces.size} word pieces, encoder {config.encoder.source!r} {pieces}: "
+            "give its own tokenizer (encoder.tokenizer)"
         )
     model = JointModel(
         Encoder(loaded.transformer),

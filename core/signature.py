@@ -1,4 +1,4 @@
-"""What makes two runs the same run: the hash of the resolved config, less the seed and less what cannot change a number.
+"""What makes two runs the same run: the hash of the resolved config, less the seed and what cannot change a number.
 
 Paths enter as the hash of what they name, hub names as name@revision. Settings that another setting switches off are
 left out (how to read, where reading is off), so that a cell reached in two ways is computed once.
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.config import CONTENT, LATER, NEUTRAL, Marker, MemoryConfig, RunConfig
+from core.config import CONTENT, LATER, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
 from core.contents import content_hash, model_folder
 from core.errors import UserError
 
@@ -37,8 +37,8 @@ def identity(config: RunConfig) -> dict[str, Any]:
         raise UserError(f"data.name {config.data.name!r} is not resolved to files yet; fetch the data set first")
     tree = _identity(config)
     del tree["seed"]
-    if config.encoder.source != "scratch":
-        tree["encoder"].pop("scratch")
+    # The encoder from scratch has no weights to start from, any other none of the sizes of that one.
+    del tree["encoder"]["pretrained" if config.encoder.source == "scratch" else "scratch"]
     if config.data.validation is not None:
         tree["data"].pop("validation_share")
     if config.memory is not None:
@@ -61,6 +61,8 @@ def _identity(section: BaseModel) -> dict[str, Any]:
         if isinstance(value, BaseModel):
             tree[name] = _identity(value)
         elif CONTENT in marks and value is not None:
+            tree[name] = content_hash(Path(value))
+        elif SOURCE in marks and value is not None:
             tree[name] = content_of(value)
         else:
             tree[name] = value
@@ -68,7 +70,7 @@ def _identity(section: BaseModel) -> dict[str, Any]:
 
 
 def content_of(source: str) -> str:
-    """What a path, package or hub name stands for: a content hash, or name@revision."""
+    """What a model's path, package or hub name stands for: a content hash, or name@revision."""
     if source == "scratch":
         return source
     folder = model_folder(source)
@@ -102,5 +104,3 @@ def _drop_idle(tree: dict[str, Any], memory: MemoryConfig) -> None:
     tree["pooling"] = [memory.pooling_after(mode) for mode in ("inverse", "normal") if mode in memory.read_mode]
     if "inverse" not in memory.read_mode:
         del tree["inverse_scale"]
-
-

@@ -4,9 +4,10 @@ A tracker mirrors what the run writes into its folder; it is never the source of
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Is told what a run does while it does it."""
 

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
@@ -38,6 +38,7 @@ class StepReport:
     reading: float
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Is told what the loop does."""
 
@@ -66,7 +67,9 @@ def total_steps(config: RunConfig, documents: int) -> int:
     return config.training.epochs * (documents // config.training.batch_size)
 
 
-def train(model: JointModel, given: TrainingInput, config: RunConfig, accelerator: Accelerator, observer: Observer) -> None:
+def train(
+    model: JointModel, given: TrainingInput, config: RunConfig, accelerator: Accelerator, observer: Observer
+) -> None:
     """Train a model, already on its device, to the end; raises `Diverged` where a loss is not finite."""
     steps = total_steps(config, len(given.documents))
     optimizer = build_optimizer(model, config.training)

@@ -14,18 +14,20 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 def learn_wordpieces(documents: Sequence[Document], *, size: int) -> WordPieces:
     """A lower-cased word-piece tokenizer of at most `size` pieces; the same documents give the same pieces."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    # Ties between equally frequent pairs depend on the order of words: sort it out once.
     words = Counter(token for document in documents for token in document.tokens)
+    learner = _untrained({"[UNK]": 0})
+    # The trainer numbers the letters inside words in the order of a hash table that changes from call to call, and
+    # breaks ties between merges by number. As special tokens they are numbered here, in order.
+    inside = sorted({letter for word in words for part in _parts(learner, word) for letter in part[1:]})
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=[*SPECIAL, *(f"##{letter}" for letter in inside)], show_progress=False
+    )
     texts = [word for word, count in sorted(words.items()) for _ in range(count)]
-    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    learner.train_from_iterator(texts, trainer)
     return WordPieces(
         PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer,
+            # Built anew, as the learner would take a literal "##a" in a text for a special token.
+            tokenizer_object=_untrained(learner.get_vocab()),
             pad_token="[PAD]",
             unk_token="[UNK]",
             cls_token="[CLS]",
@@ -33,3 +35,17 @@ def learn_wordpieces(documents: Sequence[Document], *, size: int) -> WordPieces:
             mask_token="[MASK]",
         )
     )
+
+
+def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _parts(tokenizer: Tokenizer, word: str) -> list[str]:
+    """The words that the tokenizer sees in a token."""
+    normal = tokenizer.normalizer.normalize_str(word)
+    return [part for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]

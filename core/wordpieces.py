@@ -23,7 +23,10 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "spm.model", "vocab.json")
 
 
 class EncodedDocument(msgspec.Struct, frozen=True):
-    """A document with its word pieces: `ids` [pieces], `bounds` [tokens + 1]; token t owns pieces bounds[t]:bounds[t+1]."""
+    """A document with its word pieces: `ids` [pieces], `bounds` [tokens + 1].
+
+    Token t owns the pieces bounds[t]:bounds[t+1].
+    """
 
     document: Document
     ids: np.ndarray
@@ -77,7 +80,7 @@ class WordPieces:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some pieces as JEREX reads it: special tokens kept, spaces cleaned up, stripped."""
-        text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=True)
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=True)
         return str(text).strip()
 
 
@@ -94,7 +97,12 @@ def load_wordpieces(source: str) -> WordPieces:
 def _from_file(path: Path) -> PreTrainedTokenizerFast:
     if path.suffix == ".json":
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
-        for role, piece in (("unk_token", "[UNK]"), ("pad_token", "[PAD]"), ("cls_token", "[CLS]"), ("sep_token", "[SEP]")):
+        for role, piece in (
+            ("unk_token", "[UNK]"),
+            ("pad_token", "[PAD]"),
+            ("cls_token", "[CLS]"),
+            ("sep_token", "[SEP]"),
+        ):
             if piece in tokenizer.get_vocab():
                 setattr(tokenizer, role, piece)
         return tokenizer
@@ -119,8 +127,8 @@ def fit(
         name = encoded.document.id
         if overlong == "error":
             raise UserError(
-                f"document {name!r} has {pieces} word pieces, the limit is {positions}: raise encoder.positions, or set "
-                "data.overlong to truncate or skip"
+                f"document {name!r} has {pieces} word pieces, the limit is {positions}: raise encoder.positions, or "
+                "set data.overlong to truncate or skip"
             )
         dirt.add(f"overlong_{'truncated' if overlong == 'truncate' else 'skipped'}", f"{name}: {pieces} word pieces")
         if overlong == "truncate":

@@ -12,7 +12,7 @@ from core.readers.types_file import read_types
 from core.wordpieces import load_wordpieces
 
 MODELS = ("jerex_grc", "jerex_mrc", "mem_grc_flow", "mem_grc_read", "mem_mrc_flow", "mem_mrc_read")
-TRAIN = tuple(f"train_doc{i}" for i in range(6)) + ("train_pad01",)
+TRAIN = (*(f"train_doc{i}" for i in range(6)), "train_pad01")
 
 
 def golden_models(root: Path) -> list[str]:

@@ -16,11 +16,11 @@ from core.readers import Format, read_corpus
 from core.readers.dirt import KINDS
 from core.readers.joint_split import EXPECTED, joint_training
 from core.readers.lengths import load_tokenizer, piece_counts
-from core.replacing import replace_file
 from core.readers.source import fault
 from core.readers.statistics import corpus_statistics
 from core.readers.types_file import read_types
 from core.registry import REGISTRY
+from core.replacing import replace_file
 
 
 def report(

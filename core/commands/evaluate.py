@@ -107,5 +107,7 @@ def show(scores: dict[str, Any], *, as_json: bool) -> None:
     console = Console(file=sys.stdout, width=width, highlight=False)
     console.print(score_view(msgspec.convert(scores, Scores)))
     on_gold, ranking = scores["extra"]["on_gold"], scores["extra"]["ranking"]
-    print(f"relation F1 on gold mentions and clusters {on_gold['relation']['f1']:.2f}, strict "
-          f"{on_gold['relation_strict']['f1']:.2f}; average precision {ranking['average_precision']:.2f}")
+    print(
+        f"relation F1 on gold mentions and clusters {on_gold['relation']['f1']:.2f}, strict "
+        f"{on_gold['relation_strict']['f1']:.2f}; average precision {ranking['average_precision']:.2f}"
+    )

@@ -49,9 +49,7 @@ def predict(
 
     opened = open_run(run, runs=runs, device=device, threads=threads)
     repairs = Dirt()
-    encoded = encode(
-        corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, repairs
-    )
+    encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, repairs)
     with meter("predicting", len(encoded)) as progress:
         decoded = opened.decoder.decode(
             encoded, reading=opened.trained.state.reading, dirt=repairs, advance=progress.advance

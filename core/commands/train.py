@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from core import presets
 from core.config import RunConfig
+from core.datasets import with_paths
 from core.errors import UserError
 from core.flags import settings_from
 from core.record import CONFIG, RunRecord, read_record
@@ -34,13 +36,10 @@ NO_DATA = (
 
 def train(arguments: Sequence[str]) -> int:
     """Resolve the config, compute the run, print its scores."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or {"-h", "--help"}.intersection(arguments):
         return show_help()
     config, runs, dry = parse(arguments)
-    # Heavy imports wait until the settings are known to be right.
-    from core.preparing import with_paths
-
-    config = with_paths(config)
+    config = config.model_copy(update={"data": with_paths(config.data)})
     if config.data.train is None:
         raise UserError(NO_DATA)
     folder = runs / signature(config) / f"s{config.seed}"
@@ -53,6 +52,7 @@ def train(arguments: Sequence[str]) -> int:
         print(f"{done.run_id} is finished; nothing is computed again", file=sys.stderr)
         show(done, folder)
         return 0
+    # Torch is loaded only once the settings are known to be right.
     from core.run import run
 
     record = run(folder)
@@ -71,11 +71,11 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool]:
     runs = Path(_take(rest, "--runs") or "runs")
     dry = "--dry-run" in rest
     rest = [argument for argument in rest if argument != "--dry-run"]
-    known = presets.difference(preset)
+    row = presets.read_tree(Path(file)) if file else {}
+    known = presets.difference(preset) | row
     if "memory" not in known and any(argument.startswith("--memory.") for argument in rest):
         with_memory = preset.replace("jerex", "memory")
         raise UserError(f"preset {preset} has no memory, so --memory.* says nothing: start from {with_memory}")
-    row = presets.read_tree(Path(file)) if file else {}
     config = presets.build(preset, profile=profile, row=presets.merge(row, settings_from(rest)))
     return config, runs, dry
 
@@ -97,9 +97,11 @@ def open_folder(folder: Path, config: RunConfig) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)") from None
-    if not (folder / CONFIG).exists():
-        replace_file(folder / CONFIG, presets.to_yaml(config).encode())
+        raise UserError(
+            f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)"
+        ) from None
+    # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
+    replace_file(folder / CONFIG, presets.to_yaml(config).encode())
 
 
 def show(record: RunRecord, folder: Path) -> None:
@@ -124,9 +126,12 @@ def show_help() -> int:
     profiles = "\n                  ".join(f"{name:<12} {text}" for name, text in presets.names("profiles").items())
     print(USAGE.format(presets=listed, profiles=profiles))
     print("Settings (shown with the defaults of memory-grc):")
-    try:
-        tyro.cli(RunConfig, default=presets.build("memory-grc"), args=["--help"], prog="engram train PRESET",
-                 config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff))
-    except SystemExit:
-        pass
+    with suppress(SystemExit):
+        tyro.cli(
+            RunConfig,
+            default=presets.build("memory-grc"),
+            args=["--help"],
+            prog="engram train PRESET",
+            config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+        )
     return 0

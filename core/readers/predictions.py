@@ -15,10 +15,10 @@ import msgspec
 from core.documents import Annotation, Corpus, Dirt, Document, LabelSet
 from core.readers.dirt import count_dirt
 from core.readers.identity import Identities
-from core.readers.prediction_form import Conversion, PredictedDocument, Prediction
-from core.replacing import replace_file
 from core.readers.jerex_form import as_prediction_form
+from core.readers.prediction_form import Conversion, PredictedDocument, Prediction
 from core.readers.source import collector_paused, fault, parse_json, read_source
+from core.replacing import replace_file
 
 __all__ = ["Prediction", "prediction_line", "read_predictions", "write_predictions"]
 

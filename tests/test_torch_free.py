@@ -1,0 +1,53 @@
+"""Quick commands stay quick: what needs no model loads none of the libraries that build one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = "Ada works for Acme. Acme is in Oslo.\n"
+LIGHT = {
+    "--help": 0,
+    "train --help": 0,
+    "train no-such-preset": 2,
+    "score --gold {file} --predictions {file}": 2,
+    "score --help": 0,
+    "data report {file}": 0,
+    "data sample {file}": 0,
+    "data list": 0,
+}
+DRY = "train memory-grc --encoder.source scratch --data.train {file} --dry-run"
+
+
+@pytest.mark.parametrize(("command", "code"), [*LIGHT.items(), (DRY, 0)])
+def test_quick_commands_load_no_torch(tmp_path: Path, command: str, code: int) -> None:
+    program = (
+        "import sys, engram; code = engram.main(sys.argv[1:]); "
+        "loaded = sorted({'torch', 'transformers', 'accelerate'} & sys.modules.keys()); "
+        "sys.exit(f'loads {loaded}' if loaded else code)"
+    )
+    (tmp_path / "text.txt").write_text(TEXT)
+    arguments = [part.format(file="text.txt") for part in command.split()]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+
+
+def test_the_front_that_other_packages_see_loads_no_torch() -> None:
+    modules = "config presets flags signature record provenance documents readers metrics diagnostics datasets view"
+    program = (
+        "import sys; from importlib import import_module; [import_module(f'core.{name}') for name in sys.argv[1:]]; "
+        "sys.exit(', '.join({'torch', 'transformers', 'accelerate'} & sys.modules.keys()) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *modules.split()], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,115 @@
+"""Small documents, encoders and models, made on the spot: what tests of the model train and decode."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+
+from core.batches import TrainingBatch, collate
+from core.candidates import draw_sample
+from core.config import RunConfig
+from core.decode import Decoder, Settings
+from core.documents import Annotation, Document, Entity, LabelSet, Relation
+from core.encoder import Encoder, load_encoder
+from core.model import JointModel, initialise
+from core.presets import build, merge
+from core.vocabulary import learn_wordpieces
+from core.wordpieces import EncodedDocument, WordPieces
+
+# Tensors of a few hundred numbers: threads would only wait for one another.
+torch.set_num_threads(1)
+
+LABELS = LabelSet(entity_types=("PER", "ORG", "LOC"), relation_types=("works_for", "based_in", "born_in"))
+SYSTEMS = ("jerex-grc", "jerex-mrc", "memory-grc", "memory-mrc")
+FIRST = ("Ada", "Alan", "Grace", "Kurt", "Emmy", "Paul")
+LAST = ("Byron", "Turing", "Hopper", "Noether")
+FIRMS = ("Acme", "Initech", "Globex")
+PLACES = ("Paris", "Oslo", "Lima", "Kyoto", "Accra")
+TINY: dict[str, Any] = {
+    "encoder": {
+        "source": "scratch",
+        "positions": 64,
+        "scratch": {"width": 16, "layers": 1, "heads": 2, "intermediate": 16, "vocabulary": 200},
+    },
+    "model": {
+        "meta_width": 4,
+        "width_table": 6,
+        "edit_distance_table": 12,
+        "token_distance_table": 20,
+        "sentence_distance_table": 4,
+    },
+    "samples": {"max_span_tokens": 3, "neg_mentions": 12, "neg_corefs": 8, "neg_relations": 6},
+    "training": {"lr": 1e-3, "lr_warmup": 0.0},
+}
+
+
+def document(number: int, *, extra: int = 0) -> Document:
+    """A short text on a person, a firm and two places; `extra` sentences without mentions make it longer."""
+    person = (FIRST[number % len(FIRST)], LAST[number % len(LAST)])
+    firm, place = FIRMS[number % len(FIRMS)], PLACES[number % len(PLACES)]
+    birthplace = PLACES[(number + 2) % len(PLACES)]
+    sentences = [[*person, "works", "for", firm, "in", place, "."], [person[1], "was", "born", "in", birthplace, "."]]
+    sentences += [["It", "rained", "all", "day", "."]] * extra
+    bounds, start = [], 0
+    for sentence in sentences:
+        bounds.append((start, start + len(sentence)))
+        start += len(sentence)
+    entities = [
+        Entity(((0, 2), (8, 9)), "PER"),
+        Entity(((4, 5),), "ORG"),
+        Entity(((6, 7),), "LOC"),
+        Entity(((12, 13),), "LOC"),
+    ]
+    relations = [Relation(0, 1, "works_for"), Relation(1, 2, "based_in"), Relation(0, 3, "born_in")]
+    return Document(
+        id=f"tiny {number}",
+        title=f"tiny {number}",
+        tokens=tuple(token for sentence in sentences for token in sentence),
+        sentences=tuple(bounds),
+        gold=Annotation.of(entities, relations),
+    )
+
+
+@cache
+def wordpieces() -> WordPieces:
+    """Word pieces learned from the small documents; long words stay in several pieces."""
+    return learn_wordpieces([document(number, extra=1) for number in range(8)], size=90)
+
+
+def encoded(*documents: Document) -> list[EncodedDocument]:
+    return [wordpieces().encode(one) for one in documents]
+
+
+def tiny_config(preset: str = "jerex-grc", row: Mapping[str, Any] | None = None) -> RunConfig:
+    """The config of a preset with everything small, and some settings on top."""
+    return build(preset, row=merge(TINY, row or {}))
+
+
+def tiny_model(config: RunConfig, *, seed: int = 0, scale: float = 1.0) -> JointModel:
+    """A fresh model of a config, in evaluation mode; `scale` enlarges its head weights, so that decisions differ."""
+    loaded = load_encoder(config.encoder, vocabulary=wordpieces().size)
+    model = JointModel(
+        Encoder(loaded.transformer),
+        config.model,
+        config.memory,
+        entity_types=len(LABELS.entity_types),
+        relation_types=len(LABELS.relation_types),
+    )
+    initialise(model, loaded, seed=seed)
+    if scale != 1.0:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if not name.startswith("encoder."):
+                    parameter.mul_(scale)
+    return model.eval()
+
+
+def tiny_batch(config: RunConfig, documents: Sequence[EncodedDocument], *, epoch: int = 0) -> TrainingBatch:
+    """The training batch of some documents."""
+    samples = [draw_sample(one, config.samples, LABELS, seed=config.seed, epoch=epoch) for one in documents]
+    return collate(samples, padding=wordpieces().padding, multi_instance=config.model.relation_head == "mrc")
+
+
+def tiny_decoder(model: JointModel, config: RunConfig) -> Decoder:
+    return Decoder(model, wordpieces(), LABELS, Settings.of(config))
