@@ -269,6 +269,8 @@ class RuntimeConfig(Section):
     """Processor threads; none: torch's own choice."""
     log_every: Annotated[int, Field(ge=1), NEUTRAL] = 10
     """Optimiser steps between rows of history.jsonl."""
+    checkpoint_seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False), NEUTRAL] = 60.0
+    """Seconds between training checkpoints, the most that a killed run loses; 0 saves after every step."""
 
 
 class RunConfig(Section):

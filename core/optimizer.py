@@ -51,7 +51,7 @@ class UncorrectedAdamW(torch.optim.Optimizer):
 
 
 def parameter_groups(model: JointModel, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Parameters by (encoder or heads) x (decayed or not), each with its peak learning rate."""
+    """Parameters by (encoder or heads) x (decayed or not), each with its peak learning rate (`peak_lr`)."""
     plain = {
         id(parameter)
         for module in model.modules()
@@ -65,7 +65,7 @@ def parameter_groups(model: JointModel, config: TrainingConfig) -> list[dict[str
     return [
         {
             "params": parameters,
-            "lr": config.lr if of_encoder else (config.head_lr or config.lr),
+            "peak_lr": config.lr if of_encoder else (config.head_lr or config.lr),
             "weight_decay": config.weight_decay if decayed else 0.0,
         }
         for (of_encoder, decayed), parameters in groups.items()
@@ -80,10 +80,12 @@ def build_optimizer(model: JointModel, config: TrainingConfig) -> torch.optim.Op
     return torch.optim.AdamW(groups, lr=config.lr, betas=BETAS, eps=config.eps, fused=True)
 
 
-def build_scheduler(
-    optimizer: torch.optim.Optimizer, config: TrainingConfig, *, steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear warm-up, linear decay, over all optimiser steps."""
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: lr_factor(step, steps=steps, warmup=config.lr_warmup)
-    )
+def set_lr(optimizer: torch.optim.Optimizer, config: TrainingConfig, *, step: int, steps: int) -> float:
+    """Set every group's learning rate for training step `step` (from 0): its peak times the factor; the encoder's rate.
+
+    The rate is a function of the step alone, so a resumed run has nothing to restore.
+    """
+    factor = lr_factor(step, steps=steps, warmup=config.lr_warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+    return config.lr * factor

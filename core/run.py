@@ -4,6 +4,7 @@
 """
 
 import resource
+import shutil
 import sys
 import time
 import traceback
@@ -23,82 +24,112 @@ from core.documents import Dirt
 from core.encoder import Encoder, load_encoder
 from core.errors import UserError
 from core.evaluation import SplitResult, evaluate_split
+from core.lock import hold
 from core.model import JointModel, initialise
 from core.preparing import PreparedData, prepare
 from core.presets import from_yaml
-from core.progress import meter, say
+from core.progress import Meter, meter, say
 from core.provenance import gather
 from core.readers.predictions import write_predictions
-from core.record import BEST, CONFIG, HISTORY, RunRecord, read_record, write_record
+from core.record import BEST, CONFIG, RunRecord, Status, read_record, write_record
 from core.replacing import replace_file
+from core.resume import LAST
 from core.signature import run_id
+from core.stopping import StopRequest, stop_on_signals
 from core.tracking import NullTracker, Tracker
 from core.train import Diverged, TrainingInput, total_steps, train
 from core.training_facts import training_facts
 from core.watching import Watcher
 
+# A record of one of these is not computed again: the same config would give it again.
+FINAL = ("finished", "imported", "diverged")
+
 
 def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
-    """Compute a run folder to its record; a finished run is not computed again.
+    """Compute a run folder to its record; a finished run is not computed again, a cut-off one goes on exactly.
 
-    A run that fails or diverges is recorded as such and returned; a user's mistake is recorded and raised.
+    A run that fails or diverges is recorded as such and returned; a user's mistake is recorded and raised, and so is a
+    stop by signal, after the state has been saved.
     """
     done = read_record(folder)
-    if done is not None and done.status in ("finished", "imported"):
+    if done is not None and done.status in FINAL:
         return done
     config = from_yaml(folder / CONFIG)
-    started = time.perf_counter()
-    record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
-    try:
-        record = msgspec.structs.replace(record, provenance=gather(data_hashes(config)))
+    with hold(folder), stop_on_signals() as stop:
+        started = time.perf_counter()
+        record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
+        before = done.seconds if done is not None and done.run_id == record.run_id else 0.0
+
+        def ended(status: Status, error: str | None = None) -> RunRecord:
+            seconds = before + time.perf_counter() - started
+            return msgspec.structs.replace(
+                record, status=status, error=error, seconds=seconds, peak_memory_mib=peak_memory()
+            )
+
+        try:
+            record = msgspec.structs.replace(record, provenance=gather(data_hashes(config)), seconds=before)
+            write_record(folder, record)
+            record = compute(folder, config, record, tracker or NullTracker(), stop)
+            record = ended("finished")
+        except KeyboardInterrupt:
+            write_record(folder, ended("interrupted", "stopped by the user"))
+            raise
+        except Diverged as error:
+            record = ended("diverged", str(error))
+        except UserError as error:
+            write_record(folder, ended("failed", str(error)))
+            raise
+        except Exception:  # noqa: BLE001 - whatever a run dies of is recorded, and a study goes on without it
+            record = ended("failed", traceback.format_exc())
         write_record(folder, record)
-        record = compute(folder, config, record, tracker or NullTracker())
-    except KeyboardInterrupt:
-        write_record(folder, _ended(record, "interrupted", started, "stopped by the user"))
-        raise
-    except Diverged as error:
-        record = _ended(record, "diverged", started, str(error))
-    except UserError as error:
-        write_record(folder, _ended(record, "failed", started, str(error)))
-        raise
-    except Exception:  # noqa: BLE001 - whatever a run dies of is recorded, and a study goes on without it
-        record = _ended(record, "failed", started, traceback.format_exc())
-    record = msgspec.structs.replace(record, seconds=time.perf_counter() - started, peak_memory_mib=peak_memory())
-    write_record(folder, record)
+        if record.status == "finished":
+            clean(folder, config)
     return record
 
 
-def _ended(record: RunRecord, status: str, started: float, error: str) -> RunRecord:
-    return msgspec.structs.replace(record, status=status, error=error, seconds=time.perf_counter() - started)
-
-
-def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker) -> RunRecord:
+def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker, stop: StopRequest) -> RunRecord:
     """Train, choose, test: the record of a run that went well."""
     accelerator = build_accelerator(config)
     data = prepare(config)
     model = build(config, data)
     model.to(accelerator.device)
+    check_disk(folder, model)
     decoder = Decoder(model, data.wordpieces, data.labels, Settings.of(config))
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
     tracker.start(record.config, run_id=record.run_id)
-    with open(folder / HISTORY, "w", encoding="utf-8") as history, meter("training", steps) as progress:
+    with meter("training", steps) as progress:
         watcher = Watcher(
-            folder, config, data, model, decoder, steps=steps, history=history, tracker=tracker, progress=progress
+            folder,
+            config,
+            data,
+            decoder,
+            run_id=record.run_id,
+            steps=steps,
+            tracker=tracker,
+            progress=progress,
+            stop=stop,
         )
         given = TrainingInput(data.splits["train"], data.labels, data.wordpieces.padding)
         train(model, given, config, accelerator, watcher)
     assert watcher.chosen is not None
-    chosen = load_model(folder / BEST, config)
-    model.load_state_dict(chosen.model.state_dict())
+    chosen = watcher.chosen
+    best = load_model(folder / BEST, config)
+    model.load_state_dict(best.model.state_dict())
     facts = training_facts(one.document for one in data.splits["train"])
+    counted = {name: dict(dirt.counts) for name, dirt in data.dirt.items()} | {"epochs": watcher.repairs}
     metrics: dict[str, dict[str, Any]] = {}
-    repairs = {name: dict(dirt.counts) for name, dirt in data.dirt.items()}
     for split in ("validation", "test"):
         if split in data.splits:
             dirt = Dirt()
             with meter(f"evaluating {split}", len(data.splits[split])) as progress:
+
+                def advance(done: int, progress: Meter = progress) -> None:
+                    progress.advance(done)
+                    if stop.asked:
+                        raise KeyboardInterrupt
+
                 result = evaluate_split(
                     decoder,
                     data.splits[split],
@@ -106,22 +137,39 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
                     dirt=dirt,
                     facts=facts,
                     on_gold=True,
-                    advance=progress.advance,
+                    advance=advance,
                 )
             store(folder, split, result)
             metrics[split] = result.scores
-            repairs[split] = repairs.get(split, {}) | dict(dirt.counts)
+            counted[split] = counted.get(split, {}) | dict(dirt.counts)
     tracker.finish(metrics, status="finished")
     return msgspec.structs.replace(
         record,
-        status="finished",
         metrics=metrics,
         steps=steps,
         chosen_epoch=chosen.state.epoch,
         chosen_reading=chosen.state.reading,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        repairs=repairs,
+        repairs={name: counts for name, counts in counted.items() if counts},
     )
+
+
+def check_disk(folder: Path, model: JointModel) -> None:
+    """Refuse to start where the checkpoints would not fit: best and last, each beside its successor."""
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    needed, free = 8 * weights + 2**24, shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{free / 2**20:.0f} MiB are free in {folder}, the checkpoints of this run need {needed / 2**20:.0f} MiB: "
+            "free some space, or give another disk (--runs DIR)"
+        )
+
+
+def clean(folder: Path, config: RunConfig) -> None:
+    """Leave a finished run only what it keeps: no optimiser state, and the chosen weights where they are wanted."""
+    (folder / LAST).unlink(missing_ok=True)
+    if config.training.keep == "none":
+        shutil.rmtree(folder / BEST, ignore_errors=True)
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:
@@ -137,6 +185,9 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         if number >= torch.cuda.device_count():
             raise UserError(f"runtime.device is {wanted}, but there are {torch.cuda.device_count()} CUDA devices")
         torch.cuda.set_device(number)
+    # Fused kernels may sum in another order each time; filling fresh memory would only cost time.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     mixed = "bf16" if config.training.precision == "bf16" else "no"
     return Accelerator(cpu=wanted == "cpu", mixed_precision=mixed)
 

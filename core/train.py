@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import msgspec
 import torch
 from accelerate import Accelerator
 
@@ -20,7 +21,7 @@ from core.documents import LabelSet
 from core.keys import key_of
 from core.loss import Losses, joint_loss
 from core.model import JointModel
-from core.optimizer import build_optimizer, build_scheduler
+from core.optimizer import build_optimizer, set_lr
 from core.schedule import ReadingSchedule
 from core.wordpieces import EncodedDocument
 
@@ -38,14 +39,34 @@ class StepReport:
     reading: float
 
 
+class Position(msgspec.Struct, frozen=True):
+    """How far a training has come: whole steps, and whether the last epoch that ended has been validated."""
+
+    step: int = 0
+    validated: bool = True
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A training between two steps: where it is, and everything that the next step depends on."""
+
+    position: Position
+    model: JointModel
+    optimizer: torch.optim.Optimizer
+
+
 @runtime_checkable
 class Observer(Protocol):
-    """Is told what the loop does."""
+    """Is told what the loop does, and where it begins."""
 
-    def stepped(self, report: StepReport) -> None:
+    def restore(self, model: JointModel, optimizer: torch.optim.Optimizer) -> Position:
+        """Fill model and optimiser from a checkpoint where there is one, and say where that was."""
+        return Position()
+
+    def stepped(self, report: StepReport, moment: Moment) -> None:
         """An optimiser step was made; `report.step` counts from 1."""
 
-    def epoch_ended(self, epoch: int, step: int, reading: float) -> None:
+    def epoch_ended(self, epoch: int, step: int, reading: float, moment: Moment) -> None:
         """An epoch (from 1) ended after `step` steps; an evaluation now reads as strongly as `reading`."""
 
 
@@ -68,25 +89,37 @@ def total_steps(config: RunConfig, documents: int) -> int:
 
 
 def train(
-    model: JointModel, given: TrainingInput, config: RunConfig, accelerator: Accelerator, observer: Observer
+    model: JointModel,
+    given: TrainingInput,
+    config: RunConfig,
+    accelerator: Accelerator,
+    observer: Observer,
 ) -> None:
-    """Train a model, already on its device, to the end; raises `Diverged` where a loss is not finite."""
+    """Train a model, already on its device, to the end; raises `Diverged` where a loss is not finite.
+
+    The observer may restore a checkpoint first: N steps, a stop and the rest equal all steps at once, bit for bit, at
+    the same number of threads.
+    """
+    per_epoch = len(given.documents) // config.training.batch_size
     steps = total_steps(config, len(given.documents))
     optimizer = build_optimizer(model, config.training)
-    scheduler = build_scheduler(optimizer, config.training, steps=steps)
+    position = observer.restore(model, optimizer)
     schedule = ReadingSchedule(config.memory, steps)
-    step = 0
-    for epoch in range(config.training.epochs):
+    if not position.validated:
+        epoch = position.step // per_epoch
+        moment = Moment(Position(position.step), model, optimizer)
+        observer.epoch_ended(epoch, position.step, schedule.evaluation(position.step), moment)
+    step = position.step
+    for epoch in range(step // per_epoch, config.training.epochs):
         model.train()
         order = epoch_order(len(given.documents), seed=config.seed, epoch=epoch)
-        for numbers in batches_of(order, config.training.batch_size):
+        for numbers in batches_of(order, config.training.batch_size, first=step - epoch * per_epoch):
             started = time.perf_counter()
             batch = draw_batch(model, given, config, [int(number) for number in numbers], epoch=epoch)
             reading = schedule.training(step)
+            lr = set_lr(optimizer, config.training, step=step, steps=steps)
             torch.manual_seed(key_of("dropout", config.seed, step))
             losses, norm = one_step(model, batch, config, accelerator, optimizer, reading)
-            lr = float(scheduler.get_last_lr()[0])
-            scheduler.step()
             step += 1
             if not all(math.isfinite(value) for value in losses.values()):
                 raise Diverged(
@@ -94,8 +127,10 @@ def train(
                     f"({config.training.lr}) or training.clip ({config.training.clip}), or train in fp32"
                 )
             seconds = time.perf_counter() - started
-            observer.stepped(StepReport(epoch + 1, step, losses, norm, lr, seconds, reading))
-        observer.epoch_ended(epoch + 1, step, schedule.evaluation(step))
+            report = StepReport(epoch + 1, step, losses, norm, lr, seconds, reading)
+            moment = Moment(Position(step, validated=step % per_epoch != 0), model, optimizer)
+            observer.stepped(report, moment)
+        observer.epoch_ended(epoch + 1, step, schedule.evaluation(step), Moment(Position(step), model, optimizer))
 
 
 def draw_batch(

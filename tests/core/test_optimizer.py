@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from core.config import MemoryConfig, TrainingConfig
-from core.optimizer import UncorrectedAdamW, build_optimizer, build_scheduler, parameter_groups
+from core.optimizer import UncorrectedAdamW, build_optimizer, parameter_groups, set_lr
 from core.schedule import ReadingSchedule, lr_factor
 from tests.tiny import tiny_config, tiny_model
 
@@ -94,7 +94,7 @@ def test_groups_split_encoder_from_heads_and_decayed_from_not(preset: str) -> No
     found = {}
     for group in parameter_groups(model, config.training):
         for parameter in group["params"]:
-            found[names.pop(id(parameter))] = (group["lr"], group["weight_decay"])
+            found[names.pop(id(parameter))] = (group["peak_lr"], group["weight_decay"])
     assert not names
     for name, (lr, decay) in found.items():
         assert lr == (1e-4 if name.startswith("encoder.") else 1e-3), name
@@ -105,7 +105,7 @@ def test_groups_split_encoder_from_heads_and_decayed_from_not(preset: str) -> No
 
 def test_without_a_head_rate_all_parameters_share_one() -> None:
     config = tiny_config("memory-grc")
-    assert {group["lr"] for group in parameter_groups(tiny_model(config), config.training)} == {config.training.lr}
+    assert {group["peak_lr"] for group in parameter_groups(tiny_model(config), config.training)} == {config.training.lr}
 
 
 def test_bias_correction_chooses_the_optimizer() -> None:
@@ -119,15 +119,11 @@ def test_bias_correction_chooses_the_optimizer() -> None:
 @pytest.mark.parametrize(("steps", "warmup"), [(100, 0.1), (60, 0.25), (7, 0.5)])
 def test_the_learning_rate_rises_and_falls_linearly(steps: int, warmup: float) -> None:
     config = TrainingConfig(lr=1.0, lr_warmup=warmup)
-    weight = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=1.0)
-    scheduler = build_scheduler(optimizer, config, steps=steps)
+    optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "peak_lr": 3.0}], lr=1.0)
     rates = []
-    for _ in range(steps):
-        rates.append(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
-    rates.append(scheduler.get_last_lr()[0])
+    for step in range(steps + 1):
+        rates.append(set_lr(optimizer, config, step=step, steps=steps))
+        assert optimizer.param_groups[0]["lr"] == 3.0 * rates[-1]
     peak = int(warmup * steps)
     assert rates[0] == 0.0
     assert rates[-1] == 0.0

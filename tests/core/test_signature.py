@@ -27,6 +27,7 @@ NEUTRAL = {
     "runtime.device",
     "runtime.threads",
     "runtime.log_every",
+    "runtime.checkpoint_seconds",
 }
 # In the run id beside the signature.
 BESIDE = {"seed"}
