@@ -273,6 +273,25 @@ class RuntimeConfig(Section):
     """Seconds between training checkpoints, the most that a killed run loses; 0 saves after every step."""
 
 
+class TrackingConfig(Section):
+    """Following the run in W&B, which mirrors its folder; nothing here enters the signature."""
+
+    wandb: Annotated[Literal["auto", "online", "offline", "disabled"], NEUTRAL] = "auto"
+    """auto is online where the user is logged in to W&B, offline elsewhere; disabled writes nothing."""
+    project: Annotated[str, NEUTRAL, Field(min_length=1, max_length=128)] = "engram"
+    """W&B project."""
+    entity: Annotated[str | None, NEUTRAL] = None
+    """W&B user or team; none: the logged-in user's default."""
+    group: Annotated[str | None, NEUTRAL] = None
+    """W&B group; none: the signature, so that the seeds of one cell stand together."""
+    job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
+    """W&B job type."""
+    tags: Annotated[tuple[str, ...], NEUTRAL] = ()
+    """W&B tags beside preset and profile."""
+    artifacts: Annotated[bool, NEUTRAL] = False
+    """Also upload predictions and the record as an artifact."""
+
+
 class RunConfig(Section):
     """One run: what it reads, what it builds, how it trains."""
 
@@ -291,3 +310,4 @@ class RunConfig(Section):
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+    tracking: TrackingConfig = TrackingConfig()

@@ -118,7 +118,19 @@ def _line(finding: Any) -> str:
         return message
     if finding["type"] == "model_type":
         return f"{path} is {finding['input']!r}: it is a section, give its settings ({', '.join(settings_of(steps))})"
-    return f"{path} is {finding['input']!r}: {message}"
+    return f"{path} is {finding['input']!r}: {message}{_sentence(steps)}"
+
+
+def _sentence(steps: list[str]) -> str:
+    """What a setting says of itself, to go behind its limit."""
+    model: type[BaseModel] = RunConfig
+    for step in steps[:-1]:
+        section = section_of(model, step)
+        if section is None:
+            return ""
+        model = section
+    field = model.model_fields.get(steps[-1])
+    return f" ({field.description})" if field is not None and field.description else ""
 
 
 def settings_of(steps: list[str]) -> list[str]:

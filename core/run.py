@@ -36,7 +36,7 @@ from core.replacing import replace_file
 from core.resume import LAST
 from core.signature import run_id
 from core.stopping import StopRequest, stop_on_signals
-from core.tracking import NullTracker, Tracker
+from core.tracking import Tracker, build_tracker
 from core.train import Diverged, TrainingInput, total_steps, train
 from core.training_facts import training_facts
 from core.watching import Watcher
@@ -55,6 +55,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
     if done is not None and done.status in FINAL:
         return done
     config = from_yaml(folder / CONFIG)
+    told = tracker if tracker is not None else build_tracker(config.tracking)
     with hold(folder), stop_on_signals() as stop:
         started = time.perf_counter()
         record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
@@ -69,19 +70,22 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         try:
             record = msgspec.structs.replace(record, provenance=gather(data_hashes(config)), seconds=before)
             write_record(folder, record)
-            record = compute(folder, config, record, tracker or NullTracker(), stop)
+            record = compute(folder, config, record, told, stop)
             record = ended("finished")
         except KeyboardInterrupt:
             write_record(folder, ended("interrupted", "stopped by the user"))
+            told.finish({}, status="interrupted")
             raise
         except Diverged as error:
             record = ended("diverged", str(error))
         except UserError as error:
             write_record(folder, ended("failed", str(error)))
+            told.finish({}, status="failed")
             raise
         except Exception:  # noqa: BLE001 - whatever a run dies of is recorded, and a study goes on without it
             record = ended("failed", traceback.format_exc())
         write_record(folder, record)
+        told.finish(record.metrics, status=record.status)
         if record.status == "finished":
             clean(folder, config)
     return record
@@ -98,7 +102,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
-    tracker.start(record.config, run_id=record.run_id)
+    tracker.start(record.config, run_id=record.run_id, folder=folder)
     with meter("training", steps) as progress:
         watcher = Watcher(
             folder,
@@ -142,7 +146,6 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
             store(folder, split, result)
             metrics[split] = result.scores
             counted[split] = counted.get(split, {}) | dict(dirt.counts)
-    tracker.finish(metrics, status="finished")
     return msgspec.structs.replace(
         record,
         metrics=metrics,

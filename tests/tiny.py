@@ -27,6 +27,7 @@ LAST = ("Byron", "Turing", "Hopper", "Noether")
 FIRMS = ("Acme", "Initech", "Globex")
 PLACES = ("Paris", "Oslo", "Lima", "Kyoto", "Accra")
 TINY: dict[str, Any] = {
+    "tracking": {"wandb": "disabled"},
     "encoder": {
         "source": "scratch",
         "positions": 64,

@@ -86,6 +86,7 @@ def _tiny_run() -> Finding:
             "data": {"train": str(folder / "documents.json")},
             "encoder": {"source": "scratch", "scratch": {"width": 16, "layers": 1, "intermediate": 16}},
             "training": {"epochs": 1},
+            "tracking": {"wandb": "disabled"},
         }
         (folder / CONFIG).write_text(to_yaml(build("memory-mrc", row=row)))
         record = run(folder)

@@ -44,6 +44,7 @@ def prepare_run(folder: Path, corpus: Path, preset: str = "memory-mrc", **row: A
         "data": {name: str(corpus) for name in ("train", "validation", "test")},
         "training": training,
         "runtime": {"device": "cpu", "threads": 1, "log_every": 1},
+        "tracking": {"wandb": "disabled"},
     }
     config = tiny_config(preset, settings | row)
     folder.mkdir(parents=True)

@@ -1,0 +1,114 @@
+"""W&B: what a run writes into its offline files, read back with W&B's own reader."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config import TrackingConfig
+from core.errors import UserError
+from core.history import read_history
+from core.presets import to_yaml
+from core.readers.docred_writing import write_docred
+from core.record import CONFIG, HISTORY, read_record
+from core.run import run
+from core.tracking import NullTracker, Tracker, WandbTracker, build_tracker, mode_of
+from tests.tiny import document, tiny_config
+
+WANDB = Path(sys.executable).with_name("wandb")
+
+
+@pytest.fixture(autouse=True)
+def logged_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def offline_files(folder: Path) -> list[Path]:
+    return sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
+
+
+def inspect(path: Path, *options: str) -> str:
+    done = subprocess.run([WANDB, "leet", "inspect", *options, "--json", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class TestTrackers:
+    """What every tracker does, whatever it follows with."""
+
+    @pytest.fixture(params=["disabled", "offline"])
+    def tracker(self, request: pytest.FixtureRequest) -> Tracker:
+        return build_tracker(TrackingConfig(wandb=request.param))
+
+    def test_it_takes_a_run_from_start_to_end(self, tracker: Tracker, tmp_path: Path) -> None:
+        tracker.start({"preset": "jerex-grc", "profile": "none"}, run_id="abc-s0", folder=tmp_path)
+        tracker.log({"loss/total": 1.5}, step=3)
+        tracker.finish({"test": {"mention": {"f1": 50.0}}}, status="finished")
+
+    def test_ending_without_a_start_is_no_error(self, tracker: Tracker) -> None:
+        tracker.finish({}, status="failed")
+
+
+def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
+    corpus, folder = tmp_path / "corpus.json", tmp_path / "run"
+    write_docred([document(number) for number in range(6)], corpus)
+    settings = {
+        "data": {name: str(corpus) for name in ("train", "validation", "test")},
+        "training": {"epochs": 2, "batch_size": 2},
+        "runtime": {"device": "cpu", "threads": 1, "log_every": 1},
+        "tracking": {"wandb": "auto", "tags": ["mine"]},
+    }
+    folder.mkdir()
+    (folder / CONFIG).write_text(to_yaml(tiny_config("memory-grc", settings)))
+    assert run(folder).status == "finished"
+    record = read_record(folder)
+    assert record is not None
+    (path,) = offline_files(folder)
+    told: dict[str, Any] = json.loads(inspect(path, "--summary"))
+    signature, _, seed = record.run_id.rpartition("-")
+    assert told["run_id"] == record.run_id
+    assert seed == "s0"
+    assert set(told["tags"]) == {"memory-grc", "none", "mine"}
+    assert told["exit_code"] == 0
+    for task in ("mention", "coref", "entity", "relation", "relation_strict"):
+        assert told["summary"][f"test/{task}/f1"] == record.metrics["test"][task]["f1"]
+    rows = [json.loads(line) for line in inspect(path).splitlines()]
+    started = next(row["run"] for row in rows if row["type"] == "run")
+    assert (started["run_group"], started["job_type"], started["project"]) == (signature, "train", "engram")
+    assert {name: value for name, value in started["config"]["update"].items() if name != "_wandb"} == record.config
+    logged = [row["history"]["item"] for row in rows if row["type"] == "history"]
+    written = read_history(folder / HISTORY)
+    assert [item["global_step"] for item in logged] == [row["step"] for row in written]
+    for item, row in zip(logged, written, strict=True):
+        wanted = {name: value for name, value in row.items() if name not in ("kind", "step")}
+        assert {name: item[name] for name in wanted} == pytest.approx(wanted)
+        assert ("documents_per_second" in item) == (row["kind"] == "step")
+
+
+def test_online_without_a_key_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match=r"there is no W&B key: run `wandb login`.*--tracking\.wandb offline"):
+        mode_of(TrackingConfig(wandb="online"))
+
+
+def test_auto_is_online_only_with_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert mode_of(TrackingConfig()) == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert mode_of(TrackingConfig()) == "online"
+    assert mode_of(TrackingConfig(wandb="offline")) == "offline"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert mode_of(TrackingConfig()) == "offline"
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.delenv("WANDB_API_KEY")
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "0" * 40)
+    assert mode_of(TrackingConfig()) == "online"
+
+
+def test_disabled_follows_nothing() -> None:
+    assert isinstance(build_tracker(TrackingConfig(wandb="disabled")), NullTracker)
+    assert isinstance(build_tracker(TrackingConfig()), WandbTracker)
