@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from core import synthetic
 from core.config import DataConfig
 from core.contents import content_hash
 from core.download import download, unpack
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 PARTS = ("train", "validation", "test", "types")
+EMBEDDED = "synthetic"
+"""The generated corpus of `core.synthetic`: no address, no download."""
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -84,10 +87,28 @@ def split_paths(name: str) -> dict[str, Path | None]:
 def with_paths(data: DataConfig) -> DataConfig:
     """The settings with the name of a registered data set replaced by its files, and every path made absolute."""
     paths: dict[str, str | Path | None] = {part: getattr(data, part) for part in PARTS}
-    if data.name is not None:
+    if data.name == EMBEDDED:
+        paths |= embedded_paths()
+    elif data.name is not None:
         paths |= split_paths(data.name)
     told = {part: str(Path(path).expanduser().absolute()) if path else None for part, path in paths.items()}
     return data.model_copy(update={"name": None, **told})
+
+
+def embedded_paths() -> dict[str, Path]:
+    """The files of the embedded corpus, generated where they are not there, or are not what is generated."""
+    folder = data_root() / EMBEDDED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fault(folder, f"cannot be made ({error.strerror}): set ENGRAM_DATA to a folder of yours") from None
+    paths = {}
+    for name, content in synthetic.files().items():
+        path = folder / f"{name}.json"
+        if not path.is_file() or path.read_bytes() != content:
+            replace_file(path, content)
+        paths[name] = path
+    return paths
 
 
 def fetch(name: str) -> Iterator[Fetched]:

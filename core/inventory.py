@@ -7,9 +7,8 @@ MALE = tuple(
     "Alan Boris Carl David Emil Felix Georg Henri Ivan Jakob Karel Lars Milan Nils Otto Paul Rolf Sven".split()
 )
 LAST = tuple(
-    "Abel Brandt Cervenka Dahl Eriksen Farkas Gruber Holm Ivarsen Jensen Kovacs Lindgren Moravec Novak Olsen Petrov "
-    "Quist Richter Sorensen Tanner Ullmann Varga Weber Xander Young Zeller Arden Becker Castell Dorn Engel Falk Gerber "
-    "Hauser Isaksen Joly Kessler Lang Marek Neumann Orban Pohl Reiter Stark Thaler Urban Vogel Winkler".split()
+    "Abel Brandt Cervenka Dahl Eriksen Farkas Gruber Holm Jensen Kovacs Lindgren Moravec Novak Olsen Petrov Richter "
+    "Sorensen Tanner Ullmann Varga Weber Young Zeller Kessler".split()
 )
 TOWNS = tuple(
     "Arlon Brevik Corvo Dalmar Elstad Fornby Gravik Hallein Ilmen Jorvik Kalmar Lomnica Malden Nesvik Orsova Pernitz "

@@ -15,11 +15,13 @@ Every draw is keyed by (seed, number of the document): the same call gives the s
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from core.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.inventory import COUNTRIES, FEMALE, KINDS, LAST, MALE, NOUNS, TITLES, TOWNS, TRADES
 from core.keys import key_of
+from core.readers.docred_writing import docred_bytes
 
 RELATIONS = {
     "P19": "place of birth",
@@ -69,7 +71,13 @@ class Writer:
         start = len(self.tokens)
         for part in parts:
             if isinstance(part, Thing):
-                self.mention(part, part.short if part.spans else part.name)
+                new = not part.spans
+                self.mention(part, part.name if new else part.short)
+                if new and part.type == "ORG":
+                    # The acronym is introduced, as in running text: nothing else would tell what it stands for.
+                    self.tokens.append("(")
+                    self.mention(part, part.short)
+                    self.tokens.append(")")
             else:
                 self.tokens.extend(part.split())
         self.tokens.append(".")
@@ -288,3 +296,19 @@ def _document(number: int, *, seed: int, statements: int) -> Document:
             things[:] = [things[index] for index in draw.permutation(len(things))]
         fact(writer, world)
     return writer.document(f"document {seed}-{number}")
+
+
+SIZES = {"train": 480, "validation": 40, "test": 100}
+"""Documents of each part; the parts are drawn with seeds of their own."""
+
+
+def files() -> dict[str, bytes]:
+    """The whole corpus as DocRED files and a types file, by the name of the part."""
+    parts = {
+        name: docred_bytes(generate(count, seed=seed)) for seed, (name, count) in enumerate(SIZES.items(), start=1)
+    }
+    entities = {name: {"short": name, "verbose": name} for name in LABELS.entity_types}
+    relations = {
+        name: {"short": name, "verbose": verbose, "symmetric": name == "P26"} for name, verbose in RELATIONS.items()
+    }
+    return parts | {"types": msgspec.json.encode({"entities": entities, "relations": relations})}

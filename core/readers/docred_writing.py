@@ -16,8 +16,13 @@ def write_docred(documents: Iterable[Document], path: Path | str) -> None:
 
     What DocRED has no field for is not written: character offsets, scores, mentions that no entity holds.
     """
+    replace_file(path, docred_bytes(documents))
+
+
+def docred_bytes(documents: Iterable[Document]) -> bytes:
+    """Documents as the content of a DocRED file."""
     items = [msgspec.json.encode(document_to_docred(document)) for document in documents]
-    replace_file(path, b"[" + b",\n".join(items) + b"]\n")
+    return b"[" + b",\n".join(items) + b"]\n"
 
 
 def document_to_docred(document: Document) -> dict[str, Any]:
