@@ -286,8 +286,8 @@ class TrackingConfig(Section):
     """W&B group; none: the signature, so that the seeds of one cell stand together."""
     job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
     """W&B job type."""
-    tags: Annotated[tuple[str, ...], NEUTRAL] = ()
-    """W&B tags beside preset and profile."""
+    tags: Annotated[str, NEUTRAL] = ""
+    """W&B tags beside preset and profile, separated by commas."""
     artifacts: Annotated[bool, NEUTRAL] = False
     """Also upload predictions and the record as an artifact."""
 

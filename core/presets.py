@@ -118,11 +118,12 @@ def _line(finding: Any) -> str:
         return message
     if finding["type"] == "model_type":
         return f"{path} is {finding['input']!r}: it is a section, give its settings ({', '.join(settings_of(steps))})"
-    return f"{path} is {finding['input']!r}: {message}{_sentence(steps)}"
+    return f"{path} is {finding['input']!r}: {message}{_sentence(path)}"
 
 
-def _sentence(steps: list[str]) -> str:
+def _sentence(path: str) -> str:
     """What a setting says of itself, to go behind its limit."""
+    steps = path.split(".")
     model: type[BaseModel] = RunConfig
     for step in steps[:-1]:
         section = section_of(model, step)

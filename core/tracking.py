@@ -69,7 +69,7 @@ class WandbTracker:
                 job_type=self.settings.job_type,
                 name=f"{config['preset']} {run_id}",
                 id=run_id,
-                tags=[str(config["preset"]), str(config["profile"]), *self.settings.tags],
+                tags=[str(config["preset"]), str(config["profile"]), *tags_of(self.settings)],
                 resume="allow",
                 mode=mode,
                 dir=str(folder),
@@ -118,6 +118,11 @@ class WandbTracker:
 def build_tracker(settings: TrackingConfig) -> Tracker:
     """The tracker that a run's settings ask for."""
     return NullTracker() if settings.wandb == "disabled" else WandbTracker(settings)
+
+
+def tags_of(settings: TrackingConfig) -> list[str]:
+    """The tags that the settings ask for."""
+    return [tag.strip() for tag in settings.tags.split(",") if tag.strip()]
 
 
 def mode_of(settings: TrackingConfig) -> Literal["online", "offline"]:

@@ -82,7 +82,7 @@ def test_a_misspelt_setting_names_itself_and_its_neighbours(misuse: Misuse) -> N
 
 def test_a_negative_width_names_setting_value_and_limit(misuse: Misuse) -> None:
     line = misuse("train", "memory-grc", "--memory.slot-width", "-256")
-    assert line == "memory.slot_width is '-256': should be greater than or equal to 1"
+    assert line.startswith("memory.slot_width is '-256': should be greater than or equal to 1 (Width D of the slots")
 
 
 def test_memory_flags_on_a_system_without_memory_name_the_one_to_start_from(misuse: Misuse) -> None:

@@ -28,6 +28,13 @@ NEUTRAL = {
     "runtime.threads",
     "runtime.log_every",
     "runtime.checkpoint_seconds",
+    "tracking.wandb",
+    "tracking.project",
+    "tracking.entity",
+    "tracking.group",
+    "tracking.job_type",
+    "tracking.tags",
+    "tracking.artifacts",
 }
 # In the run id beside the signature.
 BESIDE = {"seed"}

@@ -62,7 +62,7 @@ def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
         "data": {name: str(corpus) for name in ("train", "validation", "test")},
         "training": {"epochs": 2, "batch_size": 2},
         "runtime": {"device": "cpu", "threads": 1, "log_every": 1},
-        "tracking": {"wandb": "auto", "tags": ["mine"]},
+        "tracking": {"wandb": "auto", "tags": "mine, yours"},
     }
     folder.mkdir()
     (folder / CONFIG).write_text(to_yaml(tiny_config("memory-grc", settings)))
@@ -74,7 +74,7 @@ def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
     signature, _, seed = record.run_id.rpartition("-")
     assert told["run_id"] == record.run_id
     assert seed == "s0"
-    assert set(told["tags"]) == {"memory-grc", "none", "mine"}
+    assert set(told["tags"]) == {"memory-grc", "none", "mine", "yours"}
     assert told["exit_code"] == 0
     for task in ("mention", "coref", "entity", "relation", "relation_strict"):
         assert told["summary"][f"test/{task}/f1"] == record.metrics["test"][task]["f1"]

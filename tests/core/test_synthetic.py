@@ -1,0 +1,61 @@
+"""The embedded corpus: the same anywhere, whole, and as varied as its docstring says."""
+
+from pathlib import Path
+
+import pytest
+
+from core import synthetic
+from core.config import DataConfig
+from core.datasets import with_paths
+from core.readers import read_corpus
+from core.readers.statistics import corpus_statistics
+from core.readers.types_file import read_types
+
+
+def test_a_document_depends_on_seed_and_number_alone() -> None:
+    assert synthetic.generate(5, seed=3) == synthetic.generate(9, seed=3)[:5]
+    assert synthetic.generate(5, seed=3) != synthetic.generate(5, seed=4)
+
+
+def test_the_corpus_holds_all_types_and_both_distances() -> None:
+    documents = synthetic.generate(300)
+    told = corpus_statistics(documents)
+    assert set(told.entity_types) == set(synthetic.LABELS.entity_types)
+    assert set(told.relation_types) == set(synthetic.LABELS.relation_types)
+    assert len(synthetic.LABELS.relation_types) >= 10
+    assert min(told.relation_types.values()) > 50
+    assert told.inter_sentence_relations > 0.2 * told.relations
+
+
+def test_entities_are_mentioned_in_several_ways() -> None:
+    forms = {"surname": 0, "acronym": 0, "nominal": 0}
+    for document in synthetic.generate(100):
+        assert document.gold is not None
+        for entity in document.gold.entities:
+            names = [document.surface(span) for span in entity.mentions]
+            first = names[0].split()
+            forms["nominal"] += any(name.startswith("the ") for name in names)
+            forms["surname"] += entity.type == "PER" and first[-1] in names
+            forms["acronym"] += entity.type == "ORG" and "".join(word[0] for word in first) in names
+            assert all(document.surface(span).strip() for span in entity.mentions)
+    assert min(forms.values()) > 30, forms
+
+
+def test_the_data_set_is_files_that_docreds_reader_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
+    data = with_paths(DataConfig(name="synthetic"))
+    assert data.name is None
+    assert data.types is not None
+    labels = read_types(data.types)
+    assert labels == synthetic.LABELS
+    titles: set[str] = set()
+    for part, path in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        assert path is not None
+        documents = read_corpus(path, labels=labels).documents
+        assert len(documents) == synthetic.SIZES[part]
+        assert not titles & {document.id for document in documents}
+        titles |= {document.id for document in documents}
+    before = Path(data.train or "").read_bytes()
+    Path(data.train or "").write_bytes(b"[]")
+    assert with_paths(DataConfig(name="synthetic")) == data
+    assert Path(data.train or "").read_bytes() == before
