@@ -35,6 +35,9 @@ VERBS = {
     "data report": Verb("core.commands.data", "report", "statistics and dirt of a file of documents"),
     "data sample": Verb("core.commands.data", "sample", "one document of a file, readably"),
     "data build-split": Verb("core.commands.data", "build_split", "the JEREX training part from DocRED's own files"),
+    "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),
+    "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
+    "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 

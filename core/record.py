@@ -64,7 +64,7 @@ def find_run(reference: str, runs: Path) -> Path:
         return path
     if path.is_dir():
         raise UserError(f"{path} is a folder but no run: it has no {CONFIG}; give runs/<signature>/s<seed> or a run id")
-    found = {f"{folder.parent.name}-{folder.name}": folder for folder in _run_folders(runs)}
+    found = {f"{folder.parent.name}-{folder.name}": folder for folder in run_folders(runs)}
     # A whole id is that run, though the id of seed 1 also begins that of seed 10.
     matching = [reference] if reference in found else [name for name in found if name.startswith(reference)]
     if len(matching) == 1:
@@ -75,5 +75,6 @@ def find_run(reference: str, runs: Path) -> Path:
     raise UserError(f"no run {reference!r} in {runs}/: {known}; give a run id, a prefix or a run folder (--runs DIR)")
 
 
-def _run_folders(runs: Path) -> Iterable[Path]:
+def run_folders(runs: Path) -> Iterable[Path]:
+    """Every run folder in a folder of runs, in the order of their names."""
     return (path.parent for path in sorted(runs.glob(f"*/s*/{CONFIG}")))
