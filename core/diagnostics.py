@@ -26,13 +26,17 @@ def count_documents(documents: Sequence[Document], predicted: Sequence[Annotatio
 
 
 def evaluate(
-    documents: Sequence[Document], predicted: Sequence[Annotation], facts: AbstractSet[Fact] | None = None
+    documents: Sequence[Document],
+    predicted: Sequence[Annotation],
+    facts: AbstractSet[Fact] | None = None,
+    candidates: Sequence[Annotation] | None = None,
 ) -> Scores:
     """All scores of predictions in the order of their documents; ValueError for a document without gold.
 
-    `extra` holds `gold_macro`, `counts`, `coreference` (MUC, B³, CEAFφ4, mean), `lenient`, `by_relation_type`,
-    `by_sentence_distance` (where sentences are known), `ranking` (where every predicted relation has a score: over the
-    relations given, so over all candidates only if none was cut off), `ign` (where `facts` are given) and `notes`.
+    `candidates` are the predictions with every scored relation, accepted or not. `extra` holds `gold_macro`, `counts`,
+    `coreference` (MUC, B³, CEAFφ4, mean), `lenient`, `by_relation_type`, `by_sentence_distance` (where sentences are
+    known), `ranking` (over the candidates; without them over the predictions, where all have scores), `ign` (where
+    `facts` are given) and `notes`.
     """
     counts = count_documents(documents, predicted)
     scores = score(counts)
@@ -49,16 +53,19 @@ def evaluate(
         notes.append("by_sentence_distance: left out, the gold documents have no sentences")
     else:
         extra["by_sentence_distance"] = distances
-    relations = [relation for annotation in predicted for relation in annotation.relations]
-    if relations and all(relation.score is not None for relation in relations):
-        ranked, total_gold = ranked_relations(pairs)
+    over = predicted if candidates is None else candidates
+    relations = [relation for annotation in over for relation in annotation.relations]
+    if candidates is not None or (relations and all(relation.score is not None for relation in relations)):
+        golds = [document.gold or Annotation() for document in documents]
+        ranked, total_gold = ranked_relations(zip(golds, over, strict=True))
         threshold, f1 = best_threshold(ranked, total_gold)
         extra["ranking"] = {
             "average_precision": average_precision(ranked, total_gold),
             "best_threshold": threshold,
             "best_f1": f1,
         }
-        notes.append("ranking: over the predicted relations given; best_threshold is fitted on these documents")
+        if candidates is None:
+            notes.append("ranking: over the predicted relations given; best_threshold is fitted on these documents")
     if facts is not None:
         extra["ign"] = ign_scores(documents, predicted, facts)
     # Last, so that a reader finds the remarks after the numbers.

@@ -10,7 +10,6 @@ from core.decode import Decoder
 from core.diagnostics import count_documents, evaluate
 from core.documents import Annotation, Dirt, Document
 from core.metrics import DocumentCounts
-from core.ranking import average_precision, best_threshold, ranked_relations
 from core.training_facts import Fact
 from core.wordpieces import EncodedDocument
 
@@ -43,20 +42,10 @@ def evaluate_split(
     decoded = decoder.decode(documents, reading=reading, dirt=dirt, advance=advance)
     plain = [one.document for one in documents]
     annotations = [one.annotation for one in decoded]
-    scores: dict[str, Any] = msgspec.to_builtins(evaluate(plain, annotations, facts))
     candidates = [msgspec.structs.replace(one.annotation, relations=one.ranked) for one in decoded]
-    pairs = [(document.gold or Annotation(), one) for document, one in zip(plain, candidates, strict=True)]
-    ranked, total_gold = ranked_relations(pairs)
-    threshold, f1 = best_threshold(ranked, total_gold)
-    notes = [note for note in scores["extra"].get("notes", []) if not note.startswith("ranking:")]
-    scores["extra"]["ranking"] = {
-        "average_precision": average_precision(ranked, total_gold),
-        "best_threshold": threshold,
-        "best_f1": f1,
-    }
+    scores: dict[str, Any] = msgspec.to_builtins(evaluate(plain, annotations, facts, candidates))
     if on_gold:
         given = decoder.decode(documents, reading=reading, dirt=Dirt(), on_gold=True)
         on = msgspec.to_builtins(evaluate(plain, [one.annotation for one in given]))
         scores["extra"]["on_gold"] = {name: on[name] for name in ("entity", "relation", "relation_strict")}
-    scores["extra"]["notes"] = notes
     return SplitResult(plain, annotations, count_documents(plain, annotations), scores)

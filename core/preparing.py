@@ -1,16 +1,13 @@
 """A run's data, ready to train on: splits read, tokenizer found, documents word-pieced and fitted to the encoder."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from core.config import DataConfig, RunConfig
-from core.datasets import load_splits
 from core.documents import Dirt, Document, LabelSet
 from core.errors import UserError
+from core.splits import splits_of
 from core.vocabulary import learn_wordpieces
 from core.wordpieces import EncodedDocument, WordPieces, fit, load_wordpieces
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -26,17 +23,7 @@ class PreparedData:
 def prepare(config: RunConfig) -> PreparedData:
     """Read, split, word-piece and fit the documents of a run."""
     data = config.data
-    if data.train is None:
-        raise UserError("no training documents: give data.train, or data.name of a registered data set")
-    splits = load_splits(
-        train=Path(data.train),
-        validation=_path(data.validation),
-        test=_path(data.test),
-        types=_path(data.types),
-        format=data.format,
-        validation_share=data.validation_share,
-        max_span_tokens=config.samples.max_span_tokens,
-    )
+    splits = splits_of(data, max_span_tokens=config.samples.max_span_tokens)
     wordpieces = find_wordpieces(config, splits.train.documents)
     corpora = {"train": splits.train, "validation": splits.validation}
     if splits.test is not None:
@@ -68,7 +55,3 @@ def find_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPi
     if config.encoder.source == "scratch":
         return learn_wordpieces(training, size=config.encoder.scratch.vocabulary)
     return load_wordpieces(config.encoder.source)
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text is not None else None

@@ -51,7 +51,7 @@ def read_record(folder: Path) -> RunRecord | None:
     path = folder / RECORD
     try:
         return msgspec.json.decode(path.read_bytes(), type=RunRecord)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise UserError(f"{path} is damaged: {error}; delete it and run again, or restore it") from None

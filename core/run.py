@@ -20,6 +20,7 @@ from core.checkpoint import load_model
 from core.config import RunConfig
 from core.contents import content_hash
 from core.decode import Decoder, Settings
+from core.devices import device_of
 from core.documents import Dirt
 from core.encoder import Encoder, load_encoder
 from core.errors import UserError
@@ -180,19 +181,14 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=True)
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
-    wanted = config.runtime.device
-    if wanted.startswith("cuda"):
-        if not torch.cuda.is_available():
-            raise UserError(f"runtime.device is {wanted}, but this machine has no CUDA device: use cpu or auto")
-        number = int(wanted.partition(":")[2] or 0)
-        if number >= torch.cuda.device_count():
-            raise UserError(f"runtime.device is {wanted}, but there are {torch.cuda.device_count()} CUDA devices")
-        torch.cuda.set_device(number)
+    device = device_of(config.runtime.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     # Fused kernels may sum in another order each time; filling fresh memory would only cost time.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     mixed = "bf16" if config.training.precision == "bf16" else "no"
-    return Accelerator(cpu=wanted == "cpu", mixed_precision=mixed)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
 
 
 def build(config: RunConfig, data: PreparedData) -> JointModel:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.config import DataConfig
 from core.documents import Corpus, Dirt, Document, LabelSet
 from core.errors import UserError
 from core.readers import Format, read_corpus
@@ -23,6 +24,21 @@ class Splits(msgspec.Struct, frozen=True):
     validation: Corpus
     test: Corpus | None
     labels: LabelSet
+
+
+def splits_of(data: DataConfig, *, max_span_tokens: int) -> Splits:
+    """The corpora that a run's settings name; a registered name must have become paths before."""
+    if data.train is None:
+        raise UserError("no training documents: give data.train, or data.name of a registered data set")
+    return load_splits(
+        train=Path(data.train),
+        validation=Path(data.validation) if data.validation else None,
+        test=Path(data.test) if data.test else None,
+        types=Path(data.types) if data.types else None,
+        format=data.format,
+        validation_share=data.validation_share,
+        max_span_tokens=max_span_tokens,
+    )
 
 
 def load_splits(

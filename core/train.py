@@ -1,11 +1,10 @@
 """The training loop: torch and accelerate, nothing else.
 
 Every draw is keyed: samples by (seed, epoch, document), order by (seed, epoch), dropout by (seed, step). The loop owns
-no file: it tells its observer what happens, and the observer (`core.run`) writes, validates and keeps checkpoints.
+no file: it tells its observer what happens, and the observer (`core.watching`) writes, validates and keeps checkpoints.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -28,14 +27,13 @@ from core.wordpieces import EncodedDocument
 
 @dataclass(frozen=True)
 class StepReport:
-    """One optimiser step: losses, gradient norm before clipping, learning rate, seconds and how strongly it read."""
+    """One optimiser step: losses, gradient norm before clipping, learning rate and how strongly it read."""
 
     epoch: int
     step: int
     losses: dict[str, float]
     gradient_norm: float
     lr: float
-    seconds: float
     reading: float
 
 
@@ -114,7 +112,6 @@ def train(
         model.train()
         order = epoch_order(len(given.documents), seed=config.seed, epoch=epoch)
         for numbers in batches_of(order, config.training.batch_size, first=step - epoch * per_epoch):
-            started = time.perf_counter()
             batch = draw_batch(model, given, config, [int(number) for number in numbers], epoch=epoch)
             reading = schedule.training(step)
             lr = set_lr(optimizer, config.training, step=step, steps=steps)
@@ -126,8 +123,7 @@ def train(
                     f"step {step} (epoch {epoch + 1}): losses {losses} are not finite; lower training.lr "
                     f"({config.training.lr}) or training.clip ({config.training.clip}), or train in fp32"
                 )
-            seconds = time.perf_counter() - started
-            report = StepReport(epoch + 1, step, losses, norm, lr, seconds, reading)
+            report = StepReport(epoch + 1, step, losses, norm, lr, reading)
             moment = Moment(Position(step, validated=step % per_epoch != 0), model, optimizer)
             observer.stepped(report, moment)
         observer.epoch_ended(epoch + 1, step, schedule.evaluation(step), Moment(Position(step), model, optimizer))

@@ -8,6 +8,7 @@ import torch
 from core.checkpoint import TrainedModel, load_model
 from core.config import RunConfig
 from core.decode import Decoder, Settings
+from core.devices import device_of
 from core.presets import from_yaml, merge, validate
 from core.record import BEST, CONFIG, find_run
 
@@ -36,14 +37,7 @@ def open_run(reference: str, *, runs: Path, device: str | None = None, threads: 
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
     trained = load_model(folder / BEST, config)
-    trained.model.to(torch_device(config.runtime.device))
+    trained.model.to(device_of(config.runtime.device))
     return OpenRun(
         folder, config, trained, Decoder(trained.model, trained.wordpieces, trained.labels, Settings.of(config))
     )
-
-
-def torch_device(wanted: str) -> torch.device:
-    """The device that a setting names; auto is the first GPU where there is one."""
-    if wanted != "auto":
-        return torch.device(wanted)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

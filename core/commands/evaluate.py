@@ -39,11 +39,13 @@ def evaluate(
         threads: processor threads.
     """
     corpus = read_corpus(input, format=format) if input is not None else None
+    # Torch is loaded only once the input is known to be usable.
     from core.evaluation import evaluate_split
     from core.preparing import encode
     from core.progress import meter
+    from core.trained import open_run
 
-    opened = open_run_for(run, runs, device, threads)
+    opened = open_run(run, runs=runs, device=device, threads=threads)
     corpus = corpus or own_split(opened, split)
     missing = [document.id for document in corpus.documents if document.gold is None]
     if missing:
@@ -63,29 +65,14 @@ def evaluate(
     show(result.scores, as_json=json)
 
 
-def open_run_for(run: str, runs: Path, device: str | None, threads: int | None) -> "OpenRun":
-    """Open a run; apart so that nothing heavy is imported before the input has been read."""
-    from core.trained import open_run
-
-    return open_run(run, runs=runs, device=device, threads=threads)
-
-
 def own_split(opened: "OpenRun", split: str) -> Corpus:
     """The documents of a run's own split, as the run has read them."""
-    from core.splits import load_splits
+    from core.splits import splits_of
 
     data = opened.config.data
     if data.train is None:
         raise UserError(f"{opened.folder} has no documents of its own (an imported run): give --input FILE")
-    splits = load_splits(
-        train=Path(data.train),
-        validation=Path(data.validation) if data.validation else None,
-        test=Path(data.test) if data.test else None,
-        types=Path(data.types) if data.types else None,
-        format=data.format,
-        validation_share=data.validation_share,
-        max_span_tokens=opened.config.samples.max_span_tokens,
-    )
+    splits = splits_of(data, max_span_tokens=opened.config.samples.max_span_tokens)
     corpus = splits.test if split == "test" else splits.validation
     if corpus is None:
         raise UserError(f"{opened.folder} was trained without test documents (data.test): give --input FILE")

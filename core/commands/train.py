@@ -46,12 +46,12 @@ def train(arguments: Sequence[str]) -> int:
     if dry:
         print(f"# {folder}\n{presets.to_yaml(config)}", end="")
         return 0
-    open_folder(folder, config)
     done = read_record(folder)
     if done is not None and done.status == "finished":
         print(f"{done.run_id} is finished; nothing is computed again", file=sys.stderr)
         show(done, folder)
         return 0
+    open_folder(folder, config)
     # Torch is loaded only once the settings are known to be right.
     from core.run import run
 
