@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.config import RunConfig
 from core.errors import UserError
+from core.presets import to_yaml
 from core.provenance import Provenance
 from core.replacing import replace_file
 
@@ -39,6 +41,19 @@ class RunRecord(msgspec.Struct, frozen=True):
     notes: list[str] = []
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""
+
+
+def open_run_folder(folder: Path, config: RunConfig) -> None:
+    """Make a run folder and write its config, or say why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
+        replace_file(folder / CONFIG, to_yaml(config).encode())
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror or error}): give a folder that is yours, on a disk that has "
+            "room (--runs DIR)"
+        ) from None
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -1,6 +1,7 @@
 """run(folder) -> RunRecord: a run folder that holds config.yaml, computed to its record.
 
-`python -m core.run FOLDER ...` is what engines start; a worker may be given several folders, one after another.
+`python -m core.run FOLDER ...` computes folders one after another; `python -m core.run -` is what engines start: a
+worker that is told its folders on stdin (`core.worker`).
 """
 
 import resource
@@ -8,6 +9,7 @@ import shutil
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ from core.tracking import Tracker, build_tracker
 from core.train import Diverged, TrainingInput, total_steps, train
 from core.training_facts import training_facts
 from core.watching import Watcher
+from core.worker import serve
 
 # A record of one of these is not computed again: the same config would give it again.
 FINAL = ("finished", "imported", "diverged")
@@ -59,6 +62,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
     told = tracker if tracker is not None else build_tracker(config.tracking)
     with hold(folder), stop_on_signals() as stop:
         started = time.perf_counter()
+        forget_peak_memory()
         record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
         before = done.seconds if done is not None and done.run_id == record.run_id else 0.0
 
@@ -224,14 +228,26 @@ def data_hashes(config: RunConfig) -> dict[str, str]:
     return {path: content_hash(Path(path)) for path in paths if path is not None}
 
 
+def forget_peak_memory() -> None:
+    """Let the peak begin anew, as a worker's next run is not the last one's heir; only Linux can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory() -> float:
-    """The most resident memory that this process has held, in MiB."""
+    """The most resident memory that this process has held since its peak was last forgotten, in MiB."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
 
 
 def main(folders: list[str]) -> int:
     """Compute run folders one after another; 1 where one of them failed, 130 where the user stopped it."""
+    if folders == ["-"]:
+        return serve(lambda folder: run(folder).status)
     worst = 0
     for folder in folders:
         try:

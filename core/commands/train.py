@@ -10,8 +10,7 @@ from core.config import RunConfig
 from core.datasets import with_paths
 from core.errors import UserError
 from core.flags import settings_from
-from core.record import CONFIG, RunRecord, read_record
-from core.replacing import replace_file
+from core.record import RunRecord, open_run_folder, read_record
 from core.signature import signature
 
 USAGE = """usage: engram train PRESET [--profile P] [--config FILE] [--runs DIR] [--SECTION.SETTING VALUE ...]
@@ -51,7 +50,7 @@ def train(arguments: Sequence[str]) -> int:
         print(f"{done.run_id} is finished; nothing is computed again", file=sys.stderr)
         show(done, folder)
         return 0
-    open_folder(folder, config)
+    open_run_folder(folder, config)
     # Torch is loaded only once the settings are known to be right.
     from core.run import run
 
@@ -90,18 +89,6 @@ def _take(rest: list[str], flag: str) -> str | None:
             del rest[number : number + (1 if given else 2)]
             return taken
     return None
-
-
-def open_folder(folder: Path, config: RunConfig) -> None:
-    """Make the run folder and write its config, or say why not."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)"
-        ) from None
-    # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
-    replace_file(folder / CONFIG, presets.to_yaml(config).encode())
 
 
 def show(record: RunRecord, folder: Path) -> None:

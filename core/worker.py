@@ -1,0 +1,107 @@
+"""A worker: computes the run folders that it is told on stdin, one after another, and answers a line each on stdout.
+
+Loading torch and transformers takes seconds; a worker that stays pays for it once. A worker never outlives the process
+that started it: the end of its stdin asks the run to save and stop, and a run that does not is ended.
+"""
+
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from core.errors import UserError
+
+LOG = "log.txt"
+"""What a run said while a worker computed it, in its folder."""
+PATIENCE_SECONDS = 60.0
+"""How long a run may take to save once nobody waits for the worker any more."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of a folder: the status of its record, or `refused` where it could not be computed at all."""
+
+    folder: str
+    status: str
+    error: str | None = None
+
+
+def serve(run: Callable[[Path], str]) -> int:
+    """Compute folders until stdin ends; `run` gives the status of the record that it wrote.
+
+    0 when stdin ended; 1 after a run that failed, as its leftovers might hurt the next; 130 after a stop by signal.
+    """
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    asked: queue.Queue[str | None] = queue.Queue()
+    busy, alone = threading.Event(), threading.Event()
+    threading.Thread(target=_listen, args=(asked, busy, alone), daemon=True).start()
+    while (line := asked.get()) is not None:
+        folder = Path(line)
+        busy.set()
+        if alone.is_set():
+            return 130
+        with _logged(folder):
+            answer = _compute(run, folder)
+        busy.clear()
+        try:
+            answers.write(msgspec.json.encode(answer).decode() + "\n")
+        except BrokenPipeError:
+            return 1
+        if answer.status == "interrupted":
+            return 130
+        if answer.status in ("failed", "refused"):
+            return 1
+    return 0
+
+
+def _compute(run: Callable[[Path], str], folder: Path) -> Answer:
+    try:
+        return Answer(str(folder), run(folder))
+    except UserError as error:
+        return Answer(str(folder), "refused", str(error))
+    except KeyboardInterrupt:
+        return Answer(str(folder), "interrupted")
+    except Exception as error:  # noqa: BLE001 - a full disk, say, where not even the record could be written
+        traceback.print_exc()
+        return Answer(str(folder), "failed", f"{type(error).__name__}: {error}")
+
+
+def _listen(asked: "queue.Queue[str | None]", busy: threading.Event, alone: threading.Event) -> None:
+    """Hand on the folders that are told; the end of stdin stops the worker, whatever it is doing."""
+    # Not sys.stdin: it would wait for a block to fill.
+    with os.fdopen(os.dup(0), "r") as lines:
+        for line in iter(lines.readline, ""):
+            asked.put(line.rstrip("\n"))
+    alone.set()
+    asked.put(None)
+    if busy.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(PATIENCE_SECONDS)
+    os._exit(1)
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Send what is printed, also by libraries, to the log of the run."""
+    try:
+        log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        log = os.open(os.devnull, os.O_WRONLY)
+    before = [os.dup(number) for number in (1, 2)]
+    try:
+        for number in (1, 2):
+            os.dup2(log, number)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, old in zip((1, 2), before, strict=True):
+            os.dup2(old, number)
+            os.close(old)
+        os.close(log)

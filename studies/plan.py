@@ -1,0 +1,133 @@
+"""Study and profile -> the runs, without repeats, every config validated before anything starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.config import DataConfig, RunConfig
+from core.datasets import with_paths
+from core.errors import UserError
+from core.presets import Tree, build, merge
+from core.signature import signature
+from studies.study import Row, Study
+from studies.study_record import Cell, StudyRecord
+
+NO_DATA = "profile {profile} names no documents: give --data.train FILE (and --data.test FILE), or --data.name NAME"
+UNLIMITED = ("tracking", "runtime", "preset", "profile", "seed")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a plan: which row and seed ask for it, its id, folder and config."""
+
+    row: str
+    seed: int
+    run_id: str
+    folder: Path
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a study under a profile, seed by seed, so that partial results are comparable early."""
+
+    study: Study
+    profile: str
+    settings: Tree
+    runs: tuple[PlannedRun, ...]
+    shared: dict[str, str]
+    """Row -> the earlier row that is the same cell; its runs are computed once."""
+
+    def record(self) -> StudyRecord:
+        """What the study folder says of this plan."""
+        cells: dict[str, dict[int, str]] = {}
+        for run in self.runs:
+            cells.setdefault(run.row, {})[run.seed] = run.run_id
+        for row, same in self.shared.items():
+            cells[row] = cells[same]
+        return StudyRecord(
+            study=self.study,
+            profile=self.profile,
+            settings=self.settings,
+            cells=[
+                Cell(row, next(iter(cells[row].values())).rpartition("-")[0], cells[row]) for row in self.study.rows
+            ],
+        )
+
+
+def plan(
+    study: Study,
+    *,
+    profile: str,
+    runs: Path,
+    seeds: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The runs of a study under a profile, `settings` (flags) on top of every row.
+
+    Settings under `memory` reach only the rows that have a memory. Raises a UserError for a setting that does not exist
+    or cannot be, and for documents that are not there.
+    """
+    settings = dict(settings or {})
+    chosen = tuple(study.seeds if seeds is None else seeds)
+    resolved: dict[DataConfig, DataConfig] = {}
+    planned: dict[str, tuple[str, RunConfig]] = {}
+    first: dict[str, str] = {}
+    shared: dict[str, str] = {}
+    for name, row in study.rows.items():
+        config = row_config(name, row, profile=profile, settings=settings)
+        data = resolved.get(config.data)
+        if data is None:
+            data = resolved.setdefault(config.data, with_paths(config.data))
+        if data.train is None:
+            raise UserError(NO_DATA.format(profile=profile))
+        tags = ",".join(tag for tag in (config.tracking.tags, study.name, name) if tag)
+        tracking = config.tracking.model_copy(update={"tags": tags})
+        config = config.model_copy(update={"data": data, "tracking": tracking})
+        cell = signature(config)
+        if cell in first:
+            shared[name] = first[cell]
+        else:
+            first[cell] = name
+            planned[name] = (cell, config)
+    ordered = tuple(
+        PlannedRun(
+            row=name,
+            seed=seed,
+            run_id=f"{cell}-s{seed}",
+            folder=runs / cell / f"s{seed}",
+            config=config.model_copy(update={"seed": seed}),
+        )
+        for seed in chosen
+        for name, (cell, config) in planned.items()
+    )
+    return Plan(study=study, profile=profile, settings=settings, runs=ordered, shared=shared)
+
+
+def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
+    """The config of a row with flags on top; a mistake names the row."""
+    tree = {key: value for key, value in settings.items() if key != "memory"}
+    try:
+        config = build(row.preset, profile=profile, row=row.settings)
+        if config.memory is not None and "memory" in settings:
+            tree["memory"] = settings["memory"]
+        return build(row.preset, profile=profile, row=merge(row.settings, tree)) if tree else config
+    except UserError as error:
+        raise UserError(f"row {name}: {error}") from None
+
+
+def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """Every setting, by its path, in which two configs differ and that can change a number."""
+    found: dict[str, tuple[Any, Any]] = {}
+
+    def compare(here: Any, there: Any, path: str) -> None:
+        if isinstance(here, dict) and isinstance(there, dict):
+            for key in here.keys() | there.keys():
+                if path or key not in UNLIMITED:
+                    compare(here.get(key), there.get(key), f"{path}.{key}" if path else key)
+        elif here != there:
+            found[path] = (here, there)
+
+    compare(one.model_dump(mode="json"), other.model_dump(mode="json"), "")
+    return dict(sorted(found.items()))

@@ -1,0 +1,87 @@
+"""The study folder: which runs a study consists of, as `study run` wrote it and status and report read it."""
+
+from pathlib import Path
+
+import msgspec
+
+from core.errors import UserError
+from core.presets import Tree
+from core.replacing import replace_file
+from studies.study import Study
+
+STUDIES, RECORD = "studies", "study.json"
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A row's runs, as the study record names them."""
+
+    row: str
+    signature: str
+    runs: dict[int, str]
+    """Seed -> run id."""
+
+
+class StudyRecord(msgspec.Struct, frozen=True):
+    """What `study run` writes and status and report read: the study, on what it ran, and its runs."""
+
+    study: Study
+    profile: str
+    settings: Tree
+    """What flags changed in every row."""
+    cells: list[Cell]
+
+    @property
+    def label(self) -> str:
+        """The name of the study folder."""
+        return label_of(self.study.name, self.profile)
+
+
+def label_of(name: str, profile: str) -> str:
+    """`<study>@<profile>`."""
+    return f"{name}@{profile}"
+
+
+def study_folder(runs: Path, label: str) -> Path:
+    """Where the record of a study lies."""
+    return runs / STUDIES / label
+
+
+def write_study_record(runs: Path, record: StudyRecord) -> Path:
+    """Write study.json whole; its path."""
+    path = study_folder(runs, record.label) / RECORD
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    return path
+
+
+def read_study_record(path: Path) -> StudyRecord | None:
+    """The study record of a file, None where there is none; a damaged one is one clear line."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=StudyRecord)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UserError(f"{path} is damaged: {error}; delete it, `engram study run` writes it again") from None
+
+
+def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> StudyRecord:
+    """The record of a study that was run, under the one profile it was run under or the one that is given."""
+    folder = runs / STUDIES
+    name = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    wanted = label_of(name, profile) if profile else name
+    found = [
+        path.parent.name
+        for path in sorted(folder.glob(f"*/{RECORD}"))
+        if wanted in (path.parent.name, path.parent.name.rpartition("@")[0])
+    ]
+    if len(found) == 1:
+        record = read_study_record(folder / found[0] / RECORD)
+        assert record is not None
+        return record
+    if found:
+        raise UserError(f"study {name} was run as {' and '.join(found)}: say which with --profile P")
+    known = ", ".join(path.parent.name for path in sorted(folder.glob(f"*/{RECORD}"))) or "none yet"
+    raise UserError(
+        f"study {wanted!r} was not run in {runs} (there: {known}): run `engram study run {name} --profile "
+        f"{profile or 'P'}` first, or give another folder (--runs DIR)"
+    )
