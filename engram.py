@@ -38,6 +38,7 @@ VERBS = {
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
+    "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", plain=True),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 

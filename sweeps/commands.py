@@ -1,0 +1,170 @@
+"""`engram study run`: bring a study to its records."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from core import presets
+from core.errors import UserError
+from core.flags import settings_from
+from core.lock import hold
+from core.presets import Tree
+from core.stopping import stop_on_signals
+from studies.plan import Plan, plan
+from studies.study import find_study
+from studies.study_record import RECORD, StudyRecord, read_study_record, study_folder, write_study_record
+from sweeps.board import BAD, DONE, Board
+from sweeps.launch import Launch, exit_code
+from sweeps.local import LocalEngine
+from sweeps.screen import screen
+
+DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
+
+Ctrl-C once: start nothing more, let the running ones save; twice: stop now. The same command goes on.
+"""
+EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
+them); --memory.* reaches the rows that have a memory.
+
+  engram study run paper --profile quick --jobs 2
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one line of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message."""
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """The arguments of `study run` that are not settings of a run."""
+    given = Parser(
+        prog="engram study run",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    given.add_argument("study", metavar="STUDY", help="a study of `engram study list`, or a YAML file of your own")
+    given.add_argument("--profile", default="quick", help=f"on what: {', '.join(presets.names('profiles'))}")
+    given.add_argument(
+        "--seeds", type=seeds_of, help="how many seeds (5 is 0 to 4), or which (0,3,7); default: its own"
+    )
+    given.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
+    given.add_argument("--devices", default="", help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    given.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (default: runs)")
+    given.add_argument("--name", help="keep it under another name, where the same study ran with other settings")
+    given.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
+    given.add_argument("--wandb", choices=["auto", "online", "offline", "disabled"], help="how W&B follows the runs")
+    return given
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """`5` as 0 to 4, `0,3,7` as these."""
+    if "," in text:
+        chosen = tuple(int(part) for part in text.split(",") if part.strip().isdigit())
+        if len(set(chosen)) != len(text.strip(",").split(",")):
+            raise argparse.ArgumentTypeError(f"{text!r} are not different whole numbers from 0")
+        return chosen
+    return tuple(range(positive(text)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped."""
+    given, flags = parser().parse_known_args(list(arguments))
+    settings = settings_from(flags)
+    if given.wandb:
+        settings = presets.merge(settings, {"tracking": {"wandb": given.wandb}})
+    study = find_study(given.study)
+    if given.name:
+        study = msgspec.structs.replace(study, name=given.name)
+    planned = plan(study, profile=given.profile, runs=given.runs, seeds=given.seeds, settings=settings)
+    folder = study_folder(given.runs, planned.record().label)
+    make(folder)
+    with hold(folder):
+        write_study_record(given.runs, joined(planned.record(), folder))
+        return compute(planned, given)
+
+
+def compute(planned: Plan, given: argparse.Namespace) -> int:
+    """Compute the runs of a plan and say how it ended."""
+    board = Board(planned, retry_failed=given.retry == "failed")
+    devices = [device for device in given.devices.split(",") if device]
+    jobs = given.jobs or jobs_for(planned, devices)
+    done = len(board.of(*DONE))
+    total = len(board.states)
+    label = planned.record().label
+    with stop_on_signals() as stop, screen(board, slots=jobs) as shown:
+        shown.note(f"{label}: {total} runs, {done} finished already, {jobs} at once")
+        for state in board.of(*BAD):
+            shown.tell(state)
+        engine = LocalEngine(jobs=jobs, devices=devices)
+        try:
+            Launch(board, engine, tell=shown.tell).run(stop)
+        finally:
+            engine.close()
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
+    print(f"{label}: {counts}")
+    again = f"engram study run {' '.join(sys.argv[3:]) or given.study}"
+    if stop.asked:
+        print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
+    elif board.of("failed"):
+        print(f"engram: some runs failed; try them again with: {again} --retry failed", file=sys.stderr)
+    return exit_code(board, stopped=stop.asked)
+
+
+def jobs_for(planned: Plan, devices: Sequence[str]) -> int:
+    """As many runs at once as there are devices, or as the processors hold at the threads that a run asks for."""
+    if devices:
+        return len(devices)
+    threads = planned.runs[0].config.runtime.threads
+    return max(1, (os.cpu_count() or 1) // threads) if threads else 1
+
+
+def make(folder: Path) -> None:
+    """Make the study folder, or say why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)"
+        ) from None
+
+
+def telling(settings: Tree) -> Tree:
+    """The settings that can change a number."""
+    return {section: values for section, values in settings.items() if section not in ("tracking", "runtime")}
+
+
+def joined(record: StudyRecord, folder: Path) -> StudyRecord:
+    """The record with the seeds of the same cells that were run before; other settings need another name."""
+    before = read_study_record(folder / RECORD)
+    if before is None:
+        return record
+    earlier, now = telling(before.settings), telling(record.settings)
+    if earlier != now:
+        raise UserError(
+            f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
+            "same settings, or keep this study apart (--name NAME)"
+        )
+    known = {(cell.row, cell.signature): cell.runs for cell in before.cells}
+    cells = [
+        msgspec.structs.replace(
+            cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
+        )
+        for cell in record.cells
+    ]
+    return msgspec.structs.replace(record, cells=cells)
