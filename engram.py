@@ -38,6 +38,7 @@ VERBS = {
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
+    "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 
