@@ -38,7 +38,13 @@ VERBS = {
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
+    "study list": Verb("studies.commands", "list_studies", "the studies that come with Engram"),
+    "study show": Verb("studies.commands", "show", "what a study asks, and its rows"),
+    "study plan": Verb(
+        "studies.commands", "show_plan", "every run of a study, what is finished, what is left", plain=True
+    ),
     "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", plain=True),
+    "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 

@@ -5,18 +5,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
-from core import presets
 from core.errors import UserError
-from core.flags import settings_from
 from core.lock import hold
 from core.presets import Tree
 from core.stopping import stop_on_signals
-from studies.plan import Plan, plan
-from studies.study import find_study
+from studies.arguments import parse, parser, positive
+from studies.plan import Plan
 from studies.study_record import RECORD, StudyRecord, read_study_record, study_folder, write_study_record
 from sweeps.board import BAD, DONE, Board
 from sweeps.launch import Launch, exit_code
@@ -27,71 +24,15 @@ DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut
 
 Ctrl-C once: start nothing more, let the running ones save; twice: stop now. The same command goes on.
 """
-EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
-them); --memory.* reaches the rows that have a memory.
-
-  engram study run paper --profile quick --jobs 2
-"""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are one line of ours."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message."""
-        raise UserError(f"{message}; see `{self.prog} --help`")
-
-
-def parser() -> Parser:
-    """The arguments of `study run` that are not settings of a run."""
-    given = Parser(
-        prog="engram study run",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    given.add_argument("study", metavar="STUDY", help="a study of `engram study list`, or a YAML file of your own")
-    given.add_argument("--profile", default="quick", help=f"on what: {', '.join(presets.names('profiles'))}")
-    given.add_argument(
-        "--seeds", type=seeds_of, help="how many seeds (5 is 0 to 4), or which (0,3,7); default: its own"
-    )
-    given.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
-    given.add_argument("--devices", default="", help="cpu, or cuda:0,cuda:1: a run each, in turn")
-    given.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (default: runs)")
-    given.add_argument("--name", help="keep it under another name, where the same study ran with other settings")
-    given.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
-    given.add_argument("--wandb", choices=["auto", "online", "offline", "disabled"], help="how W&B follows the runs")
-    return given
-
-
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
-
-
-def seeds_of(text: str) -> tuple[int, ...]:
-    """`5` as 0 to 4, `0,3,7` as these."""
-    if "," in text:
-        chosen = tuple(int(part) for part in text.split(",") if part.strip().isdigit())
-        if len(set(chosen)) != len(text.strip(",").split(",")):
-            raise argparse.ArgumentTypeError(f"{text!r} are not different whole numbers from 0")
-        return chosen
-    return tuple(range(positive(text)))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped."""
-    given, flags = parser().parse_known_args(list(arguments))
-    settings = settings_from(flags)
-    if given.wandb:
-        settings = presets.merge(settings, {"tracking": {"wandb": given.wandb}})
-    study = find_study(given.study)
-    if given.name:
-        study = msgspec.structs.replace(study, name=given.name)
-    planned = plan(study, profile=given.profile, runs=given.runs, seeds=given.seeds, settings=settings)
+    wanted = parser("engram study run", DESCRIPTION)
+    wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
+    wanted.add_argument("--devices", default="", help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
+    given, planned = parse(wanted, arguments)
     folder = study_folder(given.runs, planned.record().label)
     make(folder)
     with hold(folder):

@@ -42,7 +42,7 @@ def test_runs_come_seed_by_seed_with_one_signature_per_row(settings: dict) -> No
     assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(4)]
     assert len({run.run_id for run in planned.runs}) == 20
     for cell in planned.record().cells:
-        assert [run for run in cell.runs.values()] == [f"{cell.signature}-s{seed}" for seed in SEEDS]
+        assert list(cell.runs.values()) == [f"{cell.signature}-s{seed}" for seed in SEEDS]
     assert all(run.folder == Path("runs") / run.run_id.split("-")[0] / f"s{run.seed}" for run in planned.runs)
 
 
@@ -92,7 +92,7 @@ def test_a_bad_study_is_one_line(tmp_path: Path, settings: dict, change: dict, m
 
 
 def test_an_unknown_study_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match="unknown study 'papr'.*paper.*Did you mean paper"):
+    with pytest.raises(UserError, match=r"unknown study 'papr'.*paper.*Did you mean paper"):
         find_study("papr")
     with pytest.raises(UserError, match=r"nowhere\.yaml cannot be read"):
         find_study("nowhere.yaml")

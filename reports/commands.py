@@ -1,0 +1,59 @@
+"""`engram report`: the tables of a study, from its records alone; nothing is computed but means."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import tyro
+
+from core.errors import UserError
+from reports.captions import problems
+from reports.load import SCORED, load_study, runs_of
+from reports.markdown import to_markdown
+from reports.tables import main_table
+from reports.writing import write_frame, write_table
+from studies.study_record import StudyRecord, find_study_record, study_folder
+
+
+def report(
+    study: tyro.conf.Positional[str],
+    *,
+    profile: str | None = None,
+    runs: Path = Path("runs"),
+    out: Path | None = None,
+    split: str = "test",
+) -> None:
+    """Print the table of a study that was run, and write it as Markdown, LaTeX and CSV.
+
+    A study that is half done gives a table too: n says how many seeds stand behind a row, and what is missing is named.
+
+    Args:
+        study: a study's name, or <name>@<profile>.
+        profile: the profile it was run under, where it was run under several.
+        runs: where run folders lie.
+        out: where the files go; default: report/ in the study's folder, <runs>/studies/<study>@<profile>/.
+        split: which scores: test or validation.
+    """
+    record = find_study_record(study, runs, profile=profile)
+    frame = load_study(record, runs, split=split)
+    some_run_must_be_done(record, frame)
+    table = main_table(record, frame)
+    print(to_markdown(table))
+    folder = out or study_folder(runs, record.label) / "report"
+    written = [*write_table(table, folder), write_frame(frame, folder / "runs.csv")]
+    for problem in problems(frame):
+        print(problem, file=sys.stderr)
+    for path in written:
+        print(f"written: {path}", file=sys.stderr)
+
+
+def some_run_must_be_done(study: StudyRecord, frame: pd.DataFrame) -> None:
+    """Raise a UserError where not one run of the study has a score."""
+    runs = runs_of(frame).drop_duplicates("run")
+    if runs["status"].isin(SCORED).any():
+        return
+    counted = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts(sort=False).items())
+    raise UserError(
+        f"no run of study {study.label} is finished yet ({counted}): run `engram study run {study.study.name} "
+        f"--profile {study.profile}`, or give another folder (--runs DIR)"
+    )

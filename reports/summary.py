@@ -1,0 +1,38 @@
+"""The tidy frame -> a line per row and task: mean, sample standard deviation, n, and which seeds they come from."""
+
+import pandas as pd
+
+from studies.study_record import StudyRecord
+
+SHORT = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
+"""The four tasks of the poster's table, in its order, and what it calls them."""
+
+
+def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:
+    """Mean, std (ddof 1; NaN at one seed), n, seeds and runs per row and task, rows in the study's order.
+
+    A row without any score has n = 0 and NaN.
+    """
+    grouped = frame.groupby(["row", "task"], sort=False)[score].agg(mean="mean", std="std", n="count")
+    scored = frame[frame[score].notna()]
+    names = scored.groupby(["row", "task"], sort=False).agg(
+        seeds=("seed", lambda seeds: " ".join(map(str, seeds))), runs=("run", " ".join)
+    )
+    summary = grouped.join(names).fillna({"seeds": "", "runs": ""}).reset_index()
+    rows = study.study.rows
+    summary.insert(1, "title", [study.study.title_of(row) for row in summary["row"]])
+    summary.insert(2, "group", [rows[row].group for row in summary["row"]])
+    return summary
+
+
+def best_of_groups(summary: pd.DataFrame, *, decimals: int = 2) -> set[tuple[str, str]]:
+    """(row, task) of the highest mean of each group and task, as printed: equal ones are all best.
+
+    A group with a single scored row has no best.
+    """
+    best = set()
+    for (_, task), part in summary[summary["n"] > 0].groupby(["group", "task"]):
+        printed = part["mean"].round(decimals)
+        if len(part) > 1:
+            best |= {(row, task) for row in part["row"][printed == printed.max()]}
+    return best

@@ -1,0 +1,102 @@
+"""A table before it is printed: columns of a kind, rows of values in groups, and what its caption says."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+Kind = Literal["text", "mean", "number", "interval"]
+NONE = "–"
+"""What stands where there is no number."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number with what belongs to it; NaN is missing."""
+
+    number: float = math.nan
+    spread: float = math.nan
+    """Sample standard deviation."""
+    low: float = math.nan
+    high: float = math.nan
+    bold: bool = False
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no number."""
+        return not math.isfinite(self.number)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its key in CSV files, its heading, and how its values are written."""
+
+    key: str
+    heading: str
+    kind: Kind = "text"
+    decimals: int = 2
+    signed: bool = False
+
+    def write(self, value: "Value | str") -> str:
+        """The value as plain text."""
+        if isinstance(value, str):
+            return value
+        if self.kind == "interval":
+            known = math.isfinite(value.low) and math.isfinite(value.high)
+            return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else NONE
+        if value.missing:
+            return NONE
+        if self.kind == "mean":
+            spread = f"{value.spread:.{self.decimals}f}" if math.isfinite(value.spread) else NONE
+            return f"{self.number(value.number)} ± {spread}"
+        return self.number(value.number)
+
+    def number(self, number: float, *, separator: str = " ") -> str:
+        """A number with this column's decimals and sign, thousands set apart; -0.00 is written 0.00."""
+        rounded = round(number, self.decimals) + 0.0
+        return f"{rounded:{'+' if self.signed and rounded else ''},.{self.decimals}f}".replace(",", separator)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table; `cells` follow the table's columns."""
+
+    cells: Sequence[Value | str]
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns, lines in the order they are printed, and a caption of whole sentences."""
+
+    name: str
+    """File name without its ending."""
+    title: str
+    columns: Sequence[Column]
+    lines: Sequence[Line]
+    caption: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    """What limits the numbers, below the table: sentences."""
+    data: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """The same numbers, tidy and unrounded: what the CSV file holds."""
+    group_heading: str = "Group"
+
+    @property
+    def grouped(self) -> bool:
+        """Whether any line belongs to a group."""
+        return any(line.group for line in self.lines)
+
+    def frame(self, *, write: Any = None) -> pd.DataFrame:
+        """The table as strings, the group as first column, named once at its first line."""
+        write = write or Column.write
+        rows: list[dict[str, str]] = []
+        before = None
+        for line in self.lines:
+            first = {self.group_heading: line.group if line.group != before else ""} if self.grouped else {}
+            cells = {column.heading: write(column, cell) for column, cell in zip(self.columns, line.cells, strict=True)}
+            rows.append(first | cells)
+            before = line.group
+        headings = [column.heading for column in self.columns]
+        return pd.DataFrame(rows, columns=[self.group_heading, *headings] if self.grouped else headings)

@@ -1,0 +1,38 @@
+"""The tables of a study: what stands in which column; how it is written is `reports.table`'s part."""
+
+import pandas as pd
+
+from reports.captions import caption_of, notes_of
+from reports.summary import SHORT, best_of_groups, summary_of
+from reports.table import Column, Line, Table, Value
+from studies.study_record import StudyRecord
+
+
+def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
+    """The poster's layout: a line per row, F1 of the four tasks as mean ± std, n, the best of a group in bold."""
+    summary = summary_of(study, frame)
+    best = best_of_groups(summary)
+    seeds = len(set(frame["seed"]))
+    columns = [Column("row", "System"), *(Column(task, short, "mean") for task, short in SHORT.items())]
+    lines = []
+    for row in by_group(study):
+        of_row = summary[summary["row"] == row].set_index("task")
+        n = int(of_row["n"].max())
+        values = [Value(of_row.at[task, "mean"], of_row.at[task, "std"], bold=(row, task) in best) for task in SHORT]
+        cells: list[Value | str] = [study.study.title_of(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
+        lines.append(Line(cells, study.study.rows[row].group))
+    return Table(
+        name="table",
+        title=f"{study.label}: {study.study.question}",
+        columns=[*columns, Column("n", "n")],
+        lines=lines,
+        caption=caption_of(study, frame),
+        notes=notes_of(study, frame),
+        data=summary[summary["task"].isin(SHORT)],
+    )
+
+
+def by_group(study: StudyRecord) -> list[str]:
+    """The rows, those of a group together, groups and rows in the study's order."""
+    groups = list(dict.fromkeys(row.group for row in study.study.rows.values()))
+    return sorted(study.study.rows, key=lambda row: groups.index(study.study.rows[row].group))
