@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name, rest = resolve(given)
         verb = VERBS[name]
         function: Callable[..., int | None] = getattr(import_module(verb.module), verb.function)
-        return (function(rest) if verb.plain else call(function, name, rest)) or 0
+        return (plainly(function, rest) if verb.plain else call(function, name, rest)) or 0
     except UserError as error:
         print(f"engram: {error}", file=sys.stderr)
         return 2
@@ -99,6 +99,16 @@ def resolve(given: list[str]) -> tuple[str, list[str]]:
     raise UserError(
         f"unknown command {' '.join(given[:2] if group else given[:1])!r}: the commands are {', '.join(known)}"
     )
+
+
+def plainly(function: Callable[..., int | None], rest: list[str]) -> int | None:
+    """Call a verb's function that reads its arguments itself; help that was asked for is no error."""
+    try:
+        return function(rest)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            return 0
+        raise
 
 
 def call(function: Callable[..., int | None], name: str, rest: list[str]) -> int | None:

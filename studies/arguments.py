@@ -1,4 +1,4 @@
-"""The arguments that `study plan` and `study run` share: which study, on what, which seeds, and settings of every run."""
+"""The arguments that `study plan` and `study run` share: which study, on what, which seeds, settings of every run."""
 
 import argparse
 from collections.abc import Sequence

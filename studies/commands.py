@@ -57,7 +57,7 @@ def show_plan(arguments: Sequence[str]) -> None:
         return
     for run in planned.runs:
         record = records[run.run_id]
-        status = record.status if record is not None else "waiting"
+        status: str = record.status if record is not None else "waiting"
         if status == "running" and not is_held(run.folder):
             status = "cut off"
         print(f"{run.run_id:<18}{run.row:<16}seed {run.seed:<4}{status}")
