@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from core.errors import UserError
 from core.lock import hold
 from core.presets import Tree
 from core.stopping import stop_on_signals
+from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
 from studies.plan import Plan
 from studies.study_record import RECORD, StudyRecord, read_study_record, study_folder, write_study_record
@@ -33,14 +35,18 @@ def run(arguments: Sequence[str]) -> int:
     wanted.add_argument("--devices", default="", help="cpu, or cuda:0,cuda:1: a run each, in turn")
     wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
     given, planned = parse(wanted, arguments)
+    tracking = planned.runs[0].config.tracking
+    if tracking.wandb != "disabled":
+        # Every run would refuse for want of a key; say it before anything starts.
+        mode_of(tracking)
     folder = study_folder(given.runs, planned.record().label)
     make(folder)
     with hold(folder):
         write_study_record(given.runs, joined(planned.record(), folder))
-        return compute(planned, given)
+        return compute(planned, given, arguments)
 
 
-def compute(planned: Plan, given: argparse.Namespace) -> int:
+def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Compute the runs of a plan and say how it ended."""
     board = Board(planned, retry_failed=given.retry == "failed")
     devices = [device for device in given.devices.split(",") if device]
@@ -59,7 +65,7 @@ def compute(planned: Plan, given: argparse.Namespace) -> int:
             engine.close()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
     print(f"{label}: {counts}")
-    again = f"engram study run {' '.join(sys.argv[3:]) or given.study}"
+    again = f"engram study run {shlex.join(word for word in arguments if word not in ('--retry', 'failed'))}"
     if stop.asked:
         print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
     elif board.of("failed"):
