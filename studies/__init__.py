@@ -1,0 +1,1 @@
+"""WHICH runs: axes and studies, and the statistics of their records."""
