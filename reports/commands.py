@@ -1,4 +1,4 @@
-"""`engram report`: the tables of a study, from its records alone; nothing is computed but means."""
+"""`engram report`: the tables of a study, from its records alone."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,12 @@ import pandas as pd
 import tyro
 
 from core.errors import UserError
+from reports.baselines import TABLE
 from reports.captions import problems
+from reports.comparison_tables import comparison_table, cost_table, published_table
 from reports.load import SCORED, load_study, runs_of
 from reports.markdown import to_markdown
+from reports.table import Table
 from reports.tables import main_table
 from reports.writing import write_frame, write_table
 from studies.study_record import StudyRecord, find_study_record, study_folder
@@ -23,7 +26,7 @@ def report(
     out: Path | None = None,
     split: str = "test",
 ) -> None:
-    """Print the table of a study that was run, and write it as Markdown, LaTeX and CSV.
+    """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV.
 
     A study that is half done gives a table too: n says how many seeds stand behind a row, and what is missing is named.
 
@@ -37,14 +40,27 @@ def report(
     record = find_study_record(study, runs, profile=profile)
     frame = load_study(record, runs, split=split)
     some_run_must_be_done(record, frame)
-    table = main_table(record, frame)
-    print(to_markdown(table))
+    tables = tables_of(record, frame)
+    print("\n".join(to_markdown(table) for table in tables))
     folder = out or study_folder(runs, record.label) / "report"
-    written = [*write_table(table, folder), write_frame(frame, folder / "runs.csv")]
+    written = [
+        *(path for table in tables for path in write_table(table, folder)),
+        write_frame(frame, folder / "runs.csv"),
+    ]
     for problem in problems(frame):
         print(problem, file=sys.stderr)
-    for path in written:
-        print(f"written: {path}", file=sys.stderr)
+    print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+
+
+def tables_of(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
+    """The tables that a study has something to say in."""
+    tables = [main_table(study, frame)]
+    if any(study.study.baseline_of(row) != row for row in study.study.rows):
+        tables.append(comparison_table(study, frame))
+    tables.append(cost_table(study, frame))
+    if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
+        tables.append(published_table())
+    return tables
 
 
 def some_run_must_be_done(study: StudyRecord, frame: pd.DataFrame) -> None:
