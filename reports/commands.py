@@ -1,4 +1,4 @@
-"""`engram report`: the tables of a study, from its records alone."""
+"""`engram report`: tables, figures and the page of a study, from its records alone."""
 
 import sys
 from pathlib import Path
@@ -7,14 +7,13 @@ import pandas as pd
 import tyro
 
 from core.errors import UserError
-from reports.baselines import TABLE
 from reports.captions import problems
-from reports.comparison_tables import comparison_table, cost_table, published_table
+from reports.contents import drawings_of, tables_of
+from reports.figures import save
 from reports.load import SCORED, load_study, runs_of
 from reports.markdown import to_markdown
-from reports.table import Table
-from reports.tables import main_table
-from reports.writing import write_frame, write_table
+from reports.page import page
+from reports.writing import write_frame, write_table, write_text
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
 
@@ -26,7 +25,7 @@ def report(
     out: Path | None = None,
     split: str = "test",
 ) -> None:
-    """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV.
+    """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
     A study that is half done gives a table too: n says how many seeds stand behind a row, and what is missing is named.
 
@@ -42,25 +41,15 @@ def report(
     some_run_must_be_done(record, frame)
     tables = tables_of(record, frame)
     print("\n".join(to_markdown(table) for table in tables))
+    drawings = drawings_of(record, frame)
     folder = out or study_folder(runs, record.label) / "report"
-    written = [
-        *(path for table in tables for path in write_table(table, folder)),
-        write_frame(frame, folder / "runs.csv"),
-    ]
+    written = [path for table in tables for path in write_table(table, folder)]
+    written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
+    written.append(write_frame(frame, folder / "runs.csv"))
+    written.append(write_text(page(record, frame, tables, drawings), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
-
-
-def tables_of(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
-    """The tables that a study has something to say in."""
-    tables = [main_table(study, frame)]
-    if any(study.study.baseline_of(row) != row for row in study.study.rows):
-        tables.append(comparison_table(study, frame))
-    tables.append(cost_table(study, frame))
-    if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
-        tables.append(published_table())
-    return tables
 
 
 def some_run_must_be_done(study: StudyRecord, frame: pd.DataFrame) -> None:

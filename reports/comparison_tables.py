@@ -30,7 +30,7 @@ def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     """Each row against its baseline, task by task."""
     compared = comparisons(study, frame)
     columns = [
-        Column("row", "System"),
+        Column("row", "System", once=True),
         Column("task", "Task"),
         *DIFFERENCE,
         Column("higher", "Higher"),
@@ -41,10 +41,9 @@ def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     lines = []
     for row in by_group(study):
         for line in compared[compared["row"] == row].to_dict("records"):
-            first = line["task"] == next(iter(SHORT))
             flip = f"{line['p_sign_flip']:.3f} ({line['p_floor']:.3f})" if line["n"] else "–"
             cells: list[Value | str] = [
-                f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}" if first else "",
+                f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
                 SHORT[line["task"]],
                 Value(line["delta"]),
                 Value(line["delta"], low=line["low"], high=line["high"]),
@@ -53,7 +52,7 @@ def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
                 Value(line["p_holm"]),
                 flip,
             ]
-            lines.append(Line(cells, line["group"]))
+            lines.append(Line(cells, line["group"], row))
     notes = [
         f"{label(study, str(row))}: seeds {part['left_out'].iloc[0]} left out: a score in one of the two rows only."
         for row, part in compared[compared["left_out"] != ""].groupby("row", sort=False)
@@ -66,7 +65,7 @@ def published_table() -> Table:
     """The published rows, and what their ± can and cannot support."""
     compared = published_comparisons()
     columns = [
-        Column("row", "Published row"),
+        Column("row", "Published row", once=True),
         Column("task", "Task"),
         Column("f1", "F1", "mean"),
         *DIFFERENCE,
@@ -76,7 +75,7 @@ def published_table() -> Table:
     lines = [
         Line(
             [
-                line["title"] if line["task"] == next(iter(SHORT)) else "",
+                line["title"],
                 SHORT[line["task"]],
                 Value(line["mean"], line["std"]),
                 Value(line["delta"]),
@@ -128,7 +127,7 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
             size,
             told["chosen_epoch"],
         ]
-        lines.append(Line([*cells, str(len(part))], study.study.rows[row].group))
+        lines.append(Line([*cells, str(len(part))], study.study.rows[row].group, row))
         data += [{"row": row, "measure": name, "mean": s.mean, "std": s.std, "n": s.n} for name, s in summaries.items()]
         data += [{"row": row, "measure": "parameters", "mean": size.number, "std": None, "n": len(part)}]
     hours = scored.drop_duplicates("run")["seconds"].sum() / 3600

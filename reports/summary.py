@@ -7,6 +7,7 @@ from studies.study_record import StudyRecord
 
 SHORT = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
 """The four tasks of the poster's table, in its order, and what it calls them."""
+LONG = {"relation_strict": "strict relation", "relation": "relation", "entity": "entity", "coref": "coreference"}
 
 
 def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:

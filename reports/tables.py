@@ -21,7 +21,7 @@ def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         n = int(of_row["n"].max())
         values = [Value(of_row.at[task, "mean"], of_row.at[task, "std"], bold=(row, task) in best) for task in SHORT]
         cells: list[Value | str] = [study.study.title_of(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
-        lines.append(Line(cells, study.study.rows[row].group))
+        lines.append(Line(cells, study.study.rows[row].group, row))
     published = beside(study)
     for old in published:
         shown: list[Value | str] = [Value(old.scores[task].mean, old.scores[task].std) for task in SHORT]
