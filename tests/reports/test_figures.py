@@ -84,7 +84,8 @@ def test_the_axis_is_the_one_setting_that_varies(tmp_path: Path) -> None:
     assert numbers["x"].tolist() == [16, 64, 256]
     assert numbers["mean"].tolist() == [39.5, 40.5, 41.5]
     clear(axis(path, numbers, metric="relation_strict"))
-    assert axis_curve(make_study(tmp_path / "b", SEEDS), load_study(study, tmp_path))[0] == ""
+    plain = make_study(tmp_path / "b", SEEDS)
+    assert axis_curve(plain, load_study(plain, tmp_path / "b"))[0] == ""
 
 
 def test_curves_mark_where_reading_begins_in_the_rows_that_read(tmp_path: Path) -> None:
