@@ -39,6 +39,7 @@ VERBS = {
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
+    "compare": Verb("reports.commands", "compare", "two runs, cells, rows or prediction files on the same documents"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 

@@ -8,11 +8,13 @@ import tyro
 
 from core.errors import UserError
 from reports.captions import problems
+from reports.compare import by_document, by_type, measures, paired_sides
 from reports.contents import drawings_of, tables_of
 from reports.figures import save
 from reports.load import SCORED, load_study, runs_of
 from reports.markdown import to_markdown
 from reports.page import page
+from reports.sides import read_side
 from reports.writing import write_frame, write_table, write_text
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
@@ -50,6 +52,34 @@ def report(
     for problem in problems(frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+
+
+def compare(
+    a: tyro.conf.Positional[str],
+    b: tyro.conf.Positional[str],
+    *,
+    runs: Path = Path("runs"),
+    split: str = "test",
+    gold: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Print how two runs, cells, rows of studies or prediction files differ on the same documents.
+
+    Args:
+        a: a run id, a signature (all its seeds), STUDY:ROW, or a prediction file (ours or JEREX's).
+        b: the same; differences are B less A.
+        runs: where run folders lie.
+        split: which scores of runs: test or validation.
+        gold: the documents that prediction files are scored on.
+        out: a folder to write the tables to as Markdown, LaTeX and CSV; default: only print them.
+    """
+    sides = [read_side(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
+    one, other = paired_sides(*sides)
+    tables = [table for table in (measures(one, other), by_type(one, other), by_document(one, other)) if table.lines]
+    print("\n".join(to_markdown(table) for table in tables))
+    if out is not None:
+        written = [path for table in tables for path in write_table(table, out)]
+        print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 
 def some_run_must_be_done(study: StudyRecord, frame: pd.DataFrame) -> None:

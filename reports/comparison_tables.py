@@ -34,14 +34,14 @@ def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         Column("task", "Task"),
         *DIFFERENCE,
         Column("higher", "Higher"),
-        Column("p_t", "p", "number", decimals=3),
-        Column("p_holm", "Holm", "number", decimals=3),
+        Column("p_t", "p", "p", decimals=3),
+        Column("p_holm", "Holm", "p", decimals=3),
         Column("p_sign_flip", "Sign-flip"),
     ]
     lines = []
     for row in by_group(study):
         for line in compared[compared["row"] == row].to_dict("records"):
-            flip = f"{line['p_sign_flip']:.3f} ({line['p_floor']:.3f})" if line["n"] else "–"
+            flip = f"{line['p_sign_flip']:.4f} ({line['p_floor']:.4f})" if line["n"] else "–"
             cells: list[Value | str] = [
                 f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
                 SHORT[line["task"]],
@@ -69,8 +69,8 @@ def published_table() -> Table:
         Column("task", "Task"),
         Column("f1", "F1", "mean"),
         *DIFFERENCE,
-        Column("p", "p", "number", decimals=3),
-        Column("p_holm", "Holm", "number", decimals=3),
+        Column("p", "p", "p", decimals=3),
+        Column("p_holm", "Holm", "p", decimals=3),
     ]
     lines = [
         Line(

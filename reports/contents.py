@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reports.baselines import TABLE
+from reports.breakdown_tables import breakdown_tables
 from reports.comparison_tables import comparison_table, cost_table, published_table
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest
@@ -29,6 +30,7 @@ def tables_of(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
     tables = [main_table(study, frame)]
     if any(study.study.baseline_of(row) != row for row in study.study.rows):
         tables.append(comparison_table(study, frame))
+    tables += breakdown_tables(study, frame)
     tables.append(cost_table(study, frame))
     if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
         tables.append(published_table())

@@ -69,10 +69,12 @@ def curves(numbers: pd.DataFrame, *, metric: str) -> Figure:
                 panel.plot(of_seed["share"], of_seed["f1"], color=colour, alpha=0.25, linewidth=0.7)
             mean = of_row.groupby("share")["f1"].mean()
             panel.plot(mean.index, mean, color=colour, marker=mark, markersize=3.2, label=name)
-        for begin in sorted(set(numbers["begins"].dropna().round(2))):
+        begins = sorted(set(numbers["begins"].dropna().round(2)))
+        for begin in begins:
             panel.axvline(begin, color=BASELINE, linewidth=0.9, linestyle=":")
-            told: dict[str, Any] = {"rotation": 90, "va": "bottom", "ha": "right", "fontsize": 6.5, "color": BASELINE}
-            panel.text(begin, 0.02, "reading begins ", transform=panel.get_xaxis_transform(), **told)
+        if begins:
+            told: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 6.5, "color": BASELINE}
+            panel.text(begins[0], 1.01, "reading begins", transform=panel.get_xaxis_transform(), **told)
         panel.set_xlabel("share of training steps")
         panel.set_ylabel(f"validation {LONG.get(metric, metric)} F1")
         panel.set_xlim(0, 1.02)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-Kind = Literal["text", "mean", "number", "interval"]
+Kind = Literal["text", "mean", "number", "p", "interval"]
 NONE = "–"
 """What stands where there is no number."""
 
@@ -53,6 +53,9 @@ class Column:
         if self.kind == "mean":
             spread = f"{value.spread:.{self.decimals}f}" if math.isfinite(value.spread) else NONE
             return f"{self.number(value.number)} ± {spread}"
+        floor = 10.0**-self.decimals
+        if self.kind == "p" and value.number < floor:
+            return f"<{floor:.{self.decimals}f}"
         return self.number(value.number)
 
     def number(self, number: float, *, separator: str = " ") -> str:

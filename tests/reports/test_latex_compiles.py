@@ -11,7 +11,7 @@ from studies.study import Row
 from tests.reports.records import PAPER, make_study
 
 TEX = shutil.which("pdflatex")
-ODD = Row("jerex-grc", title=r"100% a_b & {c} #1 $x$ ~^\ <d>", group="GRC")
+ODD = Row("jerex-grc", title=r"5% a_b & {c}#$~^\<", group="GRC")
 SEEDS = {
     "jerex-grc": {0: 38.0, 1: 39.0, 2: 40.0},
     "memory-grc": {0: 38.5, 1: None, 2: 50.5},
@@ -27,7 +27,7 @@ def test_the_tables_of_a_report_compile(tmp_path: Path, capsys: pytest.CaptureFi
     make_study(tmp_path, SEEDS, rows=rows)
     assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     tables = sorted((tmp_path / "out").glob("*.tex"))
-    assert {path.stem for path in tables} >= {"table", "comparisons", "cost", "published"}
+    assert {path.stem for path in tables} >= {"table", "comparisons", "cost", "distances", "published", "types"}
     inputs = "\n".join(rf"\input{{{path}}}" for path in tables)
     packages = r"\usepackage[margin=25mm]{geometry}\usepackage{booktabs}\usepackage{siunitx}"
     (tmp_path / "paper.tex").write_text(

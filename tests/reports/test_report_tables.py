@@ -107,6 +107,9 @@ def test_signed_numbers_intervals_and_thousands() -> None:
     interval = Column("i", "95 %", "interval", signed=True)
     assert interval.write(Value(1.0, low=-0.5, high=2.5)) == "[-0.50, +2.50]"
     assert interval.write(Value(1.0)) == "–"
+    p = Column("p", "p", "p", decimals=3)
+    assert [p.write(Value(number)) for number in (0.0004, 0.001, 0.0625, math.nan)] == ["<0.001", "0.001", "0.062", "–"]
+    assert "{$<0.001$}" in to_latex(Table("t", "T", [p], [Line([Value(0.0004)]), Line([Value(0.5)])]))
     assert Column("p", "Parameters", "number", decimals=0).write(Value(1_234_567)) == "1 234 567"
 
 
