@@ -1,4 +1,4 @@
-"""`engram report`: the tables of a study, from its records alone; nothing is computed but means."""
+"""`engram report`: tables, figures and the page of a study, from its records alone."""
 
 import sys
 from pathlib import Path
@@ -8,10 +8,14 @@ import tyro
 
 from core.errors import UserError
 from reports.captions import problems
+from reports.compare import by_document, by_type, measures, paired_sides
+from reports.contents import drawings_of, tables_of
+from reports.figures import save
 from reports.load import SCORED, load_study, runs_of
 from reports.markdown import to_markdown
-from reports.tables import main_table
-from reports.writing import write_frame, write_table
+from reports.page import page
+from reports.sides import read_side
+from reports.writing import write_frame, write_table, write_text
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
 
@@ -23,7 +27,7 @@ def report(
     out: Path | None = None,
     split: str = "test",
 ) -> None:
-    """Print the table of a study that was run, and write it as Markdown, LaTeX and CSV.
+    """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
     A study that is half done gives a table too: n says how many seeds stand behind a row, and what is missing is named.
 
@@ -37,14 +41,45 @@ def report(
     record = find_study_record(study, runs, profile=profile)
     frame = load_study(record, runs, split=split)
     some_run_must_be_done(record, frame)
-    table = main_table(record, frame)
-    print(to_markdown(table))
+    tables = tables_of(record, frame)
+    print("\n".join(to_markdown(table) for table in tables))
+    drawings = drawings_of(record, frame)
     folder = out or study_folder(runs, record.label) / "report"
-    written = [*write_table(table, folder), write_frame(frame, folder / "runs.csv")]
+    written = [path for table in tables for path in write_table(table, folder)]
+    written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
+    written.append(write_frame(frame, folder / "runs.csv"))
+    written.append(write_text(page(record, frame, tables, drawings), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)
-    for path in written:
-        print(f"written: {path}", file=sys.stderr)
+    print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+
+
+def compare(
+    a: tyro.conf.Positional[str],
+    b: tyro.conf.Positional[str],
+    *,
+    runs: Path = Path("runs"),
+    split: str = "test",
+    gold: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Print how two runs, cells, rows of studies or prediction files differ on the same documents.
+
+    Args:
+        a: a run id, a signature (all its seeds), STUDY:ROW, or a prediction file (ours or JEREX's).
+        b: the same; differences are B less A.
+        runs: where run folders lie.
+        split: which scores of runs: test or validation.
+        gold: the documents that prediction files are scored on.
+        out: a folder to write the tables to as Markdown, LaTeX and CSV; default: only print them.
+    """
+    sides = [read_side(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
+    one, other = paired_sides(*sides)
+    tables = [table for table in (measures(one, other), by_type(one, other), by_document(one, other)) if table.lines]
+    print("\n".join(to_markdown(table) for table in tables))
+    if out is not None:
+        written = [path for table in tables for path in write_table(table, out)]
+        print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 
 def some_run_must_be_done(study: StudyRecord, frame: pd.DataFrame) -> None:

@@ -86,6 +86,8 @@ def write(column: Column, cell: Value | str) -> str:
         return f"${column.write(cell)}$" if column.write(cell) != NONE else "--"
     if cell.missing:
         return r"\multicolumn{2}{c}{--}" if column.kind == "mean" else "{--}"
+    if column.kind == "p" and column.write(cell).startswith("<"):
+        return f"{{${column.write(cell)}$}}"
     # siunitx reads the weight only where it stands bare before the number.
     weight = r"\bfseries " if cell.bold else ""
     number = weight + column.number(cell.number, separator="")
@@ -105,7 +107,7 @@ def column_format(table: Table, place: int) -> str:
     numbers = [value.number for value in values]
     sign = "+" if column.signed else "-" if min(numbers, default=0) < 0 else ""
     format_of = f"S[table-format={sign}{whole_digits(numbers)}.{column.decimals}]"
-    if column.kind == "number":
+    if column.kind != "mean":
         return format_of
     spreads = [value.spread for value in values if math.isfinite(value.spread)]
     return rf"{format_of}@{{${{}}\pm{{}}$}}S[table-format={whole_digits(spreads)}.{column.decimals}]"

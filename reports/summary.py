@@ -2,10 +2,12 @@
 
 import pandas as pd
 
+from studies.statistics import summarize
 from studies.study_record import StudyRecord
 
 SHORT = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
 """The four tasks of the poster's table, in its order, and what it calls them."""
+LONG = {"relation_strict": "strict relation", "relation": "relation", "entity": "entity", "coref": "coreference"}
 
 
 def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:
@@ -13,16 +15,14 @@ def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") ->
 
     A row without any score has n = 0 and NaN.
     """
-    grouped = frame.groupby(["row", "task"], sort=False)[score].agg(mean="mean", std="std", n="count")
-    scored = frame[frame[score].notna()]
-    names = scored.groupby(["row", "task"], sort=False).agg(
-        seeds=("seed", lambda seeds: " ".join(map(str, seeds))), runs=("run", " ".join)
-    )
-    summary = grouped.join(names).fillna({"seeds": "", "runs": ""}).reset_index()
-    rows = study.study.rows
-    summary.insert(1, "title", [study.study.title_of(row) for row in summary["row"]])
-    summary.insert(2, "group", [rows[row].group for row in summary["row"]])
-    return summary
+    lines = []
+    for (row, task), part in frame.groupby(["row", "task"], sort=False):
+        scored = part[part[score].notna()]
+        seeds, runs = " ".join(scored["seed"].astype(str)), " ".join(scored["run"])
+        found = summarize(scored[score])
+        titles = {"row": row, "title": study.study.title_of(row), "group": study.study.rows[row].group, "task": task}
+        lines.append({**titles, "mean": found.mean, "std": found.std, "n": found.n, "seeds": seeds, "runs": runs})
+    return pd.DataFrame(lines)
 
 
 def best_of_groups(summary: pd.DataFrame, *, decimals: int = 2) -> set[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-Kind = Literal["text", "mean", "number", "interval"]
+Kind = Literal["text", "mean", "number", "p", "interval"]
 NONE = "–"
 """What stands where there is no number."""
 
@@ -38,6 +38,8 @@ class Column:
     kind: Kind = "text"
     decimals: int = 2
     signed: bool = False
+    once: bool = False
+    """Text that is left out where the line above has the same."""
 
     def write(self, value: "Value | str") -> str:
         """The value as plain text."""
@@ -51,6 +53,9 @@ class Column:
         if self.kind == "mean":
             spread = f"{value.spread:.{self.decimals}f}" if math.isfinite(value.spread) else NONE
             return f"{self.number(value.number)} ± {spread}"
+        floor = 10.0**-self.decimals
+        if self.kind == "p" and value.number < floor:
+            return f"<{floor:.{self.decimals}f}"
         return self.number(value.number)
 
     def number(self, number: float, *, separator: str = " ") -> str:
@@ -65,6 +70,8 @@ class Line:
 
     cells: Sequence[Value | str]
     group: str = ""
+    row: str = ""
+    """The study's row whose runs stand behind the numbers; a page leads there."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +96,16 @@ class Table:
         return any(line.group for line in self.lines)
 
     def frame(self, *, write: Any = None) -> pd.DataFrame:
-        """The table as strings, the group as first column, named once at its first line."""
+        """The table as strings, the group as first column, named at its first line only."""
         write = write or Column.write
-        rows: list[dict[str, str]] = []
-        before = None
-        for line in self.lines:
-            first = {self.group_heading: line.group if line.group != before else ""} if self.grouped else {}
-            cells = {column.heading: write(column, cell) for column, cell in zip(self.columns, line.cells, strict=True)}
-            rows.append(first | cells)
-            before = line.group
         headings = [column.heading for column in self.columns]
+        rows: list[list[str]] = []
+        before: Line | None = None
+        for line in self.lines:
+            same = before is not None and line.group == before.group
+            rows.append([] if not self.grouped else [""] if same else [line.group])
+            for place, (column, cell) in enumerate(zip(self.columns, line.cells, strict=True)):
+                again = column.once and same and before is not None and before.cells[place] == cell
+                rows[-1].append("" if again else write(column, cell))
+            before = line
         return pd.DataFrame(rows, columns=[self.group_heading, *headings] if self.grouped else headings)

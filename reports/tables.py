@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from reports.baselines import UNSAID, beside
 from reports.captions import caption_of, notes_of
 from reports.summary import SHORT, best_of_groups, summary_of
 from reports.table import Column, Line, Table, Value
@@ -20,14 +21,20 @@ def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         n = int(of_row["n"].max())
         values = [Value(of_row.at[task, "mean"], of_row.at[task, "std"], bold=(row, task) in best) for task in SHORT]
         cells: list[Value | str] = [study.study.title_of(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
-        lines.append(Line(cells, study.study.rows[row].group))
+        lines.append(Line(cells, study.study.rows[row].group, row))
+    published = beside(study)
+    for old in published:
+        shown: list[Value | str] = [Value(old.scores[task].mean, old.scores[task].std) for task in SHORT]
+        lines.append(Line([f"{old.title} (published)", *shown, "5"], old.group))
+    groups = list(dict.fromkeys(line.group for line in lines))
+    lines.sort(key=lambda line: groups.index(line.group))
     return Table(
         name="table",
         title=f"{study.label}: {study.study.question}",
         columns=[*columns, Column("n", "n")],
         lines=lines,
         caption=caption_of(study, frame),
-        notes=notes_of(study, frame),
+        notes=[*notes_of(study, frame), *([UNSAID] if published else ())],
         data=summary[summary["task"].isin(SHORT)],
     )
 

@@ -25,7 +25,7 @@ SEEDS = {
 
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
-    study = make_study(tmp_path, SEEDS)
+    study = make_study(tmp_path, SEEDS, profile="minilm")
     return main_table(study, load_study(study, tmp_path))
 
 
@@ -50,14 +50,16 @@ def test_one_seed_has_no_std_and_no_seed_no_number(table: Table) -> None:
 
 
 def test_the_only_scored_row_of_a_group_is_not_its_best_and_equal_prints_are_both(tmp_path: Path) -> None:
-    study = make_study(tmp_path, {"jerex-grc": {0: 38.001}, "memory-grc": {0: 38.004}, "jerex-mrc": {0: 38.2}})
+    study = make_study(
+        tmp_path, {"jerex-grc": {0: 38.001}, "memory-grc": {0: 38.004}, "jerex-mrc": {0: 38.2}}, profile="minilm"
+    )
     rows = rows_of(to_markdown(main_table(study, load_study(study, tmp_path))))
     assert [row[2] for row in rows[2:]] == ["**38.00** ± –", "**38.00** ± –", "38.20 ± –"]
 
 
 def test_the_caption_says_metric_data_seeds_and_what_the_sign_means(table: Table) -> None:
     said = " ".join(table.caption)
-    for part in ("F1 in percent", "profile paper, test split, 40 documents", "Seeds 0–2", "ddof 1", "strict"):
+    for part in ("F1 in percent", "profile minilm, test split, 40 documents", "Seeds 0–2", "ddof 1", "strict"):
         assert part in said
     assert "JEREX + memory (MRC): without a score: seeds 0–2 missing." in table.notes
 
@@ -105,6 +107,9 @@ def test_signed_numbers_intervals_and_thousands() -> None:
     interval = Column("i", "95 %", "interval", signed=True)
     assert interval.write(Value(1.0, low=-0.5, high=2.5)) == "[-0.50, +2.50]"
     assert interval.write(Value(1.0)) == "–"
+    p = Column("p", "p", "p", decimals=3)
+    assert [p.write(Value(number)) for number in (0.0004, 0.001, 0.0625, math.nan)] == ["<0.001", "0.001", "0.062", "–"]
+    assert "{$<0.001$}" in to_latex(Table("t", "T", [p], [Line([Value(0.0004)]), Line([Value(0.5)])]))
     assert Column("p", "Parameters", "number", decimals=0).write(Value(1_234_567)) == "1 234 567"
 
 

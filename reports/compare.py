@@ -1,0 +1,151 @@
+"""Two sides on the same gold: all measures, paired statistics, and where they differ."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from core.errors import UserError
+from core.metrics import HEADLINE, TASKS, DocumentCounts, TypeCounts, add, prf, score, total
+from reports.captions import spelled
+from reports.sides import Side
+from reports.table import Column, Line, Table, Value
+from studies.bootstrap import RESAMPLES, bootstrap_difference
+from studies.counts import pair_counts
+from studies.pairing import paired_difference
+
+SHOWN = 10
+"""Relation types and documents that are listed: those that differ most."""
+NAMES = {
+    "mention": "mention",
+    "coref": "coreference",
+    "entity": "entity",
+    "relation": "relation",
+    "relation_strict": "strict relation",
+}
+ONE_EACH = "One run on each side: the intervals speak of other documents, nothing is said of other seeds."
+
+
+def paired_sides(a: Side, b: Side) -> tuple[Side, Side]:
+    """Both sides on the seeds that they share; two single runs are one pair, whatever their seeds.
+
+    Raises a UserError where several seeds stand on a side and none is shared.
+    """
+    if len(a.counts) == len(b.counts) == 1:
+        return Side(a.label, {0: next(iter(a.counts.values()))}), Side(b.label, {0: next(iter(b.counts.values()))})
+    shared = sorted(a.counts.keys() & b.counts.keys())
+    if not shared:
+        raise UserError(
+            f"{a.label} (seeds {spelled(a.counts)}) and {b.label} (seeds {spelled(b.counts)}) share no seed: "
+            "differences are paired by seed; run the missing ones, or compare two single runs"
+        )
+    return (
+        Side(a.label, {seed: a.counts[seed] for seed in shared}),
+        Side(b.label, {seed: b.counts[seed] for seed in shared}),
+    )
+
+
+def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
+    """F1 of all tasks on both sides and their difference: per seed, and over documents and seeds together."""
+    columns = [
+        Column("task", "Task"),
+        Column("a", "A: F1", "mean"),
+        Column("b", "B: F1", "mean"),
+        Column("delta", "B − A", "number", signed=True),
+        Column("seeds", "95 % seeds", "interval", signed=True),
+        Column("bootstrap", "95 % documents and seeds", "interval", signed=True),
+        Column("higher", "B higher"),
+        Column("p_sign_flip", "Sign-flip"),
+    ]
+    scores = {side.label: {seed: score(counts) for seed, counts in side.counts.items()} for side in (a, b)}
+    lines, data = [], []
+    for task in TASKS:
+        ours, theirs = (
+            {seed: float(getattr(one, task).f1) for seed, one in scores[side.label].items()} for side in (a, b)
+        )
+        found = paired_difference(theirs, ours)
+        pair = pair_counts(b.counts, a.counts, task)
+        boot = bootstrap_difference(pair.row, pair.baseline, resamples=resamples).interval
+        told = [Value(float(series.mean()), float(series.std())) for series in (pd.Series(ours), pd.Series(theirs))]
+        flip = f"{found.p_sign_flip:.4f} ({found.p_floor:.4f})" if found.n > 1 else "–"
+        cells: list[Value | str] = [
+            NAMES[task],
+            *told,
+            Value(found.mean),
+            Value(found.mean, low=found.interval.low, high=found.interval.high),
+            Value(found.mean, low=boot.low, high=boot.high),
+            f"{found.higher}/{found.n}",
+            flip,
+        ]
+        lines.append(Line(cells))
+        intervals = {"low": found.interval.low, "high": found.interval.high, "low_all": boot.low, "high_all": boot.high}
+        numbers = {"a": told[0].number, "b": told[1].number, "delta": found.mean, **intervals}
+        data.append({"task": task, **numbers, "n": found.n, "p_sign_flip": found.p_sign_flip})
+    n = len(a.counts)
+    documents = len(next(iter(a.counts.values())))
+    caption = [
+        f"A is {a.label}, B is {b.label}: F1 in percent on the same {documents} documents; ±: sample standard "
+        f"deviation over {n} shared seed{'s' if n > 1 else ''} (ddof 1).",
+        "95 % seeds: t-interval of the differences paired by seed. 95 % documents and seeds: hierarchical paired "
+        f"bootstrap, {resamples} resamples.",
+        "Sign-flip: exact two-sided p, in brackets the smallest that so many seeds can reach.",
+    ]
+    notes = [ONE_EACH] if n == 1 else []
+    return Table("compare", f"{a.label} and {b.label}", columns, lines, caption, notes, pd.DataFrame(data))
+
+
+def by_type(a: Side, b: Side) -> Table:
+    """Strict relation types whose F1, counts summed over seeds, differ most."""
+    ours, theirs = (total(every(side), HEADLINE) for side in (a, b))
+    none = TypeCounts(0, 0, 0)
+    rows = []
+    for name in sorted(ours.keys() | theirs.keys()):
+        first, second = ours.get(name, none), theirs.get(name, none)
+        gold = (first.tp + first.fn) / len(a.counts)
+        rows.append({"type": name, "gold": gold, "a": prf(first).f1, "b": prf(second).f1})
+    data = pd.DataFrame(rows, columns=["type", "gold", "a", "b"])
+    data["delta"] = data["b"] - data["a"]
+    data = data.reindex(data["delta"].abs().sort_values(ascending=False, kind="stable").index)
+    columns = [
+        Column("type", "Relation type"),
+        Column("gold", "In gold", "number", decimals=0),
+        Column("a", "A: F1", "number"),
+        Column("b", "B: F1", "number"),
+        Column("delta", "B − A", "number", signed=True),
+    ]
+    caption = [f"Strict relation F1, counts summed over seeds; the {SHOWN} types that differ most."]
+    return Table("compare-types", "Relation types", columns, lines_of(data, "type"), caption, (), data)
+
+
+def by_document(a: Side, b: Side) -> Table:
+    """Documents in which the sides' strict relations differ most: right ones and wrong ones, mean over seeds."""
+    named: dict[str, dict[str, float]] = {}
+    for side, letter in ((a, "a"), (b, "b")):
+        for document in every(side):
+            tp, fp, _ = add(list(document.counts[HEADLINE].values()))
+            line = named.setdefault(document.id, dict.fromkeys(("a_right", "a_wrong", "b_right", "b_wrong"), 0.0))
+            line[f"{letter}_right"] += tp / len(side.counts)
+            line[f"{letter}_wrong"] += fp / len(side.counts)
+    data = pd.DataFrame([{"document": name, **line} for name, line in named.items()])
+    data["delta"] = (data["b_right"] - data["b_wrong"]) - (data["a_right"] - data["a_wrong"])
+    data = data.reindex(data["delta"].abs().sort_values(ascending=False, kind="stable").index)
+    numbers = {"a_right": "A right", "a_wrong": "A wrong", "b_right": "B right", "b_wrong": "B wrong"}
+    columns = [Column("document", "Document")]
+    columns += [Column(key, heading, "number", decimals=1) for key, heading in numbers.items()]
+    columns.append(Column("delta", "B − A", "number", decimals=1, signed=True))
+    caption = [f"Predicted strict relations per document, mean over seeds; B − A: right less wrong; {SHOWN} documents."]
+    return Table("compare-documents", "Documents", columns, lines_of(data, "document"), caption, (), data)
+
+
+def lines_of(data: pd.DataFrame, name: str) -> list[Line]:
+    """The first lines of a frame whose first column is text and whose others are numbers."""
+    return [
+        Line([str(line[name]), *(Value(float(value)) for key, value in line.items() if key != name)])
+        for line in data.head(SHOWN).to_dict("records")
+        if not math.isclose(line["delta"], 0.0, abs_tol=1e-9)
+    ]
+
+
+def every(side: Side) -> Sequence[DocumentCounts]:
+    """The counts of all seeds, one after another."""
+    return [document for counts in side.counts.values() for document in counts]

@@ -1,0 +1,140 @@
+"""The tables of comparisons and of cost: what stands in which column."""
+
+import pandas as pd
+
+from reports.baselines import UNSAID
+from reports.captions import label
+from reports.comparison import comparisons, published_comparisons
+from reports.load import SCORED, runs_of
+from reports.summary import SHORT
+from reports.table import Column, Line, Table, Value
+from reports.tables import by_group
+from studies.statistics import summarize
+from studies.study_record import StudyRecord
+
+PAIRED = (
+    "Δ: mean over shared seeds of a row's F1 less its baseline's, paired by seed, in points; 95 %: t-interval of these "
+    "differences (other seeds, same documents).",
+    "Higher: seeds in which the row is above its baseline.",
+    "p: two-sided paired t-test; Holm: the same p corrected over all lines of this table.",
+    "Sign-flip: exact two-sided p without a normal assumption, in brackets the smallest value that so many seeds can "
+    "reach: at five seeds it cannot fall below .0625.",
+)
+DIFFERENCE = (
+    Column("delta", "Δ", "number", signed=True),
+    Column("interval", "95 %", "interval", signed=True),
+)
+
+
+def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
+    """Each row against its baseline, task by task."""
+    compared = comparisons(study, frame)
+    columns = [
+        Column("row", "System", once=True),
+        Column("task", "Task"),
+        *DIFFERENCE,
+        Column("higher", "Higher"),
+        Column("p_t", "p", "p", decimals=3),
+        Column("p_holm", "Holm", "p", decimals=3),
+        Column("p_sign_flip", "Sign-flip"),
+    ]
+    lines = []
+    for row in by_group(study):
+        for line in compared[compared["row"] == row].to_dict("records"):
+            flip = f"{line['p_sign_flip']:.4f} ({line['p_floor']:.4f})" if line["n"] else "–"
+            cells: list[Value | str] = [
+                f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
+                SHORT[line["task"]],
+                Value(line["delta"]),
+                Value(line["delta"], low=line["low"], high=line["high"]),
+                f"{line['higher']}/{line['n']}",
+                Value(line["p_t"]),
+                Value(line["p_holm"]),
+                flip,
+            ]
+            lines.append(Line(cells, line["group"], row))
+    notes = [
+        f"{label(study, str(row))}: seeds {part['left_out'].iloc[0]} left out: a score in one of the two rows only."
+        for row, part in compared[compared["left_out"] != ""].groupby("row", sort=False)
+    ]
+    title = f"{study.label}: differences to the baseline"
+    return Table("comparisons", title, columns, lines, PAIRED, notes, compared)
+
+
+def published_table() -> Table:
+    """The published rows, and what their ± can and cannot support."""
+    compared = published_comparisons()
+    columns = [
+        Column("row", "Published row", once=True),
+        Column("task", "Task"),
+        Column("f1", "F1", "mean"),
+        *DIFFERENCE,
+        Column("p", "p", "p", decimals=3),
+        Column("p_holm", "Holm", "p", decimals=3),
+    ]
+    lines = [
+        Line(
+            [
+                line["title"],
+                SHORT[line["task"]],
+                Value(line["mean"], line["std"]),
+                Value(line["delta"]),
+                Value(line["delta"], low=line["low"], high=line["high"]),
+                Value(line["p"]),
+                Value(line["p_holm"]),
+            ],
+            line["group"],
+        )
+        for line in compared.to_dict("records")
+    ]
+    made = compared[compared["delta"].notna()]
+    apart = int(((made["low"] > 0) | (made["high"] < 0)).sum())
+    surviving = int((made["p_holm"] < 0.05).sum())
+    found = (
+        f"Of {len(made)} differences {apart} have a Welch interval without 0; {surviving or 'none'} "
+        f"{'stay' if surviving > 1 else 'stays'} below .05 after Holm over the {len(made)}."
+    )
+    caption = ["F1 in percent as printed, n = 5; Δ and 95 %: Welch's interval from mean, std and n.", found]
+    return Table("published", "What the published ± can support", columns, lines, caption, [UNSAID], compared)
+
+
+def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
+    """What a row costs: time, memory, parameters, and where its checkpoint was chosen."""
+    runs = runs_of(frame)
+    scored = runs[runs["status"].isin(SCORED)]
+    columns = [
+        Column("row", "System"),
+        Column("seconds", "Seconds", "mean", decimals=1),
+        Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
+        Column("parameters", "Parameters", "number", decimals=0),
+        Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
+        Column("n", "n"),
+    ]
+    lines, data = [], []
+    for row in by_group(study):
+        part = scored[scored["row"] == row]
+        summaries = {
+            name: summarize(part[name].dropna().astype(float))
+            for name in ("seconds", "peak_memory_mib", "chosen_epoch")
+        }
+        sizes = sorted(set(part["parameters"].dropna()))
+        size = Value(float(sizes[0])) if len(sizes) == 1 else Value()
+        told = {name: Value(one.mean, one.std) for name, one in summaries.items()}
+        cells: list[Value | str] = [
+            study.study.title_of(row),
+            told["seconds"],
+            told["peak_memory_mib"],
+            size,
+            told["chosen_epoch"],
+        ]
+        lines.append(Line([*cells, str(len(part))], study.study.rows[row].group, row))
+        data += [{"row": row, "measure": name, "mean": s.mean, "std": s.std, "n": s.n} for name, s in summaries.items()]
+        data += [{"row": row, "measure": "parameters", "mean": size.number, "std": None, "n": len(part)}]
+    hours = scored.drop_duplicates("run")["seconds"].sum() / 3600
+    caption = [
+        "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
+        "standard deviation over seeds (ddof 1).",
+        f"{scored['run'].nunique()} scored runs took {hours:.2f} hours in all.",
+    ]
+    notes = ["Runs shared one machine with others where they were computed side by side: times are no benchmark."]
+    return Table("cost", f"{study.label}: cost", columns, lines, caption, notes, pd.DataFrame(data))

@@ -1,0 +1,58 @@
+"""What a report consists of: the tables and figures that a study has something to say in."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports.baselines import TABLE
+from reports.breakdown_tables import breakdown_tables
+from reports.comparison_tables import comparison_table, cost_table, published_table
+from reports.figure_numbers import axis_curve, differences, training_curves
+from reports.figures import axis, curves, forest
+from reports.summary import SHORT
+from reports.table import Table
+from reports.tables import main_table
+from studies.study_record import StudyRecord
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its file name and what its caption says."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+def tables_of(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
+    """The tables of a report, the main one first."""
+    tables = [main_table(study, frame)]
+    if any(study.study.baseline_of(row) != row for row in study.study.rows):
+        tables.append(comparison_table(study, frame))
+    tables += breakdown_tables(study, frame)
+    tables.append(cost_table(study, frame))
+    if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
+        tables.append(published_table())
+    return tables
+
+
+def drawings_of(study: StudyRecord, frame: pd.DataFrame) -> list[Drawing]:
+    """The figures of a report; one that has nothing to show is left out."""
+    drawings = []
+    apart = differences(study, frame)
+    if len(apart):
+        told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed."
+        if study.study.metric in SHORT:
+            head = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
+            drawings.append(Drawing("forest", head, f"F1 less the baseline's. {told}"))
+        drawings.append(Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"))
+    path, numbers = axis_curve(study, frame)
+    if path and len(numbers):
+        told = f"F1 against {path}: mean and 95 % t-interval over seeds."
+        drawings.append(Drawing("axis", axis(path, numbers, metric=study.study.metric), told))
+    trained = training_curves(study, frame)
+    if len(trained):
+        told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
+        drawings.append(Drawing("curves", curves(trained, metric=study.study.metric), told))
+    return drawings
