@@ -11,6 +11,7 @@ from rich.text import Text
 
 from core.progress import say
 from studies.plan import Plan
+from studies.statistics import summarize
 from sweeps.board import BAD, DONE, ELSEWHERE, RUNNING, Board, State
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
@@ -103,11 +104,8 @@ def spread(values: list[float]) -> str:
     """Mean ± sample standard deviation."""
     if not values:
         return "-"
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return f"{mean:.2f}"
-    deviation = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
-    return f"{mean:.2f} ± {deviation:.2f}"
+    summary = summarize(values)
+    return f"{summary.mean:.2f} ± {summary.std:.2f}" if summary.n > 1 else f"{summary.mean:.2f}"
 
 
 def duration(seconds: float) -> str:
