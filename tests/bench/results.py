@@ -67,7 +67,10 @@ def save(path: Path, results: dict[str, Any]) -> None:
 
 def table(results: dict[str, Any]) -> str:
     """The ratios as a Markdown table, each with its target."""
-    lines = ["| size | what | floor | format | GRC | memory-GRC | MRC | memory-MRC |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| size | what | floor | format | GRC | memory-GRC | MRC | memory-MRC |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for precision in ("fp32", "bf16"):
         part = results if precision == "fp32" else results.get(precision, {})
         for size in ("minilm", "base"):

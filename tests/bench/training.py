@@ -30,7 +30,7 @@ def measure_training(bench: Bench, material: Material, precision: str, first: in
         batch = [material.documents[(BATCH * number + i) % len(material.documents)] for i in range(BATCH)]
         watches: dict[str, Stopwatch] = {}
         # Everybody takes every place in the round: what ran before may leave a warm or a cold cache.
-        turn = (number % (len(order) + 1))
+        turn = number % (len(order) + 1)
         for what in [*order[turn:], PLAIN, *order[:turn]]:
             watch = watches[what] = Stopwatch()
             if what == PLAIN:
