@@ -185,8 +185,10 @@ class Encoder(nn.Module):
     def _flat_states(self, pieces: Pieces) -> Float[Tensor, "T H"]:
         """The states of all documents as one row without padding, each document attending to itself."""
         if self.family == "roberta":
-            embeddings = self.transformer.embeddings
-            positions = embeddings.create_position_ids_from_input_ids(pieces.ids, embeddings.padding_idx)
+            # RoBERTa counts from behind its padding index, and leaves out pieces that are padding.
+            padding = offset_of(self.transformer.config) - 1
+            counted = pieces.ids.ne(padding)
+            positions = counted.cumsum(1) * counted + padding
         else:
             positions = torch.arange(pieces.ids.shape[1]).expand_as(pieces.ids)
         ids, places = (part[pieces.mask].unsqueeze(0) for part in (pieces.ids, positions))

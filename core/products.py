@@ -1,7 +1,7 @@
 """Matrix products of fp32 layers on a processor, by the faster of the two libraries that torch carries.
 
-torch hands fp32 products to MKL, which leaves half of the vector width of other makers' processors unused; oneDNN, which
-torch hands everything else to, uses all of it (measured on an AMD EPYC with AVX-512: 200 against 440 GFLOP/s). The
+torch hands fp32 products to MKL, which leaves half of the vector width of other makers' processors unused; oneDNN,
+which torch hands everything else to, uses all of it (an AMD EPYC with AVX-512 does 200 against 440 GFLOP/s). The
 results differ in rounding only.
 """
 
@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-
 
 # Multiplications below which handing a product over costs more than it saves.
 SMALL = 2_000_000
