@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
+from tests.bench.apart import measure_growth, measure_memory, measure_startup
 from tests.bench.inference import measure_inference, mentions_per_document
 from tests.bench.material import SIZES, SYSTEMS, Bench, load_material, system_config
-from tests.bench.results import add_readings, load, parts_table, save, table
+from tests.bench.results import add_readings, apart_table, load, parts_table, save, table
 from tests.bench.training import measure_training
 
 ROUNDS = 20
@@ -44,6 +45,8 @@ def main() -> int:
     print(table(results))
     print()
     print(parts_table(results))
+    print()
+    print(apart_table(results))
     return 0
 
 
@@ -59,6 +62,11 @@ def measure(given: argparse.Namespace, results: dict) -> None:
     mean = mentions_per_document(material.documents, system_config("grc", "fp32"), material.labels)
     results["documents"] = {"source": material.source, "number": len(material.documents), "mentions": mean}
     precisions = ("fp32",) if given.quick else ("fp32", "bf16")
+    apart = [word for word in ("memory", "growth", "startup") if word in given.only]
+    if not given.quick and (apart or not given.only):
+        measure_apart(given, results, apart or ["memory", "growth", "startup"])
+        if apart:
+            return
     for size in chosen(given, tuple(SIZES)):
         bench = Bench(size, material, given.systems)
         for phase in chosen(given, ("train", "infer")):
@@ -72,6 +80,22 @@ def measure(given: argparse.Namespace, results: dict) -> None:
                 save(given.output, results)
                 told = f"{size} {phase} {precision}: {given.rounds} rounds"
                 print(f"{told}, {time.perf_counter() - started:.0f} s", file=sys.stderr)
+
+
+def measure_apart(given: argparse.Namespace, results: dict, parts: list[str]) -> None:
+    """Peak memory, growth and start-up, saved one after another."""
+    for size in chosen(given, tuple(SIZES)):
+        if "memory" in parts:
+            results.setdefault("peak_mib", {})[size] = measure_memory(size)
+            save(given.output, results)
+        if "growth" in parts:
+            for phase in chosen(given, ("train", "infer")):
+                grown = results.setdefault("growth", {}).setdefault(size, {})
+                grown[phase] = measure_growth(size, phase, "memory-mrc")
+                save(given.output, results)
+    if "startup" in parts:
+        results["startup"] = measure_startup()
+        save(given.output, results)
 
 
 if __name__ == "__main__":

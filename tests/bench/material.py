@@ -45,13 +45,19 @@ class Material:
     source: str
 
 
+def shared_documents() -> Path | None:
+    """The folder of the JEREX split among the shared documents; None where there is none."""
+    root = Path(os.environ.get("ENGRAM_SHARED") or Path(__file__).resolve().parents[3] / "shared")
+    folder = root / "data" / "docred_joint"
+    return folder if (folder / "dev_joint.json").is_file() else None
+
+
 def load_material(count: int) -> Material:
     """The first `count` documents of at most 512 pieces of the JEREX split's dev part; generated ones without it."""
-    folder = Path(os.environ.get("ENGRAM_SHARED") or Path(__file__).resolve().parents[3] / "shared") / "data"
-    path, types = folder / "docred_joint" / "dev_joint.json", folder / "docred_joint" / "types.json"
-    if path.is_file():
-        documents: Sequence[Document] = read_corpus(path).documents
-        labels, source = read_types(types), "docred_joint/dev_joint.json"
+    folder = shared_documents()
+    if folder is not None:
+        documents: Sequence[Document] = read_corpus(folder / "dev_joint.json").documents
+        labels, source = read_types(folder / "types.json"), "docred_joint/dev_joint.json"
     else:
         documents, labels, source = synthetic.generate(2 * count, sentences=10), synthetic.LABELS, "synthetic"
     try:

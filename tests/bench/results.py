@@ -99,3 +99,19 @@ def parts_table(results: dict[str, Any]) -> str:
             cells = [f"{1e3 * parts[name]:.1f}" if name in parts else "" for name in names]
             lines.append(f"| {key} {what} ({len(readings[what]['total'])}) | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def apart_table(results: dict[str, Any]) -> str:
+    """Peak memory over that of our own encoder, growth with length, and start-up."""
+    lines = []
+    for size, phases in results.get("peak_mib", {}).items():
+        for phase, peaks in phases.items():
+            told = ", ".join(f"{what} {mib:.0f} ({mib / peaks[OWN]:.2f})" for what, mib in peaks.items())
+            lines.append(f"peak MiB, {size} {phase}: {told}")
+    for size, phases in results.get("growth", {}).items():
+        for phase, systems in phases.items():
+            for what, lengths in systems.items():
+                told = ", ".join(f"{n}: {one['seconds']:.2f} s {one['peak_mib']:.0f} MiB" for n, one in lengths.items())
+                lines.append(f"growth, {size} {phase} {what}: {told}")
+    lines += [f"{what}: {seconds:.2f} s" for what, seconds in results.get("startup", {}).items()]
+    return "\n".join(lines)
