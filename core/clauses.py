@@ -1,7 +1,7 @@
 """What the embedded corpus says: clauses, by the things that they speak of.
 
-In the words of a clause `h` stands for the head and `t` for the tail. The clauses of a scene are alike on purpose: facts
-stand beside clauses about the same kinds of things that state nothing, so that neither types nor topic tell a fact.
+In the words of a clause `h` stands for the head and `t` for the tail. The clauses of a scene are alike on purpose:
+facts stand beside clauses about the same kinds of things that state nothing, so that neither types nor topic tell them.
 """
 
 from typing import NamedTuple
@@ -67,7 +67,7 @@ SCENES = (
         "persons",
         "years",
         {"h was born in t": "P569", "h died in t": "P570"},
-        "h fell ill in t / h retired in t / h emigrated in t",
+        "h fell ill in t / h retired in t / h emigrated in t / h was knighted in t",
     ),
     _scene(
         "persons", "countries", {"h is a citizen of t": "P27"}, "h praised t / h toured t / h mapped t / h mocked t"

@@ -34,12 +34,18 @@ LABELS = LabelSet(
 SIZES = {"train": 1000, "validation": 40, "test": 100}
 """Documents of each part; the parts are drawn with seeds of their own."""
 
-SUBJECTS = ("persons", "persons", "organisations", "works")
+SUBJECTS = ("persons", "persons", "persons", "organisations", "organisations", "works")
+SAID = 3
+"""What is said of the subject: as many clauses, each of another scene."""
 CLAUSES = 4
 """Clauses of the last sentence: one of them in sixteen pairs of the right types is what a bag of words would guess."""
 FACTS_OF_MANY, FACTS_OF_ONE, FACTS_BESIDE = 0.85, 0.5, 0.5
 """Shares of facts among the clauses: about the subject, in scenes of several relations and of one (where the types
 alone would tell more), and in the last sentence."""
+
+
+NAMED_BEFORE = 0.6
+"""Share of last sentences that return to the things of the lead."""
 
 
 def generate(count: int, *, seed: int = 0) -> list[Document]:
@@ -66,14 +72,14 @@ def _document(number: int, *, seed: int) -> Document:
     subject, a, b, c = world.pools[kind][:4]
     writer.say(world.pick(LEADS, 1)[0], h=subject, a=a, b=b, c=c)
     writer.end_sentence()
-    scenes = world.pick([scene for scene in SCENES if scene.heads == kind and scene.tails != kind], 4)
-    half = (len(scenes) + 1) // 2
-    for part in (scenes[:half], scenes[half:]):
+    scenes = world.pick([scene for scene in SCENES if scene.heads == kind and scene.tails != kind], SAID)
+    for part in (scenes[:-1], scenes[-1:]):
         about_subject(writer, subject, part)
-    # The last sentence speaks of other kinds of things than were said of the subject.
+    # The last sentence says other kinds of things than were said of the subject; if it can, of things named before.
     told = {scene.tails for scene in scenes}
     others = [scene for scene in SCENES if not {scene.heads, scene.tails} & told]
-    side_by_side(writer, world.pick(others, 1)[0])
+    again = [scene for scene in others if kind in (scene.heads, scene.tails)]
+    side_by_side(writer, world.pick(again if again and world.chance(NAMED_BEFORE) else others, 1)[0])
     return writer.document(f"document {seed}-{number}")
 
 

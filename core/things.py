@@ -10,7 +10,7 @@ from core.documents import Annotation, Document, Entity, Relation, Span
 from core.inventory import COUNTRIES, FEMALE, KINDS, LAST, MALE, NOUNS, TITLES, TOWNS, TRADES
 
 T = TypeVar("T")
-FULL_AGAIN, NOMINAL, TRADE = 0.2, 0.15, 0.3
+FULL_AGAIN, NOMINAL, TRADE = 0.2, 0.4, 0.5
 """Shares of later mentions by the full name and by a noun, and of persons whose trade is told with their name."""
 
 
