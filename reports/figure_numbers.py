@@ -62,10 +62,10 @@ def axis_curve(study: StudyRecord, frame: pd.DataFrame) -> tuple[str, pd.DataFra
     varied = {path for settings in flat.values() for path in settings}
     paths = [path for path in varied if len({settings.get(path) for settings in flat.values()} - {None}) > 2]
     numeric = [path for path in paths if all(is_number(settings.get(path, 0)) for settings in flat.values())]
-    summary = summary_of(study, frame)
-    summary = summary[(summary["task"] == study.study.metric) & (summary["n"] > 0)].set_index("row")
     if len(paths) != 1 or len(numeric) != 1:
         return "", pd.DataFrame()
+    summary = summary_of(study, frame)
+    summary = summary[(summary["task"] == study.study.metric) & (summary["n"] > 0)].set_index("row")
     lines = []
     for row, settings in flat.items():
         if numeric[0] in settings and row in summary.index:

@@ -87,13 +87,17 @@ def source(drawing: Drawing) -> str:
 
 def runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row with its settings and, seed by seed, its runs and their score on the study's metric."""
-    scores = frame[frame["task"] == study.study.metric].set_index(["row", "seed"])["f1"]
-    runs = dict(list(runs_of(frame).groupby("row", sort=False)))
+    of_metric = frame[frame["task"] == study.study.metric]
+    keys = zip(of_metric["row"], of_metric["seed"], strict=True)
+    scores = dict(zip(keys, of_metric["f1"], strict=True))
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for run in runs_of(frame).to_dict("records"):
+        runs.setdefault(run["row"], []).append({str(name): value for name, value in run.items()})
     found = []
     for row in by_group(study):
         entry = study.study.rows[row]
         lines = []
-        for run in runs[row].to_dict("records"):
+        for run in runs.get(row, ()):
             known = {name: ("" if pd.isna(run[name]) else run[name]) for name in run}
             value = scores[row, run["seed"]]
             lines.append({**known, "score": "–" if pd.isna(value) else f"{value:.2f}"})
