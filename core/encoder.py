@@ -11,10 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 
+from core.attention import DOCUMENTS
 from core.batches import Pieces
 from core.config import EncoderConfig
 from core.errors import UserError
 from core.hub import load_pretrained
+from core.masks import Dropout
+from core.products import Linear
 
 FAMILIES = {"bert": "BERT", "roberta": "RoBERTa", "deberta-v2": "DeBERTa-v2/v3", "modernbert": "ModernBERT"}
 INITIAL_STD = 0.02
@@ -143,6 +146,15 @@ class Encoder(nn.Module):
         super().__init__()
         self.transformer = transformer
         self.family = str(transformer.config.model_type)
+        for module in transformer.modules():
+            # The same modules with the same weights and names, computed faster.
+            if type(module) is nn.Linear:
+                module.__class__ = Linear
+            elif type(module) is nn.Dropout:
+                module.__class__ = Dropout
+        self.flat = self.family in ("bert", "roberta") and transformer.config._attn_implementation == "sdpa"
+        if self.flat:
+            transformer.set_attn_implementation(DOCUMENTS)
 
     @property
     def width(self) -> int:
@@ -160,6 +172,8 @@ class Encoder(nn.Module):
         if not any(pieces.counts):
             # An empty document alone: attention over nothing is no operation.
             return torch.zeros(0, self.width, device=pieces.ids.device)
+        if self.flat and pieces.ids.device.type == "cpu":
+            return self._flat_states(pieces)
         # A batch without padding needs no mask; attention without one takes a faster kernel.
         attention = mask.long() if len(set(pieces.counts)) > 1 else None
         states = self.transformer(input_ids=pieces.ids, attention_mask=attention).last_hidden_state
@@ -167,3 +181,16 @@ class Encoder(nn.Module):
             return states.flatten(0, 1)
         rows = mask.flatten().nonzero().squeeze(1)
         return states.flatten(0, 1).index_select(0, rows)
+
+    def _flat_states(self, pieces: Pieces) -> Float[Tensor, "T H"]:
+        """The states of all documents as one row without padding, each document attending to itself."""
+        if self.family == "roberta":
+            # RoBERTa counts from behind its padding index, and leaves out pieces that are padding.
+            padding = offset_of(self.transformer.config) - 1
+            counted = pieces.ids.ne(padding)
+            positions = counted.cumsum(1) * counted + padding
+        else:
+            positions = torch.arange(pieces.ids.shape[1]).expand_as(pieces.ids)
+        ids, places = (part[pieces.mask].unsqueeze(0) for part in (pieces.ids, positions))
+        states = self.transformer(input_ids=ids, position_ids=places, counts=pieces.counts).last_hidden_state
+        return states.squeeze(0)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.config import MemoryConfig, Pooling
 from core.ops import softmax_within
+from core.products import Linear, linear
 
 Mode = Literal["inverse", "normal"]
 
@@ -34,7 +35,7 @@ class Memory(nn.Module):
 
     def similarity(self, queries: Float[Tensor, "N D"]) -> Float[Tensor, "N types"]:
         """The logit of every type: the query's dot product with its slot, or the max / logsumexp over its slots."""
-        logits = queries @ self.slots.T
+        logits = linear(queries, self.slots)
         if self.slots_per_type == 1:
             return logits
         grouped = logits.view(len(queries), self.types, self.slots_per_type)
@@ -57,7 +58,7 @@ class BilinearClassifier(nn.Module):
 
     def __init__(self, *, width: int, slot_width: int) -> None:
         super().__init__()
-        self.project = nn.Linear(width, slot_width, bias=False)
+        self.project = Linear(width, slot_width, bias=False)
 
     def forward(self, vectors: Float[Tensor, "N H"], memory: Memory) -> Float[Tensor, "N types"]:
         """Logits (W x) M^T."""
@@ -73,15 +74,15 @@ class SlotRead(nn.Module):
     def __init__(self, *, mode: Mode, width: int, slot_width: int, inverse_scale: Literal["sum", "mean"]) -> None:
         super().__init__()
         self.mode, self.inverse_scale = mode, inverse_scale
-        self.key = nn.Linear(slot_width, width, bias=False)
+        self.key = Linear(slot_width, width, bias=False)
         # A slot of another width than the encoder cannot be added to, averaged with or gated into a state.
-        self.widen = nn.Linear(slot_width, width, bias=False) if mode == "normal" and slot_width != width else None
+        self.widen = Linear(slot_width, width, bias=False) if mode == "normal" and slot_width != width else None
 
     def forward(
         self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
     ) -> Float[Tensor, "S H"]:
         """The read of every row; `counts` says how many rows each document has."""
-        scores = rows @ self.key(slots).T
+        scores = linear(rows, self.key(slots))
         if self.mode == "inverse":
             return self.inverse_weights(scores, counts).to(rows.dtype).unsqueeze(1) * rows
         read = scores.float().softmax(-1).to(rows.dtype) @ slots
@@ -102,8 +103,8 @@ class Combine(nn.Module):
     def __init__(self, *, pooling: Pooling, width: int, reads: int) -> None:
         super().__init__()
         self.pooling = pooling
-        self.concat = nn.Linear(width * (1 + reads), width) if pooling == "concat" else None
-        self.gates = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(reads)) if pooling == "gated" else None
+        self.concat = Linear(width * (1 + reads), width) if pooling == "concat" else None
+        self.gates = nn.ModuleList(Linear(2 * width, width) for _ in range(reads)) if pooling == "gated" else None
 
     def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
         """The rows with their reads: concat is a Linear without non-linearity, gated X + sigmoid(W[X; read]) * read."""

@@ -19,8 +19,10 @@ from core.heads.mention import MentionHead
 from core.heads.relation_grc import GlobalRelationHead
 from core.heads.relation_mrc import MultiInstanceRelationHead
 from core.keys import key_of
+from core.masks import Dropout
 from core.memory import BilinearClassifier, Memory, PlaceRead, memory_of
 from core.ops import range_max, segment_max
+from core.products import Linear
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class JointModel(nn.Module):
             edit_distance_table=model.edit_distance_table,
             dropout=model.dropout,
         )
-        self.entity_dropout = nn.Dropout(model.dropout)
+        self.entity_dropout = Dropout(model.dropout)
         self.entity_head: EntityHead | BilinearClassifier
         self.type_embedding: nn.Embedding | None
         if "entity" in self.memories:
@@ -105,7 +107,7 @@ class JointModel(nn.Module):
             slot_width = memory_of(self.memories, "relation").width
             self.relation_classifier = BilinearClassifier(width=width, slot_width=slot_width)
         else:
-            self.relation_classifier = nn.Linear(width, relation_types)
+            self.relation_classifier = Linear(width, relation_types)
 
     @property
     def multi_instance(self) -> bool:

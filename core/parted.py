@@ -17,9 +17,10 @@ class PartedLinear(nn.Module):
         self.parts = parts
         self.weight = nn.Parameter(torch.empty(width, sum(parts.values())))
         self.bias = nn.Parameter(torch.empty(width))
-        ends = torch.tensor(list(parts.values())).cumsum(0).tolist()
-        self._columns = {name: slice(end - parts[name], end) for name, end in zip(parts, ends, strict=True)}
 
-    def part(self, name: str, values: Float[Tensor, "rows part"]) -> Float[Tensor, "rows H"]:
-        """The product of one part, without the bias."""
-        return nn.functional.linear(values, self.weight[:, self._columns[name]])
+    def columns(self) -> dict[str, Float[Tensor, "H _"]]:
+        """The weight of every part, for `core.products.linear`; the bias is not in them.
+
+        They are split together, so that the backward pass writes the whole weight's gradient once.
+        """
+        return dict(zip(self.parts, self.weight.split(list(self.parts.values()), dim=1), strict=True))

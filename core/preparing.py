@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from core.config import DataConfig, RunConfig
 from core.documents import Dirt, Document, LabelSet
 from core.errors import UserError
+from core.piece_cache import encode_cached
 from core.splits import splits_of
 from core.vocabulary import learn_wordpieces
 from core.wordpieces import EncodedDocument, WordPieces, fit, load_wordpieces
@@ -44,7 +45,7 @@ def encode(
     documents: tuple[Document, ...], wordpieces: WordPieces, positions: int, data: DataConfig, dirt: Dirt
 ) -> list[EncodedDocument]:
     """Documents as word pieces that fit the encoder; what had to be repaired is counted in `dirt`."""
-    encoded = [wordpieces.encode(document) for document in documents]
+    encoded = encode_cached(documents, wordpieces)
     return fit(encoded, positions=positions, overlong=data.overlong, dirt=dirt)
 
 

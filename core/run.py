@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from core.allocator import keep_freed_memory
 from core.checkpoint import load_model
 from core.config import RunConfig
 from core.contents import content_hash
@@ -186,6 +187,8 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
     device = device_of(config.runtime.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.set_device(device)
     # Fused kernels may sum in another order each time; filling fresh memory would only cost time.

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -99,8 +99,10 @@ def _logged(folder: Path) -> Iterator[None]:
             os.dup2(log, number)
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        # On a full disk the log loses its end; the worker must not be lost with it.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         for number, old in zip((1, 2), before, strict=True):
             os.dup2(old, number)
             os.close(old)

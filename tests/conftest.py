@@ -1,7 +1,7 @@
 """What all tests share: the folder of real documents and golden files, which is not part of the project."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,14 @@ ABSENT = "shared data:"
 def _root() -> Path:
     chosen = os.environ.get("ENGRAM_SHARED")
     return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # Tests, and the processes that they start, neither read nor fill the user's cache.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGRAM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

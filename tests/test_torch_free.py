@@ -17,6 +17,12 @@ LIGHT = {
     "data report {file}": 0,
     "data sample {file}": 0,
     "data list": 0,
+    "study list": 0,
+    "study show paper": 0,
+    "study plan paper --data.name none --data.train {file}": 0,
+    "study run --help": 0,
+    "study run papr": 2,
+    "report paper": 2,
 }
 DRY = "train memory-grc --encoder.source scratch --data.train {file} --dry-run"
 

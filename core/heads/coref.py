@@ -5,7 +5,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.batches import SpanPairs
+from core.masks import Dropout
 from core.parted import PartedLinear
+from core.products import Linear, linear
 
 
 class CorefHead(nn.Module):
@@ -15,16 +17,17 @@ class CorefHead(nn.Module):
         super().__init__()
         self.edit_distance_embedding = nn.Embedding(edit_distance_table, meta_width)
         self.hidden = PartedLinear(parts={"first": width, "second": width, "edit_distance": meta_width}, width=width)
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(width, 1)
+        self.dropout = Dropout(dropout)
+        self.output = Linear(width, 1)
 
     def forward(self, vectors: Float[Tensor, "S H"], pairs: SpanPairs) -> Float[Tensor, " P"]:
         """The logit of every pair of span rows."""
         rows = pairs.edit_distances.clamp(max=self.edit_distance_embedding.num_embeddings - 1)
-        by_distance = self.hidden.part("edit_distance", self.edit_distance_embedding.weight) + self.hidden.bias
+        columns = self.hidden.columns()
+        by_distance = linear(self.edit_distance_embedding.weight, columns["edit_distance"], self.hidden.bias)
         hidden = (
-            self.hidden.part("first", vectors).index_select(0, pairs.first)
-            + self.hidden.part("second", vectors).index_select(0, pairs.second)
+            linear(vectors, columns["first"]).index_select(0, pairs.first)
+            + linear(vectors, columns["second"]).index_select(0, pairs.second)
             + by_distance.index_select(0, rows)
         )
         logits: Tensor = self.output(self.dropout(torch.relu(hidden)))

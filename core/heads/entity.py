@@ -4,15 +4,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from core.masks import Dropout
+from core.products import Linear
+
 
 class EntityHead(nn.Module):
     """e -> H -> ReLU -> dropout -> E."""
 
     def __init__(self, *, width: int, types: int, dropout: float) -> None:
         super().__init__()
-        self.hidden = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(width, types)
+        self.hidden = Linear(width, width)
+        self.dropout = Dropout(dropout)
+        self.output = Linear(width, types)
 
     def forward(self, vectors: Float[Tensor, "N H"]) -> Float[Tensor, "N E"]:
         """The logit of every type for every entity vector."""

@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from core.masks import Dropout
 from core.parted import PartedLinear
+from core.products import Linear, linear
 
 
 class MentionHead(nn.Module):
@@ -14,13 +16,14 @@ class MentionHead(nn.Module):
         super().__init__()
         self.width_embedding = nn.Embedding(width_table, meta_width)
         self.hidden = PartedLinear(parts={"span": width, "width": meta_width}, width=width)
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(width, 1)
+        self.dropout = Dropout(dropout)
+        self.output = Linear(width, 1)
 
     def forward(self, vectors: Float[Tensor, "S H"], widths: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
         """The logit of every span; widths in tokens, those beyond the table share its last row."""
         rows = widths.clamp(max=self.width_embedding.num_embeddings - 1)
-        by_width = self.hidden.part("width", self.width_embedding.weight) + self.hidden.bias
-        hidden = self.hidden.part("span", vectors) + by_width.index_select(0, rows)
+        columns = self.hidden.columns()
+        by_width = linear(self.width_embedding.weight, columns["width"], self.hidden.bias)
+        hidden = linear(vectors, columns["span"]) + by_width.index_select(0, rows)
         logits: Tensor = self.output(self.dropout(torch.relu(hidden)))
         return logits.squeeze(1)

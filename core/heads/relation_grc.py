@@ -5,7 +5,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from core.batches import EntityPairs
+from core.masks import Dropout
 from core.parted import PartedLinear
+from core.products import linear
 
 
 class GlobalRelationHead(nn.Module):
@@ -15,7 +17,7 @@ class GlobalRelationHead(nn.Module):
         super().__init__()
         parts = {"head": width, "tail": width, "head_type": type_width, "tail_type": type_width}
         self.hidden = PartedLinear(parts=parts, width=width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -25,12 +27,10 @@ class GlobalRelationHead(nn.Module):
         pairs: EntityPairs,
     ) -> Float[Tensor, "Q H"]:
         """The hidden layer of every pair; `type_rows` is the embedding of each entity type."""
-        as_head = self.hidden.part("head", entities) + self.hidden.part("head_type", type_rows).index_select(
-            0, entity_types
-        )
-        as_tail = self.hidden.part("tail", entities) + self.hidden.part("tail_type", type_rows).index_select(
-            0, entity_types
-        )
-        hidden = as_head.index_select(0, pairs.heads) + as_tail.index_select(0, pairs.tails) + self.hidden.bias
+        columns = self.hidden.columns()
+        head_types, tail_types = (linear(type_rows, columns[name]) for name in ("head_type", "tail_type"))
+        as_head = linear(entities, columns["head"], self.hidden.bias) + head_types.index_select(0, entity_types)
+        as_tail = linear(entities, columns["tail"]) + tail_types.index_select(0, entity_types)
+        hidden = as_head.index_select(0, pairs.heads) + as_tail.index_select(0, pairs.tails)
         activated: Tensor = self.dropout(torch.relu(hidden))
         return activated

@@ -5,8 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from core.batches import EntityPairs, MentionPairs
+from core.masks import Dropout
 from core.ops import range_max, segment_max
 from core.parted import PartedLinear
+from core.products import linear
 
 
 class MultiInstanceRelationHead(nn.Module):
@@ -32,7 +34,7 @@ class MultiInstanceRelationHead(nn.Module):
         self.hidden = PartedLinear(
             parts={"instances": width, "head_type": type_width, "tail_type": type_width}, width=width
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -47,11 +49,12 @@ class MultiInstanceRelationHead(nn.Module):
         assert pairs.mention_pairs is not None
         instances = self.dropout(self.instances(states, mentions, entities, pairs, pairs.mention_pairs))
         pooled = segment_max(instances, pairs.mention_pairs.offsets)
+        columns = self.hidden.columns()
         types = [
-            self.hidden.part(name, type_rows).index_select(0, entity_types.index_select(0, rows))
+            linear(type_rows, columns[name]).index_select(0, entity_types.index_select(0, rows))
             for name, rows in (("head_type", pairs.heads), ("tail_type", pairs.tails))
         ]
-        hidden = self.hidden.part("instances", pooled) + types[0] + types[1] + self.hidden.bias
+        hidden = linear(pooled, columns["instances"], self.hidden.bias) + types[0] + types[1]
         activated: Tensor = self.dropout(torch.relu(hidden))
         return activated
 
@@ -65,23 +68,24 @@ class MultiInstanceRelationHead(nn.Module):
     ) -> Float[Tensor, "K H"]:
         """The vector of every mention pair, before dropout."""
         context = range_max(states, rows.context_starts, rows.context_ends)
-        of_pair = (
-            self.instance.part("head", entities).index_select(0, pairs.heads)
-            + self.instance.part("tail", entities).index_select(0, pairs.tails)
-            + self.instance.bias
-        )
+        columns = self.instance.columns()
+        of_pair = linear(entities, columns["head"], self.instance.bias).index_select(0, pairs.heads) + linear(
+            entities, columns["tail"]
+        ).index_select(0, pairs.tails)
         counts = rows.offsets[1:] - rows.offsets[:-1]
         owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
         return (
-            self.instance.part("context", context)
-            + self.instance.part("head_mention", mentions).index_select(0, rows.heads)
-            + self.instance.part("tail_mention", mentions).index_select(0, rows.tails)
+            linear(context, columns["context"])
+            + linear(mentions, columns["head_mention"]).index_select(0, rows.heads)
+            + linear(mentions, columns["tail_mention"]).index_select(0, rows.tails)
             + of_pair.index_select(0, owner)
-            + self.by_distance("token_distance", self.token_distance_embedding, rows.token_distances)
-            + self.by_distance("sentence_distance", self.sentence_distance_embedding, rows.sentence_distances)
+            + by_distance(columns["token_distance"], self.token_distance_embedding, rows.token_distances)
+            + by_distance(columns["sentence_distance"], self.sentence_distance_embedding, rows.sentence_distances)
         )
 
-    def by_distance(self, part: str, table: nn.Embedding, distances: Int[Tensor, " K"]) -> Float[Tensor, "K H"]:
-        """The product of a distance embedding; distances beyond the table share its last row."""
-        rows = distances.clamp(max=table.num_embeddings - 1)
-        return self.instance.part(part, table.weight).index_select(0, rows)
+
+def by_distance(
+    columns: Float[Tensor, "H meta"], table: nn.Embedding, distances: Int[Tensor, " K"]
+) -> Float[Tensor, "K H"]:
+    """The product of a distance embedding; distances beyond the table share its last row."""
+    return linear(table.weight, columns).index_select(0, distances.clamp(max=table.num_embeddings - 1))

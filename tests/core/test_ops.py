@@ -125,7 +125,8 @@ def test_parted_linear_is_a_linear_over_the_concatenation(widths: list[int], row
         parted.bias.copy_(plain.bias)
     values = [drawn(seed + number, rows, width) for number, width in enumerate(widths)]
     ours, theirs = ([value.clone().requires_grad_() for value in values] for _ in range(2))
-    found = sum(parted.part(name, value) for name, value in zip(names, ours, strict=True)) + parted.bias
+    columns = parted.columns()
+    found = sum(value @ columns[name].T for name, value in zip(names, ours, strict=True)) + parted.bias
     wanted = plain(torch.cat(theirs, dim=1))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
     weights = drawn(seed + 50, rows, out)

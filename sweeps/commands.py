@@ -1,0 +1,117 @@
+"""`engram study run`: bring a study to its records."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from core.errors import UserError
+from core.lock import hold
+from core.presets import Tree
+from core.stopping import stop_on_signals
+from core.tracking import mode_of
+from studies.arguments import parse, parser, positive
+from studies.plan import Plan
+from studies.study_record import RECORD, StudyRecord, read_study_record, study_folder, write_study_record
+from sweeps.board import BAD, DONE, Board
+from sweeps.launch import Launch, exit_code
+from sweeps.local import LocalEngine
+from sweeps.screen import screen
+
+DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
+
+Ctrl-C once: start nothing more, let the running ones save; twice: stop now. The same command goes on.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped."""
+    wanted = parser("engram study run", DESCRIPTION)
+    wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
+    wanted.add_argument("--devices", default="", help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
+    given, planned = parse(wanted, arguments)
+    tracking = planned.runs[0].config.tracking
+    if tracking.wandb != "disabled":
+        # Every run would refuse for want of a key; say it before anything starts.
+        mode_of(tracking)
+    folder = study_folder(given.runs, planned.record().label)
+    make(folder)
+    with hold(folder):
+        write_study_record(given.runs, joined(planned.record(), folder))
+        return compute(planned, given, arguments)
+
+
+def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Compute the runs of a plan and say how it ended."""
+    board = Board(planned, retry_failed=given.retry == "failed")
+    devices = [device for device in given.devices.split(",") if device]
+    jobs = given.jobs or jobs_for(planned, devices)
+    done = len(board.of(*DONE))
+    total = len(board.states)
+    label = planned.record().label
+    with stop_on_signals() as stop, screen(board, slots=jobs) as shown:
+        shown.note(f"{label}: {total} runs, {done} finished already, {jobs} at once")
+        for state in board.of(*BAD):
+            shown.tell(state)
+        engine = LocalEngine(jobs=jobs, devices=devices)
+        try:
+            Launch(board, engine, tell=shown.tell).run(stop)
+        finally:
+            engine.close()
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
+    print(f"{label}: {counts}")
+    again = f"engram study run {shlex.join(word for word in arguments if word not in ('--retry', 'failed'))}"
+    if stop.asked:
+        print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
+    elif board.of("failed"):
+        print(f"engram: some runs failed; try them again with: {again} --retry failed", file=sys.stderr)
+    return exit_code(board, stopped=stop.asked)
+
+
+def jobs_for(planned: Plan, devices: Sequence[str]) -> int:
+    """As many runs at once as there are devices, or as the processors hold at the threads that a run asks for."""
+    if devices:
+        return len(devices)
+    threads = planned.runs[0].config.runtime.threads
+    return max(1, (os.cpu_count() or 1) // threads) if threads else 1
+
+
+def make(folder: Path) -> None:
+    """Make the study folder, or say why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)"
+        ) from None
+
+
+def telling(settings: Tree) -> Tree:
+    """The settings that can change a number."""
+    return {section: values for section, values in settings.items() if section not in ("tracking", "runtime")}
+
+
+def joined(record: StudyRecord, folder: Path) -> StudyRecord:
+    """The record with the seeds of the same cells that were run before; other settings need another name."""
+    before = read_study_record(folder / RECORD)
+    if before is None:
+        return record
+    earlier, now = telling(before.settings), telling(record.settings)
+    if earlier != now:
+        raise UserError(
+            f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
+            "same settings, or keep this study apart (--name NAME)"
+        )
+    known = {(cell.row, cell.signature): cell.runs for cell in before.cells}
+    cells = [
+        msgspec.structs.replace(
+            cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
+        )
+        for cell in record.cells
+    ]
+    return msgspec.structs.replace(record, cells=cells)

@@ -1,0 +1,124 @@
+"""Study x engine -> records: starts what is missing, goes on with what was cut off; no run takes others with it."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from core.errors import UserError
+from core.lock import is_held
+from core.record import RunRecord, open_run_folder, read_record, write_record
+from core.signature import run_id
+from core.stopping import StopRequest
+from sweeps.board import DONE, ELSEWHERE, RUNNING, WAITING, Board, State, survey
+from sweeps.engine import Ended, Engine
+
+ATTEMPTS = 3
+"""How often a run is started before it counts as failed, where its process died or was told to stop by others."""
+WAIT_SECONDS, ELSEWHERE_SECONDS = 0.5, 2.0
+
+Tell = Callable[[State], None]
+
+
+class Launch:
+    """Brings the runs of a board to their records on an engine; `tell` hears of every change."""
+
+    def __init__(self, board: Board, engine: Engine, *, tell: Tell = lambda state: None) -> None:
+        self.board, self.engine, self.tell = board, engine, tell
+        self._looked = time.monotonic()
+
+    def run(self, stop: StopRequest) -> None:
+        """Compute what waits. Asked to stop, let the running ones save; raised a KeyboardInterrupt, kill them."""
+        stopping = False
+        try:
+            while True:
+                if stop.asked and not stopping:
+                    stopping = True
+                    self.engine.cancel()
+                if not stopping:
+                    self._fill()
+                if not self.board.of(RUNNING) and (stopping or not self.board.of(WAITING, ELSEWHERE)):
+                    return
+                for ended in self.engine.wait(WAIT_SECONDS):
+                    self._ended(ended, stopping=stopping)
+                self._look_elsewhere()
+        except KeyboardInterrupt:
+            self.engine.cancel(now=True)
+            raise
+
+    def _fill(self) -> None:
+        running = len(self.board.of(RUNNING))
+        for state in self.board.of(WAITING):
+            if running >= self.engine.slots:
+                return
+            if is_held(state.run.folder):
+                self._change(state, ELSEWHERE)
+                continue
+            try:
+                open_run_folder(state.run.folder, state.run.config)
+            except UserError as error:
+                self._change(state, "failed", str(error))
+                continue
+            self.board.start(state)
+            self.tell(state)
+            self.engine.submit(state.run.folder)
+            running += 1
+
+    def _ended(self, ended: Ended, *, stopping: bool) -> None:
+        state = next(one for one in self.board if one.run.folder == ended.folder)
+        if ended.status == "cancelled":
+            self._change(state, WAITING)
+        elif ended.status == "refused" and is_held(state.run.folder):
+            self._change(state, ELSEWHERE)
+        elif ended.status == "refused":
+            self._change(state, "failed", ended.error)
+        elif ended.status not in ("died", "interrupted"):
+            self._change(state, ended.status, ended.error or self._error_of(state))
+        elif stopping:
+            self._change(state, "interrupted")
+        else:
+            # Pre-empted or killed, which says nothing about the run: it goes on from its checkpoint.
+            state.attempts += 1
+            if state.attempts < ATTEMPTS:
+                self._change(state, WAITING, ended.error)
+            else:
+                self._give_up(state, ended.error or "its process was told to stop")
+
+    def _give_up(self, state: State, reason: str) -> None:
+        error = f"{reason}; {ATTEMPTS} times"
+        try:
+            record = read_record(state.run.folder)
+            if record is None:
+                config = state.run.config
+                record = RunRecord(run_id=run_id(config), status="failed", config=config.model_dump(mode="json"))
+            write_record(state.run.folder, msgspec.structs.replace(record, status="failed", error=error))
+        except (OSError, UserError) as trouble:
+            error = f"{error}; this could not be recorded: {trouble}"
+        self._change(state, "failed", error)
+
+    def _error_of(self, state: State) -> str | None:
+        try:
+            record = read_record(state.run.folder)
+        except UserError as error:
+            return str(error)
+        return record.error if record is not None else None
+
+    def _look_elsewhere(self) -> None:
+        if time.monotonic() - self._looked < ELSEWHERE_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for state in self.board.of(ELSEWHERE):
+            now = survey(state.run)
+            if now.status != ELSEWHERE:
+                self._change(state, now.status, now.error)
+
+    def _change(self, state: State, status: str, error: str | None = None) -> None:
+        self.board.end(state, status, error)
+        self.tell(state)
+
+
+def exit_code(board: Board, *, stopped: bool) -> int:
+    """0 where every run is finished, 130 where the user stopped it, 1 where some run failed."""
+    if all(state.status in DONE for state in board):
+        return 0
+    return 130 if stopped else 1

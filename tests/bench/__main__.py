@@ -1,0 +1,102 @@
+"""`python -m tests.bench` (`make bench`): ratios of a joint step and of decoding to the encoder alone.
+
+Everything of one size is measured in one process, in turn on the same batches; figures are medians over at least 20
+batches of two documents (training) or 20 documents (inference). `--only` and `--rounds` measure a slice, which is
+merged with what bench.json already holds, so that a shared machine need not be kept for long.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from tests.bench.apart import measure_growth, measure_memory, measure_startup
+from tests.bench.inference import measure_inference, mentions_per_document
+from tests.bench.material import SIZES, SYSTEMS, Bench, load_material, system_config
+from tests.bench.results import add_readings, apart_table, load, parts_table, save, table
+from tests.bench.training import measure_training
+
+ROUNDS = 20
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the fp32 ratios alone")
+    parser.add_argument("--only", nargs="*", default=[], help="a slice: words such as minilm train bf16 memory growth")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="batches or documents to measure")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
+    parser.add_argument("--output", type=Path, default=Path("bench.json"))
+    parser.add_argument("--keep", action="store_true", help="add to the readings of the output file, not start anew")
+    parser.add_argument("--show", action="store_true", help="print the tables of the output file and measure nothing")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure what is asked for, print the table, write bench.json."""
+    given = arguments()
+    results = load(given.output) if given.keep or given.show else {}
+    if not given.show:
+        torch.set_num_threads(given.threads)
+        measure(given, results)
+    print(table(results))
+    print()
+    print(parts_table(results))
+    print()
+    print(apart_table(results))
+    return 0
+
+
+def chosen(given: argparse.Namespace, words: tuple[str, ...]) -> list[str]:
+    """Those of some words that the slice names, all where it names none."""
+    named = [word for word in words if word in given.only]
+    return named or list(words)
+
+
+def measure(given: argparse.Namespace, results: dict) -> None:
+    """Fill the results, saving after every part."""
+    material = load_material(2 * ROUNDS)
+    mean = mentions_per_document(material.documents, system_config("grc", "fp32"), material.labels)
+    results["documents"] = {"source": material.source, "number": len(material.documents), "mentions": mean}
+    precisions = ("fp32",) if given.quick else ("fp32", "bf16")
+    apart = [word for word in ("memory", "growth", "startup") if word in given.only]
+    if not given.quick and (apart or not given.only):
+        measure_apart(given, results, apart or ["memory", "growth", "startup"])
+        if apart:
+            return
+    for size in chosen(given, tuple(SIZES)):
+        bench = Bench(size, material, given.systems)
+        for phase in chosen(given, ("train", "infer")):
+            measured = measure_training if phase == "train" else measure_inference
+            for precision in chosen(given, precisions):
+                started = time.perf_counter()
+                done = results.get("readings", {}).get(f"{size} {phase} {precision}", {})
+                first = min((len(parts["total"]) for parts in done.values()), default=0)
+                rounds = measured(bench, material, precision, first, given.rounds)
+                add_readings(results, size, phase, precision, rounds)
+                save(given.output, results)
+                told = f"{size} {phase} {precision}: {given.rounds} rounds"
+                print(f"{told}, {time.perf_counter() - started:.0f} s", file=sys.stderr)
+
+
+def measure_apart(given: argparse.Namespace, results: dict, parts: list[str]) -> None:
+    """Peak memory, growth and start-up, saved one after another."""
+    for size in chosen(given, tuple(SIZES)):
+        if "memory" in parts:
+            results.setdefault("peak_mib", {})[size] = measure_memory(size)
+            save(given.output, results)
+        if "growth" in parts:
+            for phase in chosen(given, ("train", "infer")):
+                grown = results.setdefault("growth", {}).setdefault(size, {})
+                grown[phase] = measure_growth(size, phase, "memory-mrc")
+                save(given.output, results)
+    if "startup" in parts:
+        results["startup"] = measure_startup()
+        save(given.output, results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

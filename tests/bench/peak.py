@@ -1,0 +1,74 @@
+"""`python -m tests.bench.peak SIZE WHAT PHASE PIECES`: one system in a process of its own, its peak memory and seconds.
+
+PIECES is the length of a document that is glued together from real ones, or 0 for batches of two real documents.
+"""
+
+import json
+import sys
+import time
+from statistics import median
+
+import torch
+
+from core.candidates import gold_in_reach
+from core.decode import Decoder, Settings
+from core.run import peak_memory
+from tests.bench.inference import Planted, decode_one
+from tests.bench.material import Bench, Material, glued, load_material, system_config
+from tests.bench.timing import Readings
+from tests.bench.training import OWN, PLAIN, Stopwatch, joint_step, own_step, plain_step
+
+STEPS = 4
+
+
+def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
+    """Peak resident memory in MiB, and the median seconds of all steps but the first."""
+    torch.set_num_threads(2)
+    material = load_material(40)
+    bench = Bench(size, material, [] if what in (PLAIN, OWN) else [what])
+    optimizer = torch.optim.AdamW(bench.plain.parameters(), lr=1e-9, eps=1e-6, weight_decay=0.01, fused=True)
+    readings: Readings = {}
+    whole = [glued(material, pieces)] if pieces else []
+    for number in range(STEPS):
+        documents = whole or material.documents[2 * number : 2 * number + 2]
+        watch = Stopwatch()
+        if phase == "infer":
+            infer(bench, material, what, documents[0], watch)
+        elif what == PLAIN:
+            plain_step(bench, material, documents, optimizer, "fp32", watch)
+        elif what == OWN:
+            own_step(bench, material, documents, optimizer, "fp32", number, watch)
+        else:
+            config = system_config(what, "fp32")
+            joint_step(bench.models[what], material, config, documents, bench.optimizers[what], number, watch)
+        watch.into(readings, what)
+    gold = gold_in_reach(documents[0].document, material.labels)
+    return {
+        "peak_mib": peak_memory(),
+        "seconds": median(readings[what]["total"][1:]),
+        "pieces": len(documents[0].ids),
+        "mentions": len(gold.mentions),
+    }
+
+
+def infer(bench: Bench, material: Material, what: str, one, watch: Stopwatch) -> None:  # type: ignore[no-untyped-def]
+    """Decode a document with planted gold, or run the encoder alone."""
+    from core.batches import pad_pieces
+
+    if what in (PLAIN, OWN):
+        pieces = pad_pieces([one], material.wordpieces.padding)
+        with watch.part("encoder"), torch.inference_mode():
+            if what == PLAIN:
+                bench.plain.eval()(input_ids=pieces.ids)
+            else:
+                bench.encoder.eval()(pieces)
+        return
+    config = system_config(what, "fp32")
+    planted = Planted(bench.models[what], material.labels).eval()
+    decode_one(Decoder(planted, material.wordpieces, material.labels, Settings.of(config)), one, config, watch)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    started = time.perf_counter()
+    size, what, phase, pieces = sys.argv[1:5]
+    print(json.dumps(measure(size, what, phase, int(pieces)) | {"whole_process": time.perf_counter() - started}))

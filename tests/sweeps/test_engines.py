@@ -1,0 +1,127 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.worker import LOG
+from sweeps.engine import Engine, InProcessEngine
+from sweeps.local import LocalEngine, visible
+from tests.sweeps.engine_contract import EngineContract
+from tests.sweeps.fake_worker import DONE, fake_run
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE = (sys.executable, "-m", "tests.sweeps.fake_worker")
+
+
+@pytest.fixture(autouse=True)
+def _in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+class TestInProcessEngine(EngineContract):
+    def build(self) -> Engine:
+        return InProcessEngine(fake_run)
+
+
+class TestLocalEngine(EngineContract):
+    def build(self) -> LocalEngine:
+        return LocalEngine(jobs=2, program=FAKE)
+
+    def test_a_worker_that_dies_is_told_and_replaced(self, engine: Engine, tmp_path: Path) -> None:
+        engine.submit(self.folder(tmp_path, "dies", "die"))
+        engine.submit(self.folder(tmp_path, "one"))
+        engine.submit(self.folder(tmp_path, "two"))
+        ended = {one.folder.name: one for one in self.all_of(engine, 3)}
+        assert ended["dies"].status == "died"
+        assert "SIGKILL" in (ended["dies"].error or "")
+        assert ended["one"].status == ended["two"].status == "finished"
+
+    def test_a_worker_that_cannot_start_says_why(self, tmp_path: Path) -> None:
+        engine = LocalEngine(jobs=1, program=(sys.executable, "-c", "raise SystemExit('no such library')"))
+        engine.submit(self.folder(tmp_path, "one"))
+        (ended,) = self.all_of(engine, 1)
+        engine.close()
+        assert ended.status == "died"
+        assert "no such library" in (ended.error or "")
+
+    def test_one_worker_computes_many_folders_and_logs_into_each(self, tmp_path: Path) -> None:
+        engine = LocalEngine(jobs=1, threads=3, devices=("cpu",), program=FAKE)
+        folders = [self.folder(tmp_path, str(number)) for number in range(3)]
+        for folder in folders:
+            engine.submit(folder)
+        self.all_of(engine, 3)
+        engine.close()
+        lines = [(folder / DONE).read_text().split() for folder in folders]
+        assert len({line[0] for line in lines}) == 1
+        assert {line[1] for line in lines} == {"3"}
+        assert all((folder / LOG).read_text() == "words of the run\n" for folder in folders)
+
+    def test_two_run_at_once_and_save_when_asked(self, engine: Engine, tmp_path: Path) -> None:
+        folders = [self.folder(tmp_path, str(number), "slow") for number in range(3)]
+        for folder in folders:
+            engine.submit(folder)
+        until(lambda: all((folder / "started").exists() for folder in folders[:2]))
+        engine.cancel()
+        ended = {one.folder: one.status for one in self.all_of(engine, 3)}
+        assert [ended[folder] for folder in folders] == ["interrupted", "interrupted", "cancelled"]
+        assert [(folder / "saved").exists() for folder in folders] == [True, True, False]
+
+    def test_now_kills(self, engine: Engine, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path, "stuck", "stuck")
+        engine.submit(folder)
+        until((folder / "started").exists)
+        engine.cancel(now=True)
+        (ended,) = self.all_of(engine, 1)
+        assert ended.status == "died"
+
+    def test_no_process_is_left_after_close(self, tmp_path: Path) -> None:
+        engine = LocalEngine(jobs=2, program=FAKE)
+        for number in range(2):
+            engine.submit(self.folder(tmp_path, str(number), "slow"))
+        until(lambda: all((tmp_path / str(number) / "started").exists() for number in range(2)))
+        pids = [worker.process.pid for worker in engine._workers.values()]
+        engine.close()
+        assert len(pids) == 2
+        assert not any(alive(pid) for pid in pids)
+
+    def test_workers_save_and_stop_when_their_driver_is_killed(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path, "slow", "slow")
+        program = (
+            "import sys, time; from pathlib import Path; from sweeps.local import LocalEngine; "
+            f"engine = LocalEngine(jobs=1, program={FAKE!r}); engine.submit(Path(sys.argv[1])); "
+            "print(next(iter(engine._workers.values())).process.pid, flush=True); time.sleep(60)"
+        )
+        driver = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
+        assert driver.stdout is not None
+        worker = int(driver.stdout.readline())
+        until((folder / "started").exists)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        driver.stdout.close()
+        until(lambda: not alive(worker))
+        assert (folder / "saved").exists()
+
+
+def test_a_device_is_one_of_those_that_the_scheduler_gave() -> None:
+    assert visible("cuda:1", {"CUDA_VISIBLE_DEVICES": "4,7"}) == {"CUDA_VISIBLE_DEVICES": "7"}
+    assert visible("cuda:1", {}) == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert visible("cpu", dict(os.environ)) == {"CUDA_VISIBLE_DEVICES": ""}
