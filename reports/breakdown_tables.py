@@ -43,11 +43,12 @@ def load_breakdowns(frame: pd.DataFrame) -> pd.DataFrame:
 def distance_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
     """Strict relation F1 within and across sentences, a line per row."""
     part = broken[broken["kind"] == "distance"]
+    values = values_of(part)
     columns = [Column("row", "System"), *(Column(name, told, "mean") for name, told in DISTANCES.items())]
     lines = []
     for row in by_group(study):
-        values = [value_of(part, row, name) for name in DISTANCES]
-        lines.append(Line([study.study.title_of(row), *values], study.study.rows[row].group, row))
+        told = [values.get((row, name), Value()) for name in DISTANCES]
+        lines.append(Line([study.study.title_of(row), *told], study.study.rows[row].group, row))
     gold = part.groupby("name")["gold"].max()
     caption = [
         f"Strict relation F1 in percent, {SPREAD}. Within a sentence: some mention of the head and some mention of the "
@@ -60,12 +61,13 @@ def distance_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
 def type_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
     """Strict relation F1 per relation type, the most frequent in gold first, a column per row."""
     part = broken[broken["kind"] == "type"]
+    values = values_of(part)
     gold = part.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
     rows = by_group(study)
     columns = [Column("type", "Relation type"), Column("gold", "In gold", "number", decimals=0)]
     columns += [Column(row, label(study, row), "mean", decimals=1) for row in rows]
     lines = [
-        Line([name, Value(float(count)), *(value_of(part, row, name) for row in rows)])
+        Line([name, Value(float(count)), *(values.get((row, name), Value()) for row in rows)])
         for name, count in gold.head(MOST_TYPES).items()
     ]
     left = max(0, len(gold) - MOST_TYPES)
@@ -77,10 +79,11 @@ def type_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
     return Table("types", f"{study.label}: relation types", columns, lines, caption, (), part)
 
 
-def value_of(part: pd.DataFrame, row: str, name: str) -> Value:
-    """Mean and std over the seeds of a row."""
-    found = summarize(part.loc[(part["row"] == row) & (part["name"] == name), "f1"])
-    return Value(found.mean, found.std)
+def values_of(part: pd.DataFrame) -> dict[tuple[str, str], Value]:
+    """Mean and std over seeds, by (row, name)."""
+    grouped = part.groupby(["row", "name"], sort=False)["f1"]
+    found = {(str(row), str(name)): summarize(scores) for (row, name), scores in grouped}
+    return {key: Value(one.mean, one.std) for key, one in found.items()}
 
 
 def breakdown_tables(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:

@@ -9,6 +9,7 @@ import tyro
 from core.errors import UserError
 from reports.captions import problems
 from reports.compare import by_document, by_type, measures, paired_sides
+from reports.comparison import comparisons
 from reports.contents import drawings_of, tables_of
 from reports.figures import save
 from reports.load import SCORED, load_study, runs_of
@@ -41,14 +42,15 @@ def report(
     record = find_study_record(study, runs, profile=profile)
     frame = load_study(record, runs, split=split)
     some_run_must_be_done(record, frame)
-    tables = tables_of(record, frame)
+    compared = comparisons(record, frame)
+    tables = tables_of(record, frame, compared)
     print("\n".join(to_markdown(table) for table in tables))
-    drawings = drawings_of(record, frame)
+    drawings = drawings_of(record, frame, compared)
     folder = out or study_folder(runs, record.label) / "report"
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))
-    written.append(write_text(page(record, frame, tables, drawings), folder / "index.html"))
+    written.append(write_text(page(record, frame, compared, tables, drawings), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)

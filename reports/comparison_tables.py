@@ -4,7 +4,7 @@ import pandas as pd
 
 from reports.baselines import UNSAID
 from reports.captions import label
-from reports.comparison import comparisons, published_comparisons
+from reports.comparison import published_comparisons
 from reports.load import SCORED, runs_of
 from reports.summary import SHORT
 from reports.table import Column, Line, Table, Value
@@ -26,9 +26,9 @@ DIFFERENCE = (
 )
 
 
-def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
-    """Each row against its baseline, task by task."""
-    compared = comparisons(study, frame)
+def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
+    """Each row against its baseline, task by task; `compared` is what `reports.comparison.comparisons` gives."""
+    parts = dict(list(compared.groupby("row", sort=False)))
     columns = [
         Column("row", "System", once=True),
         Column("task", "Task"),
@@ -40,7 +40,7 @@ def comparison_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     ]
     lines = []
     for row in by_group(study):
-        for line in compared[compared["row"] == row].to_dict("records"):
+        for line in parts[row].to_dict("records") if row in parts else ():
             flip = f"{line['p_sign_flip']:.4f} ({line['p_floor']:.4f})" if line["n"] else "–"
             cells: list[Value | str] = [
                 f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
@@ -111,8 +111,9 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         Column("n", "n"),
     ]
     lines, data = [], []
+    parts = dict(list(scored.groupby("row", sort=False)))
     for row in by_group(study):
-        part = scored[scored["row"] == row]
+        part = parts.get(row, scored.iloc[:0])
         summaries = {
             name: summarize(part[name].dropna().astype(float))
             for name in ("seconds", "peak_memory_mib", "chosen_epoch")

@@ -15,6 +15,9 @@ from reports.table import Table
 from reports.tables import main_table
 from studies.study_record import StudyRecord
 
+MOST_ROWS, MOST_CURVES = 40, 10
+"""What a figure can hold: rows of a forest, rows of training curves."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -25,11 +28,11 @@ class Drawing:
     caption: str
 
 
-def tables_of(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
+def tables_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> list[Table]:
     """The tables of a report, the main one first."""
     tables = [main_table(study, frame)]
-    if any(study.study.baseline_of(row) != row for row in study.study.rows):
-        tables.append(comparison_table(study, frame))
+    if len(compared):
+        tables.append(comparison_table(study, compared))
     tables += breakdown_tables(study, frame)
     tables.append(cost_table(study, frame))
     if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
@@ -37,22 +40,31 @@ def tables_of(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
     return tables
 
 
-def drawings_of(study: StudyRecord, frame: pd.DataFrame) -> list[Drawing]:
+def drawings_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> list[Drawing]:
     """The figures of a report; one that has nothing to show is left out."""
     drawings = []
-    apart = differences(study, frame)
+    head, left = most_different(study, compared)
+    apart = differences(study, frame, head)
     if len(apart):
-        told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed."
+        shown = f" Of {left} rows the {MOST_ROWS} that differ most." if left > MOST_ROWS else ""
+        told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed." + shown
         if study.study.metric in SHORT:
-            head = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
-            drawings.append(Drawing("forest", head, f"F1 less the baseline's. {told}"))
+            alone = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
+            drawings.append(Drawing("forest", alone, f"F1 less the baseline's. {told}"))
         drawings.append(Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"))
     path, numbers = axis_curve(study, frame)
     if path and len(numbers):
         told = f"F1 against {path}: mean and 95 % t-interval over seeds."
         drawings.append(Drawing("axis", axis(path, numbers, metric=study.study.metric), told))
     trained = training_curves(study, frame)
-    if len(trained):
+    if len(trained) and trained["row"].nunique() <= MOST_CURVES:
         told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
         drawings.append(Drawing("curves", curves(trained, metric=study.study.metric), told))
     return drawings
+
+
+def most_different(study: StudyRecord, compared: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The comparisons of at most `MOST_ROWS` rows, those that differ most, and how many there are."""
+    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
+    kept = sizes.sort_values(ascending=False, kind="stable").index[:MOST_ROWS] if len(sizes) > MOST_ROWS else None
+    return (compared if kept is None else compared[compared["row"].isin(kept)]), len(sizes)

@@ -8,7 +8,6 @@ import pandas as pd
 from core.history import STEP, VALIDATION, read_history
 from core.record import HISTORY
 from reports.captions import label
-from reports.comparison import comparisons
 from reports.load import SCORED, runs_of
 from reports.summary import summary_of
 from reports.tables import by_group
@@ -16,13 +15,14 @@ from studies.statistics import Summary, t_interval
 from studies.study_record import StudyRecord
 
 
-def differences(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def differences(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     """A line per compared row, task and shared seed: `difference` of that seed, and `delta`, `low`, `high` of them all.
 
     Lines with one shared seed have no interval; rows without any are left out.
     """
-    scored = frame[frame["f1"].notna()].set_index(["row", "task", "seed"])["f1"]
-    compared = comparisons(study, frame)
+    known = frame[frame["f1"].notna()]
+    keys = zip(known["row"], known["task"], known["seed"], strict=True)
+    scored = dict(zip(keys, known["f1"], strict=True))
     order = {row: place for place, row in enumerate(by_group(study))}
     lines: list[dict[str, Any]] = []
     for line in sorted(compared.to_dict("records"), key=lambda line: order[line["row"]]):
@@ -62,10 +62,10 @@ def axis_curve(study: StudyRecord, frame: pd.DataFrame) -> tuple[str, pd.DataFra
     varied = {path for settings in flat.values() for path in settings}
     paths = [path for path in varied if len({settings.get(path) for settings in flat.values()} - {None}) > 2]
     numeric = [path for path in paths if all(is_number(settings.get(path, 0)) for settings in flat.values())]
-    summary = summary_of(study, frame)
-    summary = summary[(summary["task"] == study.study.metric) & (summary["n"] > 0)].set_index("row")
     if len(paths) != 1 or len(numeric) != 1:
         return "", pd.DataFrame()
+    summary = summary_of(study, frame)
+    summary = summary[(summary["task"] == study.study.metric) & (summary["n"] > 0)].set_index("row")
     lines = []
     for row, settings in flat.items():
         if numeric[0] in settings and row in summary.index:

@@ -2,6 +2,7 @@ r"""A table as LaTeX: booktabs rules, numbers in siunitx columns, ready for \inp
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
@@ -34,6 +35,8 @@ SPECIAL = {
     "≥": r"$\ge$",
     "≤": r"$\le$",
 }
+HEADING, BREAK = 11, r"\\"
+"""Characters of a heading's line over a mean; LaTeX's line break."""
 PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 
 
@@ -69,8 +72,12 @@ def to_latex(table: Table) -> str:
 
 
 def heading(text: str, kind: str) -> str:
-    """A column heading, over both columns of a mean."""
-    return rf"\multicolumn{{2}}{{c}}{{{escape(text)}}}" if kind == "mean" else f"{{{escape(text)}}}"
+    """A column heading; over a mean it spans both columns, in lines that are no wider than the numbers below."""
+    if kind != "mean":
+        return f"{{{escape(text)}}}"
+    lines = [escape(line) for line in textwrap.wrap(text, HEADING)] or [""]
+    told = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}"
+    return rf"\multicolumn{{2}}{{c}}{{{told}}}"
 
 
 def escape(text: str) -> str:

@@ -1,5 +1,7 @@
 """A table as Markdown: bold with asterisks, caption and notes below it."""
 
+from tabulate import tabulate
+
 from reports.table import Column, Table, Value
 
 SPECIAL = str.maketrans({"\\": "\\\\", "|": "\\|", "*": "\\*", "_": "\\_", "<": "&lt;", "\n": " "})
@@ -10,7 +12,10 @@ def to_markdown(table: Table) -> str:
     frame = table.frame(write=write)
     aligned = ["left"] if table.grouped else []
     aligned += ["left" if column.kind == "text" else "right" for column in table.columns]
-    body = frame.to_markdown(index=False, colalign=aligned, disable_numparse=True)
+    rows = frame.to_numpy().tolist()
+    body = tabulate(
+        rows, list(frame.columns), tablefmt="pipe", colalign=aligned if rows else None, disable_numparse=True
+    )
     caption = " ".join(table.caption).translate(SPECIAL)
     notes = "".join(f"- {note.translate(SPECIAL)}\n" for note in table.notes)
     return "\n\n".join([f"### {table.title.translate(SPECIAL)}", body, caption]) + (f"\n\n{notes}" if notes else "\n")

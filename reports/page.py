@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.captions import NO_REAL_RESULT, is_embedded, label, problems
-from reports.comparison import RULES, comparisons
+from reports.comparison import RULES
 from reports.contents import Drawing
 from reports.figures import drawn
 from reports.load import runs_of
@@ -21,8 +21,14 @@ from studies.study_record import StudyRecord
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def page(study: StudyRecord, frame: pd.DataFrame, tables: Sequence[Table], drawings: Sequence[Drawing]) -> str:
-    """The page as HTML; it loads nothing from anywhere."""
+def page(
+    study: StudyRecord,
+    frame: pd.DataFrame,
+    compared: pd.DataFrame,
+    tables: Sequence[Table],
+    drawings: Sequence[Drawing],
+) -> str:
+    """The page as HTML; it loads nothing from anywhere. `compared` is what `reports.comparison` says of the frame."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -34,7 +40,7 @@ def page(study: StudyRecord, frame: pd.DataFrame, tables: Sequence[Table], drawi
         study=study,
         split=frame["split"].iloc[0],
         warning=NO_REAL_RESULT if is_embedded(study) else "",
-        verdicts=verdicts(study, frame),
+        verdicts=verdicts(study, compared),
         rules=RULES,
         tables=[shown(table) for table in tables],
         figures=[(drawing, source(drawing)) for drawing in drawings],
@@ -43,9 +49,8 @@ def page(study: StudyRecord, frame: pd.DataFrame, tables: Sequence[Table], drawi
     )
 
 
-def verdicts(study: StudyRecord, frame: pd.DataFrame) -> list[tuple[str, str]]:
+def verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]]:
     """(what is compared, the rule's words) on the study's metric."""
-    compared = comparisons(study, frame)
     lines = compared[compared["task"] == study.study.metric].to_dict("records")
     return [
         (f"{label(study, line['row'])} against {label(study, line['baseline'])}", line["verdict"]) for line in lines
@@ -56,8 +61,9 @@ def shown(table: Table) -> dict[str, Any]:
     """A table for the template: every cell with its text, what it is sorted by, and whether it is best."""
     columns = [Column("group", table.group_heading), *table.columns] if table.grouped else list(table.columns)
     lines = []
+    grouped = table.grouped
     for line in table.lines:
-        cells = [line.group, *line.cells] if table.grouped else list(line.cells)
+        cells = [line.group, *line.cells] if grouped else list(line.cells)
         told = [cell_of(column, cell) for column, cell in zip(columns, cells, strict=True)]
         # The row's name leads to its runs.
         lines.append(
@@ -81,13 +87,17 @@ def source(drawing: Drawing) -> str:
 
 def runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row with its settings and, seed by seed, its runs and their score on the study's metric."""
-    scores = frame[frame["task"] == study.study.metric].set_index(["row", "seed"])["f1"]
-    runs = runs_of(frame)
+    of_metric = frame[frame["task"] == study.study.metric]
+    keys = zip(of_metric["row"], of_metric["seed"], strict=True)
+    scores = dict(zip(keys, of_metric["f1"], strict=True))
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for run in runs_of(frame).to_dict("records"):
+        runs.setdefault(run["row"], []).append({str(name): value for name, value in run.items()})
     found = []
     for row in by_group(study):
         entry = study.study.rows[row]
         lines = []
-        for run in runs[runs["row"] == row].to_dict("records"):
+        for run in runs.get(row, ()):
             known = {name: ("" if pd.isna(run[name]) else run[name]) for name in run}
             value = scores[row, run["seed"]]
             lines.append({**known, "score": "–" if pd.isna(value) else f"{value:.2f}"})

@@ -1,5 +1,7 @@
 """The tidy frame -> a line per row and task: mean, sample standard deviation, n, and which seeds they come from."""
 
+import math
+
 import pandas as pd
 
 from studies.statistics import summarize
@@ -15,13 +17,19 @@ def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") ->
 
     A row without any score has n = 0 and NaN.
     """
+    # Plain lists: a frame per row and task would take most of the time of a large report.
+    found: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
+    columns = zip(*(frame[name].tolist() for name in ("row", "task", score, "seed", "run")), strict=True)
+    for row, task, value, seed, run in columns:
+        scored = found.setdefault((row, task), [])
+        if math.isfinite(value):
+            scored.append((value, seed, run))
     lines = []
-    for (row, task), part in frame.groupby(["row", "task"], sort=False):
-        scored = part[part[score].notna()]
-        seeds, runs = " ".join(scored["seed"].astype(str)), " ".join(scored["run"])
-        found = summarize(scored[score])
+    for (row, task), scored in found.items():
+        one = summarize(value for value, _, _ in scored)
         titles = {"row": row, "title": study.study.title_of(row), "group": study.study.rows[row].group, "task": task}
-        lines.append({**titles, "mean": found.mean, "std": found.std, "n": found.n, "seeds": seeds, "runs": runs})
+        names = {"seeds": " ".join(str(seed) for _, seed, _ in scored), "runs": " ".join(run for _, _, run in scored)}
+        lines.append({**titles, "mean": one.mean, "std": one.std, "n": one.n, **names})
     return pd.DataFrame(lines)
 
 

@@ -98,14 +98,15 @@ class Table:
     def frame(self, *, write: Any = None) -> pd.DataFrame:
         """The table as strings, the group as first column, named at its first line only."""
         write = write or Column.write
+        grouped = self.grouped
         headings = [column.heading for column in self.columns]
         rows: list[list[str]] = []
         before: Line | None = None
         for line in self.lines:
             same = before is not None and line.group == before.group
-            rows.append([] if not self.grouped else [""] if same else [line.group])
+            rows.append([] if not grouped else [""] if same else [line.group])
             for place, (column, cell) in enumerate(zip(self.columns, line.cells, strict=True)):
                 again = column.once and same and before is not None and before.cells[place] == cell
                 rows[-1].append("" if again else write(column, cell))
             before = line
-        return pd.DataFrame(rows, columns=[self.group_heading, *headings] if self.grouped else headings)
+        return pd.DataFrame(rows, columns=[self.group_heading, *headings] if grouped else headings)

@@ -13,11 +13,12 @@ def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     """The poster's layout: a line per row, F1 of the four tasks as mean ± std, n, the best of a group in bold."""
     summary = summary_of(study, frame)
     best = best_of_groups(summary)
+    parts = dict(list(summary.groupby("row", sort=False)))
     seeds = len(set(frame["seed"]))
     columns = [Column("row", "System"), *(Column(task, short, "mean") for task, short in SHORT.items())]
     lines = []
     for row in by_group(study):
-        of_row = summary[summary["row"] == row].set_index("task")
+        of_row = parts[row].set_index("task")
         n = int(of_row["n"].max())
         values = [Value(of_row.at[task, "mean"], of_row.at[task, "std"], bold=(row, task) in best) for task in SHORT]
         cells: list[Value | str] = [study.study.title_of(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]

@@ -4,12 +4,14 @@ import json
 from itertools import combinations
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from core.record import HISTORY
+from reports.comparison import comparisons
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest, house_style, save
 from reports.load import load_study
@@ -24,6 +26,11 @@ WIDTHS = {"jerex": Row("jerex-grc")} | {
     f"w{width}": Row("memory-grc", settings={"memory": {"slot_width": width}}, title=f"{width} {LONG}")
     for width in (16, 64, 256)
 }
+
+
+def differences_of(study: StudyRecord, runs: Path) -> pd.DataFrame:
+    frame = load_study(study, runs)
+    return differences(study, frame, comparisons(study, frame))
 
 
 def width_study(runs: Path) -> StudyRecord:
@@ -60,7 +67,7 @@ def clear(figure: Figure) -> None:
 
 def test_forest_numbers_are_differences_of_the_same_seed(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    numbers = differences(study, load_study(study, tmp_path))
+    numbers = differences_of(study, tmp_path)
     part = numbers[numbers["task"] == "relation_strict"]
     assert dict(zip(part["seed"], part["difference"], strict=True)) == {0: 1.0, 1: 2.0, 2: 3.0}
     assert set(part["delta"]) == {2.0}
@@ -70,7 +77,7 @@ def test_forest_numbers_are_differences_of_the_same_seed(tmp_path: Path) -> None
 @pytest.mark.parametrize("tasks", [["relation_strict"], list(SHORT)])
 def test_forests_are_legible(tmp_path: Path, tasks: list[str]) -> None:
     study = width_study(tmp_path)
-    figure = forest(differences(study, load_study(study, tmp_path)), tasks)
+    figure = forest(differences_of(study, tmp_path), tasks)
     clear(figure)
     # Every seed of every row is a dot.
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
@@ -106,7 +113,7 @@ def test_curves_mark_where_reading_begins_in_the_rows_that_read(tmp_path: Path) 
 
 def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    numbers = differences(study, load_study(study, tmp_path))
+    numbers = differences_of(study, tmp_path)
     first = [path.read_bytes() for path in save(forest(numbers, list(SHORT)), tmp_path, "a")]
     again = [path.read_bytes() for path in save(forest(numbers, list(SHORT)), tmp_path, "a")]
     assert first == again
