@@ -1,5 +1,7 @@
 """The tables of comparisons and of cost: what stands in which column."""
 
+from typing import Any
+
 import pandas as pd
 
 from reports.baselines import UNSAID
@@ -28,7 +30,9 @@ DIFFERENCE = (
 
 def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
     """Each row against its baseline, task by task; `compared` is what `reports.comparison.comparisons` gives."""
-    parts = dict(list(compared.groupby("row", sort=False)))
+    parts: dict[str, list[dict[Any, Any]]] = {}
+    for line in compared.to_dict("records"):
+        parts.setdefault(line["row"], []).append(line)
     columns = [
         Column("row", "System", once=True),
         Column("task", "Task"),
@@ -40,7 +44,7 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
     ]
     lines = []
     for row in by_group(study):
-        for line in parts[row].to_dict("records") if row in parts else ():
+        for line in parts.get(row, ()):
             flip = f"{line['p_sign_flip']:.4f} ({line['p_floor']:.4f})" if line["n"] else "–"
             cells: list[Value | str] = [
                 f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
@@ -111,14 +115,16 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         Column("n", "n"),
     ]
     lines, data = [], []
-    parts = dict(list(scored.groupby("row", sort=False)))
+    parts: dict[str, list[dict[Any, Any]]] = {}
+    for run in scored[["row", "seconds", "peak_memory_mib", "chosen_epoch", "parameters"]].to_dict("records"):
+        parts.setdefault(run["row"], []).append(run)
     for row in by_group(study):
-        part = parts.get(row, scored.iloc[:0])
+        part = parts.get(row, [])
         summaries = {
-            name: summarize(part[name].dropna().astype(float))
+            name: summarize(float(run[name]) for run in part if not pd.isna(run[name]))
             for name in ("seconds", "peak_memory_mib", "chosen_epoch")
         }
-        sizes = sorted(set(part["parameters"].dropna()))
+        sizes = sorted({run["parameters"] for run in part if not pd.isna(run["parameters"])})
         size = Value(float(sizes[0])) if len(sizes) == 1 else Value()
         told = {name: Value(one.mean, one.std) for name, one in summaries.items()}
         cells: list[Value | str] = [
