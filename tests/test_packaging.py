@@ -93,8 +93,7 @@ def imported() -> set[str]:
 def test_dependencies_are_exactly_what_is_imported() -> None:
     carriers = packages_distributions()
     used = {plain(carrier) for name in imported() for carrier in carriers[name] if not carrier.startswith("types-")}
-    # pandas imports tabulate by itself, for Markdown tables.
-    declared = {plain(requirement) for requirement in PROJECT["dependencies"]} - {"tabulate"}
+    declared = {plain(requirement) for requirement in PROJECT["dependencies"]}
     optional = {plain(requirement) for extra in EXTRAS.values() for requirement in extra}
     assert declared - used == set(), "declared, but never imported"
     assert used - declared - optional == set(), "imported, but not declared"
