@@ -112,3 +112,31 @@ def test_auto_is_online_only_with_a_key(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_disabled_follows_nothing() -> None:
     assert isinstance(build_tracker(TrackingConfig(wandb="disabled")), NullTracker)
     assert isinstance(build_tracker(TrackingConfig()), WandbTracker)
+
+
+def test_record_and_predictions_become_an_artifact_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
+    for asked in (True, False):
+        folder = tmp_path / str(asked)
+        folder.mkdir()
+        (folder / "record.json").write_text("{}")
+        (folder / "predictions.test.jsonl").write_text("{}\n")
+        tracker = WandbTracker(TrackingConfig(wandb="offline", artifacts=asked))
+        tracker.start({"preset": "jerex-grc", "profile": "none"}, run_id="abc-s0", folder=folder)
+        tracker.finish({}, status="finished")
+        (path,) = offline_files(folder)
+        said = inspect(path)
+        assert ("predictions.test.jsonl" in said and "record.json" in said) == asked
+
+
+def test_a_run_that_goes_on_keeps_its_identity_and_its_steps(tmp_path: Path) -> None:
+    for step in (3, 7):
+        tracker = WandbTracker(TrackingConfig(wandb="offline"))
+        tracker.start({"preset": "jerex-grc", "profile": "none"}, run_id="abc-s0", folder=tmp_path)
+        tracker.log({"loss/total": 1.0}, step=step)
+        tracker.finish({}, status="interrupted")
+    fragments = [[json.loads(line) for line in inspect(path).splitlines()] for path in offline_files(tmp_path)]
+    assert len(fragments) == 2
+    assert {row["run"]["run_id"] for rows in fragments for row in rows if row["type"] == "run"} == {"abc-s0"}
+    items = [row["history"]["item"] for rows in fragments for row in rows if row["type"] == "history"]
+    assert sorted(item["global_step"] for item in items) == [3, 7]
