@@ -1,5 +1,6 @@
 """The study folder: which runs a study consists of, as `study run` wrote it and status and report read it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -34,6 +35,44 @@ class StudyRecord(msgspec.Struct, frozen=True):
     def label(self) -> str:
         """The name of the study folder."""
         return label_of(self.study.name, self.profile)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run as a study record names it."""
+
+    row: str
+    seed: int
+    run_id: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class RecordedStudy:
+    """The runs of a study record, seed by seed, each once, as a plan has them."""
+
+    study: Study
+    runs: tuple[RecordedRun, ...]
+    shared: dict[str, str]
+    """Row -> the earlier row that is the same cell."""
+
+    @classmethod
+    def of(cls, record: StudyRecord, runs: Path) -> "RecordedStudy":
+        """The runs of a record, their folders in a folder of runs."""
+        first: dict[str, str] = {}
+        shared = {cell.row: first[cell.signature] for cell in record.cells if known(first, cell)}
+        found = [
+            RecordedRun(cell.row, seed, run_id, runs / cell.signature / f"s{seed}")
+            for cell in record.cells
+            if cell.row not in shared
+            for seed, run_id in cell.runs.items()
+        ]
+        return cls(record.study, tuple(sorted(found, key=lambda run: run.seed)), shared)
+
+
+def known(first: dict[str, str], cell: Cell) -> bool:
+    """Whether an earlier row is the same cell; the first one is remembered."""
+    return first.setdefault(cell.signature, cell.row) != cell.row
 
 
 def label_of(name: str, profile: str) -> str:

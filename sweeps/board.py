@@ -2,17 +2,43 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from core.errors import UserError
 from core.lock import is_held
 from core.record import RunRecord, read_record
-from studies.plan import Plan, PlannedRun
+from studies.study import Study
 
 WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damaged"
 DONE = ("finished", "imported")
 BAD = ("failed", "diverged", DAMAGED)
+
+
+class Asked(Protocol):
+    """A run that a study asks for, planned or recorded."""
+
+    @property
+    def row(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def folder(self) -> Path: ...
+
+
+class Runs(Protocol):
+    """The runs of a study: a plan, or what a study record names."""
+
+    @property
+    def study(self) -> Study: ...
+    @property
+    def runs(self) -> Sequence[Asked]: ...
+    @property
+    def shared(self) -> dict[str, str]: ...
 
 
 @dataclass
@@ -23,7 +49,7 @@ class State:
     computes it), or damaged (its record cannot be read).
     """
 
-    run: PlannedRun
+    run: Asked
     status: str
     record: RunRecord | None = None
     error: str | None = None
@@ -32,9 +58,9 @@ class State:
 
 
 class Board:
-    """The states of a plan's runs, in the order in which they are to be computed."""
+    """The states of a study's runs, in the order in which they are to be computed."""
 
-    def __init__(self, plan: Plan, *, retry_failed: bool = False) -> None:
+    def __init__(self, plan: Runs, *, retry_failed: bool = False) -> None:
         self.plan = plan
         self.states = {run.run_id: survey(run, retry_failed=retry_failed) for run in plan.runs}
         self._seconds: list[float] = []
@@ -77,7 +103,7 @@ class Board:
         return left / slots
 
 
-def survey(run: PlannedRun, *, retry_failed: bool = False) -> State:
+def survey(run: Asked, *, retry_failed: bool = False) -> State:
     """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
     try:
         record = read_record(run.folder)

@@ -1,4 +1,4 @@
-"""`engram study run`: bring a study to its records."""
+"""`engram study run | status`: bring a study to its records, and how far it is."""
 
 import argparse
 import os
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import tyro
+from rich.console import Console
 
 from core.errors import UserError
 from core.lock import hold
@@ -16,11 +18,19 @@ from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
 from studies.plan import Plan
-from studies.study_record import RECORD, StudyRecord, read_study_record, study_folder, write_study_record
+from studies.study_record import (
+    RECORD,
+    RecordedStudy,
+    StudyRecord,
+    find_study_record,
+    read_study_record,
+    study_folder,
+    write_study_record,
+)
 from sweeps.board import BAD, DONE, Board
 from sweeps.launch import Launch, exit_code
 from sweeps.local import LocalEngine
-from sweeps.screen import screen
+from sweeps.screen import grid, screen
 
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
 
@@ -46,6 +56,24 @@ def run(arguments: Sequence[str]) -> int:
         return compute(planned, given, arguments)
 
 
+def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:
+    """Print how far a study is: every row and seed, mean ± std so far, and what is wrong; 1 where some run failed.
+
+    Args:
+        study: the name of a study that was run, or <study>@<profile>.
+        profile: the profile that it ran under, where there are several.
+        runs: where run folders lie.
+    """
+    record = find_study_record(study, runs, profile=profile)
+    board = Board(RecordedStudy.of(record, runs))
+    Console().print(grid(board))
+    print(", ".join(f"{count} {status}" for status, count in sorted(board.counts().items())))
+    for state in board.of(*BAD):
+        last = (state.error or "").strip().splitlines()[-1:]
+        print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")
+    return 1 if board.of(*BAD) else 0
+
+
 def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Compute the runs of a plan and say how it ended."""
     board = Board(planned, retry_failed=given.retry == "failed")
@@ -60,7 +88,7 @@ def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) 
             shown.tell(state)
         engine = LocalEngine(jobs=jobs, devices=devices)
         try:
-            Launch(board, engine, tell=shown.tell).run(stop)
+            Launch(board, engine, planned, tell=shown.tell).run(stop)
         finally:
             engine.close()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))

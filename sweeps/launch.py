@@ -8,8 +8,8 @@ import msgspec
 from core.errors import UserError
 from core.lock import is_held
 from core.record import RunRecord, open_run_folder, read_record, write_record
-from core.signature import run_id
 from core.stopping import StopRequest
+from studies.plan import Plan
 from sweeps.board import DONE, ELSEWHERE, RUNNING, WAITING, Board, State, survey
 from sweeps.engine import Ended, Engine
 
@@ -23,8 +23,10 @@ Tell = Callable[[State], None]
 class Launch:
     """Brings the runs of a board to their records on an engine; `tell` hears of every change."""
 
-    def __init__(self, board: Board, engine: Engine, *, tell: Tell = lambda state: None) -> None:
+    def __init__(self, board: Board, engine: Engine, plan: Plan, *, tell: Tell = lambda state: None) -> None:
         self.board, self.engine, self.tell = board, engine, tell
+        self._configs = {run.run_id: run.config for run in plan.runs}
+        self._folders = {run.folder: run.run_id for run in plan.runs}
         self._looked = time.monotonic()
 
     def run(self, stop: StopRequest) -> None:
@@ -55,7 +57,7 @@ class Launch:
                 self._change(state, ELSEWHERE)
                 continue
             try:
-                open_run_folder(state.run.folder, state.run.config)
+                open_run_folder(state.run.folder, self._configs[state.run.run_id])
             except UserError as error:
                 self._change(state, "failed", str(error))
                 continue
@@ -65,7 +67,7 @@ class Launch:
             running += 1
 
     def _ended(self, ended: Ended, *, stopping: bool) -> None:
-        state = next(one for one in self.board if one.run.folder == ended.folder)
+        state = self.board.states[self._folders[ended.folder]]
         if ended.status == "cancelled":
             self._change(state, WAITING)
         elif ended.status == "refused" and is_held(state.run.folder):
@@ -89,8 +91,8 @@ class Launch:
         try:
             record = read_record(state.run.folder)
             if record is None:
-                config = state.run.config
-                record = RunRecord(run_id=run_id(config), status="failed", config=config.model_dump(mode="json"))
+                config = self._configs[state.run.run_id].model_dump(mode="json")
+                record = RunRecord(run_id=state.run.run_id, status="failed", config=config)
             write_record(state.run.folder, msgspec.structs.replace(record, status="failed", error=error))
         except (OSError, UserError) as trouble:
             error = f"{error}; this could not be recorded: {trouble}"

@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from core.progress import say
-from studies.plan import Plan
 from studies.statistics import summarize
-from sweeps.board import BAD, DONE, ELSEWHERE, RUNNING, Board, State
+from sweeps.board import BAD, DONE, ELSEWHERE, RUNNING, Board, Runs, State
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 OTHER, WRONG = ("·", "dim"), ("✗", "red")
@@ -85,7 +84,7 @@ def grid(board: Board) -> Table:
     return table
 
 
-def rows_of(board: Board, plan: Plan) -> Iterator[tuple[str, list[State]]]:
+def rows_of(board: Board, plan: Runs) -> Iterator[tuple[str, list[State]]]:
     """Each row with its states by seed; a row that is the same cell as another shows that one's."""
     for row in plan.study.rows:
         cell = plan.shared.get(row, row)

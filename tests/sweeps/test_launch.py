@@ -17,8 +17,10 @@ from core.record import CONFIG, RECORD, RunRecord, read_record, write_record
 from core.signature import run_id
 from core.stopping import stop_on_signals
 from core.synthetic import generate
+from engram import main
 from studies.plan import Plan, plan
 from studies.study import Row, Study
+from studies.study_record import write_study_record
 from sweeps.board import Board
 from sweeps.engine import Ended, InProcessEngine
 from sweeps.launch import ATTEMPTS, Launch, exit_code
@@ -58,7 +60,7 @@ class Pretended:
 def bring(planned: Plan, run: Callable[[Path], str], *, retry_failed: bool = False) -> Board:
     board = Board(planned, retry_failed=retry_failed)
     with stop_on_signals() as stop:
-        Launch(board, InProcessEngine(run)).run(stop)
+        Launch(board, InProcessEngine(run), planned).run(stop)
     return board
 
 
@@ -173,7 +175,7 @@ def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, ti
     board, run = Board(planned), Pretended()
     engine = DyingEngine(run, victim.folder, times)
     with stop_on_signals() as stop:
-        Launch(board, engine).run(stop)
+        Launch(board, engine, planned).run(stop)
     assert board.states[victim.run_id].status == status
     assert engine.submitted == min(times + 1, ATTEMPTS)
     assert len(board.of("finished")) == (4 if status == "finished" else 3)
@@ -210,6 +212,22 @@ def test_the_grid_shows_rows_seeds_and_spread(planned: Plan) -> None:
     assert columns["n"] == ["2", "2"]
     assert spread([]) == "-"
     assert spread([3.0]) == "3.00"
+
+
+def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Pretended()
+    run.status_of[ids(planned)[3]] = "failed"
+    bring(planned, run)
+    write_study_record(tmp_path / "runs", planned.record())
+    planned.runs[2].folder.joinpath(RECORD).unlink()
+    assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) == 1
+    out = capsys.readouterr().out
+    assert "1 failed, 2 finished, 1 waiting" in out
+    assert "two seed 1 failed: its error" in out
+    assert [line.split() for line in out.splitlines()[1:3]] == [
+        ["one", "●", "·", "40.00", "1"],
+        ["two", "●", "✗", "40.00", "1"],
+    ]
 
 
 def test_time_left_is_read_off_earlier_runs(planned: Plan) -> None:
