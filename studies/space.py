@@ -6,9 +6,11 @@ which value is the default is written there, not here.
 
 import difflib
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from core.config import RunConfig
 from core.errors import UserError
 from core.presets import Tree, build
 
@@ -50,19 +52,27 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inner[last] = value
         return tree
 
+    def value_in(self, config: RunConfig) -> Value:
+        """The value that a config stands at; None also where it has no such section."""
+        found: Any = config
+        for step in self.path.split("."):
+            found = getattr(found, step, None)
+        value: Value = found
+        return value
+
+    @property
+    def is_width(self) -> bool:
+        """Whether its None stands for the encoder's width."""
+        return self.path.startswith("memory.") and self.path.endswith("slot_width")
+
     def check(self, preset: str) -> None:
-        """Build every value on a preset; a misspelt path or an impossible value is a UserError that names the axis."""
+        """Raise a UserError for an axis that has no values, no clear names for them, or no place in a preset."""
         if not self.values or (self.labels and len(self.labels) != len(self.values)):
             raise UserError(f"axis {self.name}: {len(self.values)} values and {len(self.labels)} labels: give one each")
         if len({self.label(value) for value in self.values}) < len(self.values):
             raise UserError(f"axis {self.name}: two of its values are called the same: {', '.join(self.told())}")
         if self.path.startswith("memory.") and build(preset).memory is None:
             raise UserError(f"axis {self.name} ({self.path}): preset {preset} has no memory, start from memory-grc")
-        for value in self.values:
-            try:
-                build(preset, row=self.setting(value))
-            except UserError as error:
-                raise UserError(f"axis {self.name}: {error}") from None
 
     def told(self) -> Iterator[str]:
         """The labels of its values, in order."""
