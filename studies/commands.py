@@ -69,11 +69,13 @@ def show_plan(arguments: Sequence[str]) -> None:
                 open_run_folder(run.folder, run.config)
                 print(shlex.join([sys.executable, "-m", "core.run", str(run.folder)]))
         return
+    ids = max(len(run.run_id) for run in planned.runs) + 2
     width = max(map(len, planned.study.rows)) + 2
+    seeds = max(len(str(run.seed)) for run in planned.runs) + 2
     for run in planned.runs:
         standing = standings[run.run_id]
         mark = " *" if standing.status == "finished" and is_other(standing.commit, now) else ""
-        print(f"{run.run_id:<18}{run.row:<{width}}seed {run.seed:<4}{standing.status}{mark}")
+        print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{standing.status}{mark}")
     for row, same in planned.shared.items():
         print(f"{row} is the same cell as {same}: computed once")
     _print_left_out(planned.study)

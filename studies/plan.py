@@ -137,6 +137,8 @@ def check_place(name: str, row: Row, study: Study, config: RunConfig) -> None:
     """Raise a UserError for a row that says it stands at a value of an axis where its config has another."""
     for told, value in row.at.items():
         axis = study.axis(told)
+        if axis.path.startswith("memory.") and config.memory is None:
+            raise UserError(f"row {name}: it says {told}={axis.label(value)}, but it has no memory: correct `at`")
         found = axis.value_in(config)
         if found != value:
             raise UserError(

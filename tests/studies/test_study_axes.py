@@ -159,6 +159,24 @@ def test_a_mistake_in_axes_is_one_line(tmp_path: Path, change: dict, message: st
         written(tmp_path, {"baseline": "warmup=0"} | change)
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"preset": "memory-grc", "at": {"warmup": 0.2}}, "row a: it says warmup=0.2, but memory.warmup is 0.4"),
+        ({"preset": "jerex-grc", "at": {"slot-width": None}}, "row a: it says slot-width=H, but it has no memory"),
+        ({"preset": "memory-grc", "at": {"width": 3}}, "unknown axis 'width'"),
+    ],
+)
+def test_a_row_stands_where_it_says(tmp_path: Path, settings: dict, row: dict, message: str) -> None:
+    study = written(tmp_path, {"base": None, "rows": {"a": row}, "baseline": "a"})
+    with pytest.raises(UserError, match=message):
+        planned(study, settings)
+    right = {"preset": "memory-mrc", "at": {"warmup": 0.4, "relation-head": "mrc", "slot-width": None}}
+    study = written(tmp_path, {"base": None, "rows": {"a": right}, "baseline": "a"})
+    assert planned(study, settings).study.rows["a"].at == {"warmup": 0.4, "relation-head": "mrc", "slot-width": 64}
+    assert planned(study, settings).runs[0].config.tracking.tags == "mine,a,warmup=0.4,relation-head=MRC,slot-width=H"
+
+
 def test_a_flag_that_overrides_an_axis_is_refused(settings: dict) -> None:
     with pytest.raises(UserError, match=r"row warmup=0: it says warmup=0, but memory.warmup is 0.3.*the flags"):
         planned(find_study("warmup"), settings | {"memory": {"warmup": "0.3"}})

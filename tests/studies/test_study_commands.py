@@ -43,6 +43,14 @@ def test_show_explains_axes_and_what_is_left_out(tmp_path: Path, capsys: pytest.
     assert left_out == ("left out: read-mode=write-only+ramp=on: the same cell as read-mode=write-only+ramp=off")
 
 
+def test_long_seeds_keep_their_columns_apart(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "plan", "warmup", "--seeds", "0,123456", *flags]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert {(line[0].partition("-s")[2], *line[2:]) for line in lines} == {
+        (seed, "seed", seed, "waiting") for seed in ("0", "123456")
+    }
+
+
 def test_plan_warns_and_marks_the_records_of_other_code(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +84,7 @@ def test_plan_names_every_run_and_what_the_rest_takes(
     write_record(folder, RunRecord(run_id=first, status="finished", config={}, seconds=60.0, peak_memory_mib=500.0))
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
     out = capsys.readouterr().out
-    assert "seed 0   finished" in out.splitlines()[0]
+    assert "seed 0  finished" in out.splitlines()[0]
     assert "8 runs, 1 finished; the 7 others would take about 7 minutes" in out
 
 
