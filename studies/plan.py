@@ -1,9 +1,11 @@
 """Study and profile -> the runs, without repeats, every config validated before anything starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from core.config import DataConfig, RunConfig
 from core.datasets import with_paths
@@ -12,6 +14,7 @@ from core.presets import Tree, build, merge
 from core.signature import signature
 from studies.study import Row, Study
 from studies.study_record import Cell, StudyRecord
+from studies.widths import encoder_width, with_own_width
 
 NO_DATA = "profile {profile} names no documents: give --data.train FILE (and --data.test FILE), or --data.name NAME"
 UNLIMITED = ("tracking", "runtime", "preset", "profile", "seed")
@@ -38,6 +41,8 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     shared: dict[str, str]
     """Row -> the earlier row that is the same cell; its runs are computed once."""
+    configs: dict[str, RunConfig] = field(default_factory=dict)
+    """Row -> its config, whatever the seed."""
 
     def record(self) -> StudyRecord:
         """What the study folder says of this plan."""
@@ -72,37 +77,48 @@ def plan(
     settings = dict(settings or {})
     chosen = tuple(study.seeds if seeds is None else seeds)
     resolved: dict[DataConfig, DataConfig] = {}
-    planned: dict[str, tuple[str, RunConfig]] = {}
+    planned: dict[str, str] = {}
+    configs: dict[str, RunConfig] = {}
     first: dict[str, str] = {}
     shared: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    baselines = {study.baseline_of(row) for row in study.rows}
     for name, row in study.rows.items():
         config = row_config(name, row, profile=profile, settings=settings)
+        check_place(name, row, study, config)
         data = resolved.get(config.data)
         if data is None:
             data = resolved.setdefault(config.data, with_paths(config.data))
         if data.train is None:
             raise UserError(NO_DATA.format(profile=profile))
-        tags = ",".join(tag for tag in (config.tracking.tags, study.name, name) if tag)
-        tracking = config.tracking.model_copy(update={"tags": tags})
-        config = config.model_copy(update={"data": data, "tracking": tracking})
+        places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in row.at.items())
+        tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
+        tracking = config.tracking.model_copy(update={"tags": ",".join(tags)})
+        config = with_own_width(config.model_copy(update={"data": data, "tracking": tracking}))
         cell = signature(config)
-        if cell in first:
-            shared[name] = first[cell]
+        same = first.setdefault(cell, name)
+        if same != name and study.is_product(name) and name not in baselines:
+            left_out[name] = f"the same cell as {same} under profile {profile}"
+            continue
+        configs[name] = config
+        if same != name:
+            shared[name] = same
         else:
-            first[cell] = name
-            planned[name] = (cell, config)
+            planned[name] = cell
     ordered = tuple(
         PlannedRun(
             row=name,
             seed=seed,
             run_id=f"{cell}-s{seed}",
             folder=runs / cell / f"s{seed}",
-            config=config.model_copy(update={"seed": seed}),
+            config=configs[name].model_copy(update={"seed": seed}),
         )
         for seed in chosen
-        for name, (cell, config) in planned.items()
+        for name, cell in planned.items()
     )
-    return Plan(study=study, profile=profile, settings=settings, runs=ordered, shared=shared)
+    rows = {name: placed(study.rows[name], study, config) for name, config in configs.items()}
+    study = msgspec.structs.replace(study, rows=rows, left_out=study.left_out | left_out)
+    return Plan(study=study, profile=profile, settings=settings, runs=ordered, shared=shared, configs=configs)
 
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
@@ -115,6 +131,27 @@ def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]
         return build(row.preset, profile=profile, row=merge(row.settings, tree)) if tree else config
     except UserError as error:
         raise UserError(f"row {name}: {error}") from None
+
+
+def check_place(name: str, row: Row, study: Study, config: RunConfig) -> None:
+    """Raise a UserError for a row that says it stands at a value of an axis where its config has another."""
+    for told, value in row.at.items():
+        axis = study.axis(told)
+        if axis.path.startswith("memory.") and config.memory is None:
+            raise UserError(f"row {name}: it says {told}={axis.label(value)}, but it has no memory: correct `at`")
+        found = axis.value_in(config)
+        if found != value:
+            raise UserError(
+                f"row {name}: it says {told}={axis.label(value)}, but {axis.path} is {axis.label(found)}: correct "
+                f"`at`, or leave {axis.path} out of its settings and the flags"
+            )
+
+
+def placed(row: Row, study: Study, config: RunConfig) -> Row:
+    """The row with the encoder's width, where that is known, as the value of an axis of slot widths."""
+    width = encoder_width(config.encoder)
+    at = {name: width if value is None and study.axis(name).is_width else value for name, value in row.at.items()}
+    return msgspec.structs.replace(row, at=at) if at != row.at else row
 
 
 def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:

@@ -8,6 +8,12 @@ own are YAML files of one shape:
     rows:
       jerex-grc: {preset: jerex-grc}
       wide: {preset: memory-grc, settings: {memory: {slot_width: 256}}}
+
+Next to rows, or instead of them, a study may name axes; every combination of their values on the base is a row:
+
+    base: {preset: memory-grc}
+    axes: [read-mode, {name: warmup, values: [0, 0.4]}, {name: lr, path: training.lr, values: [1.0e-5, 5.0e-5]}]
+    baseline: read-mode=inverse+warmup=0.4+lr=5e-05
 """
 
 import difflib
@@ -17,36 +23,37 @@ import msgspec
 import yaml
 
 from core.errors import UserError
-from core.presets import Tree
+from studies.product import Base, Choice, Row, axes_of, rows_of
+from studies.space import Axis, axis_of
+
+__all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check", "find_study", "read_study", "shipped"]
 
 FOLDER = Path(__file__).with_name("shipped")
 SEEDS = (0, 1, 2, 3, 4)
 """The report seeds of every study that does not say otherwise."""
-
-
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of a study's table: a preset and the settings that make the row."""
-
-    preset: str
-    settings: Tree = {}
-    title: str = ""
-    """What the table calls it; empty: its name."""
-    group: str = ""
-    """The part of the table that it stands in; the best of a group is set in bold."""
-    baseline: str = ""
-    """The row it is compared with; empty: the study's baseline."""
+LONGEST = 64
+"""Characters that a row's name may have: it is a tag in W&B."""
 
 
 class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rows, the seeds that every row shares, and the question they answer."""
 
     question: str
-    rows: dict[str, Row]
     baseline: str
+    rows: dict[str, Row] = {}
+    """The rows; in a study that was read also those that its axes make."""
     seeds: tuple[int, ...] = SEEDS
     metric: str = "relation_strict"
     """The task whose F1 answers the question."""
     name: str = ""
+    base: Base | None = None
+    """What the rows that the axes make have in common."""
+    axes: tuple[str | Choice, ...] = ()
+    """The axes whose combinations are rows."""
+    varies: tuple[str, ...] = ()
+    """Settings and sections in which rows may differ from their baseline; empty: what axes and rows themselves say."""
+    left_out: dict[str, str] = {}
+    """Combinations of the axes that are no row, and why."""
 
     def title_of(self, row: str) -> str:
         """What a table calls a row."""
@@ -55,6 +62,20 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def baseline_of(self, row: str) -> str:
         """The row that a row is compared with."""
         return self.rows[row].baseline or self.baseline
+
+    @property
+    def declared_axes(self) -> tuple[Axis, ...]:
+        """The axes, in full."""
+        return axes_of(self.axes)
+
+    def axis(self, name: str) -> Axis:
+        """The axis of a name, the study's own before the declared one."""
+        return next((axis for axis in self.declared_axes if axis.name == name), None) or axis_of(name)
+
+    def is_product(self, row: str) -> bool:
+        """Whether the axes made this row."""
+        names = {choice if isinstance(choice, str) else choice.name for choice in self.axes}
+        return bool(names) and self.rows[row].at.keys() == names
 
 
 def shipped() -> dict[str, Study]:
@@ -88,12 +109,36 @@ def read_study(path: Path) -> Study:
         raise UserError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
     except msgspec.ValidationError as error:
         raise UserError(f"{path} is no study: {error}") from None
-    return check(msgspec.structs.replace(study, name=study.name or path.stem), where=str(path))
+    return check(expanded(study, where=str(path), name=study.name or path.stem), where=str(path))
+
+
+def expanded(study: Study, *, where: str, name: str) -> Study:
+    """The study with the rows that its axes make."""
+    if bool(study.axes) != (study.base is not None):
+        raise UserError(f"{where}: axes need a base and a base needs axes: give both, or only rows")
+    if study.base is None:
+        return msgspec.structs.replace(study, name=name)
+    try:
+        made, left_out = rows_of(study.base, study.declared_axes)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    twice = study.rows.keys() & made.keys()
+    if twice:
+        raise UserError(f"{where}: row {min(twice)} is also made by the axes: leave it out, or rename it")
+    return msgspec.structs.replace(study, name=name, rows=study.rows | made, left_out=left_out)
 
 
 def check(study: Study, *, where: str) -> Study:
     """The study itself, where its rows, baselines and seeds hold together."""
+    if not study.rows:
+        raise UserError(f"{where}: a study needs `rows`, or `base` and `axes`")
     for row in study.rows:
+        if "," in row or len(row) > LONGEST:
+            raise UserError(f"{where}: row name {row!r} must do without commas and have at most {LONGEST} characters")
+    for row in study.rows:
+        if study.baseline_of(row) in study.left_out:
+            reason = study.left_out[study.baseline_of(row)]
+            raise UserError(f"{where}: baseline {study.baseline_of(row)} is left out ({reason}): name another row")
         if study.baseline_of(row) not in study.rows:
             raise UserError(
                 f"{where}: row {row} is compared with {study.baseline_of(row)!r}, which is none of the rows "
