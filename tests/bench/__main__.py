@@ -12,20 +12,25 @@ from pathlib import Path
 
 import torch
 
-from tests.bench.apart import measure_growth, measure_memory, measure_startup
+from tests.bench.apart import measure_growth, measure_memory, measure_numbers, measure_startup
 from tests.bench.inference import measure_inference, mentions_per_document
 from tests.bench.material import SIZES, SYSTEMS, Bench, load_material, system_config
-from tests.bench.results import add_readings, apart_table, load, parts_table, save, table
+from tests.bench.results import add_readings, load, save
+from tests.bench.tables import report
 from tests.bench.training import measure_training
 
 ROUNDS = 20
+APART = ("memory", "growth", "documents", "startup")
+"""What takes processes of its own; growth is with length, documents is growth with their number."""
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the fp32 ratios alone")
-    parser.add_argument("--only", nargs="*", default=[], help="a slice: words such as minilm train bf16 memory growth")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help=f"a slice: words such as minilm train bf16, or {', '.join(APART)}"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="batches or documents to measure")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
@@ -42,11 +47,7 @@ def main() -> int:
     if not given.show:
         torch.set_num_threads(given.threads)
         measure(given, results)
-    print(table(results))
-    print()
-    print(parts_table(results))
-    print()
-    print(apart_table(results))
+    print(report(results))
     return 0
 
 
@@ -62,9 +63,9 @@ def measure(given: argparse.Namespace, results: dict) -> None:
     mean = mentions_per_document(material.documents, system_config("grc", "fp32"), material.labels)
     results["documents"] = {"source": material.source, "number": len(material.documents), "mentions": mean}
     precisions = ("fp32",) if given.quick else ("fp32", "bf16")
-    apart = [word for word in ("memory", "growth", "startup") if word in given.only]
+    apart = [word for word in APART if word in given.only]
     if not given.quick and (apart or not given.only):
-        measure_apart(given, results, apart or ["memory", "growth", "startup"])
+        measure_apart(given, results, apart or list(APART))
         if apart:
             return
     for size in chosen(given, tuple(SIZES)):
@@ -83,15 +84,18 @@ def measure(given: argparse.Namespace, results: dict) -> None:
 
 
 def measure_apart(given: argparse.Namespace, results: dict, parts: list[str]) -> None:
-    """Peak memory, growth and start-up, saved one after another."""
+    """Peak memory, growth with length and with number, and start-up, saved one after another."""
     for size in chosen(given, tuple(SIZES)):
         if "memory" in parts:
             results.setdefault("peak_mib", {})[size] = measure_memory(size)
             save(given.output, results)
-        if "growth" in parts:
-            for phase in chosen(given, ("train", "infer")):
-                grown = results.setdefault("growth", {}).setdefault(size, {})
-                grown[phase] = measure_growth(size, phase, "memory-mrc")
+        for part, key, measured in (
+            ("growth", "growth", measure_growth),
+            ("documents", "growth_documents", measure_numbers),
+        ):
+            for phase in chosen(given, ("train", "infer")) if part in parts else ():
+                grown = results.setdefault(key, {}).setdefault(size, {})
+                grown[phase] = measured(size, phase, "memory-mrc")
                 save(given.output, results)
     if "startup" in parts:
         results["startup"] = measure_startup()

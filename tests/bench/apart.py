@@ -14,10 +14,12 @@ from tests.bench.material import SYSTEMS, shared_documents
 from tests.bench.training import OWN, PLAIN
 
 LENGTHS = (128, 256, 512, 1_024, 2_048)
+NUMBERS = {"train": (1, 2, 4, 8), "infer": (10, 30, 100, 300)}
+"""Documents in a training step, and documents given to the decoder at once."""
 
 
-def _child(*words: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.peak", *words]
+def _child(*words: str, module: str = "tests.bench.peak") -> dict[str, float]:
+    command = [sys.executable, "-m", module, *words]
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
@@ -32,6 +34,14 @@ def measure_memory(size: str) -> dict[str, Any]:
 def measure_growth(size: str, phase: str, what: str) -> dict[str, Any]:
     """Seconds and peak MiB of one document of 128 to 2,048 pieces, for a system and our own encoder."""
     return {name: {str(length): _child(size, name, phase, str(length)) for length in LENGTHS} for name in (OWN, what)}
+
+
+def measure_numbers(size: str, phase: str, what: str) -> dict[str, Any]:
+    """Seconds a document and peak MiB with the number of documents, for a system and our own encoder."""
+    return {
+        name: {str(n): _child(size, name, phase, str(n), module="tests.bench.many") for n in NUMBERS[phase]}
+        for name in (OWN, what)
+    }
 
 
 def seconds_of(command: list[str], times: int = 3, **environment: str) -> float:

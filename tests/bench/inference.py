@@ -6,16 +6,18 @@ mentions, gold clusters, gold relations: about 26 mentions a document), whose re
 floor of ranking, as a trained model's mostly are.
 """
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.batches import EntityPairs, Pieces, SpanPairs, Spans, pad_pieces
+from core.batches import Clusters, EntityPairs, Pieces, SpanPairs, Spans, pad_pieces
 from core.candidates import all_spans, gold_in_reach, ordered_pairs
 from core.config import RunConfig
-from core.decode import Decoder, Settings
+from core.decode import Decoded, Decoder, Settings
 from core.documents import Dirt, LabelSet
 from core.model import EntityStage, JointModel, MentionStage
 from core.wordpieces import EncodedDocument
@@ -27,64 +29,104 @@ YES, NO = 6.0, -6.0
 
 
 class Planted(nn.Module):
-    """A model whose stages compute everything, and whose logits are then those of the gold of one document."""
+    """A model whose stages compute everything, and whose logits are then those of the gold of its documents.
+
+    `watch` times the stages: `encoder`, and `heads` with the little that planting costs.
+    """
 
     def __init__(self, model: JointModel, labels: LabelSet) -> None:
         super().__init__()
         self.model, self.labels = model, labels
         self.multi_instance = model.multi_instance
+        self.watch = Stopwatch()
+        self.plants: dict[bytes, Plant] = {}
 
     def plant(self, one: EncodedDocument, config: RunConfig) -> int:
         """Take the gold of a document; the number of its mentions that are candidates."""
-        gold = gold_in_reach(one.document, self.labels)
-        spans = all_spans(one.document, config.samples.max_span_tokens)
-        owner: dict[tuple[int, int], int] = {}
-        for index, entity in enumerate(gold.entities):
-            for span in entity.mentions:
-                owner.setdefault(span, index)
-        of_span = np.array([owner.get((start, end), -1) for start, end in spans.tolist()], dtype=np.int64)
-        of_mention = of_span[of_span >= 0]
-        self.mention_logits = torch.where(torch.from_numpy(of_span) >= 0, YES, NO)
-        self.owner = torch.from_numpy(of_mention)
-        # Clusters come in the order of their first mention.
-        entities = list(dict.fromkeys(of_mention.tolist()))
-        place = {entity: number for number, entity in enumerate(entities)}
-        pairs = ordered_pairs(len(entities))
-        row = {(head, tail): number for number, (head, tail) in enumerate(pairs.tolist())}
-        self.relation_logits = torch.full((len(pairs), len(self.labels.relation_types)), NO)
-        for relation in gold.relations:
-            if relation.head in place and relation.tail in place:
-                column = self.labels.relation_types.index(relation.type)
-                self.relation_logits[row[place[relation.head], place[relation.tail]], column] = YES
-        self.done = 0
-        return len(of_mention)
+        plant = self.plants[pieces_key(one.ids)] = plant_of(one, self.labels, config.samples.max_span_tokens)
+        return len(plant.owners)
 
     def encode(self, pieces: Pieces, *, reading: float) -> Tensor:
-        """As it is."""
-        return self.model.encode(pieces, reading=reading)
+        """As it is; whose gold is wanted is known by the pieces."""
+        with self.watch.part("encoder"):
+            states = self.model.encode(pieces, reading=reading)
+        with self.watch.part("heads"):
+            batch = [
+                self.plants[pieces_key(row[:count])]
+                for row, count in zip(pieces.ids.numpy(), pieces.counts, strict=True)
+            ]
+            self.is_mention = torch.cat([plant.is_mention for plant in batch])
+            # Mentions are paired within a document only, so that entities of two documents may share a number.
+            self.owners = torch.cat([plant.owners for plant in batch])
+            self.related = torch.cat([plant.related for plant in batch])
+            self.done = 0
+        return states
 
     def mentions(self, states: Tensor, spans: Spans, *, reading: float) -> MentionStage:
         """Everything computed, then gold mentions."""
-        stage = self.model.mentions(states, spans, reading=reading)
-        return MentionStage(vectors=stage.vectors, logits=self.mention_logits)
+        with self.watch.part("heads"):
+            stage = self.model.mentions(states, spans, reading=reading)
+            return MentionStage(vectors=stage.vectors, logits=torch.where(self.is_mention, YES, NO))
 
     def coref(self, mentions: MentionStage, pairs: SpanPairs) -> Tensor:
         """Everything computed, then gold clusters."""
-        self.model.coref(mentions, pairs)
-        same = self.owner.index_select(0, pairs.first) == self.owner.index_select(0, pairs.second)
-        return torch.where(same, YES, NO)
+        with self.watch.part("heads"):
+            self.model.coref(mentions, pairs)
+            same = self.owners.index_select(0, pairs.first) == self.owners.index_select(0, pairs.second)
+            return torch.where(same, YES, NO)
 
-    def entities(self, mentions: MentionStage, clusters: object) -> EntityStage:
+    def entities(self, mentions: MentionStage, clusters: Clusters) -> EntityStage:
         """As they are: any type costs the same."""
-        return self.model.entities(mentions, clusters)  # type: ignore[arg-type]
+        with self.watch.part("heads"):
+            return self.model.entities(mentions, clusters)
 
     def relations(
         self, states: Tensor, mentions: MentionStage, entities: EntityStage, types: Tensor, pairs: EntityPairs
     ) -> Tensor:
         """Everything computed, then gold relations."""
-        self.model.relations(states, mentions, entities, types, pairs)
-        self.done += len(pairs.heads)
-        return self.relation_logits[self.done - len(pairs.heads) : self.done]
+        with self.watch.part("heads"):
+            self.model.relations(states, mentions, entities, types, pairs)
+            self.done += len(pairs.heads)
+            return torch.where(self.related[self.done - len(pairs.heads) : self.done], YES, NO)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """The gold of one document as decoding meets it.
+
+    `is_mention` [S] of all spans; `owners` [M]: the entity of every mention; `related` [Q, R] of all ordered pairs of
+    entities, these in the order of their first mention.
+    """
+
+    is_mention: Tensor
+    owners: Tensor
+    related: Tensor
+
+
+def plant_of(one: EncodedDocument, labels: LabelSet, max_span_tokens: int) -> Plant:
+    """The gold of a document, as far as its mentions are candidates."""
+    gold = gold_in_reach(one.document, labels)
+    owner: dict[tuple[int, int], int] = {}
+    for index, entity in enumerate(gold.entities):
+        for span in entity.mentions:
+            owner.setdefault(span, index)
+    spans = all_spans(one.document, max_span_tokens)
+    of_span = np.array([owner.get((start, end), -1) for start, end in spans.tolist()], dtype=np.int64)
+    of_mention = of_span[of_span >= 0]
+    place = {entity: number for number, entity in enumerate(dict.fromkeys(of_mention.tolist()))}
+    pairs = ordered_pairs(len(place))
+    row = {(head, tail): number for number, (head, tail) in enumerate(pairs.tolist())}
+    related = torch.zeros(len(pairs), len(labels.relation_types), dtype=torch.bool)
+    for relation in gold.relations:
+        if relation.head in place and relation.tail in place:
+            column = labels.relation_types.index(relation.type)
+            related[row[place[relation.head], place[relation.tail]], column] = True
+    return Plant(torch.from_numpy(of_span >= 0), torch.from_numpy(of_mention), related)
+
+
+def pieces_key(ids: np.ndarray) -> bytes:
+    """What tells documents apart: their pieces."""
+    return np.asarray(ids, dtype=np.int64).tobytes()
 
 
 def measure_inference(bench: Bench, material: Material, precision: str, first: int, rounds: int) -> Readings:
@@ -120,13 +162,23 @@ def measure_inference(bench: Bench, material: Material, precision: str, first: i
 
 
 def decode_one(decoder: Decoder, one: EncodedDocument, config: RunConfig, watch: Stopwatch) -> None:
-    """Decode one document whose gold is planted, and hold the result against it."""
+    """Decode one document whose gold is planted, its parts apart, and hold the result against it."""
     planted = decoder.model
     assert isinstance(planted, Planted)
     mentions = planted.plant(one, config)
-    with watch.part("decoding"):
-        decoded = decoder.decode([one], reading=1.0, dirt=Dirt())
+    decoded = decode_in_parts(decoder, [one], watch)
     assert len(decoded[0].annotation.mentions) == mentions
+
+
+def decode_in_parts(decoder: Decoder, documents: Sequence[EncodedDocument], watch: Stopwatch) -> list[Decoded]:
+    """Decode, timed as `encoder`, `heads` and `python`: all that is neither (candidates, clustering, the graph)."""
+    planted = decoder.model
+    assert isinstance(planted, Planted)
+    planted.watch = watch
+    start = time.perf_counter()
+    decoded = decoder.decode(documents, reading=1.0, dirt=Dirt())
+    watch.rest("python", time.perf_counter() - start)
+    return decoded
 
 
 def mentions_per_document(documents: Sequence[EncodedDocument], config: RunConfig, labels: LabelSet) -> float:

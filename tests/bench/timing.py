@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
+PYTHON = "python"
+"""The part of decoding that is neither the encoder's nor the heads'."""
 Readings = dict[str, dict[str, list[float]]]
 """What -> part -> seconds, one number a round; rounds of all things are in step."""
 
@@ -21,6 +23,10 @@ class Stopwatch:
         start = time.perf_counter()
         yield
         self.parts[name] = self.parts.get(name, 0.0) + time.perf_counter() - start
+
+    def rest(self, name: str, seconds: float) -> None:
+        """Call a part what the parts so far leave of these seconds."""
+        self.parts[name] = seconds - sum(self.parts.values())
 
     def into(self, readings: Readings, what: str) -> None:
         """Add this round to what was read so far."""
@@ -44,3 +50,9 @@ def ratio(readings: Readings, what: str, floor: str) -> float:
     """The median over rounds of a whole round's seconds over those of the floor on the same batch."""
     pairs = zip(readings[what]["total"], readings[floor]["total"], strict=True)
     return median(ours / theirs for ours, theirs in pairs)
+
+
+def share(parts: dict[str, list[float]], name: str) -> float:
+    """The median share of a round that a part takes, over the rounds that tell of it (older ones may not)."""
+    pairs = zip(reversed(parts[name]), reversed(parts["total"]), strict=False)
+    return median(part / total for part, total in pairs)
