@@ -11,6 +11,7 @@ from statistics import median
 
 import torch
 
+from core.allocator import keep_freed_memory
 from core.batches import pad_pieces
 from core.decode import Decoder, Settings, length_buckets
 from core.run import forget_peak_memory, peak_memory
@@ -26,6 +27,7 @@ HELD, STEPS = 300, 4
 def measure(size: str, what: str, phase: str, number: int) -> dict[str, float]:
     """Seconds a document, peak resident MiB, and of decoding the share that is Python."""
     torch.set_num_threads(2)
+    keep_freed_memory()
     material = load_material(HELD)
     bench = Bench(size, material, [] if what == OWN else [what])
     documents = [material.documents[n % len(material.documents)] for n in range(number)]

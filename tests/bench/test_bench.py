@@ -1,0 +1,71 @@
+"""The benchmark itself: planted gold comes out of decoding, and bench.json has the shape that others read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.documents import Dirt
+from tests.bench.inference import Planted, decode_in_parts
+from tests.bench.results import add_readings, save
+from tests.bench.tables import report
+from tests.bench.timing import Readings, Stopwatch, share
+from tests.bench.training import OWN, PLAIN
+from tests.tiny import LABELS, SYSTEMS, document, encoded, tiny_config, tiny_decoder, tiny_model
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_planted_gold_of_several_documents_of_one_batch_is_what_decoding_returns(system: str) -> None:
+    config = tiny_config(system)
+    model = tiny_model(config)
+    decoder, planted = tiny_decoder(model, config), Planted(model, LABELS).eval()
+    decoder.model = planted  # type: ignore[assignment]
+    # Longest first is how decoding groups them; the input is in another order.
+    documents = encoded(document(0), document(1, extra=2), document(2, extra=1))
+    for one in documents:
+        planted.plant(one, config)
+    watch = Stopwatch()
+    decoded = decode_in_parts(decoder, documents, watch)
+    for one, found in zip(documents, decoded, strict=True):
+        gold, annotation = one.document.gold, found.annotation
+        assert gold is not None
+        assert {entity.mentions for entity in annotation.entities} == {entity.mentions for entity in gold.entities}
+        told, wanted = (
+            {(part.entities[r.head].mentions, part.entities[r.tail].mentions, r.type) for r in part.relations}
+            for part in (annotation, gold)
+        )
+        assert told == wanted
+    assert set(watch.parts) == {"encoder", "heads", "python"}
+    assert min(watch.parts.values()) > 0
+    # Without planting the same weights say something else.
+    plain = tiny_decoder(model, config).decode(documents, reading=1.0, dirt=Dirt())
+    assert [one.annotation for one in plain] != [one.annotation for one in decoded]
+
+
+def readings_of(system: float) -> Readings:
+    """Three rounds: the plain encoder takes 2 s, our own 1 s."""
+    parts = {"encoder": [1.0] * 3, "heads": [system - 1.2] * 3, "python": [0.2] * 3, "total": [system] * 3}
+    return {PLAIN: {"total": [2.0] * 3}, OWN: {"total": [1.0] * 3}, "grc": parts}
+
+
+def test_bench_json_has_the_agreed_keys_and_numbers(tmp_path: Path) -> None:
+    results: dict[str, object] = {}
+    add_readings(results, "base", "infer", "fp32", readings_of(1.5))
+    save(tmp_path / "bench.json", results)
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert {"machine", "ratios", "seconds", "peak_mib"} <= set(written)
+    assert written["ratios"] == {"base": {"infer": {"grc": pytest.approx(0.75)}}}
+    assert written["seconds"]["base"]["infer"]["grc"] == 1.5
+    assert written["python_share"]["base"]["grc"] == pytest.approx(0.2 / 1.5)
+    assert written["machine"]["processor"] in report(written)
+
+
+def test_ratios_of_slices_are_of_all_rounds_and_stand_beside_their_target() -> None:
+    results: dict[str, object] = {"machine": {"processor": "p", "threads": 2, "torch": "t"}}
+    for seconds in (1.5, 3.0, 3.0):
+        add_readings(results, "base", "infer", "fp32", readings_of(seconds))
+    assert "| BERT-base, decoding / plain encoder | fp32 | 9 | 1.50 (≤ 1.25) |" in report(results)
+
+
+def test_the_share_of_a_part_is_of_the_rounds_that_tell_of_it() -> None:
+    assert share({"python": [1.0, 1.0], "total": [100.0, 4.0, 4.0]}, "python") == 0.25
