@@ -39,6 +39,13 @@ def _file_hash(path: str, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hub_cache(name: str) -> Path:
+    """Where the local cache of the model hub keeps a model; the folder need not be there."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return cache / f"models--{name.replace('/', '--')}"
+
+
 def model_folder(source: str) -> Path | None:
     """The folder that an encoder or tokenizer source names: a local path, or a package that carries a model.
 

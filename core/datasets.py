@@ -19,7 +19,7 @@ from core.download import download, unpack
 from core.errors import UserError
 from core.readers.source import fault
 from core.registry import REGISTRY, DataFile, Dataset
-from core.replacing import replace_file
+from core.replacing import make_folder, replace_file
 from core.splits import Splits, load_splits, validation_split
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 PARTS = ("train", "validation", "test", "types")
+OWN_FOLDER = "set ENGRAM_DATA to a folder of yours"
 EMBEDDED = "synthetic"
 """The generated corpus of `core.synthetic`: no address, no download."""
 
@@ -98,10 +99,7 @@ def with_paths(data: DataConfig) -> DataConfig:
 def embedded_paths() -> dict[str, Path]:
     """The files of the embedded corpus, generated where they are not there, or are not what is generated."""
     folder = data_root() / EMBEDDED
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fault(folder, f"cannot be made ({error.strerror}): set ENGRAM_DATA to a folder of yours") from None
+    make_folder(folder, OWN_FOLDER)
     paths = {}
     for name, content in synthetic.files().items():
         path = folder / f"{name}.json"
@@ -121,11 +119,7 @@ def fetch(name: str) -> Iterator[Fetched]:
             if file.address is None:
                 yield Fetched(path, "no address")
                 continue
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                what = f"cannot be made ({error.strerror}): set ENGRAM_DATA to a folder of yours"
-                raise fault(folder, what) from None
+            make_folder(folder, OWN_FOLDER)
             _bring(file, file.address, path)
             state = "fetched"
         yield Fetched(path, state, _verify(path, file.sha256, pin_new=True))

@@ -12,11 +12,17 @@ import msgspec
 
 from core.config import RunConfig
 from core.errors import UserError
+from core.lock import is_held
 from core.presets import to_yaml
 from core.provenance import Provenance
-from core.replacing import replace_file
+from core.replacing import make_folder, replace_file
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
+SCORED: tuple[Status, ...] = ("finished", "imported")
+"""Statuses of runs whose scores count."""
+FINAL: tuple[Status, ...] = (*SCORED, "diverged")
+"""Statuses of runs that are not computed again: the same config would give the same."""
+CUT_OFF = "cut off"
 CONFIG, RECORD, HISTORY, BEST = "config.yaml", "record.json", "history.jsonl", "checkpoints/best"
 
 
@@ -45,15 +51,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 def open_run_folder(folder: Path, config: RunConfig) -> None:
     """Make a run folder and write its config, or say why not."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
-        replace_file(folder / CONFIG, to_yaml(config).encode())
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror or error}): give a folder that is yours, on a disk that has "
-            "room (--runs DIR)"
-        ) from None
+    make_folder(folder, "give a folder that is yours, on a disk that has room (--runs DIR)")
+    # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
+    replace_file(folder / CONFIG, to_yaml(config).encode())
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
@@ -70,6 +70,11 @@ def read_record(folder: Path) -> RunRecord | None:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise UserError(f"{path} is damaged: {error}; delete it and run again, or restore it") from None
+
+
+def standing(folder: Path, record: RunRecord) -> str:
+    """The status of a run as it is now: a process that died has left its record at running."""
+    return CUT_OFF if record.status == "running" and not is_held(folder) else record.status
 
 
 def find_run(reference: str, runs: Path) -> Path:

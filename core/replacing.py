@@ -7,6 +7,14 @@ from pathlib import Path
 from core.errors import UserError
 
 
+def make_folder(folder: Path, way_out: str) -> None:
+    """Make a folder and those above it; a UserError says why not, and then the way out."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}): {way_out}") from None
+
+
 def replace_file(path: Path | str, content: bytes) -> None:
     """Write bytes beside `path` and rename over it; raises `UserError` where the folder is missing or not writable."""
     path = Path(path)

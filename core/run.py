@@ -35,7 +35,7 @@ from core.presets import from_yaml
 from core.progress import Meter, meter, say
 from core.provenance import gather
 from core.readers.predictions import write_predictions
-from core.record import BEST, CONFIG, RunRecord, Status, read_record, write_record
+from core.record import BEST, CONFIG, FINAL, SCORED, RunRecord, Status, read_record, write_record
 from core.replacing import replace_file
 from core.resume import LAST
 from core.signature import run_id
@@ -45,9 +45,6 @@ from core.train import Diverged, TrainingInput, total_steps, train
 from core.training_facts import training_facts
 from core.watching import Watcher
 from core.worker import serve
-
-# A record of one of these is not computed again: the same config would give it again.
-FINAL = ("finished", "imported", "diverged")
 
 
 def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
@@ -262,7 +259,7 @@ def main(folders: list[str]) -> int:
         except KeyboardInterrupt:
             return 130
         say(f"{record.run_id} {record.status}")
-        worst = max(worst, 0 if record.status in ("finished", "imported") else 1)
+        worst = max(worst, 0 if record.status in SCORED else 1)
     return worst
 
 

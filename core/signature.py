@@ -6,14 +6,13 @@ left out (how to read, where reading is off), so that a cell reached in two ways
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from core.config import CONTENT, LATER, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
-from core.contents import content_hash, model_folder
+from core.contents import content_hash, hub_cache, model_folder
 from core.errors import UserError
 
 DIGITS = 12
@@ -82,9 +81,7 @@ def content_of(source: str) -> str:
 
 def cached_revision(name: str) -> str | None:
     """The commit that the local hub cache holds for a model's main branch; None where it holds none."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    reference = cache / f"models--{name.replace('/', '--')}" / "refs" / "main"
+    reference = hub_cache(name) / "refs" / "main"
     return reference.read_text().strip() if reference.is_file() else None
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from core.record import read_record
+from core.record import SCORED, read_record
 from reports.captions import label
-from reports.load import SCORED, runs_of
+from reports.load import runs_of
 from reports.table import Column, Line, Table, Value
 from reports.tables import by_group
 from studies.statistics import summarize

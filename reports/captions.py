@@ -7,7 +7,8 @@ import pandas as pd
 from core.datasets import EMBEDDED
 from core.errors import UserError
 from core.presets import difference, merge
-from reports.load import SCORED, runs_of
+from core.record import SCORED
+from reports.load import runs_of
 from studies.study_record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."

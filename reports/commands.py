@@ -7,12 +7,13 @@ import pandas as pd
 import tyro
 
 from core.errors import UserError
+from core.record import SCORED
 from reports.captions import problems
 from reports.compare import by_document, by_type, measures, paired_sides
 from reports.comparison import comparisons
 from reports.contents import drawings_of, tables_of
 from reports.figures import save
-from reports.load import SCORED, load_study, runs_of
+from reports.load import load_study, runs_of
 from reports.markdown import to_markdown
 from reports.page import page
 from reports.sides import read_side

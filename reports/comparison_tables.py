@@ -4,10 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from core.record import SCORED
 from reports.baselines import UNSAID
 from reports.captions import label
 from reports.comparison import published_comparisons
-from reports.load import SCORED, runs_of
+from reports.load import runs_of
 from reports.summary import SHORT
 from reports.table import Column, Line, Table, Value
 from reports.tables import by_group

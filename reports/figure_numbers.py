@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from core.history import STEP, VALIDATION, read_history
-from core.record import HISTORY
+from core.record import HISTORY, SCORED
 from reports.captions import label
-from reports.load import SCORED, runs_of
+from reports.load import runs_of
 from reports.summary import summary_of
 from reports.tables import by_group
 from studies.statistics import Summary, t_interval

@@ -11,14 +11,11 @@ from typing import Any
 import pandas as pd
 
 from core.errors import UserError
-from core.lock import is_held
 from core.metrics import TASKS
-from core.record import RunRecord, read_record
+from core.record import CUT_OFF, SCORED, RunRecord, read_record, standing
 from studies.study_record import Cell, StudyRecord
 
-SCORED = ("finished", "imported")
-"""Statuses of runs whose scores count."""
-MISSING, DAMAGED, CUT_OFF = "missing", "damaged", "cut off"
+MISSING, DAMAGED = "missing", "damaged"
 SCORES = ("precision", "recall", "f1", "macro_precision", "macro_recall", "macro_f1")
 WHOLE = ("chosen_epoch", "parameters", "steps", "threads", "documents")
 
@@ -66,8 +63,7 @@ def facts(cell: Cell, seed: int, runs: Path, *, split: str) -> dict[str, Any]:
     if record.status in SCORED:
         scores = checked_scores(record, split)
         return found | {"scores": scores, "documents": record.metrics[split].get("extra", {}).get("documents")}
-    if record.status == "running" and not is_held(folder):
-        # A dead process leaves its record at "running".
+    if standing(folder, record) == CUT_OFF:
         return found | {"status": CUT_OFF, "problem": f"{run_id} was cut off; the study goes on with it when run again"}
     return found | {"problem": reason(record)}
 

@@ -11,8 +11,7 @@ from core.matching import match_documents
 from core.metrics import DocumentCounts
 from core.readers import read_corpus
 from core.readers.predictions import read_predictions
-from core.record import find_run, read_record
-from reports.load import SCORED
+from core.record import SCORED, find_run, read_record
 from studies.study_record import find_study_record
 
 

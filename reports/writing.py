@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.errors import UserError
-from core.replacing import replace_file
+from core.replacing import make_folder, replace_file
 from reports.latex import to_latex
 from reports.markdown import to_markdown
 from reports.table import Table
@@ -24,11 +23,6 @@ def write_frame(frame: pd.DataFrame, path: Path) -> Path:
 
 def write_text(text: str, path: Path) -> Path:
     """Write a text file, its folder made where it is not there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{path.parent} cannot be made ({error.strerror}): give a folder that is yours (--out DIR)"
-        ) from None
+    make_folder(path.parent, "give a folder that is yours (--out DIR)")
     replace_file(path, text.encode())
     return path

@@ -9,9 +9,8 @@ from pathlib import Path
 import tyro
 
 from core.errors import UserError
-from core.lock import is_held
 from core.provenance import gather
-from core.record import open_run_folder, read_record
+from core.record import SCORED, open_run_folder, read_record, standing
 from studies.advice import advice, is_other, leaves
 from studies.arguments import parse, parser
 from studies.study import Study, find_study, shipped
@@ -95,7 +94,7 @@ class Standing:
     @property
     def is_done(self) -> bool:
         """Whether nothing of it is left to compute."""
-        return self.status in ("finished", "imported")
+        return self.status in SCORED
 
     @classmethod
     def of(cls, folder: Path) -> "Standing":
@@ -106,11 +105,8 @@ class Standing:
             return cls("damaged")
         if record is None:
             return cls("waiting")
-        status: str = record.status
-        if status == "running" and not is_held(folder):
-            status = "cut off"
         return cls(
-            status=status,
+            status=standing(folder, record),
             commit=record.provenance.commit if record.provenance is not None else None,
             seconds=record.seconds,
             memory_mib=record.peak_memory_mib or 0.0,

@@ -7,7 +7,7 @@ import msgspec
 
 from core.errors import UserError
 from core.presets import Tree
-from core.replacing import replace_file
+from core.replacing import make_folder, replace_file
 from studies.study import Study
 
 STUDIES, RECORD = "studies", "study.json"
@@ -88,7 +88,7 @@ def study_folder(runs: Path, label: str) -> Path:
 def write_study_record(runs: Path, record: StudyRecord) -> Path:
     """Write study.json whole; its path."""
     path = study_folder(runs, record.label) / RECORD
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, "give a folder that is yours (--runs DIR)")
     replace_file(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     return path
 

@@ -1,12 +1,11 @@
 """The encoder's width H without loading it: where it is known, slot width `none` and slot width H are one cell."""
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 
 from core.config import EncoderConfig, RunConfig
-from core.contents import model_folder
+from core.contents import hub_cache, model_folder
 from core.signature import cached_revision
 
 WIDTHS = ("hidden_size", "dim", "d_model")
@@ -34,9 +33,7 @@ def _cached(source: str) -> Path | None:
     """The folder in which the local hub cache holds a model."""
     name, _, revision = source.partition("@")
     revision = revision or cached_revision(name) or ""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    folder = cache / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    folder = hub_cache(name) / "snapshots" / revision
     return folder if revision and folder.is_dir() else None
 
 

@@ -9,11 +9,10 @@ from typing import Protocol
 
 from core.errors import UserError
 from core.lock import is_held
-from core.record import RunRecord, read_record
+from core.record import FINAL, SCORED, RunRecord, read_record
 from studies.study import Study
 
 WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damaged"
-DONE = ("finished", "imported")
 BAD = ("failed", "diverged", DAMAGED)
 
 
@@ -82,19 +81,19 @@ class Board:
 
     def end(self, state: State, status: str, error: str | None = None) -> None:
         """A run has ended, or is to wait again; its record is read anew."""
-        if state.status == RUNNING and status in DONE:
+        if state.status == RUNNING and status in SCORED:
             self._seconds.append(time.monotonic() - state.started)
         state.status, state.error = status, error
         try:
             state.record = read_record(state.run.folder)
         except UserError as damage:
             state.record = None
-            if status in DONE:
+            if status in SCORED:
                 state.status, state.error = DAMAGED, str(damage)
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._seconds or [state.record.seconds for state in self.of(*DONE) if state.record is not None]
+        known = self._seconds or [state.record.seconds for state in self.of(*SCORED) if state.record is not None]
         if not known:
             return None
         mean, now = sum(known) / len(known), time.monotonic()
@@ -111,7 +110,7 @@ def survey(run: Asked, *, retry_failed: bool = False) -> State:
         return State(run, DAMAGED, error=str(error))
     if record is None:
         return State(run, ELSEWHERE if is_held(run.folder) else WAITING)
-    if record.status in DONE or record.status == "diverged":
+    if record.status in FINAL:
         return State(run, record.status, record, record.error)
     if is_held(run.folder):
         return State(run, ELSEWHERE, record)

@@ -14,6 +14,8 @@ from rich.console import Console
 from core.errors import UserError
 from core.lock import hold
 from core.presets import Tree
+from core.record import SCORED
+from core.replacing import make_folder
 from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
@@ -27,7 +29,7 @@ from studies.study_record import (
     study_folder,
     write_study_record,
 )
-from sweeps.board import BAD, DONE, Board
+from sweeps.board import BAD, Board
 from sweeps.launch import Launch, exit_code
 from sweeps.local import LocalEngine
 from sweeps.screen import grid, screen
@@ -50,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         # Every run would refuse for want of a key; say it before anything starts.
         mode_of(tracking)
     folder = study_folder(given.runs, planned.record().label)
-    make(folder)
+    make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
         write_study_record(given.runs, joined(planned.record(), folder))
         return compute(planned, given, arguments)
@@ -79,7 +81,7 @@ def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) 
     board = Board(planned, retry_failed=given.retry == "failed")
     devices = [device for device in given.devices.split(",") if device]
     jobs = given.jobs or jobs_for(planned, devices)
-    done = len(board.of(*DONE))
+    done = len(board.of(*SCORED))
     total = len(board.states)
     label = planned.record().label
     with stop_on_signals() as stop, screen(board, slots=jobs) as shown:
@@ -107,16 +109,6 @@ def jobs_for(planned: Plan, devices: Sequence[str]) -> int:
         return len(devices)
     threads = planned.runs[0].config.runtime.threads
     return max(1, (os.cpu_count() or 1) // threads) if threads else 1
-
-
-def make(folder: Path) -> None:
-    """Make the study folder, or say why not."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be made ({error.strerror}): give a folder that is yours (--runs DIR)"
-        ) from None
 
 
 def telling(settings: Tree) -> Tree:

@@ -7,10 +7,10 @@ import msgspec
 
 from core.errors import UserError
 from core.lock import is_held
-from core.record import RunRecord, open_run_folder, read_record, write_record
+from core.record import SCORED, RunRecord, open_run_folder, read_record, write_record
 from core.stopping import StopRequest
 from studies.plan import Plan
-from sweeps.board import DONE, ELSEWHERE, RUNNING, WAITING, Board, State, survey
+from sweeps.board import ELSEWHERE, RUNNING, WAITING, Board, State, survey
 from sweeps.engine import Ended, Engine
 
 ATTEMPTS = 3
@@ -121,6 +121,6 @@ class Launch:
 
 def exit_code(board: Board, *, stopped: bool) -> int:
     """0 where every run is finished, 130 where the user stopped it, 1 where some run failed."""
-    if all(state.status in DONE for state in board):
+    if all(state.status in SCORED for state in board):
         return 0
     return 130 if stopped else 1

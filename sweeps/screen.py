@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from core.progress import say
+from core.record import SCORED
 from studies.statistics import summarize
-from sweeps.board import BAD, DONE, ELSEWHERE, RUNNING, Board, Runs, State
+from sweeps.board import BAD, ELSEWHERE, RUNNING, Board, Runs, State
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 OTHER, WRONG = ("·", "dim"), ("✗", "red")
@@ -40,9 +41,9 @@ class Screen:
             say(line)
 
     def _line(self, state: State) -> str:
-        done, total = len(self.board.of(*DONE)), len(self.board.states)
+        done, total = len(self.board.of(*SCORED)), len(self.board.states)
         parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in DONE and state.record is not None:
+        if state.status in SCORED and state.record is not None:
             parts += [f"{state.record.seconds:.0f} s", f"{self._metric} F1 {score(state, self._metric):.2f}"]
         if state.status == ELSEWHERE:
             parts.append("another process computes it")
@@ -79,7 +80,7 @@ def grid(board: Board) -> Table:
     table.add_column("n", justify="right")
     for row, states in rows_of(board, plan):
         cells = [Text(*SYMBOLS.get(one.status, WRONG if one.status in BAD else OTHER)) for one in states]
-        values = [score(one, plan.study.metric) for one in states if one.status in DONE and one.record is not None]
+        values = [score(one, plan.study.metric) for one in states if one.status in SCORED and one.record is not None]
         table.add_row(row, *cells, spread(values), str(len(values)))
     return table
 

@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_computed(
     flags = ["--encoder.source", "scratch", "--data.train", documents, "--runs", tmp_path / "taken" / "runs"]
     line = misuse("train", "memory-grc", *flags)
     assert "taken/runs" in line
-    assert "cannot be written" in line
+    assert "cannot be made" in line
     assert "(--runs DIR)" in line
 
 

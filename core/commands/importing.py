@@ -7,7 +7,7 @@ import tyro
 from core.errors import UserError
 from core.readers.types_file import read_types
 from core.record import BEST, CONFIG, RunRecord, write_record
-from core.replacing import replace_file
+from core.replacing import make_folder, replace_file
 
 
 def import_run(
@@ -45,10 +45,7 @@ def import_run(
 
     wordpieces = load_wordpieces(tokenizer)
     imported = import_checkpoint(checkpoint, config=config, types=labels, wordpieces=wordpieces)
-    try:
-        (output / BEST).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output} cannot be made ({error.strerror}): give a folder that is yours") from None
+    make_folder((output / BEST).parent, "give a folder that is yours (--output DIR)")
     save_model(output / BEST, imported.trained)
     replace_file(output / CONFIG, to_yaml(imported.config).encode())
     record = RunRecord(

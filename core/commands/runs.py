@@ -9,7 +9,7 @@ import tyro
 
 from core.errors import UserError
 from core.lock import is_held
-from core.record import BEST, RunRecord, find_run, read_record, run_folders
+from core.record import BEST, RunRecord, find_run, read_record, run_folders, standing
 
 # Offline W&B files stay: they may not have been synced yet.
 LEFTOVERS = ("checkpoints/last.pt",)
@@ -28,8 +28,7 @@ def list_runs(*, runs: Path = Path("runs"), status: str | None = None) -> None:
             print(f"{folder.parent.name}-{folder.name:<5}{damage}")
         elif status is None or record.status == status:
             scores = record.metrics.get("test") or record.metrics.get("validation") or {}
-            # A dead process leaves its record at "running": only a held folder is being computed.
-            shown = "cut off" if record.status == "running" and not is_held(folder) else record.status
+            shown = standing(folder, record)
             f1 = f"{scores['relation_strict']['f1']:.2f}" if scores else "-"
             preset, profile = str(record.config["preset"]), str(record.config["profile"])
             print(
