@@ -59,6 +59,14 @@ def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Tree:
     return merged
 
 
+def leaves(tree: Mapping[str, Any], before: str = "") -> Tree:
+    """The settings in a nested dict by their paths, `memory.warmup`."""
+    flat: Tree = {}
+    for key, value in tree.items():
+        flat |= leaves(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return flat
+
+
 def build(preset: str, *, profile: str | None = None, row: Mapping[str, Any] | None = None) -> RunConfig:
     """The config of a preset under a profile, with a study row's settings on top."""
     tree = merge(difference(profile, "profiles") if profile else {}, difference(preset))

@@ -6,6 +6,7 @@ left out (how to read, where reading is off), so that a cell reached in two ways
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from core.config import CONTENT, LATER, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
 from core.contents import content_hash, hub_cache, model_folder
 from core.errors import UserError
+from core.presets import section_of
 
 DIGITS = 12
 READING = ("pooling", "places", "memories", "warmup", "ramp", "read_grad", "inverse_scale")
@@ -43,6 +45,18 @@ def identity(config: RunConfig) -> dict[str, Any]:
     if config.memory is not None:
         _drop_idle(tree["memory"], config.memory)
     return tree
+
+
+def telling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a nested dict less the sections of which none can change a number (runtime, tracking)."""
+    return {name: value for name, value in settings.items() if not _is_neutral(name)}
+
+
+def _is_neutral(name: str) -> bool:
+    section = section_of(RunConfig, name)
+    if section is None:
+        return NEUTRAL in markers_of(RunConfig, name)
+    return all(NEUTRAL in markers_of(section, field) for field in section.model_fields)
 
 
 def markers_of(model: type[BaseModel], name: str) -> set[Marker]:

@@ -30,6 +30,8 @@ class Answer(msgspec.Struct, frozen=True):
     folder: str
     status: str
     error: str | None = None
+    last: bool = False
+    """Whether the worker ends now, so that nothing that went wrong reaches the next run."""
 
 
 def serve(run: Callable[[Path], str]) -> int:
@@ -49,14 +51,14 @@ def serve(run: Callable[[Path], str]) -> int:
         with _logged(folder):
             answer = _compute(run, folder)
         busy.clear()
+        ending = {"interrupted": 130, "failed": 1, "refused": 1}.get(answer.status)
         try:
-            answers.write(msgspec.json.encode(answer).decode() + "\n")
+            told = msgspec.structs.replace(answer, last=ending is not None)
+            answers.write(msgspec.json.encode(told).decode() + "\n")
         except BrokenPipeError:
             return 1
-        if answer.status == "interrupted":
-            return 130
-        if answer.status in ("failed", "refused"):
-            return 1
+        if ending is not None:
+            return ending
     return 0
 
 

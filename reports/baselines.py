@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from core.errors import UserError
-from core.presets import difference, merge
 from studies.statistics import Summary
 from studies.study_record import StudyRecord
 
@@ -83,10 +81,7 @@ TABLE = (
 
 def beside(study: StudyRecord) -> tuple[Published, ...]:
     """The published rows that a study's own may stand beside: those of the same data and of groups that it has."""
-    groups = {row.group for row in study.study.rows.values()}
-    try:
-        below = difference(study.profile, "profiles")
-    except UserError:
+    if study.data_name != PUBLISHED_ON:
         return ()
-    data = merge(below, study.settings).get("data") or {}
-    return tuple(row for row in TABLE if row.group in groups and data.get("name") == PUBLISHED_ON)
+    groups = {row.group for row in study.study.rows.values()}
+    return tuple(row for row in TABLE if row.group in groups)

@@ -5,8 +5,6 @@ from collections.abc import Iterable
 import pandas as pd
 
 from core.datasets import EMBEDDED
-from core.errors import UserError
-from core.presets import difference, merge
 from core.record import SCORED
 from reports.load import runs_of
 from studies.study_record import StudyRecord
@@ -48,12 +46,7 @@ def notes_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
 
 def is_embedded(study: StudyRecord) -> bool:
     """Whether the study ran on the corpus that Engram generates."""
-    try:
-        below = difference(study.profile, "profiles")
-    except UserError:
-        below = {}
-    data = merge(below, study.settings).get("data") or {}
-    return isinstance(data, dict) and data.get("name") == EMBEDDED
+    return study.data_name == EMBEDDED
 
 
 def incomplete(study: StudyRecord, runs: pd.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.config import RunConfig
-from core.presets import Tree, build
+from core.presets import build, leaves
 from core.provenance import Provenance
 from studies.plan import Plan, differences
 
@@ -67,14 +67,6 @@ def said_by(plan: Plan, name: str) -> tuple[str, ...]:
     if not study.is_product(name):
         said += leaves(row.settings)
     return tuple(said)
-
-
-def leaves(tree: Tree, before: str = "") -> Tree:
-    """The settings in a nested dict by their paths."""
-    flat: Tree = {}
-    for key, value in tree.items():
-        flat |= leaves(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
-    return flat
 
 
 def undeclared_lines(plan: Plan) -> list[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import tyro
 
 from core.errors import UserError
+from core.presets import leaves
 from core.provenance import gather
 from core.record import SCORED, open_run_folder, read_record, standing
-from studies.advice import advice, is_other, leaves
+from studies.advice import advice, is_other
 from studies.arguments import parse, parser
 from studies.study import Study, find_study, shipped
 from studies.study_record import write_study_record

@@ -1,33 +1,29 @@
 """Study and profile -> the runs, without repeats, every config validated before anything starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
-from core.config import DataConfig, RunConfig
+from core.config import NEUTRAL, DataConfig, RunConfig
 from core.datasets import with_paths
 from core.errors import UserError
 from core.presets import Tree, build, merge
-from core.signature import signature
+from core.signature import markers_of, signature
 from studies.study import Row, Study
-from studies.study_record import Cell, StudyRecord
+from studies.study_record import Cell, StudyRecord, StudyRun, label_of
 from studies.widths import encoder_width, with_own_width
 
 NO_DATA = "profile {profile} names no documents: give --data.train FILE (and --data.test FILE), or --data.name NAME"
-UNLIMITED = ("tracking", "runtime", "preset", "profile", "seed")
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One run of a plan: which row and seed ask for it, its id, folder and config."""
+class PlannedRun(StudyRun):
+    """One run of a plan, with its config."""
 
-    row: str
-    seed: int
-    run_id: str
-    folder: Path
     config: RunConfig
 
 
@@ -41,8 +37,13 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     shared: dict[str, str]
     """Row -> the earlier row that is the same cell; its runs are computed once."""
-    configs: dict[str, RunConfig] = field(default_factory=dict)
+    configs: dict[str, RunConfig]
     """Row -> its config, whatever the seed."""
+
+    @property
+    def label(self) -> str:
+        """The name of its study folder."""
+        return label_of(self.study.name, self.profile)
 
     def record(self) -> StudyRecord:
         """What the study folder says of this plan."""
@@ -158,13 +159,21 @@ def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
     """Every setting, by its path, in which two configs differ and that can change a number."""
     found: dict[str, tuple[Any, Any]] = {}
 
-    def compare(here: Any, there: Any, path: str) -> None:
-        if isinstance(here, dict) and isinstance(there, dict):
-            for key in here.keys() | there.keys():
-                if path or key not in UNLIMITED:
-                    compare(here.get(key), there.get(key), f"{path}.{key}" if path else key)
-        elif here != there:
-            found[path] = (here, there)
+    def compare(here: BaseModel, there: BaseModel, before: str) -> None:
+        for name in type(here).model_fields:
+            if NEUTRAL in markers_of(type(here), name):
+                continue
+            mine, theirs = getattr(here, name), getattr(there, name)
+            if isinstance(mine, BaseModel) and isinstance(theirs, BaseModel):
+                compare(mine, theirs, f"{before}{name}.")
+            elif mine != theirs:
+                found[before + name] = (told(mine), told(theirs))
 
-    compare(one.model_dump(mode="json"), other.model_dump(mode="json"), "")
+    compare(one, other, "")
+    found.pop("seed", None)
     return dict(sorted(found.items()))
+
+
+def told(value: Any) -> Any:
+    """A setting, or a whole section, as plain data."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

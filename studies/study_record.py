@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import UserError
-from core.presets import Tree
+from core.presets import Tree, difference, merge
 from core.replacing import make_folder, replace_file
 from studies.study import Study
 
@@ -20,6 +20,16 @@ class Cell(msgspec.Struct, frozen=True):
     signature: str
     runs: dict[int, str]
     """Seed -> run id."""
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """A run that a study asks for: by which row and seed, its id and folder."""
+
+    row: str
+    seed: int
+    run_id: str
+    folder: Path
 
 
 class StudyRecord(msgspec.Struct, frozen=True):
@@ -36,43 +46,33 @@ class StudyRecord(msgspec.Struct, frozen=True):
         """The name of the study folder."""
         return label_of(self.study.name, self.profile)
 
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A run as a study record names it."""
-
-    row: str
-    seed: int
-    run_id: str
-    folder: Path
-
-
-@dataclass(frozen=True)
-class RecordedStudy:
-    """The runs of a study record, seed by seed, each once, as a plan has them."""
-
-    study: Study
-    runs: tuple[RecordedRun, ...]
-    shared: dict[str, str]
-    """Row -> the earlier row that is the same cell."""
-
-    @classmethod
-    def of(cls, record: StudyRecord, runs: Path) -> "RecordedStudy":
-        """The runs of a record, their folders in a folder of runs."""
+    @property
+    def shared(self) -> dict[str, str]:
+        """Row -> the earlier row that is the same cell; its runs are computed once."""
         first: dict[str, str] = {}
-        shared = {cell.row: first[cell.signature] for cell in record.cells if known(first, cell)}
+        return {
+            cell.row: same for cell in self.cells if (same := first.setdefault(cell.signature, cell.row)) != cell.row
+        }
+
+    @property
+    def data_name(self) -> str | None:
+        """The registered data set that the study ran on; None for files given by path, or a profile that has gone."""
+        try:
+            below = difference(self.profile, "profiles")
+        except UserError:
+            below = {}
+        return (merge(below, self.settings).get("data") or {}).get("name")
+
+    def runs_in(self, folder: Path) -> tuple[StudyRun, ...]:
+        """The runs, seed by seed, each once, with where they lie in a folder of runs."""
+        shared = self.shared
         found = [
-            RecordedRun(cell.row, seed, run_id, runs / cell.signature / f"s{seed}")
-            for cell in record.cells
+            StudyRun(cell.row, seed, run_id, folder / cell.signature / f"s{seed}")
+            for cell in self.cells
             if cell.row not in shared
             for seed, run_id in cell.runs.items()
         ]
-        return cls(record.study, tuple(sorted(found, key=lambda run: run.seed)), shared)
-
-
-def known(first: dict[str, str], cell: Cell) -> bool:
-    """Whether an earlier row is the same cell; the first one is remembered."""
-    return first.setdefault(cell.signature, cell.row) != cell.row
+        return tuple(sorted(found, key=lambda run: run.seed))
 
 
 def label_of(name: str, profile: str) -> str:

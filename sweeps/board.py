@@ -2,42 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from core.errors import UserError
 from core.lock import is_held
 from core.record import FINAL, SCORED, RunRecord, read_record
 from studies.study import Study
+from studies.study_record import StudyRun
 
 WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damaged"
 BAD = ("failed", "diverged", DAMAGED)
-
-
-class Asked(Protocol):
-    """A run that a study asks for, planned or recorded."""
-
-    @property
-    def row(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def folder(self) -> Path: ...
-
-
-class Runs(Protocol):
-    """The runs of a study: a plan, or what a study record names."""
-
-    @property
-    def study(self) -> Study: ...
-    @property
-    def runs(self) -> Sequence[Asked]: ...
-    @property
-    def shared(self) -> dict[str, str]: ...
 
 
 @dataclass
@@ -48,7 +23,7 @@ class State:
     computes it), or damaged (its record cannot be read).
     """
 
-    run: Asked
+    run: StudyRun
     status: str
     record: RunRecord | None = None
     error: str | None = None
@@ -59,9 +34,11 @@ class State:
 class Board:
     """The states of a study's runs, in the order in which they are to be computed."""
 
-    def __init__(self, plan: Runs, *, retry_failed: bool = False) -> None:
-        self.plan = plan
-        self.states = {run.run_id: survey(run, retry_failed=retry_failed) for run in plan.runs}
+    def __init__(
+        self, study: Study, runs: Sequence[StudyRun], shared: Mapping[str, str], *, retry_failed: bool = False
+    ) -> None:
+        self.study, self.shared = study, shared
+        self.states = {run.run_id: survey(run, retry_failed=retry_failed) for run in runs}
         self._seconds: list[float] = []
 
     def __iter__(self) -> Iterator[State]:
@@ -80,16 +57,16 @@ class Board:
         state.status, state.error, state.started = RUNNING, None, time.monotonic()
 
     def end(self, state: State, status: str, error: str | None = None) -> None:
-        """A run has ended, or is to wait again; its record is read anew."""
+        """A run has ended, or is to wait again; its record is read anew, and says why where `error` does not."""
         if state.status == RUNNING and status in SCORED:
             self._seconds.append(time.monotonic() - state.started)
         state.status, state.error = status, error
         try:
             state.record = read_record(state.run.folder)
         except UserError as damage:
-            state.record = None
-            if status in SCORED:
-                state.status, state.error = DAMAGED, str(damage)
+            state.record, state.status, state.error = None, DAMAGED, str(damage)
+        if status in BAD and error is None and state.record is not None:
+            state.error = state.record.error
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
@@ -102,7 +79,7 @@ class Board:
         return left / slots
 
 
-def survey(run: Asked, *, retry_failed: bool = False) -> State:
+def survey(run: StudyRun, *, retry_failed: bool = False) -> State:
     """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
     try:
         record = read_record(run.folder)

@@ -13,16 +13,15 @@ from rich.console import Console
 
 from core.errors import UserError
 from core.lock import hold
-from core.presets import Tree
 from core.record import SCORED
 from core.replacing import make_folder
+from core.signature import telling
 from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
 from studies.plan import Plan
 from studies.study_record import (
     RECORD,
-    RecordedStudy,
     StudyRecord,
     find_study_record,
     read_study_record,
@@ -31,7 +30,7 @@ from studies.study_record import (
 )
 from sweeps.board import BAD, Board
 from sweeps.launch import Launch, exit_code
-from sweeps.local import LocalEngine
+from sweeps.local import LocalEngine, devices_of
 from sweeps.screen import grid, screen
 
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
@@ -44,14 +43,14 @@ def run(arguments: Sequence[str]) -> int:
     """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped."""
     wanted = parser("engram study run", DESCRIPTION)
     wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
-    wanted.add_argument("--devices", default="", help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
     wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
     given, planned = parse(wanted, arguments)
     tracking = planned.runs[0].config.tracking
     if tracking.wandb != "disabled":
         # Every run would refuse for want of a key; say it before anything starts.
         mode_of(tracking)
-    folder = study_folder(given.runs, planned.record().label)
+    folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
         write_study_record(given.runs, joined(planned.record(), folder))
@@ -67,7 +66,7 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
         runs: where run folders lie.
     """
     record = find_study_record(study, runs, profile=profile)
-    board = Board(RecordedStudy.of(record, runs))
+    board = Board(record.study, record.runs_in(runs), record.shared)
     Console().print(grid(board))
     print(", ".join(f"{count} {status}" for status, count in sorted(board.counts().items())))
     for state in board.of(*BAD):
@@ -78,28 +77,27 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
 
 def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Compute the runs of a plan and say how it ended."""
-    board = Board(planned, retry_failed=given.retry == "failed")
-    devices = [device for device in given.devices.split(",") if device]
-    jobs = given.jobs or jobs_for(planned, devices)
+    board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
+    jobs = given.jobs or jobs_for(planned, given.devices)
     done = len(board.of(*SCORED))
     total = len(board.states)
-    label = planned.record().label
     with stop_on_signals() as stop, screen(board, slots=jobs) as shown:
-        shown.note(f"{label}: {total} runs, {done} finished already, {jobs} at once")
+        shown.note(f"{planned.label}: {total} runs, {done} finished already, {jobs} at once")
         for state in board.of(*BAD):
             shown.tell(state)
-        engine = LocalEngine(jobs=jobs, devices=devices)
+        engine = LocalEngine(jobs=jobs, devices=given.devices)
         try:
             Launch(board, engine, planned, tell=shown.tell).run(stop)
         finally:
             engine.close()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
-    print(f"{label}: {counts}")
-    again = f"engram study run {shlex.join(word for word in arguments if word not in ('--retry', 'failed'))}"
+    print(f"{planned.label}: {counts}")
+    again = f"engram study run {shlex.join(arguments)}"
+    retry = "" if given.retry else " --retry failed"
     if stop.asked:
         print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
     elif board.of("failed"):
-        print(f"engram: some runs failed; try them again with: {again} --retry failed", file=sys.stderr)
+        print(f"engram: some runs failed; try them again with: {again}{retry}", file=sys.stderr)
     return exit_code(board, stopped=stop.asked)
 
 
@@ -109,11 +107,6 @@ def jobs_for(planned: Plan, devices: Sequence[str]) -> int:
         return len(devices)
     threads = planned.runs[0].config.runtime.threads
     return max(1, (os.cpu_count() or 1) // threads) if threads else 1
-
-
-def telling(settings: Tree) -> Tree:
-    """The settings that can change a number."""
-    return {section: values for section, values in settings.items() if section not in ("tracking", "runtime")}
 
 
 def joined(record: StudyRecord, folder: Path) -> StudyRecord:

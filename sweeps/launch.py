@@ -75,7 +75,7 @@ class Launch:
         elif ended.status == "refused":
             self._change(state, "failed", ended.error)
         elif ended.status not in ("died", "interrupted"):
-            self._change(state, ended.status, ended.error or self._error_of(state))
+            self._change(state, ended.status, ended.error)
         elif stopping:
             self._change(state, "interrupted")
         else:
@@ -97,13 +97,6 @@ class Launch:
         except (OSError, UserError) as trouble:
             error = f"{error}; this could not be recorded: {trouble}"
         self._change(state, "failed", error)
-
-    def _error_of(self, state: State) -> str | None:
-        try:
-            record = read_record(state.run.folder)
-        except UserError as error:
-            return str(error)
-        return record.error if record is not None else None
 
     def _look_elsewhere(self) -> None:
         if time.monotonic() - self._looked < ELSEWHERE_SECONDS:

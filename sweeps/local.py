@@ -4,7 +4,9 @@ A worker stays for many runs, as loading torch takes seconds. Workers live in se
 reaches the driver alone; they stop by themselves when the driver is gone, as their stdin ends then (`core.worker`).
 """
 
+import argparse
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -30,6 +32,8 @@ class Worker:
 
     def __init__(self, program: Sequence[str], environment: dict[str, str]) -> None:
         self.folder: Path | None = None
+        self.ending = False
+        """Whether it has said, or shown, that it takes no further folder."""
         # What is said in a run goes to its folder; this holds why a worker could not even start.
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self.process = subprocess.Popen(
@@ -59,7 +63,9 @@ class Worker:
         folder, self.folder = self.folder, None
         if line:
             answer = msgspec.json.decode(line, type=Answer)
+            self.ending = answer.last
             return Ended(Path(answer.folder), answer.status, answer.error)
+        self.ending = True
         code = self.process.wait()
         return Ended(folder, "died", died_of(code, self._last_words())) if folder is not None else None
 
@@ -175,8 +181,7 @@ class LocalEngine:
         ended = worker.answer()
         if ended is not None:
             self._ended.append(ended)
-        if ended is None or ended.status not in ("finished", "imported", "diverged"):
-            # A worker ends after a run that did not end well, so that nothing of it reaches the next run.
+        if worker.ending:
             self._selector.unregister(worker.stdout)
             worker.close()
             del self._workers[slot]
@@ -190,6 +195,22 @@ class LocalEngine:
         if self._devices:
             environment |= visible(self._devices[slot % len(self._devices)], environment)
         return environment
+
+
+def devices_of(text: str) -> tuple[str, ...]:
+    """`cpu`, or `cuda:0,cuda:1` among those that this process may use."""
+    devices = tuple(part.strip() for part in text.split(","))
+    for device in devices:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            raise argparse.ArgumentTypeError(f"{device!r} is no device: give cpu, or cuda:N, separated by commas")
+        try:
+            visible(device, dict(os.environ))
+        except IndexError:
+            allowed = os.environ["CUDA_VISIBLE_DEVICES"]
+            raise argparse.ArgumentTypeError(
+                f"{device} is none of the devices {allowed} (CUDA_VISIBLE_DEVICES)"
+            ) from None
+    return devices
 
 
 def visible(device: str, environment: dict[str, str]) -> dict[str, str]:

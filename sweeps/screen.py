@@ -12,7 +12,7 @@ from rich.text import Text
 from core.progress import say
 from core.record import SCORED
 from studies.statistics import summarize
-from sweeps.board import BAD, ELSEWHERE, RUNNING, Board, Runs, State
+from sweeps.board import BAD, ELSEWHERE, RUNNING, Board, State
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 OTHER, WRONG = ("·", "dim"), ("✗", "red")
@@ -21,22 +21,23 @@ OTHER, WRONG = ("·", "dim"), ("✗", "red")
 class Screen:
     """Tells what happens to the runs of a board."""
 
-    def __init__(self, board: Board, *, slots: int, live: Live | None) -> None:
-        self.board, self.slots, self._live = board, slots, live
+    def __init__(self, board: Board, *, slots: int) -> None:
+        self.board, self.slots = board, slots
+        self.live: Live | None = None
 
     def tell(self, state: State) -> None:
         """A run has changed its state."""
-        if self._live is not None:
-            self._live.refresh()
+        if self.live is not None:
+            self.live.refresh()
             if state.status in BAD:
-                self._live.console.print(Text(self._line(state), style="red"), soft_wrap=True)
+                self.live.console.print(Text(self._line(state), style="red"), soft_wrap=True)
         elif state.status != RUNNING:
             say(self._line(state))
 
     def note(self, line: str) -> None:
         """A line between the states."""
-        if self._live is not None:
-            self._live.console.print(Text(line), soft_wrap=True)
+        if self.live is not None:
+            self.live.console.print(Text(line), soft_wrap=True)
         else:
             say(line)
 
@@ -56,7 +57,7 @@ class Screen:
 
     @property
     def _metric(self) -> str:
-        return self.board.plan.study.metric
+        return self.board.study.metric
 
     def __rich__(self) -> Group:
         return Group(grid(self.board), Text(self._foot()))
@@ -70,25 +71,25 @@ class Screen:
 
 def grid(board: Board) -> Table:
     """A line per row: the state of each seed, and mean ± std of the study's metric over the seeds that are finished."""
-    plan = board.plan
-    seeds = sorted({run.seed for run in plan.runs})
+    metric = board.study.metric
+    seeds = sorted({state.run.seed for state in board})
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("row")
     for seed in seeds:
         table.add_column(f"s{seed}", justify="center")
-    table.add_column(f"{plan.study.metric} F1", justify="right")
+    table.add_column(f"{metric} F1", justify="right")
     table.add_column("n", justify="right")
-    for row, states in rows_of(board, plan):
+    for row, states in rows_of(board):
         cells = [Text(*SYMBOLS.get(one.status, WRONG if one.status in BAD else OTHER)) for one in states]
-        values = [score(one, plan.study.metric) for one in states if one.status in SCORED and one.record is not None]
+        values = [score(one, metric) for one in states if one.status in SCORED and one.record is not None]
         table.add_row(row, *cells, spread(values), str(len(values)))
     return table
 
 
-def rows_of(board: Board, plan: Runs) -> Iterator[tuple[str, list[State]]]:
+def rows_of(board: Board) -> Iterator[tuple[str, list[State]]]:
     """Each row with its states by seed; a row that is the same cell as another shows that one's."""
-    for row in plan.study.rows:
-        cell = plan.shared.get(row, row)
+    for row in board.study.rows:
+        cell = board.shared.get(row, row)
         states = [state for state in board if state.run.row == cell]
         yield row, sorted(states, key=lambda state: state.run.seed)
 
@@ -116,13 +117,13 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def screen(board: Board, *, slots: int) -> Iterator[Screen]:
-    """The screen while a study runs."""
-    console = Console(stderr=True)
-    shown = Screen(board, slots=slots, live=None)
+def screen(board: Board, *, slots: int, console: Console | None = None) -> Iterator[Screen]:
+    """The screen while a study runs, on stderr where no console is given."""
+    console = console or Console(stderr=True)
+    shown = Screen(board, slots=slots)
     if not console.is_terminal:
         yield shown
         return
     with Live(shown, console=console, refresh_per_second=2) as live:
-        shown._live = live
+        shown.live = live
         yield shown

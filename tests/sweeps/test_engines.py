@@ -1,3 +1,4 @@
+import argparse
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from core.worker import LOG
 from sweeps.engine import Engine, InProcessEngine
-from sweeps.local import LocalEngine, visible
+from sweeps.local import LocalEngine, devices_of, visible
 from tests.sweeps.engine_contract import EngineContract
 from tests.sweeps.fake_worker import DONE, fake_run
 
@@ -40,6 +41,11 @@ def alive(pid: int) -> bool:
 class TestInProcessEngine(EngineContract):
     def build(self) -> Engine:
         return InProcessEngine(fake_run)
+
+
+class TestLocalEngineOfOneWorker(EngineContract):
+    def build(self) -> LocalEngine:
+        return LocalEngine(jobs=1, program=FAKE)
 
 
 class TestLocalEngine(EngineContract):
@@ -119,6 +125,14 @@ class TestLocalEngine(EngineContract):
         driver.stdout.close()
         until(lambda: not alive(worker))
         assert (folder / "saved").exists()
+
+
+@pytest.mark.parametrize("text", ["gpu", "cuda:x", "cuda:2", "cpu,", "cuda:-1"])
+def test_a_device_that_cannot_be_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    assert devices_of("cpu, cuda:1,cuda") == ("cpu", "cuda:1", "cuda")
+    with pytest.raises(argparse.ArgumentTypeError):
+        devices_of(text)
 
 
 def test_a_device_is_one_of_those_that_the_scheduler_gave() -> None:

@@ -1,5 +1,6 @@
 """The driver of a study, with runs that only pretend: what it starts, keeps, tries again and gives up."""
 
+import io
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from core.errors import UserError
 from core.lock import hold
@@ -24,7 +26,7 @@ from studies.study_record import write_study_record
 from sweeps.board import Board
 from sweeps.engine import Ended, InProcessEngine
 from sweeps.launch import ATTEMPTS, Launch, exit_code
-from sweeps.screen import grid, spread
+from sweeps.screen import grid, screen, spread
 
 
 @pytest.fixture
@@ -57,8 +59,12 @@ class Pretended:
         return status
 
 
+def board_of(planned: Plan, *, retry_failed: bool = False) -> Board:
+    return Board(planned.study, planned.runs, planned.shared, retry_failed=retry_failed)
+
+
 def bring(planned: Plan, run: Callable[[Path], str], *, retry_failed: bool = False) -> Board:
-    board = Board(planned, retry_failed=retry_failed)
+    board = board_of(planned, retry_failed=retry_failed)
     with stop_on_signals() as stop:
         Launch(board, InProcessEngine(run), planned).run(stop)
     return board
@@ -172,7 +178,7 @@ class DyingEngine(InProcessEngine):
 @pytest.mark.parametrize(("times", "status"), [(1, "finished"), (ATTEMPTS, "failed")])
 def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, times: int, status: str) -> None:
     victim = planned.runs[1]
-    board, run = Board(planned), Pretended()
+    board, run = board_of(planned), Pretended()
     engine = DyingEngine(run, victim.folder, times)
     with stop_on_signals() as stop:
         Launch(board, engine, planned).run(stop)
@@ -230,12 +236,27 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
     ]
 
 
+def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Plan) -> None:
+    run, bad = Pretended(), ids(planned)[1]
+    run.status_of[bad] = "failed"
+    board, shown = board_of(planned), io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=120)
+    with stop_on_signals() as stop, screen(board, slots=1, console=console) as told:
+        told.note("a note")
+        Launch(board, InProcessEngine(run), planned, tell=told.tell).run(stop)
+    out = shown.getvalue()
+    assert "a note" in out
+    assert "two seed 0  failed  its error" in out
+    assert "one seed 0  finished" not in out
+    assert "1 failed, 3 finished" in out
+
+
 def test_time_left_is_read_off_earlier_runs(planned: Plan) -> None:
     run = Pretended()
     bring(planned, run)
     last = planned.runs[-1].folder / RECORD
     last.unlink()
-    board = Board(planned)
+    board = board_of(planned)
     assert board.seconds_left(1) == pytest.approx(2.0)
     assert board.seconds_left(2) == pytest.approx(1.0)
     assert msgspec.json.decode((planned.runs[0].folder / RECORD).read_bytes())["seconds"] == 2.0

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from core.lock import is_held
+from core.presets import leaves
 from core.readers.docred_writing import write_docred
 from core.record import HISTORY, RECORD, read_record, run_folders
 from tests.tiny import TINY, document
@@ -31,12 +32,8 @@ SETTINGS = {
 }
 
 
-def flags(tree: Mapping[str, Any], before: str = "--") -> list[str]:
-    given: list[str] = []
-    for name, value in tree.items():
-        path = f"{before}{name.replace('_', '-')}"
-        given += flags(value, f"{path}.") if isinstance(value, Mapping) else [path, str(value)]
-    return given
+def flags(tree: Mapping[str, Any]) -> list[str]:
+    return [word for path, value in leaves(tree).items() for word in (f"--{path.replace('_', '-')}", str(value))]
 
 
 class Place:
