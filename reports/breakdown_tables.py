@@ -1,5 +1,6 @@
 """Where strict relation scores come from: tables per relation type, and within or across sentences."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ MOST_ROWS, MOST_TYPES = 6, 20
 SPREAD = "mean ± sample standard deviation over seeds (ddof 1)"
 
 
-def load_breakdowns(frame: pd.DataFrame) -> pd.DataFrame:
+def load_breakdowns(frame: pd.DataFrame, kinds: Collection[str] = tuple(KINDS)) -> pd.DataFrame:
     """A line per scored run, kind (distance, type) and name: strict relation F1 in percent, `gold` items.
 
     A run whose record has no such breakdown (its documents know no sentences) has no lines of that kind.
@@ -33,8 +34,8 @@ def load_breakdowns(frame: pd.DataFrame) -> pd.DataFrame:
             extra = record.metrics[run["split"]].get("extra", {}) if record is not None else {}
             known[run["run"]] = [
                 {"kind": kind, "name": name, "f1": float(part["f1"]), "gold": int(part["tp"] + part["fn"])}
-                for kind, key in KINDS.items()
-                for name, part in extra.get(key, {}).items()
+                for kind in kinds
+                for name, part in extra.get(KINDS[kind], {}).items()
             ]
         lines += [{"row": run["row"], "seed": run["seed"], **one} for one in known[run["run"]]]
     return pd.DataFrame(lines, columns="row seed kind name f1 gold".split())
@@ -88,10 +89,11 @@ def values_of(part: pd.DataFrame) -> dict[tuple[str, str], Value]:
 
 def breakdown_tables(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
     """The breakdowns that the records hold; per type only where the rows fit side by side."""
-    broken = load_breakdowns(frame)
+    side_by_side = len(study.study.rows) <= MOST_ROWS
+    broken = load_breakdowns(frame, KINDS if side_by_side else ("distance",))
     tables = []
     if (broken["kind"] == "distance").any():
         tables.append(distance_table(study, broken))
-    if (broken["kind"] == "type").any() and len(study.study.rows) <= MOST_ROWS:
+    if (broken["kind"] == "type").any():
         tables.append(type_table(study, broken))
     return tables

@@ -9,20 +9,16 @@ from core.errors import UserError
 from core.metrics import HEADLINE, TASKS, DocumentCounts, TypeCounts, add, prf, score, total
 from reports.captions import spelled
 from reports.sides import Side
-from reports.table import Column, Line, Table, Value
+from reports.summary import LONG
+from reports.table import Column, Line, Table, Value, sign_flip
 from studies.bootstrap import RESAMPLES, bootstrap_difference
+from studies.calibration import MEASURED
 from studies.counts import pair_counts
 from studies.pairing import paired_difference
+from studies.statistics import summarize
 
 SHOWN = 10
 """Relation types and documents that are listed: those that differ most."""
-NAMES = {
-    "mention": "mention",
-    "coref": "coreference",
-    "entity": "entity",
-    "relation": "relation",
-    "relation_strict": "strict relation",
-}
 ONE_EACH = "One run on each side: the intervals speak of other documents, nothing is said of other seeds."
 
 
@@ -66,16 +62,15 @@ def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
         found = paired_difference(theirs, ours)
         pair = pair_counts(b.counts, a.counts, task)
         boot = bootstrap_difference(pair.row, pair.baseline, resamples=resamples).interval
-        told = [Value(float(series.mean()), float(series.std())) for series in (pd.Series(ours), pd.Series(theirs))]
-        flip = f"{found.p_sign_flip:.4f} ({found.p_floor:.4f})" if found.n > 1 else "–"
+        told = [Value(one.mean, one.std) for one in (summarize(ours.values()), summarize(theirs.values()))]
         cells: list[Value | str] = [
-            NAMES[task],
+            LONG[task],
             *told,
             Value(found.mean),
             Value(found.mean, low=found.interval.low, high=found.interval.high),
             Value(found.mean, low=boot.low, high=boot.high),
             f"{found.higher}/{found.n}",
-            flip,
+            sign_flip(found.p_sign_flip, found.p_floor, found.n),
         ]
         lines.append(Line(cells))
         intervals = {"low": found.interval.low, "high": found.interval.high, "low_all": boot.low, "high_all": boot.high}
@@ -83,11 +78,15 @@ def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
         data.append({"task": task, **numbers, "n": found.n, "p_sign_flip": found.p_sign_flip})
     n = len(a.counts)
     documents = len(next(iter(a.counts.values())))
+    covered = [one.bootstrap for one in MEASURED.values()]
+    worst, best = min(covered), max(covered)
     caption = [
         f"A is {a.label}, B is {b.label}: F1 in percent on the same {documents} documents; ±: sample standard "
         f"deviation over {n} shared seed{'s' if n > 1 else ''} (ddof 1).",
         "95 % seeds: t-interval of the differences paired by seed. 95 % documents and seeds: hierarchical paired "
         f"bootstrap, {resamples} resamples.",
+        f"In simulated studies of five seeds this bootstrap covers {100 * worst:.0f} to {100 * best:.0f} % "
+        "(`python -m studies.calibration`), least where seeds differ most.",
         "Sign-flip: exact two-sided p, in brackets the smallest that so many seeds can reach.",
     ]
     notes = [ONE_EACH] if n == 1 else []

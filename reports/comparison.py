@@ -16,20 +16,26 @@ LEVEL = 1 - CONFIDENCE
 
 
 class Rule(NamedTuple):
-    """A line of the rule table: when it applies, and the words it gives."""
+    """A line of the rule table: when it applies, and the words it gives, their numbers still in braces."""
 
     when: str
     words: str
 
+    @property
+    def shown(self) -> str:
+        """The words with letters for the numbers, as the page prints the rule."""
+        return self.words.format(k="K", n="N", delta="D", low="L", high="H", holm="also, or not, after Holm")
 
-RULES = (
-    Rule("no seed is shared", "not compared: no seed has a score in both rows"),
-    Rule("one seed is shared", "one seed only, Δ = D: nothing is said of other seeds"),
-    Rule("the 95 % interval lies above 0", "higher in K of N seeds, Δ = D [L, H]"),
-    Rule("the 95 % interval lies below 0", "lower in K of N seeds, Δ = D [L, H]"),
-    Rule("the 95 % interval holds 0", "no difference shown: higher in K of N seeds, Δ = D [L, H]"),
+
+NOT_COMPARED = Rule("no seed is shared", "not compared: no seed has a score in both rows")
+ONE_SEED = Rule("one seed is shared", "one seed only, Δ = {delta}: nothing is said of other seeds")
+HIGHER = Rule("the 95 % interval lies above 0", "higher in {k} of {n} seeds, Δ = {delta} [{low}, {high}], {holm}")
+LOWER = Rule("the 95 % interval lies below 0", "lower in {k} of {n} seeds, Δ = {delta} [{low}, {high}], {holm}")
+UNSHOWN = Rule(
+    "the 95 % interval holds 0", "no difference shown: higher in {k} of {n} seeds, Δ = {delta} [{low}, {high}]"
 )
-"""Which words a comparison gets; nothing else decides them. Higher and lower add whether they survive Holm."""
+RULES = (NOT_COMPARED, ONE_SEED, HIGHER, LOWER, UNSHOWN)
+"""Which words a comparison gets; nothing else decides them."""
 
 
 def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:
@@ -63,16 +69,19 @@ def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -
 def verdict(line: dict[Any, Any]) -> str:
     """The words that `RULES` gives a comparison."""
     if line["n"] == 0:
-        return RULES[0].words
-    delta = f"Δ = {line['delta']:+.2f}"
-    if line["n"] == 1:
-        return f"one seed only, {delta}: nothing is said of other seeds"
-    told = f"{delta} [{line['low']:+.2f}, {line['high']:+.2f}]"
-    if line["low"] <= 0 <= line["high"]:
-        return f"no difference shown: higher in {line['higher']} of {line['n']} seeds, {told}"
-    word, seeds = ("higher", line["higher"]) if line["low"] > 0 else ("lower", line["lower"])
-    survives = "also after Holm" if line["p_holm"] < LEVEL else "not after Holm"
-    return f"{word} in {seeds} of {line['n']} seeds, {told}, {survives}"
+        rule = NOT_COMPARED
+    elif line["n"] == 1:
+        rule = ONE_SEED
+    elif line["low"] <= 0 <= line["high"]:
+        rule = UNSHOWN
+    else:
+        rule = HIGHER if line["low"] > 0 else LOWER
+    return rule.words.format(
+        k=line["lower" if rule is LOWER else "higher"],
+        n=line["n"],
+        holm="also after Holm" if line["p_holm"] < LEVEL else "not after Holm",
+        **{name: f"{line[name]:+.2f}" for name in ("delta", "low", "high")},
+    )
 
 
 def published_comparisons() -> pd.DataFrame:

@@ -7,11 +7,12 @@ import pandas as pd
 from core.record import SCORED
 from reports.baselines import UNSAID
 from reports.captions import label
-from reports.comparison import published_comparisons
+from reports.comparison import LEVEL, published_comparisons
 from reports.load import runs_of
 from reports.summary import SHORT
-from reports.table import Column, Line, Table, Value
+from reports.table import Column, Line, Table, Value, sign_flip
 from reports.tables import by_group
+from studies.power import POWER, smallest_detectable
 from studies.statistics import summarize
 from studies.study_record import StudyRecord
 
@@ -46,7 +47,6 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
     lines = []
     for row in by_group(study):
         for line in parts.get(row, ()):
-            flip = f"{line['p_sign_flip']:.4f} ({line['p_floor']:.4f})" if line["n"] else "–"
             cells: list[Value | str] = [
                 f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
                 SHORT[line["task"]],
@@ -55,7 +55,7 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
                 f"{line['higher']}/{line['n']}",
                 Value(line["p_t"]),
                 Value(line["p_holm"]),
-                flip,
+                sign_flip(line["p_sign_flip"], line["p_floor"], line["n"]),
             ]
             lines.append(Line(cells, line["group"], row))
     notes = [
@@ -63,7 +63,17 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
         for row, part in compared[compared["left_out"] != ""].groupby("row", sort=False)
     ]
     title = f"{study.label}: differences to the baseline"
-    return Table("comparisons", title, columns, lines, PAIRED, notes, compared)
+    return Table("comparisons", title, columns, lines, [*PAIRED, *power_of(compared)], notes, compared)
+
+
+def power_of(compared: pd.DataFrame) -> list[str]:
+    """What the paired t-test can find with as many seeds as the comparisons have; nothing where none has two."""
+    counts = sorted({int(n) for n in compared["n"] if n > 1})
+    return [
+        f"With {n} seeds the paired t-test finds, with a chance of {POWER:.0%}, differences from "
+        f"{smallest_detectable(n, 1.0):.1f} times their standard deviation on."
+        for n in counts
+    ]
 
 
 def published_table() -> Table:
@@ -94,12 +104,13 @@ def published_table() -> Table:
     ]
     made = compared[compared["delta"].notna()]
     apart = int(((made["low"] > 0) | (made["high"] < 0)).sum())
-    surviving = int((made["p_holm"] < 0.05).sum())
+    surviving = int((made["p_holm"] < LEVEL).sum())
     found = (
         f"Of {len(made)} differences {apart} have a Welch interval without 0; {surviving or 'none'} "
-        f"{'stay' if surviving > 1 else 'stays'} below .05 after Holm over the {len(made)}."
+        f"{'stay' if surviving > 1 else 'stays'} below {LEVEL:.2f} after Holm over the {len(made)}."
     )
-    caption = ["F1 in percent as printed, n = 5; Δ and 95 %: Welch's interval from mean, std and n.", found]
+    n = ", ".join(map(str, sorted(set(compared["n"]))))
+    caption = [f"F1 in percent as printed, n = {n}; Δ and 95 %: Welch's interval from mean, std and n.", found]
     return Table("published", "What the published ± can support", columns, lines, caption, [UNSAID], compared)
 
 

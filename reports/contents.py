@@ -52,10 +52,10 @@ def drawings_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame)
             alone = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
             drawings.append(Drawing("forest", alone, f"F1 less the baseline's. {told}"))
         drawings.append(Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"))
-    path, numbers = axis_curve(study, frame)
-    if path and len(numbers):
-        told = f"F1 against {path}: mean and 95 % t-interval over seeds."
-        drawings.append(Drawing("axis", axis(path, numbers, metric=study.study.metric), told))
+    title, numbers = axis_curve(study, frame)
+    if title and len(numbers):
+        told = f"F1 against {title.lower()}: mean and 95 % t-interval over seeds."
+        drawings.append(Drawing("axis", axis(title, numbers, metric=study.study.metric), told))
     trained = training_curves(study, frame)
     if len(trained) and trained["row"].nunique() <= MOST_CURVES:
         told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."

@@ -54,36 +54,26 @@ def training_curves(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def axis_curve(study: StudyRecord, frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The one numeric setting in which a study's rows differ, and a line per row that sets it: x, mean, low, high, n.
+    """The title of the one axis along which rows stand at numbers, and a line per such row: x, mean, low, high, n.
 
-    The path is empty where rows differ in no setting, in several, or in one that is no number.
+    The title is empty where rows stand on no axis of at least three numbers, or on several.
     """
-    flat = {row: dict(leaves(entry.settings)) for row, entry in study.study.rows.items()}
-    varied = {path for settings in flat.values() for path in settings}
-    paths = [path for path in varied if len({settings.get(path) for settings in flat.values()} - {None}) > 2]
-    numeric = [path for path in paths if all(is_number(settings.get(path, 0)) for settings in flat.values())]
-    if len(paths) != 1 or len(numeric) != 1:
+    places: dict[str, dict[str, float]] = {}
+    for row, entry in study.study.rows.items():
+        for axis, value in entry.at.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                places.setdefault(axis, {})[row] = float(value)
+    axes = [axis for axis, values in places.items() if len(set(values.values())) > 2]
+    if len(axes) != 1:
         return "", pd.DataFrame()
     summary = summary_of(study, frame)
     summary = summary[(summary["task"] == study.study.metric) & (summary["n"] > 0)].set_index("row")
     lines = []
-    for row, settings in flat.items():
-        if numeric[0] in settings and row in summary.index:
+    for row, x in places[axes[0]].items():
+        if row in summary.index:
             found = summary.loc[row]
             low, high = t_interval(Summary(found["mean"], found["std"], int(found["n"])))
-            group = {"group": study.study.rows[row].group, "row": row, "x": float(settings[numeric[0]])}
+            group = {"group": study.study.rows[row].group, "row": row, "x": x}
             lines.append({**group, "mean": found["mean"], "low": low, "high": high, "n": int(found["n"])})
-    return numeric[0], pd.DataFrame(lines, columns="group row x mean low high n".split()).sort_values(["group", "x"])
-
-
-def leaves(tree: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Every setting of a nested dict with its path."""
-    found: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        found += leaves(value, f"{before}{key}.") if isinstance(value, dict) else [(f"{before}{key}", value)]
-    return found
-
-
-def is_number(value: Any) -> bool:
-    """Whether a setting can stand on an axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    numbers = pd.DataFrame(lines, columns="group row x mean low high n".split()).sort_values(["group", "x"])
+    return study.study.axis(axes[0]).title, numbers

@@ -76,14 +76,14 @@ def curves(numbers: pd.DataFrame, *, metric: str) -> Figure:
             told: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 6.5, "color": BASELINE}
             panel.text(begins[0], 1.01, "reading begins", transform=panel.get_xaxis_transform(), **told)
         panel.set_xlabel("share of training steps")
-        panel.set_ylabel(f"validation {LONG.get(metric, metric)} F1")
+        panel.set_ylabel(f"validation {LONG[metric]} F1")
         panel.set_xlim(0, 1.02)
         figure.legend(loc="outside upper center", ncols=2 if max(map(len, labels)) < 24 else 1)
     return figure
 
 
-def axis(path: str, numbers: pd.DataFrame, *, metric: str) -> Figure:
-    """F1 against one numeric setting, mean and 95 % interval per value, a line per group."""
+def axis(title: str, numbers: pd.DataFrame, *, metric: str) -> Figure:
+    """F1 along an axis of numbers, mean and 95 % interval per value, a line per group."""
     with house_style():
         figure = Figure(figsize=(COLUMN, 2.4))
         panel = figure.subplots()
@@ -96,8 +96,8 @@ def axis(path: str, numbers: pd.DataFrame, *, metric: str) -> Figure:
             panel.set_xscale("log", base=2)
             panel.set_xticks(values, [f"{value:g}" for value in values])
             panel.minorticks_off()
-        panel.set_xlabel(path)
-        panel.set_ylabel(f"{LONG.get(metric, metric)} F1")
+        panel.set_xlabel(title)
+        panel.set_ylabel(f"{LONG[metric]} F1")
         if numbers["group"].nunique() > 1:
             figure.legend(loc="outside upper center", ncols=2)
     return figure

@@ -14,7 +14,7 @@ from reports.comparison import RULES
 from reports.contents import Drawing
 from reports.figures import drawn
 from reports.load import runs_of
-from reports.table import Column, Table, Value
+from reports.table import NONE, Column, Table, Value
 from reports.tables import by_group
 from studies.study_record import StudyRecord
 
@@ -100,7 +100,7 @@ def runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]
         for run in runs.get(row, ()):
             known = {name: ("" if pd.isna(run[name]) else run[name]) for name in run}
             value = scores[row, run["seed"]]
-            lines.append({**known, "score": "–" if pd.isna(value) else f"{value:.2f}"})
+            lines.append({**known, "score": NONE if pd.isna(value) else f"{value:.2f}"})
         told = json.dumps(entry.settings) if entry.settings else "none"
         found.append({"row": row, "label": label(study, row), "entry": entry, "settings": told, "runs": lines})
     return found

@@ -9,7 +9,14 @@ from studies.study_record import StudyRecord
 
 SHORT = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
 """The four tasks of the poster's table, in its order, and what it calls them."""
-LONG = {"relation_strict": "strict relation", "relation": "relation", "entity": "entity", "coref": "coreference"}
+LONG = {
+    "mention": "mention",
+    "coref": "coreference",
+    "entity": "entity",
+    "relation": "relation",
+    "relation_strict": "strict relation",
+}
+"""What text and figures call the tasks."""
 
 
 def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:

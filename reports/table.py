@@ -29,6 +29,11 @@ class Value:
         return not math.isfinite(self.number)
 
 
+def sign_flip(p: float, floor: float, n: int) -> str:
+    """A sign-flip p with the smallest that so many seeds can reach; nothing where none is shared."""
+    return f"{p:.4f} ({floor:.4f})" if n else NONE
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its key in CSV files, its heading, and how its values are written."""

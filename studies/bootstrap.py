@@ -24,17 +24,6 @@ BLOCK_VALUES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class BootstrapF1:
-    """Micro-F1 of a row in percent, mean over its seeds, and its percentile interval over documents and seeds."""
-
-    value: float
-    interval: Interval
-    seeds: int
-    documents: int
-    resamples: int
-
-
-@dataclass(frozen=True, slots=True)
 class BootstrapDifference:
     """Micro-F1 of a row less that of the baseline, in points; `above` is the share of resamples in which it is > 0."""
 
@@ -44,25 +33,6 @@ class BootstrapDifference:
     seeds: int
     documents: int
     resamples: int
-
-
-def bootstrap_f1(
-    counts: CountArray, *, resamples: int = RESAMPLES, seed: int = 0, confidence: float = CONFIDENCE
-) -> BootstrapF1:
-    """Resample the documents and seeds of one row.
-
-    Raises:
-        ValueError: no seed, no document, a negative count, or another shape than [seeds, documents, 3].
-    """
-    checked = _checked(counts)
-    values = _resampled(checked[None], np.ones(1), resamples, seed)
-    return BootstrapF1(
-        value=float(micro_f1(checked.sum(1)).mean()),
-        interval=_percentiles(values, confidence),
-        seeds=checked.shape[0],
-        documents=checked.shape[1],
-        resamples=resamples,
-    )
 
 
 def bootstrap_difference(

@@ -25,16 +25,6 @@ class PairedCounts:
     documents: tuple[str, ...]
 
 
-def count_array(counts: SeedCounts, task: str) -> CountArray:
-    """The counts of one task, seeds in ascending order, documents in the order of the first seed.
-
-    Raises:
-        UserError: two seeds were not scored on the same documents with the same gold.
-    """
-    names = {f"seed {seed}": counts[seed] for seed in sorted(counts)}
-    return _stacked(names, task)
-
-
 def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCounts:
     """The counts of one task on the seeds that both rows have, documents in the order of the row's first seed.
 

@@ -23,6 +23,7 @@ import msgspec
 import yaml
 
 from core.errors import UserError
+from core.metrics import TASKS
 from studies.product import Base, Choice, Row, axes_of, rows_of
 from studies.space import Axis, axis_of
 
@@ -144,6 +145,8 @@ def check(study: Study, *, where: str) -> Study:
                 f"{where}: row {row} is compared with {study.baseline_of(row)!r}, which is none of the rows "
                 f"({', '.join(study.rows)}): correct `baseline`"
             )
+    if study.metric not in TASKS:
+        raise UserError(f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}")
     if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0:
         raise UserError(f"{where}: seeds {list(study.seeds)} must be different numbers from 0")
     if set(study.name) & set("/@ "):

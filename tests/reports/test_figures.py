@@ -23,8 +23,7 @@ from tests.reports.records import make_study
 SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0, 2: 40.0}, "memory-grc": {0: 39.0, 1: 41.0, 2: 43.0}}
 LONG = "a row with a title so long that it must be broken"
 WIDTHS = {"jerex": Row("jerex-grc")} | {
-    f"w{width}": Row("memory-grc", settings={"memory": {"slot_width": width}}, title=f"{width} {LONG}")
-    for width in (16, 64, 256)
+    f"w{width}": Row("memory-grc", title=f"{width} {LONG}", at={"slot-width": width}) for width in (16, 64, 256)
 }
 
 
@@ -84,13 +83,13 @@ def test_forests_are_legible(tmp_path: Path, tasks: list[str]) -> None:
     assert [len(line.get_xydata()) for line in dots] == [3, 3, 3]
 
 
-def test_the_axis_is_the_one_setting_that_varies(tmp_path: Path) -> None:
+def test_the_axis_is_the_one_that_rows_stand_on_at_numbers(tmp_path: Path) -> None:
     study = width_study(tmp_path)
-    path, numbers = axis_curve(study, load_study(study, tmp_path))
-    assert path == "memory.slot_width"
+    title, numbers = axis_curve(study, load_study(study, tmp_path))
+    assert title == "Memory slot width"
     assert numbers["x"].tolist() == [16, 64, 256]
     assert numbers["mean"].tolist() == [39.5, 40.5, 41.5]
-    clear(axis(path, numbers, metric="relation_strict"))
+    clear(axis(title, numbers, metric="relation_strict"))
     plain = make_study(tmp_path / "b", SEEDS)
     assert axis_curve(plain, load_study(plain, tmp_path / "b"))[0] == ""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import engram
+from reports.comparison import RULES
 from studies.study import Row
 from tests.reports.records import PAPER, make_study
 
@@ -53,6 +54,9 @@ def test_the_verdict_is_the_rules_and_the_rules_are_printed(made: Path) -> None:
     # Differences 2 and 3: 2.5 ± 12.706 · .7071 / sqrt(2).
     assert "no difference shown: higher in 2 of 2 seeds, Δ = +2.50 [-3.85, +8.85]" in text
     assert "the 95 % interval lies above 0" in text
+    for rule in RULES:
+        assert rule.shown in text
+        assert "{" not in rule.shown
     assert "significant" not in text
 
 

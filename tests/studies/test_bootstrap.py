@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.keys import key_of
 from core.metrics import TypeCounts, prf, ratio
 from studies import bootstrap
-from studies.bootstrap import bootstrap_difference, bootstrap_f1, micro_f1
+from studies.bootstrap import bootstrap_difference, micro_f1
 
 
 def example(seeds: int = 3, documents: int = 12, name: int = 0) -> np.ndarray:
@@ -23,7 +23,6 @@ def test_f1_is_that_of_the_metrics(counts: tuple[int, int, int]) -> None:
 def test_the_value_is_the_mean_over_seeds_of_micro_f1() -> None:
     # Seed 0: tp 3, fp 1, fn 1 -> 75; seed 1: tp 2, fp 0, fn 2 -> 2/3. A mean over documents would be another number.
     counts = np.array([[[3, 0, 0], [0, 1, 1]], [[2, 0, 1], [0, 0, 1]]])
-    assert bootstrap_f1(counts, resamples=10).value == pytest.approx((75 + ratio(4, 6)) / 2)
     zero = np.zeros_like(counts)
     assert bootstrap_difference(counts, zero, resamples=10).value == pytest.approx((75 + ratio(4, 6)) / 2)
 
@@ -53,7 +52,7 @@ def test_documents_are_drawn_once_for_both_rows_and_all_seeds() -> None:
 
 def test_a_resample_without_an_item_scores_zero_as_the_metrics_do() -> None:
     counts = np.array([[[1, 0, 0], [0, 0, 0]]])  # drawing the empty document twice leaves nothing to divide by
-    assert bootstrap_f1(counts, resamples=500).interval == (0, 100)
+    assert bootstrap_difference(counts, np.zeros_like(counts), resamples=500).interval == (0, 100)
 
 
 def test_the_draws_depend_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +86,11 @@ def test_permuted_documents_and_seeds_change_no_more_than_the_draws_do() -> None
 @pytest.mark.parametrize("shape", [(0, 3, 3), (2, 0, 3), (2, 3, 4), (3, 3)])
 def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="seeds, documents, 3"):
-        bootstrap_f1(np.zeros(shape, dtype=int))
+        bootstrap_difference(np.zeros(shape, dtype=int), np.zeros(shape, dtype=int))
 
 
 def test_rows_that_cannot_be_paired_are_refused() -> None:
     with pytest.raises(ValueError, match="the same seeds and documents"):
         bootstrap_difference(example(3), example(2))
     with pytest.raises(ValueError, match="negative"):
-        bootstrap_f1(-example())
+        bootstrap_difference(-example(), example())

@@ -3,7 +3,7 @@ import pytest
 
 from core.errors import UserError
 from core.metrics import DocumentCounts, TypeCounts
-from studies.counts import count_array, pair_counts
+from studies.counts import pair_counts
 
 
 def scored(**documents: tuple[int, int, int]) -> list[DocumentCounts]:
@@ -15,9 +15,11 @@ def scored(**documents: tuple[int, int, int]) -> list[DocumentCounts]:
 
 
 def test_types_are_summed_and_seeds_sorted() -> None:
-    found = count_array({7: scored(x=(1, 2, 3), y=(0, 0, 1)), 2: scored(x=(4, 0, 0), y=(1, 9, 0))}, "relation")
-    assert found.tolist() == [[[5, 0, 0], [2, 9, 0]], [[2, 2, 3], [1, 0, 1]]]
-    assert count_array({1: scored(x=(1, 1, 1))}, "coref").tolist() == [[[0, 0, 0]]]
+    counts = {7: scored(x=(1, 2, 3), y=(0, 0, 1)), 2: scored(x=(4, 0, 0), y=(0, 9, 1))}
+    found = pair_counts(counts, counts, "relation")
+    assert found.row.tolist() == [[[5, 0, 0], [1, 9, 1]], [[2, 2, 3], [1, 0, 1]]]
+    one = {1: scored(x=(1, 1, 1))}
+    assert pair_counts(one, one, "coref").row.tolist() == [[[0, 0, 0]]]
 
 
 def test_rows_are_paired_by_seed_and_document() -> None:
@@ -38,5 +40,6 @@ def test_no_shared_seed_gives_empty_arrays() -> None:
 def test_other_documents_or_other_gold_cannot_be_compared() -> None:
     with pytest.raises(UserError, match=r"seed 1 of the baseline has 1 documents.*'y'"):
         pair_counts({1: scored(x=(1, 0, 0), y=(1, 0, 0))}, {1: scored(x=(1, 0, 0))}, "relation")
-    with pytest.raises(UserError, match=r"'x' has 4 gold items of 'relation' in seed 2 and 3 in seed 1"):
-        count_array({1: scored(x=(1, 0, 1)), 2: scored(x=(1, 0, 2))}, "relation")
+    with pytest.raises(UserError, match=r"'x' has 4 gold items of 'relation' in seed 2 of the row and 3 in seed 1"):
+        counts = {1: scored(x=(1, 0, 1)), 2: scored(x=(1, 0, 2))}
+        pair_counts(counts, counts, "relation")

@@ -79,6 +79,7 @@ def test_memory_flags_reach_the_rows_that_have_a_memory(settings: dict) -> None:
         ({"baseline": "b"}, "compared with 'b', which is none of the rows"),
         ({"seeds": [1, 1]}, "must be different"),
         ({"sedes": [1]}, "sedes"),
+        ({"metric": "relations"}, "metric 'relations' is no task: it is one of mention"),
         ({"name": "a@b"}, "must do without"),
         ({"rows": {"a": {}}}, "preset"),
     ],
