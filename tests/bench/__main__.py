@@ -2,7 +2,8 @@
 
 Everything of one size is measured in one process, in turn on the same batches; figures are medians over at least 20
 batches of two documents (training) or 20 documents (inference). `--only` and `--rounds` measure a slice, which is
-merged with what bench.json already holds, so that a shared machine need not be kept for long.
+merged with what bench.json already holds, so that a shared machine need not be kept for long. What bf16 does to F1 is a
+study, `engram study run tests/bench/precision.yaml`.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import torch
 
 from tests.bench.apart import measure_growth, measure_memory, measure_numbers, measure_startup
 from tests.bench.inference import measure_inference, mentions_per_document
-from tests.bench.material import SIZES, SYSTEMS, Bench, load_material, system_config
+from tests.bench.material import SIZES, SYSTEMS, THREADS, Bench, load_material, system_config
 from tests.bench.results import add_readings, load, save
 from tests.bench.tables import report
 from tests.bench.training import measure_training
@@ -32,7 +33,6 @@ def arguments() -> argparse.Namespace:
         "--only", nargs="*", default=[], help=f"a slice: words such as minilm train bf16, or {', '.join(APART)}"
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="batches or documents to measure")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     parser.add_argument("--keep", action="store_true", help="add to the readings of the output file, not start anew")
@@ -45,7 +45,7 @@ def main() -> int:
     given = arguments()
     results = load(given.output) if given.keep or given.show else {}
     if not given.show:
-        torch.set_num_threads(given.threads)
+        torch.set_num_threads(THREADS)
         measure(given, results)
     print(report(results))
     return 0

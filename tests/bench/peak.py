@@ -13,20 +13,21 @@ import torch
 from core.candidates import gold_in_reach
 from core.decode import Decoder, Settings
 from core.run import peak_memory
-from tests.bench.inference import Planted, decode_one
-from tests.bench.material import Bench, Material, glued, load_material, system_config
-from tests.bench.timing import Readings
-from tests.bench.training import OWN, PLAIN, Stopwatch, joint_step, own_step, plain_step
+from core.wordpieces import EncodedDocument
+from tests.bench.inference import Planted, decode_one, encode_alone
+from tests.bench.material import THREADS, Bench, Material, floor_optimizer, glued, load_material, system_config
+from tests.bench.timing import Readings, Stopwatch
+from tests.bench.training import OWN, PLAIN, joint_step, own_step, plain_step
 
 STEPS = 4
 
 
 def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
     """Peak resident memory in MiB, and the median seconds of all steps but the first."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     material = load_material(40)
     bench = Bench(size, material, [] if what in (PLAIN, OWN) else [what])
-    optimizer = torch.optim.AdamW(bench.plain.parameters(), lr=1e-9, eps=1e-6, weight_decay=0.01, fused=True)
+    optimizer = floor_optimizer(bench.plain)
     readings: Readings = {}
     whole = [glued(material, pieces)] if pieces else []
     for number in range(STEPS):
@@ -51,17 +52,10 @@ def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
     }
 
 
-def infer(bench: Bench, material: Material, what: str, one, watch: Stopwatch) -> None:  # type: ignore[no-untyped-def]
+def infer(bench: Bench, material: Material, what: str, one: EncodedDocument, watch: Stopwatch) -> None:
     """Decode a document with planted gold, or run the encoder alone."""
-    from core.batches import pad_pieces
-
     if what in (PLAIN, OWN):
-        pieces = pad_pieces([one], material.wordpieces.padding)
-        with watch.part("encoder"), torch.inference_mode():
-            if what == PLAIN:
-                bench.plain.eval()(input_ids=pieces.ids)
-            else:
-                bench.encoder.eval()(pieces)
+        encode_alone(bench, material, what, one, watch)
         return
     config = system_config(what, "fp32")
     planted = Planted(bench.models[what], material.labels).eval()

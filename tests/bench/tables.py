@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.bench.material import SYSTEMS
 from tests.bench.training import OWN, PLAIN
 
 TARGETS = {
@@ -12,8 +13,6 @@ TARGETS = {
     ("infer", "plain", "base"): {"grc": 1.25, "mrc": 1.4},
     ("infer", "plain", "minilm"): {"grc": 1.6, "mrc": 1.9},
 }
-NAMES = {"grc": "jerex-grc", "memory-grc": "memory-grc", "mrc": "jerex-mrc", "memory-mrc": "memory-mrc"}
-"""The order of the columns: system -> its preset."""
 SIZES = {"minilm": "MiniLM", "base": "BERT-base"}
 PHASES = {"train": "training step", "infer": "decoding"}
 FORMATS = ("fp32", "bf16")
@@ -52,10 +51,10 @@ def ratio_table(results: dict[str, Any]) -> str:
                     if not ratios:
                         continue
                     targets = TARGETS.get((phase, floor, size), {}) if precision == "fp32" else {}
-                    cells = [with_target(ratios.get(system), targets.get(system[-3:])) for system in NAMES]
+                    cells = [with_target(ratios.get(system), targets.get(system[-3:])) for system in SYSTEMS]
                     rounds = rounds_of(results, f"{size} {phase} {precision}")
                     rows.append([f"{shown}, {named} / {floor} encoder", precision, str(rounds), *cells])
-    return markdown(["", "format", "rounds", *(f"`{name}`" for name in NAMES.values())], rows)
+    return markdown(["", "format", "rounds", *(f"`{name}`" for name in SYSTEMS.values())], rows)
 
 
 def with_target(ratio: float | None, target: float | None) -> str:
@@ -76,10 +75,10 @@ def share_table(results: dict[str, Any]) -> str:
     for precision in FORMATS:
         part = results if precision == "fp32" else results.get(precision, {})
         for size, shares in part.get("python_share", {}).items():
-            cells = [f"{100 * shares[system]:.1f} %" if system in shares else "" for system in NAMES]
+            cells = [f"{100 * shares[system]:.1f} %" if system in shares else "" for system in SYSTEMS]
             if any(cells):
                 rows.append([f"{SIZES[size]}, {precision}", *cells])
-    return markdown(["Python part of decoding (≤ 5 %)", *(f"`{name}`" for name in NAMES.values())], rows)
+    return markdown(["Python part of decoding (≤ 5 %)", *(f"`{name}`" for name in SYSTEMS.values())], rows)
 
 
 def parts_table(results: dict[str, Any]) -> str:
@@ -97,7 +96,7 @@ def parts_table(results: dict[str, Any]) -> str:
 
 def memory_table(results: dict[str, Any]) -> str:
     """Peak memory, and over that of our own encoder."""
-    columns = {PLAIN: PLAIN, OWN: OWN, **NAMES}
+    columns = {PLAIN: PLAIN, OWN: OWN, **SYSTEMS}
     rows = [
         [f"{SIZES[size]}, {PHASES[phase]}"]
         + [f"{peaks[what]:.0f} ({peaks[what] / peaks[OWN]:.2f})" if what in peaks else "" for what in columns]

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from core.documents import Dirt
+from studies.plan import differences, row_config
+from studies.study import read_study
 from tests.bench.inference import Planted, decode_in_parts
+from tests.bench.material import load_material
 from tests.bench.results import add_readings, save
 from tests.bench.tables import report
 from tests.bench.timing import Readings, Stopwatch, share
@@ -40,6 +43,21 @@ def test_planted_gold_of_several_documents_of_one_batch_is_what_decoding_returns
     # Without planting the same weights say something else.
     plain = tiny_decoder(model, config).decode(documents, reading=1.0, dirt=Dirt())
     assert [one.annotation for one in plain] != [one.annotation for one in decoded]
+
+
+def test_without_shared_documents_the_generated_ones_are_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENGRAM_SHARED", str(tmp_path))
+    material = load_material(3)
+    assert (material.source, len(material.documents)) == ("synthetic", 3)
+    assert all(one.document.gold for one in material.documents)
+
+
+def test_the_precision_study_differs_in_the_format_alone() -> None:
+    study = read_study(Path(__file__).with_name("precision.yaml"))
+    configs = [row_config(name, row, profile="quick", settings={}) for name, row in study.rows.items()]
+    assert differences(*configs) == {"training.precision": ("fp32", "bf16")}
 
 
 def readings_of(system: float) -> Readings:

@@ -1,30 +1,31 @@
 """A training step of every system and of the encoder alone, in turn on the same batches of two documents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.batches import collate, pad_pieces, to_device
 from core.candidates import draw_sample
-from core.config import RunConfig
+from core.config import RunConfig, TrainingConfig
 from core.keys import key_of
 from core.loss import joint_loss
 from core.model import JointModel
 from core.run import build_accelerator
 from core.wordpieces import EncodedDocument
-from tests.bench.material import Bench, Material, system_config
+from tests.bench.material import Bench, Material, floor_optimizer, system_config
 from tests.bench.timing import Readings, Stopwatch
 
 BATCH = 2
+CLIP = TrainingConfig().clip
 PLAIN, OWN = "encoder, plain", "encoder, own"
 
 
 def measure_training(bench: Bench, material: Material, precision: str, first: int, rounds: int) -> Readings:
     """Seconds of `rounds` batches from number `first` on, after one batch that only warms up."""
     readings: Readings = {}
-    plain_optimizer = torch.optim.AdamW(bench.plain.parameters(), lr=1e-9, eps=1e-6, weight_decay=0.01, fused=True)
-    own_optimizer = torch.optim.AdamW(bench.encoder.parameters(), lr=1e-9, eps=1e-6, weight_decay=0.01, fused=True)
+    plain_optimizer = floor_optimizer(bench.plain)
+    own_optimizer = floor_optimizer(bench.encoder)
     order = [OWN, *bench.models]
     for number in range(first - 1, first + rounds):
         batch = [material.documents[(BATCH * number + i) % len(material.documents)] for i in range(BATCH)]
@@ -73,12 +74,7 @@ def joint_step(
             logits = model(batch, reading=1.0)
         loss = joint_loss(logits, batch.targets, config.loss).total
         float(loss.detach())
-    with watch.part("backward"):
-        accelerator.backward(loss)
-    with watch.part("optimiser"):
-        nn.utils.clip_grad_norm_(model.parameters(), config.training.clip)
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    descend(loss, model, optimizer, watch, backward=accelerator.backward)
 
 
 def plain_step(
@@ -97,12 +93,7 @@ def plain_step(
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
             states = bench.plain(input_ids=pieces.ids, attention_mask=pieces.mask.long()).last_hidden_state
         loss = spread(states)
-    with watch.part("backward"):
-        loss.backward()
-    with watch.part("optimiser"):
-        nn.utils.clip_grad_norm_(bench.plain.parameters(), 1.0)
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    descend(loss, bench.plain, optimizer, watch)
 
 
 def own_step(
@@ -123,15 +114,27 @@ def own_step(
         with accelerator.autocast():
             states = bench.encoder(pieces)
         loss = spread(states)
+    descend(loss, bench.encoder, optimizer, watch)
+
+
+def descend(
+    loss: Tensor,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    watch: Stopwatch,
+    *,
+    backward: Callable[[Tensor], None] = Tensor.backward,
+) -> None:
+    """Everything behind the loss, the same for systems and floors."""
     with watch.part("backward"):
-        loss.backward()
+        backward(loss)
     with watch.part("optimiser"):
-        nn.utils.clip_grad_norm_(bench.encoder.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 
-def spread(states: torch.Tensor) -> torch.Tensor:
+def spread(states: Tensor) -> Tensor:
     """A loss whose gradient is dense and of ordinary size (a sum would vanish in the last layer norm)."""
     weights = torch.linspace(-1.0, 1.0, states.shape[-1]).sin()
     return (states.float() * weights).mean()
