@@ -42,8 +42,6 @@ CLAUSES = 4
 FACTS_OF_MANY, FACTS_OF_ONE, FACTS_BESIDE = 0.85, 0.5, 0.5
 """Shares of facts among the clauses: about the subject, in scenes of several relations and of one (where the types
 alone would tell more), and in the last sentence."""
-
-
 NAMED_BEFORE = 0.6
 """Share of last sentences that return to the things of the lead."""
 

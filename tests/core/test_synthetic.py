@@ -18,12 +18,12 @@ def test_a_document_depends_on_seed_and_number_alone() -> None:
 
 
 def test_the_corpus_holds_all_types_and_both_distances() -> None:
-    documents = synthetic.generate(300)
-    told = corpus_statistics(documents)
+    told = corpus_statistics(synthetic.generate(synthetic.SIZES["train"], seed=1))
     assert set(told.entity_types) == set(synthetic.LABELS.entity_types)
     assert set(told.relation_types) == set(synthetic.LABELS.relation_types)
     assert len(synthetic.LABELS.relation_types) >= 10
-    assert min(told.relation_types.values()) > 30
+    # Each relation type is one that can be learned: 50 in 300 documents were 80 in the 480 that there once were.
+    assert min(told.relation_types.values()) > 100
     assert 0.2 * told.relations < told.inter_sentence_relations < 0.8 * told.relations
 
 
@@ -38,7 +38,7 @@ def test_entities_are_mentioned_in_several_ways() -> None:
             forms["surname"] += entity.type == "PER" and first[-1] in names
             forms["acronym"] += entity.type == "ORG" and "".join(word[0] for word in first) in names
             assert all(document.surface(span).strip() for span in entity.mentions)
-    assert min(forms.values()) > 25, forms
+    assert min(forms.values()) > 30, forms
 
 
 def test_distractors_stand_where_facts_could() -> None:
