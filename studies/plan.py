@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from core.config import NEUTRAL, DataConfig, RunConfig
+from core.config import NEUTRAL, DataConfig, RunConfig, TrackingConfig
 from core.datasets import with_paths
 from core.errors import UserError
 from core.presets import Tree, build, merge
@@ -92,10 +92,7 @@ def plan(
             data = resolved.setdefault(config.data, with_paths(config.data))
         if data.train is None:
             raise UserError(NO_DATA.format(profile=profile))
-        places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in row.at.items())
-        tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
-        tracking = config.tracking.model_copy(update={"tags": ",".join(tags)})
-        config = with_own_width(config.model_copy(update={"data": data, "tracking": tracking}))
+        config = with_own_width(config.model_copy(update={"data": data, "tracking": tagged(config, name, row, study)}))
         cell = signature(config)
         same = first.setdefault(cell, name)
         if same != name and study.is_product(name) and name not in baselines:
@@ -120,6 +117,13 @@ def plan(
     rows = {name: placed(study.rows[name], study, config) for name, config in configs.items()}
     study = msgspec.structs.replace(study, rows=rows, left_out=study.left_out | left_out)
     return Plan(study=study, profile=profile, settings=settings, runs=ordered, shared=shared, configs=configs)
+
+
+def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConfig:
+    """The tracking of a row, with study, row and places on axes as tags."""
+    places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in row.at.items())
+    tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
+    return config.tracking.model_copy(update={"tags": ",".join(tags)})
 
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:

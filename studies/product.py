@@ -1,7 +1,9 @@
 """Axes into rows: the product of their values on a base, less what does not type and what is the same cell."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import product
+from math import prod
 
 import msgspec
 
@@ -92,43 +94,53 @@ def rows_of(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str,
     rows: dict[str, Row] = {}
     left_out: dict[str, str] = {}
     first: dict[tuple[str, DataConfig], str] = {}
-    failed: list[tuple[tuple[Value, ...], str]] = []
-    possible: list[tuple[Value, ...]] = []
+    failed: dict[tuple[Value, ...], str] = {}
     for values in product(*(axis.values for axis in axes)):
-        labels = [axis.label(value) for axis, value in zip(axes, values, strict=True)]
-        name = JOIN.join(f"{axis.name}={label}" for axis, label in zip(axes, labels, strict=True))
-        settings = base.settings
-        for axis, value in zip(axes, values, strict=True):
-            settings = merge(settings, axis.setting(value))
+        row = _row(base, axes, values)
+        name = JOIN.join(f"{axis.name}={axis.label(value)}" for axis, value in zip(axes, values, strict=True))
         try:
-            config = build(base.preset, row=settings)
+            config = build(base.preset, row=row.settings)
         except UserError as error:
             left_out[name] = f"cannot be: {error}"
-            failed.append((values, str(error)))
+            failed[values] = str(error)
             continue
-        possible.append(values)
         same = first.setdefault(_cell(config), name)
         if same != name:
             left_out[name] = f"the same cell as {same}"
-            continue
-        single = len(axes) == 1
-        rows[name] = Row(
-            preset=base.preset,
-            settings=settings,
-            title=f"{axes[0].title} {labels[0]}" if single else ", ".join(labels[1:]),
-            group="" if single else f"{axes[0].title} {labels[0]}",
-            at={axis.name: value for axis, value in zip(axes, values, strict=True)},
-        )
-    for values, reason in failed:
+        else:
+            rows[name] = row
+    _refuse_mistakes(base, axes, failed)
+    return rows, left_out
+
+
+def _row(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
+    settings = base.settings
+    for axis, value in zip(axes, values, strict=True):
+        settings = merge(settings, axis.setting(value))
+    labels = [axis.label(value) for axis, value in zip(axes, values, strict=True)]
+    first = f"{axes[0].title} {labels[0]}"
+    return Row(
+        preset=base.preset,
+        settings=settings,
+        title=", ".join(labels[1:]) or first,
+        group=first if len(axes) > 1 else "",
+        at={axis.name: value for axis, value in zip(axes, values, strict=True)},
+    )
+
+
+def _refuse_mistakes(base: Base, axes: Sequence[Axis], failed: Mapping[tuple[Value, ...], str]) -> None:
+    """Raise a UserError where every combination with a value of an axis failed: that value is the mistake."""
+    of_value = Counter(pair for values in failed for pair in enumerate(values))
+    combinations = prod(len(axis.values) for axis in axes)
+    for values, reason in failed.items():
         never = [
-            axis for number, axis in enumerate(axes) if all(others[number] != values[number] for others in possible)
+            (axis, value)
+            for number, (axis, value) in enumerate(zip(axes, values, strict=True))
+            if of_value[number, value] == combinations // len(axis.values)
         ]
         if never:
-            guilty = next(
-                (axis for axis in never if not _builds(base, axis.setting(values[axes.index(axis)]))), never[0]
-            )
-            raise UserError(f"axis {guilty.name}: {reason}")
-    return rows, left_out
+            alone = (axis for axis, value in never if not _builds(base, axis.setting(value)))
+            raise UserError(f"axis {next(alone, never[0][0]).name}: {reason}")
 
 
 def _builds(base: Base, settings: Tree) -> bool:

@@ -29,8 +29,9 @@ from studies.study_record import (
     write_study_record,
 )
 from sweeps.board import BAD, Board
+from sweeps.devices import devices_of
 from sweeps.launch import Launch, exit_code
-from sweeps.local import LocalEngine, devices_of
+from sweeps.local import LocalEngine
 from sweeps.screen import grid, screen
 
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.

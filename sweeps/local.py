@@ -4,9 +4,7 @@ A worker stays for many runs, as loading torch takes seconds. Workers live in se
 reaches the driver alone; they stop by themselves when the driver is gone, as their stdin ends then (`core.worker`).
 """
 
-import argparse
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -21,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from core.worker import Answer
+from sweeps.devices import visible
 from sweeps.engine import Ended
 
 PROGRAM = (sys.executable, "-m", "core.run", "-")
@@ -195,28 +194,3 @@ class LocalEngine:
         if self._devices:
             environment |= visible(self._devices[slot % len(self._devices)], environment)
         return environment
-
-
-def devices_of(text: str) -> tuple[str, ...]:
-    """`cpu`, or `cuda:0,cuda:1` among those that this process may use."""
-    devices = tuple(part.strip() for part in text.split(","))
-    for device in devices:
-        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-            raise argparse.ArgumentTypeError(f"{device!r} is no device: give cpu, or cuda:N, separated by commas")
-        try:
-            visible(device, dict(os.environ))
-        except IndexError:
-            allowed = os.environ["CUDA_VISIBLE_DEVICES"]
-            raise argparse.ArgumentTypeError(
-                f"{device} is none of the devices {allowed} (CUDA_VISIBLE_DEVICES)"
-            ) from None
-    return devices
-
-
-def visible(device: str, environment: dict[str, str]) -> dict[str, str]:
-    """The environment that makes a device the only one a worker sees, among those that this process may use."""
-    if device == "cpu":
-        return {"CUDA_VISIBLE_DEVICES": ""}
-    number = int(device.partition(":")[2] or 0)
-    allowed = environment.get("CUDA_VISIBLE_DEVICES", "")
-    return {"CUDA_VISIBLE_DEVICES": allowed.split(",")[number] if allowed else str(number)}

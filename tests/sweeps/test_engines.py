@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.worker import LOG
+from sweeps.devices import devices_of, visible
 from sweeps.engine import Engine, InProcessEngine
-from sweeps.local import LocalEngine, devices_of, visible
+from sweeps.local import LocalEngine
 from tests.sweeps.engine_contract import EngineContract
 from tests.sweeps.fake_worker import DONE, fake_run
 
