@@ -8,15 +8,17 @@ import tyro
 
 from core.errors import UserError
 from core.record import SCORED
+from reports.annotated import of_sides, of_study
 from reports.captions import problems
-from reports.compare import by_document, by_type, measures, paired_sides
+from reports.compare import by_distance, by_document, by_type, measures, paired_sides
 from reports.comparison import comparisons
 from reports.contents import drawings_of, tables_of
 from reports.figures import save
 from reports.load import load_study, runs_of
 from reports.markdown import to_markdown
-from reports.page import page
+from reports.page import comparison_page, page
 from reports.sides import read_side
+from reports.viewer import viewer
 from reports.writing import write_frame, write_table, write_text
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
@@ -28,6 +30,7 @@ def report(
     runs: Path = Path("runs"),
     out: Path | None = None,
     split: str = "test",
+    documents: int = 300,
 ) -> None:
     """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
@@ -39,6 +42,7 @@ def report(
         runs: where run folders lie.
         out: where the files go; default: report/ in the study's folder, <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
+        documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
     """
     record = find_study_record(study, runs, profile=profile)
     frame = load_study(record, runs, split=split)
@@ -51,7 +55,8 @@ def report(
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))
-    written.append(write_text(page(record, frame, compared, tables, drawings), folder / "index.html"))
+    looked_at = viewer(of_study(record, frame, most_documents=documents)) if documents > 0 else None
+    written.append(write_text(page(record, frame, compared, tables, drawings, looked_at), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
@@ -65,6 +70,7 @@ def compare(
     split: str = "test",
     gold: Path | None = None,
     out: Path | None = None,
+    documents: int = 300,
 ) -> None:
     """Print how two runs, cells, rows of studies or prediction files differ on the same documents.
 
@@ -74,14 +80,19 @@ def compare(
         runs: where run folders lie.
         split: which scores of runs: test or validation.
         gold: the documents that prediction files are scored on.
-        out: a folder to write the tables to as Markdown, LaTeX and CSV; default: only print them.
+        out: a folder for the tables as Markdown, LaTeX and CSV and for a page on which both are read side by side,
+            document by document; default: only print the tables.
+        documents: how many documents the page holds; 0 for none.
     """
     sides = [read_side(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     one, other = paired_sides(*sides)
-    tables = [table for table in (measures(one, other), by_type(one, other), by_document(one, other)) if table.lines]
+    found = [compared(one, other) for compared in (measures, by_distance, by_type, by_document)]
+    tables = [table for table in found if table.lines]
     print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
+        looked_at = viewer(of_sides(one, other, split=split, most_documents=documents)) if documents > 0 else None
         written = [path for table in tables for path in write_table(table, out)]
+        written.append(write_text(comparison_page(one.label, other.label, tables, looked_at), out / "index.html"))
         print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 

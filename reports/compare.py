@@ -7,6 +7,7 @@ import pandas as pd
 
 from core.errors import UserError
 from core.metrics import HEADLINE, TASKS, DocumentCounts, TypeCounts, add, prf, score, total
+from reports.breakdown_tables import DISTANCES
 from reports.captions import spelled
 from reports.sides import Side
 from reports.summary import LONG
@@ -28,17 +29,14 @@ def paired_sides(a: Side, b: Side) -> tuple[Side, Side]:
     Raises a UserError where several seeds stand on a side and none is shared.
     """
     if len(a.counts) == len(b.counts) == 1:
-        return Side(a.label, {0: next(iter(a.counts.values()))}), Side(b.label, {0: next(iter(b.counts.values()))})
+        return a.only_seed_as(0), b.only_seed_as(0)
     shared = sorted(a.counts.keys() & b.counts.keys())
     if not shared:
         raise UserError(
             f"{a.label} (seeds {spelled(a.counts)}) and {b.label} (seeds {spelled(b.counts)}) share no seed: "
             "differences are paired by seed; run the missing ones, or compare two single runs"
         )
-    return (
-        Side(a.label, {seed: a.counts[seed] for seed in shared}),
-        Side(b.label, {seed: b.counts[seed] for seed in shared}),
-    )
+    return a.kept(shared), b.kept(shared)
 
 
 def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
@@ -116,6 +114,34 @@ def by_type(a: Side, b: Side) -> Table:
     return Table("compare-types", "Relation types", columns, lines_of(data, "type"), caption, (), data)
 
 
+def by_distance(a: Side, b: Side) -> Table:
+    """Strict relation F1 within and across sentences, counts summed over the seeds of which both sides know it."""
+    seeds = sorted(a.distances.keys() & b.distances.keys())
+    rows = []
+    for name, told in DISTANCES.items():
+        first, second = (
+            add([TypeCounts(*(side.distances[seed][name][part] for part in TypeCounts._fields)) for seed in seeds])
+            for side in (a, b)
+        )
+        gold = (first.tp + first.fn) / max(1, len(seeds))
+        rows.append({"distance": told, "gold": gold, "a": prf(first).f1, "b": prf(second).f1})
+    data = pd.DataFrame(rows if seeds else [], columns=["distance", "gold", "a", "b"])
+    data["delta"] = data["b"] - data["a"]
+    columns = [
+        Column("distance", "Head and tail"),
+        Column("gold", "In gold", "number", decimals=0),
+        Column("a", "A: F1", "number"),
+        Column("b", "B: F1", "number"),
+        Column("delta", "B − A", "number", signed=True),
+    ]
+    caption = [
+        "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention of "
+        "the tail share one; a false positive is judged by its own mentions."
+    ]
+    lines = lines_of(data, "distance", equal=True)
+    return Table("compare-distances", "Sentence distance", columns, lines, caption, (), data)
+
+
 def by_document(a: Side, b: Side) -> Table:
     """Documents in which the sides' strict relations differ most: right ones and wrong ones, mean over seeds."""
     named: dict[str, dict[str, float]] = {}
@@ -136,12 +162,12 @@ def by_document(a: Side, b: Side) -> Table:
     return Table("compare-documents", "Documents", columns, lines_of(data, "document"), caption, (), data)
 
 
-def lines_of(data: pd.DataFrame, name: str) -> list[Line]:
-    """The first lines of a frame whose first column is text and whose others are numbers."""
+def lines_of(data: pd.DataFrame, name: str, *, equal: bool = False) -> list[Line]:
+    """The first lines of a frame whose first column is text and whose others are numbers; `equal` ones on wish."""
     return [
         Line([str(line[name]), *(Value(float(value)) for key, value in line.items() if key != name)])
         for line in data.head(SHOWN).to_dict("records")
-        if not math.isclose(line["delta"], 0.0, abs_tol=1e-9)
+        if equal or not math.isclose(line["delta"], 0.0, abs_tol=1e-9)
     ]
 
 

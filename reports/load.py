@@ -49,7 +49,7 @@ def facts(cell: Cell, seed: int, runs: Path, *, split: str) -> dict[str, Any]:
     run_id = cell.runs[seed]
     folder = runs / cell.signature / f"s{seed}"
     found: dict[str, Any] = {"run": run_id, "signature": cell.signature, "folder": str(folder), "scores": {}}
-    found |= dict.fromkeys(("commit", "machine", "device", "data", "packages", "preset", "problem"), "")
+    found |= dict.fromkeys(("commit", "machine", "device", "data", "packages", "preset", "address", "problem"), "")
     found |= dict.fromkeys((*WHOLE, "chosen_reading", "seconds", "peak_memory_mib", "reads", "uncommitted_changes"))
     try:
         record = read_record(folder)
@@ -82,6 +82,7 @@ def described(record: RunRecord) -> dict[str, Any]:
         "data": " ".join(data_hashes(record)),
         "device": runtime.get("device", ""),
         "threads": runtime.get("threads"),
+        "address": wandb_address(record),
         "reads": bool(memory) and memory.get("read_mode") != "none" and memory.get("warmup", 0.0) < 1.0,
         "chosen_epoch": record.chosen_epoch,
         "chosen_reading": record.chosen_reading,
@@ -90,6 +91,14 @@ def described(record: RunRecord) -> dict[str, Any]:
         "peak_memory_mib": record.peak_memory_mib,
         "parameters": record.parameters,
     }
+
+
+def wandb_address(record: RunRecord) -> str:
+    """Where W&B shows the run; empty where it does not follow it, or the record does not say whose it is."""
+    tracking = record.config.get("tracking") or {}
+    if tracking.get("wandb") not in ("auto", "online") or not tracking.get("entity"):
+        return ""
+    return f"https://wandb.ai/{tracking['entity']}/{tracking['project']}/runs/{record.run_id}"
 
 
 def data_hashes(record: RunRecord) -> Iterator[str]:

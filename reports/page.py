@@ -5,17 +5,21 @@ from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from core.presets import leaves
+from core.signature import telling
 from reports.captions import NO_REAL_RESULT, is_embedded, label, problems
 from reports.comparison import RULES
 from reports.contents import Drawing
 from reports.figures import drawn
 from reports.load import runs_of
-from reports.table import NONE, Column, Table, Value
+from reports.table import NONE, Column, Line, Table, Value
 from reports.tables import by_group
+from reports.viewer import Viewer
 from studies.study_record import StudyRecord
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -27,8 +31,55 @@ def page(
     compared: pd.DataFrame,
     tables: Sequence[Table],
     drawings: Sequence[Drawing],
+    looked_at: Viewer | None = None,
 ) -> str:
-    """The page as HTML; it loads nothing from anywhere. `compared` is what `reports.comparison` says of the frame."""
+    """The page of a study as HTML; it loads nothing. `compared` is what `reports.comparison` says of the frame."""
+    split = frame["split"].iloc[0]
+    flags = ", ".join(f"{path} {value}" for path, value in leaves(telling(study.settings)).items())
+    settings = f" Settings of every row: {flags}." if flags else ""
+    told = verdicts(study, compared)
+    rows = runs_by_row(study, frame)
+    return rendered(
+        title=study.label,
+        heading=study.study.question,
+        lead=f"Study {study.study.name} under profile {study.profile}, {split} split.{settings}",
+        warning=NO_REAL_RESULT if is_embedded(study) else "",
+        metric=study.study.metric,
+        verdicts=told,
+        tables=[shown(table, heading="Results" if not place else "") for place, table in enumerate(tables)],
+        figures=[(drawing, source(drawing)) for drawing in drawings],
+        viewer=looked_at,
+        rows=rows,
+        problems=problems(frame),
+    )
+
+
+def comparison_page(a: str, b: str, tables: Sequence[Table], looked_at: Viewer | None) -> str:
+    """The page of two sides that were compared."""
+    return rendered(
+        title=f"{a} and {b}",
+        heading=f"{a} and {b}",
+        lead="A is the first, B the second; every difference is B less A.",
+        tables=[shown(table, heading="All measures" if not place else "") for place, table in enumerate(tables)],
+        viewer=looked_at,
+    )
+
+
+def rendered(
+    *,
+    title: str,
+    heading: str,
+    lead: str,
+    tables: Sequence[dict[str, Any]],
+    viewer: Viewer | None,
+    warning: str = "",
+    metric: str = "",
+    verdicts: Sequence[tuple[str, str]] = (),
+    figures: Sequence[tuple[Drawing, str]] = (),
+    rows: Sequence[dict[str, Any]] = (),
+    problems: Sequence[str] = (),
+) -> str:
+    """The template with everything in its place; what is empty has no section."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -36,17 +87,37 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    sections = [("verdict", "What the seeds say")] if verdicts else []
+    sections += [(one["table"].name, one["heading"]) for one in tables]
+    later = (("figures", "Figures", figures), ("documents", "Documents", viewer), ("runs", "Runs", rows))
+    sections += [(aim, name) for aim, name, there in later if there]
     return environment.get_template("page.html").render(
-        study=study,
-        split=frame["split"].iloc[0],
-        warning=NO_REAL_RESULT if is_embedded(study) else "",
-        verdicts=verdicts(study, compared),
+        title=title,
+        heading=heading,
+        lead=lead,
+        warning=warning,
+        metric=metric,
+        verdicts=verdicts,
         rules=RULES,
-        tables=[shown(table) for table in tables],
-        figures=[(drawing, source(drawing)) for drawing in drawings],
-        rows=runs_by_row(study, frame),
-        problems=problems(frame),
+        sections=sections,
+        tables=tables,
+        figures=figures,
+        viewer=viewer,
+        told=told_to_script(viewer) if viewer else None,
+        rows=rows,
+        problems=problems,
     )
+
+
+def told_to_script(viewer: Viewer) -> dict[str, Any]:
+    """What the viewer's script knows before it unpacks anything."""
+    return {
+        "systems": [{"name": system.name, "run": system.run} for system in viewer.systems],
+        "ids": viewer.ids,
+        "kinds": [{"kind": kind, "name": name} for kind, name, _ in viewer.kinds],
+        "names": viewer.names,
+        "errors": viewer.errors,
+    }
 
 
 def verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]]:
@@ -57,19 +128,31 @@ def verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]
     ]
 
 
-def shown(table: Table) -> dict[str, Any]:
-    """A table for the template: every cell with its text, what it is sorted by, and whether it is best."""
+def shown(table: Table, *, heading: str = "") -> dict[str, Any]:
+    """A table for the template: every cell with its text, what it is sorted by, whether it is best, where it leads.
+
+    What a row of the study says leads to the row's runs, a document's name to the document in the viewer.
+    """
     columns = [Column("group", table.group_heading), *table.columns] if table.grouped else list(table.columns)
     lines = []
-    grouped = table.grouped
     for line in table.lines:
-        cells = [line.group, *line.cells] if grouped else list(line.cells)
-        told = [cell_of(column, cell) for column, cell in zip(columns, cells, strict=True)]
-        # The row's name leads to its runs.
+        cells = [line.group, *line.cells] if table.grouped else list(line.cells)
         lines.append(
-            [one | {"row": line.row if column.key == "row" else ""} for column, one in zip(columns, told, strict=True)]
+            [
+                cell_of(column, cell) | {"aim": aim_of(column, cell, line)}
+                for column, cell in zip(columns, cells, strict=True)
+            ]
         )
-    return {"table": table, "columns": columns, "lines": lines}
+    told = heading or table.title.partition(": ")[2] or table.title
+    return {"table": table, "columns": columns, "lines": lines, "heading": told[:1].upper() + told[1:]}
+
+
+def aim_of(column: Column, cell: Value | str, line: Line) -> str:
+    """The place on the page that a cell leads to; empty for none."""
+    if column.key == "document" and isinstance(cell, str):
+        return f"document={quote(cell)}"
+    leads = column.key == "row" or (isinstance(cell, Value) and not cell.missing)
+    return f"runs-{line.row}" if line.row and leads else ""
 
 
 def cell_of(column: Column, cell: Value | str) -> dict[str, Any]:

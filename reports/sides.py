@@ -1,18 +1,24 @@
 """What `engram compare` is given -> counts per document and seed, whether run, cell, study's row or prediction file."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from core.breakdowns import by_sentence_distance
 from core.diagnostics import count_documents
 from core.errors import UserError
 from core.matching import match_documents
 from core.metrics import DocumentCounts
 from core.readers import read_corpus
-from core.readers.predictions import read_predictions
+from core.readers.predictions import Prediction, read_predictions
 from core.record import SCORED, find_run, read_record
 from studies.study_record import find_study_record
+
+Distances = dict[str, dict[str, Any]]
+"""intra or inter -> strict relation scores and counts, as `core.breakdowns` has them."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,24 @@ class Side:
 
     label: str
     counts: dict[int, list[DocumentCounts]]
+    distances: dict[int, Distances] = field(default_factory=dict)
+    """Seed -> scores within and across sentences; a seed whose documents know no sentences is not there."""
+    folders: dict[int, Path] = field(default_factory=dict)
+    """Seed -> run folder, where the side is runs."""
+    predictions: Sequence[Prediction] = ()
+    """Gold documents and what was predicted for them, where the side is a prediction file."""
+
+    def kept(self, seeds: Sequence[int]) -> "Side":
+        """The side with some of its seeds alone."""
+        parts = (self.counts, self.distances, self.folders)
+        counts, distances, folders = ({seed: part[seed] for seed in seeds if seed in part} for part in parts)
+        return Side(self.label, counts, distances, folders, self.predictions)
+
+    def only_seed_as(self, seed: int) -> "Side":
+        """The side of a single run under another seed, so that two single runs are one pair."""
+        parts = (self.counts, self.distances, self.folders)
+        counts, distances, folders = ({seed: next(iter(part.values()))} if part else {} for part in parts)
+        return Side(self.label, counts, distances, folders, self.predictions)
 
 
 def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> Side:
@@ -33,7 +57,10 @@ def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> S
         if gold is None:
             raise UserError(f"{path} is a prediction file: give the documents it is to be scored on with --gold FILE")
         documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
-        return Side(path.name, {0: count_documents(documents, annotations)})
+        apart = by_sentence_distance(documents, annotations)
+        pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
+        counts = {0: count_documents(documents, annotations)}
+        return Side(path.name, counts, {0: apart} if apart is not None else {}, predictions=pairs)
     study, colon, row = reference.rpartition(":")
     if colon and not path.exists():
         record = find_study_record(study, runs)
@@ -54,14 +81,17 @@ def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> S
 
 def scored(label: str, folders: dict[int, Path], split: str) -> Side:
     """The side of some run folders; those that are not finished are left out, but one must be."""
-    counts = {}
+    counts, distances, found = {}, {}, {}
     for seed, folder in folders.items():
         record = read_record(folder)
         if record is not None and record.status in SCORED:
-            counts[seed] = read_counts(folder / f"documents.{split}.json")
+            counts[seed], found[seed] = read_counts(folder / f"documents.{split}.json"), folder
+            apart = record.metrics.get(split, {}).get("extra", {}).get("by_sentence_distance")
+            if apart is not None:
+                distances[seed] = apart
     if not counts:
         raise UserError(f"{label} has no finished run to compare: let it finish, or give another")
-    return Side(label, counts)
+    return Side(label, counts, distances, found)
 
 
 def read_counts(path: Path) -> list[DocumentCounts]:

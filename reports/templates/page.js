@@ -1,0 +1,29 @@
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.querySelectorAll("th")];
+  heads.forEach((head, place) => head.querySelector("button").addEventListener("click", () => {
+    const up = head.getAttribute("aria-sort") === "descending" || !head.hasAttribute("aria-sort") && !head.classList.contains("number");
+    for (const other of heads) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const body = table.tBodies[0];
+    const key = line => line.cells[place].dataset.by;
+    const order = (a, b) => {
+      const [one, two] = [key(a), key(b)];
+      if (one === "" || two === "") return (one === "") - (two === "");
+      const gap = one - two;
+      return (Number.isNaN(gap) ? one.localeCompare(two) : gap) * (up ? 1 : -1);
+    };
+    body.append(...[...body.rows].sort(order));
+  }));
+}
+const follow = () => {
+  const aim = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (aim && aim.tagName === "DETAILS") { aim.open = true; aim.scrollIntoView(); aim.querySelector("summary").focus(); }
+};
+addEventListener("hashchange", follow);
+// A second click on the number that led here opens its runs again.
+document.addEventListener("click", event => {
+  const link = event.target.closest("a[href^='#runs-']");
+  if (link && link.hash === location.hash) follow();
+});
+follow();
