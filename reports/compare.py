@@ -29,14 +29,15 @@ def paired_sides(a: Side, b: Side) -> tuple[Side, Side]:
     Raises a UserError where several seeds stand on a side and none is shared.
     """
     if len(a.counts) == len(b.counts) == 1:
-        return a.only_seed_as(0), b.only_seed_as(0)
+        return a.under({next(iter(a.counts)): 0}), b.under({next(iter(b.counts)): 0})
     shared = sorted(a.counts.keys() & b.counts.keys())
     if not shared:
         raise UserError(
             f"{a.label} (seeds {spelled(a.counts)}) and {b.label} (seeds {spelled(b.counts)}) share no seed: "
             "differences are paired by seed; run the missing ones, or compare two single runs"
         )
-    return a.kept(shared), b.kept(shared)
+    same = {seed: seed for seed in shared}
+    return a.under(same), b.under(same)
 
 
 def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:

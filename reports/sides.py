@@ -1,9 +1,9 @@
 """What `engram compare` is given -> counts per document and seed, whether run, cell, study's row or prediction file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from core.readers.predictions import Prediction, read_predictions
 from core.record import SCORED, find_run, read_record
 from studies.study_record import find_study_record
 
+T = TypeVar("T")
 Distances = dict[str, dict[str, Any]]
 """intra or inter -> strict relation scores and counts, as `core.breakdowns` has them."""
 
@@ -34,17 +35,18 @@ class Side:
     predictions: Sequence[Prediction] = ()
     """Gold documents and what was predicted for them, where the side is a prediction file."""
 
-    def kept(self, seeds: Sequence[int]) -> "Side":
-        """The side with some of its seeds alone."""
-        parts = (self.counts, self.distances, self.folders)
-        counts, distances, folders = ({seed: part[seed] for seed in seeds if seed in part} for part in parts)
-        return Side(self.label, counts, distances, folders, self.predictions)
+    def under(self, seeds: Mapping[int, int]) -> "Side":
+        """The side with some of its seeds alone, each under the number that it is mapped to."""
+        return replace(
+            self,
+            counts=_under(self.counts, seeds),
+            distances=_under(self.distances, seeds),
+            folders=_under(self.folders, seeds),
+        )
 
-    def only_seed_as(self, seed: int) -> "Side":
-        """The side of a single run under another seed, so that two single runs are one pair."""
-        parts = (self.counts, self.distances, self.folders)
-        counts, distances, folders = ({seed: next(iter(part.values()))} if part else {} for part in parts)
-        return Side(self.label, counts, distances, folders, self.predictions)
+
+def _under(part: Mapping[int, T], seeds: Mapping[int, int]) -> dict[int, T]:
+    return {new: part[old] for old, new in seeds.items() if old in part}
 
 
 def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> Side:

@@ -150,4 +150,7 @@ def test_a_prediction_file_against_a_run_and_tables_on_disk(tmp_path: Path, caps
     assert [cell.strip() for cell in strict.split("|")][2:5] == ["0.00 ± –", "100.00 ± –", "+100.00"]
     assert "| P108" in out
     names = sorted(path.name for path in (tmp_path / "out").glob("*.csv"))
-    assert names == ["compare-documents.csv", "compare-types.csv", "compare.csv"]
+    assert names == ["compare-distances.csv", "compare-documents.csv", "compare-types.csv", "compare.csv"]
+    assert "| Within a sentence" in out
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert '<option value="1" selected>B: right.jsonl</option>' in page
