@@ -11,6 +11,7 @@ from core.record import SCORED
 from reports.annotated import of_sides, of_study
 from reports.captions import problems
 from reports.compare import by_distance, by_document, by_type, measures, paired_sides
+from reports.compare_measures import further_measures
 from reports.comparison import comparisons
 from reports.contents import drawings_of, tables_of
 from reports.figures import save
@@ -86,7 +87,7 @@ def compare(
     """
     sides = [read_side(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     one, other = paired_sides(*sides)
-    found = [compared(one, other) for compared in (measures, by_distance, by_type, by_document)]
+    found = [compared(one, other) for compared in (measures, further_measures, by_distance, by_type, by_document)]
     tables = [table for table in found if table.lines]
     print("\n".join(to_markdown(table) for table in tables))
     if out is not None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.errors import UserError
 from core.metrics import HEADLINE, TASKS, DocumentCounts, TypeCounts, add, prf, score, total
-from reports.breakdown_tables import DISTANCES
+from reports.breakdown_tables import DISTANCES, KINDS
 from reports.captions import spelled
 from reports.sides import Side
 from reports.summary import LONG
@@ -18,6 +18,7 @@ from studies.counts import pair_counts
 from studies.pairing import paired_difference
 from studies.statistics import summarize
 
+BY_DISTANCE = KINDS["distance"]
 SHOWN = 10
 """Relation types and documents that are listed: those that differ most."""
 ONE_EACH = "One run on each side: the intervals speak of other documents, nothing is said of other seeds."
@@ -117,12 +118,13 @@ def by_type(a: Side, b: Side) -> Table:
 
 def by_distance(a: Side, b: Side) -> Table:
     """Strict relation F1 within and across sentences, counts summed over the seeds of which both sides know it."""
-    seeds = sorted(a.distances.keys() & b.distances.keys())
+    apart = [{seed: one[BY_DISTANCE] for seed, one in side.extra.items() if BY_DISTANCE in one} for side in (a, b)]
+    seeds = sorted(apart[0].keys() & apart[1].keys())
     rows = []
     for name, told in DISTANCES.items():
         first, second = (
-            add([TypeCounts(*(side.distances[seed][name][part] for part in TypeCounts._fields)) for seed in seeds])
-            for side in (a, b)
+            add([TypeCounts(*(side[seed][name][part] for part in TypeCounts._fields)) for seed in seeds])
+            for side in apart
         )
         gold = (first.tp + first.fn) / max(1, len(seeds))
         rows.append({"distance": told, "gold": gold, "a": prf(first).f1, "b": prf(second).f1})

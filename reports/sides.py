@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.breakdowns import by_sentence_distance
-from core.diagnostics import count_documents
+from core.diagnostics import count_documents, evaluate
 from core.errors import UserError
 from core.matching import match_documents
 from core.metrics import DocumentCounts
@@ -18,8 +17,6 @@ from core.record import SCORED, find_run, read_record
 from studies.study_record import find_study_record
 
 T = TypeVar("T")
-Distances = dict[str, dict[str, Any]]
-"""intra or inter -> strict relation scores and counts, as `core.breakdowns` has them."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,8 @@ class Side:
 
     label: str
     counts: dict[int, list[DocumentCounts]]
-    distances: dict[int, Distances] = field(default_factory=dict)
-    """Seed -> scores within and across sentences; a seed whose documents know no sentences is not there."""
+    extra: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Seed -> what goes beyond the five tasks, as `core.diagnostics` has it."""
     folders: dict[int, Path] = field(default_factory=dict)
     """Seed -> run folder, where the side is runs."""
     predictions: Sequence[Prediction] = ()
@@ -40,7 +37,7 @@ class Side:
         return replace(
             self,
             counts=_under(self.counts, seeds),
-            distances=_under(self.distances, seeds),
+            extra=_under(self.extra, seeds),
             folders=_under(self.folders, seeds),
         )
 
@@ -59,10 +56,9 @@ def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> S
         if gold is None:
             raise UserError(f"{path} is a prediction file: give the documents it is to be scored on with --gold FILE")
         documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
-        apart = by_sentence_distance(documents, annotations)
         pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
         counts = {0: count_documents(documents, annotations)}
-        return Side(path.name, counts, {0: apart} if apart is not None else {}, predictions=pairs)
+        return Side(path.name, counts, {0: evaluate(documents, annotations).extra}, predictions=pairs)
     study, colon, row = reference.rpartition(":")
     if colon and not path.exists():
         record = find_study_record(study, runs)
@@ -83,17 +79,15 @@ def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> S
 
 def scored(label: str, folders: dict[int, Path], split: str) -> Side:
     """The side of some run folders; those that are not finished are left out, but one must be."""
-    counts, distances, found = {}, {}, {}
+    counts, extra, found = {}, {}, {}
     for seed, folder in folders.items():
         record = read_record(folder)
         if record is not None and record.status in SCORED:
             counts[seed], found[seed] = read_counts(folder / f"documents.{split}.json"), folder
-            apart = record.metrics.get(split, {}).get("extra", {}).get("by_sentence_distance")
-            if apart is not None:
-                distances[seed] = apart
+            extra[seed] = record.metrics.get(split, {}).get("extra", {})
     if not counts:
         raise UserError(f"{label} has no finished run to compare: let it finish, or give another")
-    return Side(label, counts, distances, found)
+    return Side(label, counts, extra, found)
 
 
 def read_counts(path: Path) -> list[DocumentCounts]:

@@ -10,6 +10,7 @@ import engram
 from core.errors import UserError
 from core.metrics import TASKS, DocumentCounts, TypeCounts
 from reports.compare import by_document, by_type, measures, paired_sides
+from reports.compare_measures import further_measures
 from reports.sides import Side, read_side
 from tests.reports.records import make_run, make_study
 
@@ -76,6 +77,18 @@ def test_two_single_runs_are_one_pair_whatever_their_seeds() -> None:
 def test_sides_without_a_shared_seed_are_refused() -> None:
     with pytest.raises(UserError, match=r"share no seed: .* paired by seed"):
         paired_sides(Side("a", {0: counted(5), 1: counted(5)}), Side("b", {2: counted(5), 3: counted(5)}))
+
+
+def test_further_measures_are_those_that_both_sides_know_at_every_seed() -> None:
+    extra = {"coreference": {"muc": {"f1": 50.0}}, "ign": {"f1": 10.0}}
+    a = Side("a", {0: counted(5, 5), 1: counted(5, 5)}, {0: extra, 1: extra})
+    b = Side("b", {0: counted(6, 5), 1: counted(6, 5)}, {0: {**extra, "coreference": {"muc": {"f1": 53.0}}}, 1: extra})
+    data = further_measures(a, b).data.set_index("measure")
+    assert data.loc["MUC F1", "delta"] == 1.5
+    assert data.loc["strict relation recall", "delta"] == pytest.approx(5.0)
+    assert data.loc["relation Ign-F1", "a"] == 10.0
+    assert "B³ F1" not in data.index
+    assert "relation Ign-F1" not in further_measures(a, Side("b", b.counts, {0: extra, 1: {}})).data["measure"].tolist()
 
 
 def test_other_gold_is_refused() -> None:
@@ -150,7 +163,13 @@ def test_a_prediction_file_against_a_run_and_tables_on_disk(tmp_path: Path, caps
     assert [cell.strip() for cell in strict.split("|")][2:5] == ["0.00 ± –", "100.00 ± –", "+100.00"]
     assert "| P108" in out
     names = sorted(path.name for path in (tmp_path / "out").glob("*.csv"))
-    assert names == ["compare-distances.csv", "compare-documents.csv", "compare-types.csv", "compare.csv"]
+    assert names == [
+        "compare-distances.csv",
+        "compare-documents.csv",
+        "compare-further.csv",
+        "compare-types.csv",
+        "compare.csv",
+    ]
     assert "| Within a sentence" in out
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert '<option value="1" selected>B: right.jsonl</option>' in page
