@@ -47,6 +47,7 @@ VERBS = {
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, cells, rows or prediction files on the same documents"),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
+    "study sync": Verb("sweeps.sync", "sync", "upload to W&B what a study wrote offline"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 

@@ -284,6 +284,8 @@ class TrackingConfig(Section):
     """W&B user or team; none: the logged-in user's default."""
     group: Annotated[str | None, NEUTRAL] = None
     """W&B group; none: the signature, so that the seeds of one cell stand together."""
+    title: Annotated[str | None, NEUTRAL] = None
+    """What W&B calls the run, before its id; none: its preset."""
     job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
     """W&B job type."""
     tags: Annotated[str, NEUTRAL] = ""

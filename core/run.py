@@ -40,7 +40,7 @@ from core.replacing import replace_file
 from core.resume import LAST
 from core.signature import run_id
 from core.stopping import StopRequest, stop_on_signals
-from core.tracking import Tracker, build_tracker
+from core.tracking import Tracker, build_tracker, summary_of
 from core.train import Diverged, TrainingInput, total_steps, train
 from core.training_facts import training_facts
 from core.watching import Watcher
@@ -88,7 +88,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         except Exception:  # noqa: BLE001 - whatever a run dies of is recorded, and a study goes on without it
             record = ended("failed", traceback.format_exc())
         write_record(folder, record)
-        told.finish(record.metrics, status=record.status)
+        told.finish(summary_of(record), status=record.status)
         if record.status == "finished":
             clean(folder, config)
     return record

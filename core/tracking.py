@@ -1,19 +1,24 @@
 """Following a run from outside: a small protocol, the tracker that follows nothing, and W&B.
 
-A tracker mirrors what the run writes into its folder; it is never the source of a number.
+A tracker mirrors what the run writes into its folder; it is never the source of a number. W&B holds of a run: as id the
+run id, as group the signature, as config the resolved config; as summary `<split>/<task>/<measure>` for every score
+(`test/relation_strict/f1`), the `FACTS` of its record, `commit` and `status`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from core.config import TrackingConfig
 from core.errors import UserError
-from core.record import RECORD
+from core.record import RECORD, RunRecord
 
 STEP_KEY = "global_step"
+FACTS = ("steps", "chosen_epoch", "chosen_reading", "seconds", "peak_memory_mib", "parameters")
+"""What of a record stands in W&B's summary beside the scores, under the record's own names."""
+LONGEST_TAG = 64
 
 
 @runtime_checkable
@@ -57,41 +62,17 @@ class WandbTracker:
 
     def start(self, config: Mapping[str, Any], *, run_id: str, folder: Path) -> None:
         """Open the W&B run; a failure to do so is one clear line."""
-        import wandb
-
         self.folder = folder
-        mode = mode_of(self.settings)
-        try:
-            self.run = wandb.init(
-                project=self.settings.project,
-                entity=self.settings.entity,
-                group=self.settings.group or run_id.rpartition("-")[0],
-                job_type=self.settings.job_type,
-                name=f"{config['preset']} {run_id}",
-                id=run_id,
-                tags=[str(config["preset"]), str(config["profile"]), *tags_of(self.settings)],
-                resume="allow",
-                mode=mode,
-                dir=str(folder),
-                config=dict(config),
-                reinit="create_new",
-                settings=wandb.Settings(
-                    x_disable_stats=True,
-                    console="off",
-                    silent=True,
-                    disable_git=True,
-                    x_disable_meta=True,
-                    save_code=False,
-                    init_timeout=60.0,
-                    # By default rows wait 15 s: a killed run would lose them all.
-                    x_transaction_log_flush_interval=1.0,
-                ),
-            )
-        except wandb.errors.Error as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(
-                f"W&B cannot be reached ({mode}): {reason}; use --tracking.wandb offline, or log in (wandb login)"
-            ) from None
+        self.run = open_wandb(
+            self.settings,
+            id=run_id,
+            name=f"{self.settings.title or config['preset']} {run_id}",
+            group=self.settings.group or run_id.rpartition("-")[0],
+            job_type=self.settings.job_type,
+            tags=[str(config["preset"]), str(config["profile"]), *tags_of(self.settings)],
+            config=config,
+            folder=folder,
+        )
         self.run.define_metric("*", step_metric=STEP_KEY)
 
     def log(self, row: Mapping[str, Any], *, step: int) -> None:
@@ -113,6 +94,61 @@ class WandbTracker:
             self.run.log_artifact(artifact)
         self.run.finish(exit_code=0 if status == "finished" else 1)
         self.run = None
+
+
+def open_wandb(
+    settings: TrackingConfig,
+    *,
+    id: str,
+    name: str,
+    group: str,
+    job_type: str,
+    tags: Sequence[str],
+    config: Mapping[str, Any],
+    folder: Path,
+) -> Any:
+    """A W&B run, new or gone on with under the same id; its offline files lie in a folder; a failure is one line."""
+    import wandb
+
+    mode = mode_of(settings)
+    try:
+        return wandb.init(
+            project=settings.project,
+            entity=settings.entity,
+            group=group,
+            job_type=job_type,
+            name=name,
+            id=id,
+            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags)),
+            resume="allow",
+            mode=mode,
+            dir=str(folder),
+            config=dict(config),
+            reinit="create_new",
+            settings=wandb.Settings(
+                x_disable_stats=True,
+                console="off",
+                silent=True,
+                disable_git=True,
+                x_disable_meta=True,
+                save_code=False,
+                init_timeout=60.0,
+                # By default rows wait 15 s: a killed run would lose them all.
+                x_transaction_log_flush_interval=1.0,
+            ),
+        )
+    except wandb.errors.Error as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"W&B cannot be reached ({mode}): {reason}; use --tracking.wandb offline, or log in (wandb login)"
+        ) from None
+
+
+def summary_of(record: RunRecord) -> dict[str, Any]:
+    """What W&B's summary says of a run that ended: scores per split, facts, commit; what is not known is left out."""
+    facts = {name: getattr(record, name) for name in FACTS}
+    facts["commit"] = record.provenance.commit if record.provenance is not None else None
+    return {**record.metrics, **{name: value for name, value in facts.items() if value is not None}}
 
 
 def build_tracker(settings: TrackingConfig) -> Tracker:
@@ -143,11 +179,16 @@ def logged_in() -> bool:
         return False
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0].split(":")[0]
+    host = address().split("//")[-1].split("/")[0].split(":")[0]
     try:
         return netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, NetrcParseError):
         return False
+
+
+def address() -> str:
+    """Where W&B's server is."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
 
 
 def flat(tree: Mapping[str, Any], before: str = "") -> dict[str, float | int | str]:

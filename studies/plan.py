@@ -120,10 +120,16 @@ def plan(
 
 
 def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConfig:
-    """The tracking of a row, with study, row and places on axes as tags."""
+    """The tracking of a row: its name as title, its kind as job type; study, row and places on axes as tags.
+
+    A job type that a flag gives stays.
+    """
     places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in row.at.items())
     tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
-    return config.tracking.model_copy(update={"tags": ",".join(tags)})
+    kind = "baseline" if any(study.baseline_of(other) == name for other in study.rows) else "variant"
+    free = config.tracking.job_type == TrackingConfig.model_fields["job_type"].default
+    changes = {"tags": ",".join(tags), "title": name, "job_type": kind if free else config.tracking.job_type}
+    return config.tracking.model_copy(update=changes)
 
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:

@@ -32,8 +32,10 @@ from sweeps.board import BAD, Board
 from sweeps.devices import devices_of
 from sweeps.launch import Launch, exit_code
 from sweeps.local import LocalEngine
+from sweeps.mirror import mirrored
 from sweeps.screen import grid, screen
 
+STOPPED = 130
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
 
 Ctrl-C once: start nothing more, let the running ones save; twice: stop now. The same command goes on.
@@ -54,8 +56,14 @@ def run(arguments: Sequence[str]) -> int:
     folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
-        write_study_record(given.runs, joined(planned.record(), folder))
-        return compute(planned, given, arguments)
+        record = joined(planned.record(), folder)
+        write_study_record(given.runs, record)
+        code = compute(planned, given, arguments)
+        # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
+        problem = mirrored(record, given.runs, tracking) if code != STOPPED else ""
+        if problem:
+            print(f"engram: warning: {problem}", file=sys.stderr)
+        return code
 
 
 def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:

@@ -34,6 +34,7 @@ NEUTRAL = {
     "tracking.group",
     "tracking.job_type",
     "tracking.tags",
+    "tracking.title",
     "tracking.artifacts",
 }
 # In the run id beside the signature.

@@ -1,6 +1,7 @@
 """W&B: what a run writes into its offline files, read back with W&B's own reader."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,16 @@ import pytest
 from core.config import TrackingConfig
 from core.errors import UserError
 from core.history import read_history
+from core.metrics import TASKS
 from core.presets import to_yaml
 from core.readers.docred_writing import write_docred
 from core.record import CONFIG, HISTORY, read_record
 from core.run import run
-from core.tracking import NullTracker, Tracker, WandbTracker, build_tracker, mode_of
+from core.tracking import FACTS, NullTracker, Tracker, WandbTracker, build_tracker, mode_of
 from tests.tiny import document, tiny_config
+from tests.wandb_stand_in import KEY, serving
 
+ROOT = Path(__file__).resolve().parents[2]
 WANDB = Path(sys.executable).with_name("wandb")
 
 
@@ -55,17 +59,40 @@ class TestTrackers:
         tracker.finish({}, status="failed")
 
 
-def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
+def prepared(tmp_path: Path, **tracking: str) -> Path:
+    """The folder of a tiny run that is followed as the settings say."""
     corpus, folder = tmp_path / "corpus.json", tmp_path / "run"
     write_docred([document(number) for number in range(6)], corpus)
     settings = {
         "data": {name: str(corpus) for name in ("train", "validation", "test")},
         "training": {"epochs": 2, "batch_size": 2},
         "runtime": {"device": "cpu", "threads": 1, "log_every": 1},
-        "tracking": {"wandb": "auto", "tags": "mine, yours"},
+        "tracking": tracking,
     }
     folder.mkdir()
     (folder / CONFIG).write_text(to_yaml(tiny_config("memory-grc", settings)))
+    return folder
+
+
+def test_an_online_run_is_told_to_the_server_whole(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, wandb="online", title="wide", job_type="variant")
+    with serving() as server:
+        # In a process of its own: W&B's client asks its environment only once.
+        environment = os.environ | {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": KEY}
+        subprocess.run([sys.executable, "-m", "core.run", folder], env=environment, cwd=ROOT, check=True)
+        record = read_record(folder)
+        assert record is not None
+        told = server.runs[record.run_id]
+    assert (told.told["displayName"], told.told["jobType"]) == (f"wide {record.run_id}", "variant")
+    assert {name: value for name, value in told.config.items() if name != "_wandb"} == record.config
+    assert [row["global_step"] for row in told.history] == [row["step"] for row in read_history(folder / HISTORY)]
+    assert told.summary["status"] == "finished"
+    assert told.exit_code == 0
+    assert offline_files(folder) == []
+
+
+def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, wandb="auto", tags="mine, yours")
     assert run(folder).status == "finished"
     record = read_record(folder)
     assert record is not None
@@ -76,8 +103,15 @@ def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
     assert seed == "s0"
     assert set(told["tags"]) == {"memory-grc", "none", "mine", "yours"}
     assert told["exit_code"] == 0
-    for task in ("mention", "coref", "entity", "relation", "relation_strict"):
-        assert told["summary"][f"test/{task}/f1"] == record.metrics["test"][task]["f1"]
+    for split, scores in record.metrics.items():
+        for task in TASKS:
+            for measure, value in scores[task].items():
+                assert told["summary"][f"{split}/{task}/{measure}"] == pytest.approx(value)
+    for fact in FACTS:
+        assert told["summary"][fact] == pytest.approx(getattr(record, fact))
+    assert told["summary"]["status"] == "finished"
+    assert record.provenance is not None
+    assert told["summary"].get("commit") == record.provenance.commit
     rows = [json.loads(line) for line in inspect(path).splitlines()]
     started = next(row["run"] for row in rows if row["type"] == "run")
     assert (started["run_group"], started["job_type"], started["project"]) == (signature, "train", "engram")
