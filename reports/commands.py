@@ -17,6 +17,7 @@ from reports.contents import drawings_of, tables_of
 from reports.figures import save
 from reports.load import load_study, runs_of
 from reports.markdown import to_markdown
+from reports.material import Material
 from reports.page import comparison_page, page
 from reports.sides import read_side
 from reports.viewer import viewer
@@ -49,9 +50,10 @@ def report(
     frame = load_study(record, runs, split=split)
     some_run_must_be_done(record, frame)
     compared = comparisons(record, frame)
-    tables = tables_of(record, frame, compared)
+    material = Material(record, frame, compared)
+    tables = tables_of(material)
     print("\n".join(to_markdown(table) for table in tables))
-    drawings = drawings_of(record, frame, compared)
+    drawings = drawings_of(material)
     folder = out or study_folder(runs, record.label) / "report"
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]

@@ -1,15 +1,19 @@
-"""What a report consists of: the tables and figures that a study has something to say in."""
+"""What a report consists of: the tables and figures that a study has something to say in.
 
-from dataclasses import dataclass
+A part is a function of the material that gives the tables or drawings it has something to show in, or none. Another
+part is added by naming it in `TABLES` or `DRAWINGS`; the order is that of the report.
+"""
+
+from collections.abc import Callable
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
 from reports.comparison_tables import comparison_table, cost_table, published_table
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest
+from reports.material import Drawing, Material
 from reports.summary import SHORT
 from reports.table import Table
 from reports.tables import main_table
@@ -19,48 +23,78 @@ MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with its file name and what its caption says."""
-
-    name: str
-    figure: Figure
-    caption: str
+def results(material: Material) -> list[Table]:
+    """The table of the study."""
+    return [main_table(material.study, material.frame)]
 
 
-def tables_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> list[Table]:
-    """The tables of a report, the main one first."""
-    tables = [main_table(study, frame)]
-    if len(compared):
-        tables.append(comparison_table(study, compared))
-    tables += breakdown_tables(study, frame)
-    tables.append(cost_table(study, frame))
-    if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
-        tables.append(published_table())
-    return tables
+def compared_rows(material: Material) -> list[Table]:
+    """Every row against its baseline."""
+    return [comparison_table(material.study, material.compared)] if len(material.compared) else []
 
 
-def drawings_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> list[Drawing]:
-    """The figures of a report; one that has nothing to show is left out."""
+def breakdowns(material: Material) -> list[Table]:
+    """Where strict relation scores come from."""
+    return breakdown_tables(material.study, material.frame)
+
+
+def cost(material: Material) -> list[Table]:
+    """What the rows cost."""
+    return [cost_table(material.study, material.frame)]
+
+
+def published(material: Material) -> list[Table]:
+    """What the published table supports, beside a study of the same groups."""
+    groups = {row.group for row in material.study.study.rows.values()}
+    return [published_table()] if groups & {row.group for row in TABLE} else []
+
+
+def forests(material: Material) -> list[Drawing]:
+    """Differences to the baseline, seed by seed."""
+    study = material.study
+    head, left = most_different(study, material.compared)
+    apart = differences(study, material.frame, head)
+    if not len(apart):
+        return []
+    shown = f" Of {left} rows the {MOST_ROWS} that differ most." if left > MOST_ROWS else ""
+    told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed." + shown
     drawings = []
-    head, left = most_different(study, compared)
-    apart = differences(study, frame, head)
-    if len(apart):
-        shown = f" Of {left} rows the {MOST_ROWS} that differ most." if left > MOST_ROWS else ""
-        told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed." + shown
-        if study.study.metric in SHORT:
-            alone = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
-            drawings.append(Drawing("forest", alone, f"F1 less the baseline's. {told}"))
-        drawings.append(Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"))
-    title, numbers = axis_curve(study, frame)
-    if title and len(numbers):
-        told = f"F1 against {title.lower()}: mean and 95 % t-interval over seeds."
-        drawings.append(Drawing("axis", axis(title, numbers, metric=study.study.metric), told))
-    trained = training_curves(study, frame)
-    if len(trained) and trained["row"].nunique() <= MOST_CURVES:
-        told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
-        drawings.append(Drawing("curves", curves(trained, metric=study.study.metric), told))
-    return drawings
+    if study.study.metric in SHORT:
+        alone = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
+        drawings.append(Drawing("forest", alone, f"F1 less the baseline's. {told}"))
+    return [*drawings, Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}")]
+
+
+def axis_curves(material: Material) -> list[Drawing]:
+    """F1 along the study's axis of numbers."""
+    title, numbers = axis_curve(material.study, material.frame)
+    if not title or not len(numbers):
+        return []
+    told = f"F1 against {title.lower()}: mean and 95 % t-interval over seeds."
+    return [Drawing("axis", axis(title, numbers, metric=material.study.study.metric), told)]
+
+
+def training(material: Material) -> list[Drawing]:
+    """Validation F1 over training."""
+    trained = training_curves(material.study, material.frame)
+    if not len(trained) or trained["row"].nunique() > MOST_CURVES:
+        return []
+    told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
+    return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
+
+
+TABLES: tuple[Callable[[Material], list[Table]], ...] = (results, compared_rows, breakdowns, cost, published)
+DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (forests, axis_curves, training)
+
+
+def tables_of(material: Material) -> list[Table]:
+    """The tables of a report, the main one first."""
+    return [table for part in TABLES for table in part(material)]
+
+
+def drawings_of(material: Material) -> list[Drawing]:
+    """The figures of a report; one that has nothing to show is left out."""
+    return [drawing for part in DRAWINGS for drawing in part(material)]
 
 
 def most_different(study: StudyRecord, compared: pd.DataFrame) -> tuple[pd.DataFrame, int]:

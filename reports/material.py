@@ -1,0 +1,28 @@
+"""What tables and figures are made of, and what a figure is: all that a part of a report is handed, in one place."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from studies.study_record import StudyRecord
+
+
+@dataclass(frozen=True)
+class Material:
+    """A study and what its records say, read once for every table and figure."""
+
+    study: StudyRecord
+    frame: pd.DataFrame
+    """The tidy frame of `reports.load`: a line per row, seed and task; `folder` is the run's, where it has one."""
+    compared: pd.DataFrame
+    """What `reports.comparison.comparisons` says of the frame."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its file name and what its caption says."""
+
+    name: str
+    figure: Figure
+    caption: str
