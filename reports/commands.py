@@ -14,8 +14,9 @@ from reports.compare import by_distance, by_document, by_type, measures, paired_
 from reports.compare_measures import further_measures
 from reports.comparison import comparisons
 from reports.contents import drawings_of, tables_of
+from reports.document_intervals import with_document_intervals
 from reports.figures import save
-from reports.load import load_study, runs_of
+from reports.load import load, runs_of
 from reports.markdown import to_markdown
 from reports.material import Material
 from reports.page import comparison_page, page
@@ -47,10 +48,11 @@ def report(
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
     """
     record = find_study_record(study, runs, profile=profile)
-    frame = load_study(record, runs, split=split)
+    loaded = load(record, runs, split=split)
+    frame = loaded.frame
     some_run_must_be_done(record, frame)
-    compared = comparisons(record, frame)
-    material = Material(record, frame, compared)
+    compared = with_document_intervals(record, frame, comparisons(record, frame))
+    material = Material(record, frame, compared, loaded.parts, loaded.configs)
     tables = tables_of(material)
     print("\n".join(to_markdown(table) for table in tables))
     drawings = drawings_of(material)

@@ -6,23 +6,32 @@ import pandas as pd
 
 from core.record import SCORED
 from reports.baselines import UNSAID
-from reports.captions import label
-from reports.comparison import LEVEL, published_comparisons
+from reports.captions import coverage_sentence, label
+from reports.comparison import LEVEL, effect_found, published_comparisons
 from reports.load import runs_of
-from reports.summary import SHORT
+from reports.summary import LONG, SHORT, tasks_of
 from reports.table import Column, Line, Table, Value, sign_flip
 from reports.tables import by_group
-from studies.power import POWER, smallest_detectable
+from studies.bootstrap import RESAMPLES
+from studies.power import POWER
 from studies.statistics import summarize
 from studies.study_record import StudyRecord
 
+MOST_NAMED = 5
 PAIRED = (
-    "Δ: mean over shared seeds of a row's F1 less its baseline's, paired by seed, in points; 95 %: t-interval of these "
-    "differences (other seeds, same documents).",
-    "Higher: seeds in which the row is above its baseline.",
-    "p: two-sided paired t-test; Holm: the same p corrected over all lines of this table.",
+    "Δ: mean over shared seeds of a row's F1 less its baseline's, paired by seed, in points; 95 % seeds: t-interval of "
+    "these differences (other seeds, same documents).",
+    "Higher: seeds in which the row is above its baseline; P(higher): share of all pairs of a seed of the row and one "
+    "of the baseline in which the row is above, ties half.",
+)
+TESTS = (
+    "p: two-sided paired t-test; Holm: the same p corrected over all {lines} comparisons of the study.",
     "Sign-flip: exact two-sided p without a normal assumption, in brackets the smallest value that so many seeds can "
     "reach: at five seeds it cannot fall below .0625.",
+)
+BOOTSTRAP = (
+    "95 % documents and seeds: hierarchical paired bootstrap, {resamples:,} resamples of documents and shared seeds, "
+    "micro-F1 computed anew in each."
 )
 DIFFERENCE = (
     Column("delta", "Δ", "number", signed=True),
@@ -31,49 +40,89 @@ DIFFERENCE = (
 
 
 def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
-    """Each row against its baseline, task by task; `compared` is what `reports.comparison.comparisons` gives."""
+    """Each row against its baseline, task by task; `compared` is what `reports.comparison.comparisons` gives.
+
+    With what `reports.document_intervals` adds to it the interval over documents and seeds stands beside that over
+    seeds.
+    """
+    wide = "low_all" in compared
     parts: dict[str, list[dict[Any, Any]]] = {}
     for line in compared.to_dict("records"):
         parts.setdefault(line["row"], []).append(line)
     columns = [
         Column("row", "System", once=True),
         Column("task", "Task"),
-        *DIFFERENCE,
+        Column("delta", "Δ", "number", signed=True),
+        Column("interval", "95 % seeds", "interval", signed=True),
+        *([Column("bootstrap", "95 % documents and seeds", "interval", signed=True)] if wide else ()),
         Column("higher", "Higher"),
+        Column("improvement", "P(higher)", "number"),
         Column("p_t", "p", "p", decimals=3),
         Column("p_holm", "Holm", "p", decimals=3),
         Column("p_sign_flip", "Sign-flip"),
     ]
+    names = tasks_of(study)
     lines = []
     for row in by_group(study):
         for line in parts.get(row, ()):
+            over_documents = [Value(line["delta"], low=line["low_all"], high=line["high_all"])] if wide else []
             cells: list[Value | str] = [
                 f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
-                SHORT[line["task"]],
+                names[line["task"]],
                 Value(line["delta"]),
                 Value(line["delta"], low=line["low"], high=line["high"]),
+                *over_documents,
                 f"{line['higher']}/{line['n']}",
+                Value(line["improvement"]),
                 Value(line["p_t"]),
                 Value(line["p_holm"]),
                 sign_flip(line["p_sign_flip"], line["p_floor"], line["n"]),
             ]
             lines.append(Line(cells, line["group"], row))
-    notes = [
-        f"{label(study, str(row))}: seeds {part['left_out'].iloc[0]} left out: a score in one of the two rows only."
-        for row, part in compared[compared["left_out"] != ""].groupby("row", sort=False)
-    ]
+    tested = int(compared["p_t"].notna().sum())
+    bootstrap = [BOOTSTRAP.format(resamples=RESAMPLES), coverage_sentence()] if wide else []
+    tests = [sentence.format(lines=tested) for sentence in TESTS]
+    caption = [*PAIRED, *bootstrap, *tests, *power_of(study, compared)]
+    notes = unpaired(study, compared)
     title = f"{study.label}: differences to the baseline"
-    return Table("comparisons", title, columns, lines, [*PAIRED, *power_of(compared)], notes, compared)
+    return Table("comparisons", title, columns, lines, caption, notes, compared)
 
 
-def power_of(compared: pd.DataFrame) -> list[str]:
+def unpaired(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
+    """Which seeds were not paired and why, and which intervals over documents there are none of."""
+    notes = []
+    reasons = {
+        "left_out": "a score in one of the two rows only",
+        "unlike": "in the two rows they do not stand for the same documents in the same order",
+    }
+    for name, reason in reasons.items():
+        for row, part in compared[compared[name] != ""].groupby("row", sort=False):
+            notes.append(f"{label(study, str(row))}: seeds {part[name].iloc[0]} left out: {reason}.")
+    if "without" in compared:
+        for reason, part in compared[compared["without"] != ""].groupby("without", sort=False):
+            rows = list(dict.fromkeys(part["row"]))
+            named = ", ".join(label(study, row) for row in rows) if len(rows) <= MOST_NAMED else f"{len(rows)} rows"
+            notes.append(f"No interval over documents for {named}: {reason}.")
+    return notes
+
+
+def power_of(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
     """What the paired t-test can find with as many seeds as the comparisons have; nothing where none has two."""
-    counts = sorted({int(n) for n in compared["n"] if n > 1})
-    return [
-        f"With {n} seeds the paired t-test finds, with a chance of {POWER:.0%}, differences from "
-        f"{smallest_detectable(n, 1.0):.1f} times their standard deviation on."
-        for n in counts
-    ]
+    sentences = []
+    for n in sorted({int(n) for n in compared["n"] if n > 1}):
+        part = compared[(compared["n"] == n) & (compared["task"] == study.study.metric)]["detectable"]
+        here = f": here {spread_of(part)} points on {LONG[study.study.metric]} F1" if len(part) else ""
+        sentences.append(
+            f"With {n} seeds the paired t-test finds, with a chance of {POWER:.0%}, differences from "
+            f"{effect_found(n):.1f} times their standard deviation on{here}."
+        )
+    return sentences
+
+
+def spread_of(values: pd.Series) -> str:
+    """`0.31` or `0.31 to 0.92`."""
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def published_table() -> Table:

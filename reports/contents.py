@@ -6,19 +6,19 @@ part is added by naming it in `TABLES` or `DRAWINGS`; the order is that of the r
 
 from collections.abc import Callable
 
-import pandas as pd
-
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
+from reports.comparison import most_different
 from reports.comparison_tables import comparison_table, cost_table, published_table
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest
 from reports.material import Drawing, Material
-from reports.summary import SHORT
+from reports.summary import LONG, SHORT
 from reports.table import Table
 from reports.tables import main_table
-from studies.study_record import StudyRecord
 
+MOST_LINES = 200
+"""Lines of a table that are printed; CSV files hold all."""
 MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
 
@@ -35,7 +35,7 @@ def compared_rows(material: Material) -> list[Table]:
 
 def breakdowns(material: Material) -> list[Table]:
     """Where strict relation scores come from."""
-    return breakdown_tables(material.study, material.frame)
+    return breakdown_tables(material.study, material.frame, material.parts)
 
 
 def cost(material: Material) -> list[Table]:
@@ -52,17 +52,20 @@ def published(material: Material) -> list[Table]:
 def forests(material: Material) -> list[Drawing]:
     """Differences to the baseline, seed by seed."""
     study = material.study
-    head, left = most_different(study, material.compared)
-    apart = differences(study, material.frame, head)
+    compared = material.compared
+    head = most_different(study, compared, MOST_ROWS)
+    apart = differences(study, material.frame, compared[compared["row"].isin(head)])
+    left = compared["row"].nunique()
     if not len(apart):
         return []
     shown = f" Of {left} rows the {MOST_ROWS} that differ most." if left > MOST_ROWS else ""
     told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed." + shown
-    drawings = []
-    if study.study.metric in SHORT:
-        alone = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
-        drawings.append(Drawing("forest", alone, f"F1 less the baseline's. {told}"))
-    return [*drawings, Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}")]
+    metric = study.study.metric
+    alone = forest(apart[apart["task"] == metric], [metric])
+    return [
+        Drawing("forest", alone, f"{LONG[metric].capitalize()} F1 less the baseline's. {told}"),
+        Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"),
+    ]
 
 
 def axis_curves(material: Material) -> list[Drawing]:
@@ -76,8 +79,10 @@ def axis_curves(material: Material) -> list[Drawing]:
 
 def training(material: Material) -> list[Drawing]:
     """Validation F1 over training."""
+    if len(material.study.study.rows) > MOST_CURVES:
+        return []
     trained = training_curves(material.study, material.frame)
-    if not len(trained) or trained["row"].nunique() > MOST_CURVES:
+    if not len(trained):
         return []
     told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
     return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
@@ -88,17 +93,10 @@ DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (forests, axis_curve
 
 
 def tables_of(material: Material) -> list[Table]:
-    """The tables of a report, the main one first."""
-    return [table for part in TABLES for table in part(material)]
+    """The tables of a report, the main one first; of a huge study their first lines."""
+    return [table.shortened(MOST_LINES) for part in TABLES for table in part(material)]
 
 
 def drawings_of(material: Material) -> list[Drawing]:
     """The figures of a report; one that has nothing to show is left out."""
     return [drawing for part in DRAWINGS for drawing in part(material)]
-
-
-def most_different(study: StudyRecord, compared: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The comparisons of at most `MOST_ROWS` rows, those that differ most, and how many there are."""
-    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
-    kept = sizes.sort_values(ascending=False, kind="stable").index[:MOST_ROWS] if len(sizes) > MOST_ROWS else None
-    return (compared if kept is None else compared[compared["row"].isin(kept)]), len(sizes)

@@ -2,15 +2,13 @@ r"""A table as LaTeX: booktabs rules, numbers in siunitx columns, ready for \inp
 
 import math
 import re
-import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
 
+from reports.latex_layout import Form, form_of, pages, wrapped
 from reports.table import NONE, Column, Table, Value
 
-PREAMBLE = r"""% Needs in the preamble: \usepackage{booktabs} \usepackage{siunitx}
-"""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -35,17 +33,25 @@ SPECIAL = {
     "≥": r"$\ge$",
     "≤": r"$\le$",
 }
-HEADING, BREAK = 11, r"\\"
-"""Characters of a heading's line over a mean; LaTeX's line break."""
+BREAK = r"\\"
 PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 
 
 def to_latex(table: Table) -> str:
-    """A whole table environment with caption and label `tab:<name>`; whatever LaTeX takes for a command is escaped.
+    """Whole table environments with caption and label `tab:<name>`; whatever LaTeX takes for a command is escaped.
 
     A mean takes two columns with ± between them: siunitx sets the sign of a separate uncertainty differently from
-    version to version, and bold numbers with it.
+    version to version, and bold numbers with it. A wide table is set smaller, then on its side; a long one goes on in a
+    further environment.
     """
+    form = form_of(table)
+    parts = [environment(part, form, again=place > 0) for place, part in enumerate(pages(table, form.lines))]
+    needed = " ".join(rf"\usepackage{{{name}}}" for name in form.packages)
+    return "\n".join([f"% Needs in the preamble: {needed}", *parts])
+
+
+def environment(table: Table, form: Form, *, again: bool) -> str:
+    """One table environment; `again` is one that goes on with the table before it."""
     frame = table.frame(write=write)
     kinds = ["text"] * table.grouped + [column.kind for column in table.columns]
     frame.columns = pd.Index([heading(text, kind) for text, kind in zip(frame.columns, kinds, strict=True)])
@@ -53,31 +59,30 @@ def to_latex(table: Table) -> str:
         frame.iloc[:, 0] = [escape(cell) for cell in frame.iloc[:, 0]]
     formats = ["l"] * table.grouped + [column_format(table, place) for place in range(len(table.columns))]
     body = frame.style.hide(axis="index").to_latex(hrules=True, column_format=f"@{{}}{''.join(formats)}@{{}}")
-    caption = " ".join([table.title if table.title[-1:] in "?!." else f"{table.title}.", *table.caption])
+    title = table.title if table.title[-1:] in "?!." else f"{table.title}."
+    caption = f"{title} (Continued.)" if again else " ".join([title, *table.caption])
     notes = [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\scriptsize {escape(' '.join(table.notes))}}}"]
     return "\n".join(
         [
-            PREAMBLE + r"\begin{table}[htbp]",
-            r"\centering\footnotesize",
-            r"\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{6pt}",
+            rf"\begin{{{form.environment}}}[htbp]",
+            rf"\centering{form.size}",
+            rf"\setlength{{\tabcolsep}}{{{form.separation}}}\setlength{{\belowcaptionskip}}{{6pt}}",
             r"\sisetup{detect-weight=true, retain-explicit-plus=true}",
             f"\\caption{{{escape(caption)}}}",
-            f"\\label{{tab:{table.name}}}",
+            *(() if again else [f"\\label{{tab:{table.name}}}"]),
             ruled(body, table).rstrip(),
-            *(notes if table.notes else ()),
-            r"\end{table}",
+            *(notes if table.notes and not again else ()),
+            rf"\end{{{form.environment}}}",
             "",
         ]
     )
 
 
 def heading(text: str, kind: str) -> str:
-    """A column heading; over a mean it spans both columns, in lines that are no wider than the numbers below."""
-    if kind != "mean":
-        return f"{{{escape(text)}}}"
-    lines = [escape(line) for line in textwrap.wrap(text, HEADING)] or [""]
+    """A column heading in lines that are no wider than the numbers below; over a mean it spans both columns."""
+    lines = [escape(line) for line in wrapped(text)]
     told = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}"
-    return rf"\multicolumn{{2}}{{c}}{{{told}}}"
+    return rf"\multicolumn{{2}}{{c}}{{{told}}}" if kind == "mean" else f"{{{told}}}"
 
 
 def escape(text: str) -> str:

@@ -1,10 +1,13 @@
 """What tables and figures are made of, and what a figure is: all that a part of a report is handed, in one place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from reports.breakdown_tables import Parts
 from studies.study_record import StudyRecord
 
 
@@ -17,6 +20,10 @@ class Material:
     """The tidy frame of `reports.load`: a line per row, seed and task; `folder` is the run's, where it has one."""
     compared: pd.DataFrame
     """What `reports.comparison.comparisons` says of the frame."""
+    parts: Parts = field(default_factory=dict)
+    """Breakdowns of strict relation scores by run id, as `reports.load` reads them."""
+    configs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Row -> the resolved config of its first run that has a record."""
 
 
 @dataclass(frozen=True)

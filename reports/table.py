@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -99,6 +99,13 @@ class Table:
     def grouped(self) -> bool:
         """Whether any line belongs to a group."""
         return any(line.group for line in self.lines)
+
+    def shortened(self, most: int) -> "Table":
+        """The table with at most so many lines, and a note where others are left to the CSV file."""
+        if len(self.lines) <= most:
+            return self
+        note = f"The first {most} of {len(self.lines):,} lines; every number stands in {self.name}.csv."
+        return replace(self, lines=self.lines[:most], notes=[*self.notes, note])
 
     def frame(self, *, write: Any = None) -> pd.DataFrame:
         """The table as strings, the group as first column, named at its first line only."""

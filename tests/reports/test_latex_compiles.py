@@ -29,7 +29,7 @@ def test_the_tables_of_a_report_compile(tmp_path: Path, capsys: pytest.CaptureFi
     tables = sorted((tmp_path / "out").glob("*.tex"))
     assert {path.stem for path in tables} >= {"table", "comparisons", "cost", "distances", "published", "types"}
     inputs = "\n".join(rf"\input{{{path}}}" for path in tables)
-    packages = r"\usepackage[margin=25mm]{geometry}\usepackage{booktabs}\usepackage{siunitx}"
+    packages = r"\usepackage[margin=25mm]{geometry}\usepackage{booktabs}\usepackage{siunitx}\usepackage{rotating}"
     (tmp_path / "paper.tex").write_text(
         rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}\end{{document}}", encoding="utf-8"
     )
