@@ -54,7 +54,7 @@ def report(
     compared = with_document_intervals(record, frame, comparisons(record, frame))
     material = Material(record, frame, compared, loaded.parts, loaded.configs)
     tables = tables_of(material)
-    print("\n".join(to_markdown(table) for table in tables))
+    print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     drawings = drawings_of(material)
     folder = out or study_folder(runs, record.label) / "report"
     written = [path for table in tables for path in write_table(table, folder)]

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.baselines import TABLE
 from reports.summary import tasks_of
 from studies.corrections import holm
 from studies.pairing import paired_difference
 from studies.power import smallest_detectable
-from studies.statistics import CONFIDENCE, welch
+from studies.statistics import CONFIDENCE
 from studies.study_record import StudyRecord
 
 LEVEL = 1 - CONFIDENCE
@@ -116,23 +115,3 @@ def verdict(line: dict[Any, Any]) -> str:
         holm="also after Holm" if line["p_holm"] < LEVEL else "not after Holm",
         **{name: f"{line[name]:+.2f}" for name in ("delta", "low", "high")},
     )
-
-
-def published_comparisons() -> pd.DataFrame:
-    """What the ± of the published table can support: Welch's interval of each row less its baseline, Holm over all.
-
-    Columns: row, title, group, task, mean, std, n, delta, low, high, p, p_holm; baselines have no delta.
-    """
-    named = {row.name: row for row in TABLE}
-    lines = []
-    for row in TABLE:
-        for task, summary in row.scores.items():
-            test = welch(summary, named[row.baseline].scores[task]) if row.baseline != row.name else None
-            low, high = test.interval if test else (math.nan, math.nan)
-            known = {"delta": test.estimate if test else math.nan, "low": low, "high": high}
-            own = {"row": row.name, "title": row.title, "group": row.group, "task": task}
-            scores = {"mean": summary.mean, "std": summary.std, "n": summary.n}
-            lines.append({**own, **scores, **known, "p": test.p if test else math.nan})
-    compared = pd.DataFrame(lines)
-    corrected = holm(dict(enumerate(compared["p"])))
-    return compared.assign(p_holm=[corrected[i] for i in range(len(compared))])

@@ -5,11 +5,10 @@ from typing import Any
 import pandas as pd
 
 from core.record import SCORED
-from reports.baselines import UNSAID
 from reports.captions import coverage_sentence, label
-from reports.comparison import LEVEL, effect_found, published_comparisons
+from reports.comparison import effect_found
 from reports.load import runs_of
-from reports.summary import LONG, SHORT, tasks_of
+from reports.summary import LONG, tasks_of
 from reports.table import Column, Line, Table, Value, sign_flip
 from reports.tables import by_group
 from studies.bootstrap import RESAMPLES
@@ -32,10 +31,6 @@ TESTS = (
 BOOTSTRAP = (
     "95 % documents and seeds: hierarchical paired bootstrap, {resamples:,} resamples of documents and shared seeds, "
     "micro-F1 computed anew in each."
-)
-DIFFERENCE = (
-    Column("delta", "Δ", "number", signed=True),
-    Column("interval", "95 %", "interval", signed=True),
 )
 
 
@@ -125,44 +120,6 @@ def spread_of(values: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def published_table() -> Table:
-    """The published rows, and what their ± can and cannot support."""
-    compared = published_comparisons()
-    columns = [
-        Column("row", "Published row", once=True),
-        Column("task", "Task"),
-        Column("f1", "F1", "mean"),
-        *DIFFERENCE,
-        Column("p", "p", "p", decimals=3),
-        Column("p_holm", "Holm", "p", decimals=3),
-    ]
-    lines = [
-        Line(
-            [
-                line["title"],
-                SHORT[line["task"]],
-                Value(line["mean"], line["std"]),
-                Value(line["delta"]),
-                Value(line["delta"], low=line["low"], high=line["high"]),
-                Value(line["p"]),
-                Value(line["p_holm"]),
-            ],
-            line["group"],
-        )
-        for line in compared.to_dict("records")
-    ]
-    made = compared[compared["delta"].notna()]
-    apart = int(((made["low"] > 0) | (made["high"] < 0)).sum())
-    surviving = int((made["p_holm"] < LEVEL).sum())
-    found = (
-        f"Of {len(made)} differences {apart} have a Welch interval without 0; {surviving or 'none'} "
-        f"{'stay' if surviving > 1 else 'stays'} below {LEVEL:.2f} after Holm over the {len(made)}."
-    )
-    n = ", ".join(map(str, sorted(set(compared["n"]))))
-    caption = [f"F1 in percent as printed, n = {n}; Δ and 95 %: Welch's interval from mean, std and n.", found]
-    return Table("published", "What the published ± can support", columns, lines, caption, [UNSAID], compared)
-
-
 def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     """What a row costs: time, memory, parameters, and where its checkpoint was chosen."""
     runs = runs_of(frame)
@@ -170,10 +127,11 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     columns = [
         Column("row", "System"),
         Column("seconds", "Seconds", "mean", decimals=1),
+        Column("hours", "Hours in all", "number"),
         Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
         Column("parameters", "Parameters", "number", decimals=0),
         Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
-        Column("n", "n"),
+        Column("n", "Runs"),
     ]
     lines, data = [], []
     parts: dict[str, list[dict[Any, Any]]] = {}
@@ -188,9 +146,11 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         sizes = sorted({run["parameters"] for run in part if not pd.isna(run["parameters"])})
         size = Value(float(sizes[0])) if len(sizes) == 1 else Value()
         told = {name: Value(one.mean, one.std) for name, one in summaries.items()}
+        in_all = sum(float(run["seconds"]) for run in part) / 3600
         cells: list[Value | str] = [
             study.study.title_of(row),
             told["seconds"],
+            Value(in_all) if part else Value(),
             told["peak_memory_mib"],
             size,
             told["chosen_epoch"],
@@ -198,11 +158,16 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         lines.append(Line([*cells, str(len(part))], study.study.rows[row].group, row))
         data += [{"row": row, "measure": name, "mean": s.mean, "std": s.std, "n": s.n} for name, s in summaries.items()]
         data += [{"row": row, "measure": "parameters", "mean": size.number, "std": None, "n": len(part)}]
-    hours = scored.drop_duplicates("run")["seconds"].sum() / 3600
+    once = runs.drop_duplicates("run")
+    hours = {True: 0.0, False: 0.0}
+    for status, seconds in zip(once["status"], once["seconds"], strict=True):
+        hours[status in SCORED] += 0.0 if pd.isna(seconds) else float(seconds) / 3600
+    others = len(once) - scored["run"].nunique()
+    besides = f"; {others} runs without a score took {hours[False]:.2f} besides" if hours[False] else ""
     caption = [
         "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
         "standard deviation over seeds (ddof 1).",
-        f"{scored['run'].nunique()} scored runs took {hours:.2f} hours in all.",
+        f"{scored['run'].nunique()} scored runs took {hours[True]:.2f} hours in all{besides}.",
     ]
     notes = ["Runs shared one machine with others where they were computed side by side: times are no benchmark."]
     return Table("cost", f"{study.label}: cost", columns, lines, caption, notes, pd.DataFrame(data))

@@ -6,19 +6,24 @@ part is added by naming it in `TABLES` or `DRAWINGS`; the order is that of the r
 
 from collections.abc import Callable
 
+from reports.ablation_tables import ablation_table
+from reports.appendix_tables import settings_table
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
 from reports.comparison import most_different
-from reports.comparison_tables import comparison_table, cost_table, published_table
+from reports.comparison_tables import comparison_table, cost_table
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest
 from reports.material import Drawing, Material
+from reports.published import published_table
 from reports.summary import LONG, SHORT
 from reports.table import Table
 from reports.tables import main_table
 
 MOST_LINES = 200
 """Lines of a table that are printed; CSV files hold all."""
+FEWEST_ABLATED = 3
+"""Compared rows from which on they have a table of their own, a line each."""
 MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
 
@@ -33,6 +38,13 @@ def compared_rows(material: Material) -> list[Table]:
     return [comparison_table(material.study, material.compared)] if len(material.compared) else []
 
 
+def ablation(material: Material) -> list[Table]:
+    """What each row changes, where there are more rows than the table of differences shows at a glance."""
+    if material.compared["row"].nunique() < FEWEST_ABLATED:
+        return []
+    return [ablation_table(material.study, material.frame, material.compared)]
+
+
 def breakdowns(material: Material) -> list[Table]:
     """Where strict relation scores come from."""
     return breakdown_tables(material.study, material.frame, material.parts)
@@ -41,6 +53,11 @@ def breakdowns(material: Material) -> list[Table]:
 def cost(material: Material) -> list[Table]:
     """What the rows cost."""
     return [cost_table(material.study, material.frame)]
+
+
+def appendix(material: Material) -> list[Table]:
+    """Every setting that can change a number."""
+    return [settings_table(material.study, material.frame, material.configs)] if material.configs else []
 
 
 def published(material: Material) -> list[Table]:
@@ -88,7 +105,15 @@ def training(material: Material) -> list[Drawing]:
     return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
 
 
-TABLES: tuple[Callable[[Material], list[Table]], ...] = (results, compared_rows, breakdowns, cost, published)
+TABLES: tuple[Callable[[Material], list[Table]], ...] = (
+    results,
+    ablation,
+    compared_rows,
+    published,
+    breakdowns,
+    cost,
+    appendix,
+)
 DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (forests, axis_curves, training)
 
 

@@ -34,6 +34,8 @@ SPECIAL = {
     "≤": r"$\le$",
 }
 BREAK = r"\\"
+TWICE = ("mean", "difference")
+"""Kinds of columns that take two of LaTeX's."""
 PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 
 
@@ -82,7 +84,7 @@ def heading(text: str, kind: str) -> str:
     """A column heading in lines that are no wider than the numbers below; over a mean it spans both columns."""
     lines = [escape(line) for line in wrapped(text)]
     told = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}"
-    return rf"\multicolumn{{2}}{{c}}{{{told}}}" if kind == "mean" else f"{{{told}}}"
+    return rf"\multicolumn{{2}}{{c}}{{{told}}}" if kind in TWICE else f"{{{told}}}"
 
 
 def escape(text: str) -> str:
@@ -95,17 +97,25 @@ def write(column: Column, cell: Value | str) -> str:
     if isinstance(cell, str):
         return escape(cell)
     if column.kind == "interval":
-        return f"${column.write(cell)}$" if column.write(cell) != NONE else "--"
+        return interval(column, cell)
     if cell.missing:
-        return r"\multicolumn{2}{c}{--}" if column.kind == "mean" else "{--}"
+        return r"\multicolumn{2}{c}{--}" if column.kind in TWICE else "{--}"
     if column.kind == "p" and column.write(cell).startswith("<"):
         return f"{{${column.write(cell)}$}}"
     # siunitx reads the weight only where it stands bare before the number.
     weight = r"\bfseries " if cell.bold else ""
     number = weight + column.number(cell.number, separator="")
+    if column.kind == "difference":
+        return f"{number} & {interval(column, cell)}"
     if column.kind == "mean":
         return f"{number} & {f'{cell.spread:.{column.decimals}f}' if math.isfinite(cell.spread) else '{--}'}"
     return number
+
+
+def interval(column: Column, cell: Value) -> str:
+    """An interval in math, whose minus signs are as long as those of numbers."""
+    text = column.interval(cell)
+    return f"${text.replace('[', '[{}')}$" if text != NONE else "--"
 
 
 def column_format(table: Table, place: int) -> str:
@@ -119,6 +129,8 @@ def column_format(table: Table, place: int) -> str:
     numbers = [value.number for value in values]
     sign = "+" if column.signed else "-" if min(numbers, default=0) < 0 else ""
     format_of = f"S[table-format={sign}{whole_digits(numbers)}.{column.decimals}]"
+    if column.kind == "difference":
+        return rf"{format_of}@{{\ }}l"
     if column.kind != "mean":
         return format_of
     spreads = [value.spread for value in values if math.isfinite(value.spread)]

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-Kind = Literal["text", "mean", "number", "p", "interval"]
+Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
+"""`mean`: a number ± its spread; `difference`: a number with its interval; `interval`: that alone."""
 NONE = "–"
 """What stands where there is no number."""
 
@@ -51,10 +52,11 @@ class Column:
         if isinstance(value, str):
             return value
         if self.kind == "interval":
-            known = math.isfinite(value.low) and math.isfinite(value.high)
-            return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else NONE
+            return self.interval(value)
         if value.missing:
             return NONE
+        if self.kind == "difference":
+            return f"{self.number(value.number)} {self.interval(value)}"
         if self.kind == "mean":
             spread = f"{value.spread:.{self.decimals}f}" if math.isfinite(value.spread) else NONE
             return f"{self.number(value.number)} ± {spread}"
@@ -62,6 +64,11 @@ class Column:
         if self.kind == "p" and value.number < floor:
             return f"<{floor:.{self.decimals}f}"
         return self.number(value.number)
+
+    def interval(self, value: Value) -> str:
+        """The two ends of a value's interval; a dash where it has none."""
+        known = math.isfinite(value.low) and math.isfinite(value.high)
+        return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else NONE
 
     def number(self, number: float, *, separator: str = " ") -> str:
         """A number with this column's decimals and sign, thousands set apart; -0.00 is written 0.00."""
@@ -94,6 +101,8 @@ class Table:
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
     """The same numbers, tidy and unrounded: what the CSV file holds."""
     group_heading: str = "Group"
+    appendix: bool = False
+    """For files and the page, too long for a screen."""
 
     @property
     def grouped(self) -> bool:

@@ -14,15 +14,15 @@ def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     """The poster's layout: a line per row, F1 of the four tasks as mean ± std, n, the best of a group in bold."""
     summary = summary_of(study, frame)
     best = best_of_groups(summary)
-    parts = dict(list(summary.groupby("row", sort=False)))
+    keys = zip(summary["row"], summary["task"], strict=True)
+    known = dict(zip(keys, zip(summary["mean"], summary["std"], summary["n"], strict=True), strict=True))
     seeds = len(set(frame["seed"]))
     tasks = tasks_of(study)
     columns = [Column("row", "System"), *(Column(task, short, "mean") for task, short in tasks.items())]
     lines = []
     for row in by_group(study):
-        of_row = parts[row].set_index("task")
-        n = int(of_row["n"].max())
-        values = [Value(of_row.at[task, "mean"], of_row.at[task, "std"], bold=(row, task) in best) for task in tasks]
+        n = max(known[row, task][2] for task in tasks)
+        values = [Value(*known[row, task][:2], bold=(row, task) in best) for task in tasks]
         cells: list[Value | str] = [study.study.title_of(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
         lines.append(Line(cells, study.study.rows[row].group, row))
     published = beside(study)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from reports.baselines import UNSAID
-from reports.comparison import comparisons, published_comparisons, verdict
-from reports.comparison_tables import comparison_table, cost_table, published_table
+from reports.comparison import comparisons, verdict
+from reports.comparison_tables import comparison_table, cost_table
 from reports.load import load_study
 from reports.markdown import to_markdown
+from reports.published import published_comparisons, published_table
 from reports.tables import main_table
 from tests.reports.records import make_study
 
