@@ -46,7 +46,7 @@ def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
 
 
 def resolved(config: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The settings of a config that can change a number, by path, as text; those an older record lacks have defaults."""
+    """The settings of a config that can change a number, by path, as text; a default where an older record has none."""
     scratch = config["encoder"]["source"] == "scratch"
     for name, value in walked(RunConfig, config, ""):
         section, _, part = name.partition(".")

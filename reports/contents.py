@@ -10,15 +10,19 @@ from reports.ablation_tables import ablation_table
 from reports.appendix_tables import settings_table
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
+from reports.captions import label
 from reports.comparison import most_different
 from reports.comparison_tables import comparison_table, cost_table
-from reports.figure_numbers import axis_curve, differences, training_curves
-from reports.figures import axis, curves, forest
+from reports.curve_figures import axis, curves
+from reports.figure_numbers import axis_curve, differences, scores_by_row
+from reports.figures import forest, scores
+from reports.heat_map import heat_map, heat_map_numbers
 from reports.material import Drawing, Material
 from reports.published import published_table
 from reports.summary import LONG, SHORT
 from reports.table import Table
 from reports.tables import main_table
+from reports.training_numbers import training_curves
 
 MOST_LINES = 200
 """Lines of a table that are printed; CSV files hold all."""
@@ -26,6 +30,8 @@ FEWEST_ABLATED = 3
 """Compared rows from which on they have a table of their own, a line each."""
 MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
+MOST_CELLS = 80
+"""Cells that a map can hold."""
 
 
 def results(material: Material) -> list[Table]:
@@ -85,23 +91,56 @@ def forests(material: Material) -> list[Drawing]:
     ]
 
 
+def seeds_of_rows(material: Material) -> list[Drawing]:
+    """F1 of every row, seed by seed."""
+    numbers = scores_by_row(material.study, material.frame)
+    if not 0 < numbers["row"].nunique() <= MOST_ROWS:
+        return []
+    metric = material.study.study.metric
+    told = f"{LONG[metric].capitalize()} F1. Dots: seeds; diamond and bar: mean and 95 % t-interval over seeds."
+    return [Drawing("scores", scores(numbers, metric), told)]
+
+
 def axis_curves(material: Material) -> list[Drawing]:
     """F1 along the study's axis of numbers."""
-    title, numbers = axis_curve(material.study, material.frame)
+    study = material.study
+    title, numbers = axis_curve(study, material.frame, material.configs)
     if not title or not len(numbers):
         return []
-    told = f"F1 against {title.lower()}: mean and 95 % t-interval over seeds."
-    return [Drawing("axis", axis(title, numbers, metric=material.study.study.metric), told)]
+    baseline = study.study.baseline
+    off = scores_by_row(study, material.frame)
+    off = off[(off["row"] == baseline) & ~off["row"].isin(numbers["row"])]
+    beside = (label(study, baseline), float(off["mean"].iloc[0])) if len(off) else None
+    line = f" Dashed: mean of {beside[0]}." if beside else ""
+    told = f"{LONG[study.study.metric].capitalize()} F1 against {title.lower()}. Dots: seeds; bars: mean and 95 % "
+    figure = axis(title, numbers, metric=study.study.metric, beside=beside)
+    return [Drawing("axis", figure, f"{told}t-interval over seeds.{line}")]
+
+
+def map_of_two_axes(material: Material) -> list[Drawing]:
+    """Every combination of two axes."""
+    study = material.study.study
+    numbers = heat_map_numbers(material.study, material.frame)
+    if not len(numbers) or len(numbers) > MOST_CELLS or not numbers["n"].any():
+        return []
+    told = (
+        f"{LONG[study.metric].capitalize()} F1: mean over seeds, ± sample standard deviation (ddof 1). Framed: the row "
+        f"that all are compared with. A dash: no score, or no such row."
+    )
+    return [Drawing("map", heat_map(numbers, metric=study.metric, seeds=len(study.seeds)), told)]
 
 
 def training(material: Material) -> list[Drawing]:
-    """Validation F1 over training."""
+    """Loss and validation F1 over training."""
     if len(material.study.study.rows) > MOST_CURVES:
         return []
     trained = training_curves(material.study, material.frame)
     if not len(trained):
         return []
-    told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
+    told = (
+        "Training loss and validation F1 over training. Lines: mean over seeds; bands: one sample standard deviation "
+        "to either side; dotted: where memories begin to be read, which ends the warm-up."
+    )
     return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
 
 
@@ -114,7 +153,13 @@ TABLES: tuple[Callable[[Material], list[Table]], ...] = (
     cost,
     appendix,
 )
-DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (forests, axis_curves, training)
+DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (
+    forests,
+    seeds_of_rows,
+    axis_curves,
+    map_of_two_axes,
+    training,
+)
 
 
 def tables_of(material: Material) -> list[Table]:
