@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+from matplotlib.transforms import offset_copy
 
 from reports.figures import BASELINE, COLUMN, MARKS, house_style
 from reports.summary import LONG
@@ -31,7 +32,10 @@ def axis(title: str, numbers: pd.DataFrame, *, metric: str, beside: tuple[str, f
             half = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
             form: dict[str, Any] = {"marker": MARKS[place % len(MARKS)], "markersize": 4, "capsize": 2, "color": colour}
             panel.errorbar(rows["x"], rows["mean"], yerr=half, label=str(group) or None, **form)
-            panel.plot(part["x"], part["value"], "o", color=colour, markersize=2.6, alpha=0.45, markeredgewidth=0)
+            # To the left of their mean, so that neither hides the other.
+            aside = offset_copy(panel.transData, figure, x=-5, units="points")
+            dots: dict[str, Any] = {"color": colour, "markersize": 3, "alpha": 0.5, "markeredgewidth": 0}
+            panel.plot(part["x"], part["value"], "o", transform=aside, **dots)
         if beside is not None:
             panel.axhline(beside[1], color=BASELINE, linewidth=0.9, linestyle="--", label=beside[0])
         if values[0] > 0 and values[-1] / values[0] >= WIDEST_SCALE:
@@ -61,8 +65,9 @@ def curves(numbers: pd.DataFrame, *, metric: str) -> Figure:
             panel.set_ylabel("training loss" if measure == "loss" else f"validation\n{LONG[metric]} F1")
             if measure == "loss":
                 panel.set_yscale("log")
+                panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-                panel.yaxis.set_minor_formatter(NullFormatter())
+                panel.minorticks_off()
         begins = begins_of(numbers)
         for panel in panels:
             for begin in begins:

@@ -34,7 +34,8 @@ def house_style() -> Iterator[None]:
 
 def forest(numbers: pd.DataFrame, tasks: Sequence[str]) -> Figure:
     """Differences to the baseline, a panel per task: each seed a dot, mean and 95 % interval per row."""
-    return by_row(numbers, tasks, label="Δ F1 to the baseline, points", zero=True)
+    what = LONG[tasks[0]] if len(tasks) == 1 else ""
+    return by_row(numbers, tasks, label=f"Δ {what} F1 to the baseline, points".replace("  ", " "), zero=True)
 
 
 def scores(numbers: pd.DataFrame, task: str) -> Figure:
@@ -70,7 +71,7 @@ def by_row(numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: boo
             if len(tasks) > 1:
                 panel.set_title(SHORT[task])
             panel.grid(visible=False, axis="y")
-            panel.xaxis.set_major_locator(MaxNLocator(4 if across < 2 else 3, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
+            panel.xaxis.set_major_locator(MaxNLocator(5 if across < 2 else 4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
         panels[0].set_yticks(range(len(labels)), shown)
         panels[0].set_ylim(len(labels) - 0.5, -0.5)
         figure.supxlabel(label, fontsize=8)

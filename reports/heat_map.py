@@ -13,7 +13,7 @@ from reports.figures import BASELINE, COLUMN, house_style
 from reports.summary import LONG, summary_of
 from studies.study_record import StudyRecord
 
-LIGHT = 0.55
+LIGHT = 0.5
 """Share of the scale from which on a cell is light enough for black letters."""
 
 
