@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.captions import label
+from reports.captions import against, label
 from reports.summary import LONG, summary_of, tasks_of
 from reports.table import NONE, Column, Line, Table, Value
 from reports.tables import by_group
@@ -28,11 +28,10 @@ def ablation_table(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFra
     ]
     lines = []
     for row in by_group(study):
-        baseline = study.study.baseline_of(row)
         shown = [difference(known.get((row, task))) for task in tasks]
         own = Value(float(summary.at[row, "mean"]), float(summary.at[row, "std"]))
-        against = study.study.title_of(baseline) if baseline != row else NONE
-        lines.append(Line([study.study.title_of(row), against, own, *shown], study.study.rows[row].group, row))
+        other = against(study, row) if study.study.baseline_of(row) != row else NONE
+        lines.append(Line([study.study.title_of(row), other, own, *shown], study.study.rows[row].group, row))
     caption = [
         f"{LONG[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); Δ: mean of "
         "the differences to the row that it is compared with, paired by seed, in points, with their 95 % t-interval.",

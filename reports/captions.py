@@ -118,6 +118,13 @@ def label(study: StudyRecord, row: str) -> str:
     return f"{title} ({group})" if group else title
 
 
+def against(study: StudyRecord, row: str) -> str:
+    """What a row's baseline is called beside it: with its group, where that is another."""
+    baseline = study.study.baseline_of(row)
+    same = study.study.rows[row].group == study.study.rows[baseline].group
+    return study.study.title_of(baseline) if same else label(study, baseline)
+
+
 def spelled(numbers: Iterable[int]) -> str:
     """`0–4, 7` for 0, 1, 2, 3, 4, 7."""
     runs: list[list[int]] = []

@@ -22,6 +22,8 @@ from reports.material import Material
 from reports.page import comparison_page, page
 from reports.sides import read_side
 from reports.viewer import viewer
+from reports.wandb_runs import load_runs, read_runs
+from reports.wandb_study import study_in_project
 from reports.writing import write_frame, write_table, write_text
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
@@ -34,6 +36,7 @@ def report(
     out: Path | None = None,
     split: str = "test",
     documents: int = 300,
+    from_wandb: str | None = None,
 ) -> None:
     """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
@@ -43,12 +46,20 @@ def report(
         study: a study's name, or <name>@<profile>.
         profile: the profile it was run under, where it was run under several.
         runs: where run folders lie.
-        out: where the files go; default: report/ in the study's folder, <runs>/studies/<study>@<profile>/.
+        out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
+            <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
+        from_wandb: read the runs from this W&B project, entity/project, instead of their records; which runs belong to
+            the study says its record in <runs>, or else their tags.
     """
-    record = find_study_record(study, runs, profile=profile)
-    loaded = load(record, runs, split=split)
+    if from_wandb is None:
+        record = find_study_record(study, runs, profile=profile)
+        loaded = load(record, runs, split=split)
+    else:
+        remote = {run.id: run for run in read_runs(from_wandb)}
+        record = study_in_project(study, runs, remote.values(), profile=profile)
+        loaded = load_runs(record, remote, split=split)
     frame = loaded.frame
     some_run_must_be_done(record, frame)
     compared = with_document_intervals(record, frame, comparisons(record, frame))
@@ -56,7 +67,7 @@ def report(
     tables = tables_of(material)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     drawings = drawings_of(material)
-    folder = out or study_folder(runs, record.label) / "report"
+    folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))

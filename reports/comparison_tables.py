@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 
 from core.record import SCORED
-from reports.captions import coverage_sentence, label
+from reports.captions import against, coverage_sentence, label, spelled
 from reports.comparison import effect_found
 from reports.load import runs_of
 from reports.summary import LONG, tasks_of
-from reports.table import Column, Line, Table, Value, sign_flip
+from reports.table import Column, Line, Table, Value
 from reports.tables import by_group
 from studies.bootstrap import RESAMPLES
 from studies.power import POWER
@@ -20,13 +20,12 @@ MOST_NAMED = 5
 PAIRED = (
     "Δ: mean over shared seeds of a row's F1 less its baseline's, paired by seed, in points; 95 % seeds: t-interval of "
     "these differences (other seeds, same documents).",
-    "Higher: seeds in which the row is above its baseline; P(higher): share of all pairs of a seed of the row and one "
+    "Higher: seeds in which the row is above its baseline; Pr. higher: share of all pairs of a seed of the row and one "
     "of the baseline in which the row is above, ties half.",
 )
 TESTS = (
     "p: two-sided paired t-test; Holm: the same p corrected over all {lines} comparisons of the study.",
-    "Sign-flip: exact two-sided p without a normal assumption, in brackets the smallest value that so many seeds can "
-    "reach: at five seeds it cannot fall below .0625.",
+    "Sign-flip: exact two-sided p without a normal assumption; it cannot fall below {floors}.",
 )
 BOOTSTRAP = (
     "95 % documents and seeds: hierarchical paired bootstrap, {resamples:,} resamples of documents and shared seeds, "
@@ -51,10 +50,10 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
         Column("interval", "95 % seeds", "interval", signed=True),
         *([Column("bootstrap", "95 % documents and seeds", "interval", signed=True)] if wide else ()),
         Column("higher", "Higher"),
-        Column("improvement", "P(higher)", "number"),
+        Column("improvement", "Pr. higher", "number"),
         Column("p_t", "p", "p", decimals=3),
         Column("p_holm", "Holm", "p", decimals=3),
-        Column("p_sign_flip", "Sign-flip"),
+        Column("p_sign_flip", "Sign-flip", "p", decimals=4),
     ]
     names = tasks_of(study)
     lines = []
@@ -62,7 +61,7 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
         for line in parts.get(row, ()):
             over_documents = [Value(line["delta"], low=line["low_all"], high=line["high_all"])] if wide else []
             cells: list[Value | str] = [
-                f"{study.study.title_of(row)} − {study.study.title_of(line['baseline'])}",
+                f"{study.study.title_of(row)} against {against(study, row)}",
                 names[line["task"]],
                 Value(line["delta"]),
                 Value(line["delta"], low=line["low"], high=line["high"]),
@@ -71,12 +70,12 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
                 Value(line["improvement"]),
                 Value(line["p_t"]),
                 Value(line["p_holm"]),
-                sign_flip(line["p_sign_flip"], line["p_floor"], line["n"]),
+                Value(line["p_sign_flip"]),
             ]
             lines.append(Line(cells, line["group"], row))
     tested = int(compared["p_t"].notna().sum())
     bootstrap = [BOOTSTRAP.format(resamples=RESAMPLES), coverage_sentence()] if wide else []
-    tests = [sentence.format(lines=tested) for sentence in TESTS]
+    tests = [sentence.format(lines=tested, floors=floors_of(compared)) for sentence in TESTS]
     caption = [*PAIRED, *bootstrap, *tests, *power_of(study, compared)]
     notes = unpaired(study, compared)
     title = f"{study.label}: differences to the baseline"
@@ -92,13 +91,23 @@ def unpaired(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
     }
     for name, reason in reasons.items():
         for row, part in compared[compared[name] != ""].groupby("row", sort=False):
-            notes.append(f"{label(study, str(row))}: seeds {part[name].iloc[0]} left out: {reason}.")
+            seeds = spelled(map(int, part[name].iloc[0].split()))
+            notes.append(f"{label(study, str(row))}: seeds {seeds} left out: {reason}.")
     if "without" in compared:
         for reason, part in compared[compared["without"] != ""].groupby("without", sort=False):
             rows = list(dict.fromkeys(part["row"]))
             named = ", ".join(label(study, row) for row in rows) if len(rows) <= MOST_NAMED else f"{len(rows)} rows"
             notes.append(f"No interval over documents for {named}: {reason}.")
     return notes
+
+
+def floors_of(compared: pd.DataFrame) -> str:
+    """The smallest sign-flip p that the shared seeds can reach, by their number."""
+    known = compared[compared["n"] > 0].drop_duplicates("n").sort_values("n")
+    floors = [
+        f"{floor:.4f} at {n} seed{'s' if n > 1 else ''}" for n, floor in zip(known["n"], known["p_floor"], strict=True)
+    ]
+    return " or ".join(floors) or "what two shared seeds allow"
 
 
 def power_of(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
@@ -108,7 +117,7 @@ def power_of(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
         part = compared[(compared["n"] == n) & (compared["task"] == study.study.metric)]["detectable"]
         here = f": here {spread_of(part)} points on {LONG[study.study.metric]} F1" if len(part) else ""
         sentences.append(
-            f"With {n} seeds the paired t-test finds, with a chance of {POWER:.0%}, differences from "
+            f"With {n} seeds the paired t-test finds, with a chance of {100 * POWER:.0f} %, differences from "
             f"{effect_found(n):.1f} times their standard deviation on{here}."
         )
     return sentences

@@ -74,6 +74,8 @@ def stored(row: str, seeds: list[int], folders: Mapping[tuple[str, int], Path], 
     """The counts per document of a row's seeds, types summed."""
     found = {}
     for seed in seeds:
+        if (row, seed) not in folders:
+            raise UserError("the counts per document lie in the run folders, which were not read")
         counts = read_counts(folders[row, seed] / f"documents.{split}.json")
         found[seed] = [
             DocumentCounts(one.id, {task: {UNTYPED: add(list(typed.values()))} for task, typed in one.counts.items()})
@@ -83,8 +85,9 @@ def stored(row: str, seeds: list[int], folders: Mapping[tuple[str, int], Path], 
 
 
 def folders_of(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
-    """Row and seed -> the run's folder."""
+    """Row and seed -> the run's folder, of runs that were read from one."""
     runs = runs_of(frame)
+    runs = runs[runs["folder"] != ""]
     return {
         (row, int(seed)): Path(folder)
         for row, seed, folder in zip(runs["row"], runs["seed"], runs["folder"], strict=True)

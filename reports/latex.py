@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.latex_layout import Form, form_of, pages, wrapped
+from reports.latex_layout import Form, cells_width, form_of, pages, wrapped
 from reports.table import NONE, Column, Table, Value
 
 SPECIAL = {
@@ -36,6 +36,7 @@ SPECIAL = {
 BREAK = r"\\"
 TWICE = ("mean", "difference")
 """Kinds of columns that take two of LaTeX's."""
+CODE = re.compile("`([^`]*)`")
 PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 
 
@@ -55,14 +56,17 @@ def to_latex(table: Table) -> str:
 def environment(table: Table, form: Form, *, again: bool) -> str:
     """One table environment; `again` is one that goes on with the table before it."""
     frame = table.frame(write=write)
-    kinds = ["text"] * table.grouped + [column.kind for column in table.columns]
-    frame.columns = pd.Index([heading(text, kind) for text, kind in zip(frame.columns, kinds, strict=True)])
+    headings = [f"{{{escape(table.group_heading)}}}"] * table.grouped
+    headings += [heading(column, cells_width(table, place)) for place, column in enumerate(table.columns)]
+    frame.columns = pd.Index(headings)
     if table.grouped:
         frame.iloc[:, 0] = [escape(cell) for cell in frame.iloc[:, 0]]
     formats = ["l"] * table.grouped + [column_format(table, place) for place in range(len(table.columns))]
     body = frame.style.hide(axis="index").to_latex(hrules=True, column_format=f"@{{}}{''.join(formats)}@{{}}")
     title = table.title if table.title[-1:] in "?!." else f"{table.title}."
-    caption = f"{title} (Continued.)" if again else " ".join([title, *table.caption])
+    # The class sets captions in the size of the text, which is too large for whole sentences over a small table.
+    more = rf" \protect\footnotesize {escape(' '.join(table.caption))}" if table.caption and not again else ""
+    caption = rf"[{escape(title)}]{{{escape(title)}{' (Continued.)' if again else ''}{more}}}"
     notes = [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\scriptsize {escape(' '.join(table.notes))}}}"]
     return "\n".join(
         [
@@ -70,7 +74,9 @@ def environment(table: Table, form: Form, *, again: bool) -> str:
             rf"\centering{form.size}",
             rf"\setlength{{\tabcolsep}}{{{form.separation}}}\setlength{{\belowcaptionskip}}{{6pt}}",
             r"\sisetup{detect-weight=true, retain-explicit-plus=true}",
-            f"\\caption{{{escape(caption)}}}",
+            # What goes on keeps its number.
+            *([r"\addtocounter{table}{-1}"] if again else ()),
+            rf"\caption{caption}",
             *(() if again else [f"\\label{{tab:{table.name}}}"]),
             ruled(body, table).rstrip(),
             *(notes if table.notes and not again else ()),
@@ -80,16 +86,16 @@ def environment(table: Table, form: Form, *, again: bool) -> str:
     )
 
 
-def heading(text: str, kind: str) -> str:
-    """A column heading in lines that are no wider than the numbers below; over a mean it spans both columns."""
-    lines = [escape(line) for line in wrapped(text)]
+def heading(column: Column, width: int) -> str:
+    """A column heading in lines about as wide as the cells below; over two of LaTeX's columns it spans both."""
+    lines = [escape(line) for line in wrapped(column.heading, width)]
     told = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}"
-    return rf"\multicolumn{{2}}{{c}}{{{told}}}" if kind in TWICE else f"{{{told}}}"
+    return rf"\multicolumn{{2}}{{c}}{{{told}}}" if column.kind in TWICE else f"{{{told}}}"
 
 
 def escape(text: str) -> str:
     """Plain text as LaTeX prints it."""
-    return PATTERN.sub(lambda found: SPECIAL[found.group()], text)
+    return CODE.sub(r"\\texttt{\1}", PATTERN.sub(lambda found: SPECIAL[found.group()], text))
 
 
 def write(column: Column, cell: Value | str) -> str:
@@ -115,7 +121,7 @@ def write(column: Column, cell: Value | str) -> str:
 def interval(column: Column, cell: Value) -> str:
     """An interval in math, whose minus signs are as long as those of numbers."""
     text = column.interval(cell)
-    return f"${text.replace('[', '[{}')}$" if text != NONE else "--"
+    return f"${text}$" if text != NONE else "--"
 
 
 def column_format(table: Table, place: int) -> str:

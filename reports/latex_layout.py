@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from reports.table import Line, Table
 
-HEADING = 13
-"""Characters of a heading's line."""
+SHORTEST = 6
+"""Characters that a heading's line may have where the cells below it are narrower."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,21 @@ def is_new(before: Line, line: Line) -> bool:
 
 def width(table: Table) -> float:
     """Characters that a line of the printed table takes, a column's distance being one and a half."""
-    columns = list(table.columns)
-    cells = [[column.write(line.cells[place]) for line in table.lines] for place, column in enumerate(columns)]
-    headings = [max(map(len, wrapped(column.heading))) for column in columns]
-    widths = [max([heading, *map(len, told)]) for heading, told in zip(headings, cells, strict=True)]
+    widths = [
+        max(cells_width(table, place), *map(len, wrapped(column.heading, cells_width(table, place))))
+        for place, column in enumerate(table.columns)
+    ]
     if table.grouped:
         widths.append(max([len(table.group_heading), *(len(line.group) for line in table.lines)]))
     return sum(widths) + 1.5 * len(widths)
 
 
-def wrapped(text: str) -> list[str]:
-    """A heading in lines."""
-    return textwrap.wrap(text, HEADING, break_long_words=False) or [""]
+def cells_width(table: Table, place: int) -> int:
+    """Characters of the widest cell of a column."""
+    column = table.columns[place]
+    return max((len(column.write(line.cells[place])) for line in table.lines), default=0)
+
+
+def wrapped(heading: str, width: int) -> list[str]:
+    """A heading in lines that are as wide as the cells below it, where its words allow that."""
+    return textwrap.wrap(heading, max(SHORTEST, width), break_long_words=False) or [""]

@@ -16,9 +16,7 @@ from studies.corrections import holm
 from studies.statistics import CONFIDENCE, Summary, welch
 
 CORRECTED = Rule("the interval leaves 0 out and Holm's p is below .05", "{way}, also after Holm")
-ALONE = Rule(
-    "the interval leaves 0 out, but Holm's p is not below .05", "{way} if it were the only test; not after Holm"
-)
+ALONE = Rule("the interval leaves 0 out, but Holm's p is not below .05", "{way} alone, not after Holm")
 UNSHOWN = Rule("the interval holds 0", "no difference shown")
 RULES = (CORRECTED, ALONE, UNSHOWN)
 """Which words a published difference gets."""
@@ -69,10 +67,9 @@ def published_table() -> Table:
     """The differences of the published table, and what its ± supports of each."""
     compared = published_comparisons()
     columns = [
-        Column("row", "Difference", once=True),
         Column("task", "Task"),
-        Column("base", "Without", "mean"),
-        Column("f1", "With memory", "mean"),
+        Column("base", "JEREX", "mean"),
+        Column("f1", "Memory", "mean"),
         Column("delta", "Δ", "difference", signed=True),
         Column("p", "p", "p", decimals=3),
         Column("p_holm", "Holm", "p", decimals=3),
@@ -81,7 +78,6 @@ def published_table() -> Table:
     lines = [
         Line(
             [
-                f"{line['title']} − {line['against']}",
                 SHORT[line["task"]],
                 Value(line["base_mean"], line["base_std"]),
                 Value(line["mean"], line["std"]),
@@ -106,8 +102,9 @@ def caption_of(compared: pd.DataFrame) -> list[str]:
     stay = f"{surviving} {'stay' if surviving > 1 else 'stays'}" if surviving else "none stays"
     n = ", ".join(map(str, sorted({*compared["n"], *compared["base_n"]})))
     return [
-        f"F1 in percent as printed, mean ± std, n = {n}; Δ with its 95 % interval and p: Welch's t-test from mean, std "
-        f"and n; Holm: p corrected over the {made} differences.",
+        f"F1 in percent as printed, mean ± std, n = {n}; Δ: memory less JEREX with its 95 % interval, and p: "
+        f"Welch's t-test from mean, std and n; Holm: p corrected over the {made} differences.",
+        "Alone: were it the only test.",
         f"Of {made} differences {apart} have a Welch interval without 0; {stay} below {LEVEL:.2f} after Holm over the "
         f"{made}.",
     ]
@@ -123,7 +120,7 @@ def limits(compared: pd.DataFrame) -> list[str]:
     return [
         "It cannot say whether the seeds of two rows share their split and order, so differences cannot be paired, nor "
         "whether they would hold on other documents: its ± is over seeds alone.",
-        f"A std of {n} values is itself uncertain: with a confidence of {CONFIDENCE:.0%} the true one lies between "
-        f"{low:.1f} and {high:.1f} times the printed.",
+        f"A std of {n} values is itself uncertain: with a confidence of {100 * CONFIDENCE:.0f} % the true one lies "
+        f"between {low:.1f} and {high:.1f} times the printed.",
         f"Were the printed ± of ddof 0, {still} of the {len(compared)} intervals would leave 0 out.",
     ]

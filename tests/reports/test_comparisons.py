@@ -67,7 +67,7 @@ def test_the_caption_says_what_so_many_seeds_can_find(tmp_path: Path) -> None:
     study = make_study(tmp_path, {row: dict.fromkeys(range(5), 38.0 + place) for place, row in enumerate(SEEDS)})
     caption = " ".join(comparison_table(study, comparisons(study, load_study(study, tmp_path))).caption)
     # Noncentral t, n = 5: power .80 at an effect of 1.68.
-    assert "With 5 seeds the paired t-test finds, with a chance of 80%, differences from 1.7 times" in caption
+    assert "With 5 seeds the paired t-test finds, with a chance of 80 %, differences from 1.7 times" in caption
 
 
 def test_what_the_published_spread_supports() -> None:
