@@ -18,7 +18,8 @@ def ablation_table(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFra
     """
     metric, tasks = study.study.metric, tasks_of(study)
     summary = summary_of(study, frame)
-    summary = summary[summary["task"] == metric].set_index("row")
+    summary = summary[summary["task"] == metric]
+    own = {row: Value(*told) for row, *told in zip(summary["row"], summary["mean"], summary["std"], strict=True)}
     known = {(line["row"], line["task"]): line for line in compared.to_dict("records")}
     columns = [
         Column("row", "System"),
@@ -29,9 +30,8 @@ def ablation_table(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFra
     lines = []
     for row in by_group(study):
         shown = [difference(known.get((row, task))) for task in tasks]
-        own = Value(float(summary.at[row, "mean"]), float(summary.at[row, "std"]))
         other = against(study, row) if study.study.baseline_of(row) != row else NONE
-        lines.append(Line([study.study.title_of(row), other, own, *shown], study.study.rows[row].group, row))
+        lines.append(Line([study.study.title_of(row), other, own[row], *shown], study.study.rows[row].group, row))
     caption = [
         f"{LONG[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); Δ: mean of "
         "the differences to the row that it is compared with, paired by seed, in points, with their 95 % t-interval.",

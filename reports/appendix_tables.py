@@ -1,6 +1,7 @@
 """What a paper's appendix prints: every setting that can change a number, and what each row cost in all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +49,43 @@ def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
 def resolved(config: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The settings of a config that can change a number, by path, as text; a default where an older record has none."""
     scratch = config["encoder"]["source"] == "scratch"
-    for name, value in walked(RunConfig, config, ""):
-        section, _, part = name.partition(".")
+    for path, default, is_file in plain_settings():
+        name = ".".join(path)
         idle = name == "encoder.pretrained" if scratch else name.startswith("encoder.scratch.")
         idle |= name == "data.validation_share" and bool(config["data"].get("validation"))
-        if name != "seed" and not idle:
-            text = written(value)
-            yield name, f"{text} ({hashes[part]})" if section == "data" and part in hashes else text
+        if idle or (path[0] == "memory" and (len(path) == 1) == bool(config["memory"])):
+            continue
+        value = value_at(config, path, default)
+        text = written(Path(value).name if is_file and value else value)
+        yield name, f"{text} ({hashes[path[-1]]})" if is_file and path[-1] in hashes else text
 
 
-def walked(section: type[BaseModel], values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
-    """The plain settings below a section, files as their name; an optional section that is not there is one setting."""
+@cache
+def plain_settings() -> tuple[tuple[tuple[str, ...], Any, bool], ...]:
+    """Path, default, and whether it is a file, of every setting that can change a number; memory itself is one too."""
+    return tuple(walked(RunConfig, ()))
+
+
+def walked(section: type[BaseModel], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, bool]]:
+    """The settings below a section; an optional section is a setting, too: it is there or none."""
     for name, field in section.model_fields.items():
         inner, marks = section_of(section, name), markers_of(section, name)
-        value = values.get(name, field.default if inner is None else None)
-        if inner is not None and (value is not None or field.default is not None):
-            yield from walked(inner, value or {}, f"{before}{name}.")
-        elif NEUTRAL not in marks:
-            yield f"{before}{name}", Path(value).name if CONTENT in marks and value else value
+        if inner is None and NEUTRAL not in marks and name != "seed":
+            yield (*before, name), field.default, CONTENT in marks
+        elif inner is not None:
+            if field.default is None:
+                yield (*before, name), None, False
+            yield from walked(inner, (*before, name))
+
+
+def value_at(config: Mapping[str, Any], path: Sequence[str], default: Any) -> Any:
+    """The value at a path of nested settings."""
+    found: Any = config
+    for step in path:
+        if not isinstance(found, Mapping) or step not in found:
+            return default
+        found = found[step]
+    return found
 
 
 def written(value: Any) -> str:

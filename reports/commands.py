@@ -71,7 +71,8 @@ def report(
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))
-    looked_at = viewer(of_study(record, frame, most_documents=documents)) if documents > 0 else None
+    local = from_wandb is None
+    looked_at = viewer(of_study(record, frame, most_documents=documents)) if documents > 0 and local else None
     written.append(write_text(page(record, frame, compared, tables, drawings, looked_at), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)

@@ -8,9 +8,8 @@ from pydantic import ValidationError
 
 from core.config import EncoderConfig
 from reports.captions import label
-from reports.summary import summary_of
 from reports.tables import by_group
-from studies.statistics import Summary, t_interval
+from studies.statistics import summarize, t_interval
 from studies.study_record import StudyRecord
 from studies.widths import encoder_width
 
@@ -39,17 +38,16 @@ def differences(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame)
 def scores_by_row(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
     """A line per row and scored seed on the study's metric: `value` is that seed's F1; `mean`, `low`, `high` of all."""
     metric = study.study.metric
-    summary = summary_of(study, frame)
-    summary = summary[(summary["task"] == metric) & (summary["n"] > 0)].set_index("row")
     found = frame[(frame["task"] == metric) & frame["f1"].notna()]
+    values: dict[str, list[tuple[int, float]]] = {}
+    for row, seed, value in zip(found["row"], found["seed"], found["f1"], strict=True):
+        values.setdefault(row, []).append((int(seed), value))
     lines = []
     for row in by_group(study):
-        if row in summary.index:
-            one = summary.loc[row]
-            low, high = t_interval(Summary(one["mean"], one["std"], int(one["n"])))
-            of_row = found[found["row"] == row]
-            for seed, value in zip(of_row["seed"], of_row["f1"], strict=True):
-                lines.append((row, label(study, row), metric, int(seed), value, one["mean"], low, high))
+        scored = values.get(row, [])
+        one = summarize(value for _, value in scored)
+        low, high = t_interval(one)
+        lines += [(row, label(study, row), metric, seed, value, one.mean, low, high) for seed, value in scored]
     return pd.DataFrame(lines, columns="row label task seed value mean low high".split())
 
 
