@@ -5,12 +5,13 @@ part is added by naming it in `TABLES` or `DRAWINGS`; the order is that of the r
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reports.ablation_tables import ablation_table
 from reports.appendix_tables import settings_table
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
-from reports.captions import label
+from reports.captions import METRIC, data_sentence, label, spelled
 from reports.comparison import most_different
 from reports.comparison_tables import comparison_table, cost_table
 from reports.curve_figures import axis, curves
@@ -41,19 +42,20 @@ def results(material: Material) -> list[Table]:
 
 def compared_rows(material: Material) -> list[Table]:
     """Every row against its baseline."""
-    return [comparison_table(material.study, material.compared)] if len(material.compared) else []
+    return [located(comparison_table(material.study, material.compared), material)] if len(material.compared) else []
 
 
 def ablation(material: Material) -> list[Table]:
     """What each row changes, where there are more rows than the table of differences shows at a glance."""
     if material.compared["row"].nunique() < FEWEST_ABLATED:
         return []
-    return [ablation_table(material.study, material.frame, material.compared)]
+    return [located(ablation_table(material.study, material.frame, material.compared), material)]
 
 
 def breakdowns(material: Material) -> list[Table]:
     """Where strict relation scores come from."""
-    return breakdown_tables(material.study, material.frame, material.parts)
+    found = breakdown_tables(material.study, material.frame, material.parts)
+    return [located(table, material) for table in found]
 
 
 def cost(material: Material) -> list[Table]:
@@ -170,5 +172,17 @@ def tables_of(material: Material) -> list[Table]:
 
 
 def drawings_of(material: Material) -> list[Drawing]:
-    """The figures of a report; one that has nothing to show is left out."""
-    return [drawing for part in DRAWINGS for drawing in part(material)]
+    """The figures of a report; one that has nothing to show is left out. Each says on what it was measured."""
+    found = [drawing for part in DRAWINGS for drawing in part(material)]
+    return [replace(drawing, caption=" ".join([drawing.caption, *where(material)])) for drawing in found]
+
+
+def located(table: Table, material: Material) -> Table:
+    """The table with metric, data, split and seeds in its caption."""
+    return replace(table, caption=[*table.caption, METRIC, *where(material)])
+
+
+def where(material: Material) -> list[str]:
+    """On which data, split and seeds the numbers were measured."""
+    seeds = spelled(set(material.frame["seed"]))
+    return [data_sentence(material.study, material.frame), f"Seeds {seeds}."]

@@ -12,11 +12,13 @@ from matplotlib.text import Text
 
 from core.record import HISTORY
 from reports.comparison import comparisons
+from reports.contents import MOST_ROWS, drawings_of, tables_of
 from reports.curve_figures import axis, curves
 from reports.figure_numbers import axis_curve, differences, scores_by_row
 from reports.figures import forest, house_style, save, scores
 from reports.heat_map import heat_map, heat_map_numbers
 from reports.load import load_study
+from reports.material import Material
 from reports.summary import SHORT
 from reports.training_numbers import training_curves
 from studies.study import Row
@@ -84,6 +86,26 @@ def test_forests_are_legible(tmp_path: Path, tasks: list[str]) -> None:
     # Every seed of every row is a dot.
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert sum(len(line.get_xydata()) for line in dots) == 9
+
+
+def test_a_forest_of_as_many_rows_as_a_figure_holds_is_legible(tmp_path: Path) -> None:
+    rows = {"jerex": Row("jerex-grc")} | {
+        f"row{n}": Row("memory-grc", title=f"row {n} {LONG}") for n in range(MOST_ROWS)
+    }
+    study = make_study(tmp_path, {row: {0: 38.0 + n, 1: 38.5 + n} for n, row in enumerate(rows)}, rows=rows)
+    clear(forest(differences_of(study, tmp_path), list(SHORT)))
+
+
+def test_every_drawing_and_table_of_scores_says_on_what_it_was_measured(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    frame = load_study(study, tmp_path)
+    material = Material(study, frame, comparisons(study, frame))
+    said = [drawing.caption for drawing in drawings_of(material)]
+    said += [" ".join(table.caption) for table in tables_of(material) if table.name in ("table", "comparisons")]
+    assert len(said) == 5
+    for caption in said:
+        assert "profile paper, test split, 40 documents." in caption
+        assert "Seeds 0–2" in caption
 
 
 def test_scores_are_legible_and_their_interval_is_that_of_the_seeds(tmp_path: Path) -> None:
