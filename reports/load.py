@@ -198,7 +198,8 @@ def seed_means(data: Mapping[str, Any], hashes: str) -> str:
     Two runs of one seed are a pair only where this is equal: the order is keyed by seed and epoch alone.
     """
     files = hashes or " ".join(f"{part}={data.get(part)}" for part in FILES)
-    how = {name: value for name, value in data.items() if name not in (*FILES, "name", "surface")}
+    idle = (*FILES, "name", "surface", *(["validation_share"] if data.get("validation") else ()))
+    how = {name: value for name, value in data.items() if name not in idle}
     return f"{files} {json.dumps(how, sort_keys=True)}"
 
 

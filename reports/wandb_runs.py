@@ -1,27 +1,31 @@
 """Runs of a W&B project as their records would be read: ids, configs, states and summaries, nothing computed.
 
-W&B mirrors the records (`core.tracking`): config is the resolved config; the summary has `status`, `SPLIT/TASK/MEASURE`
-and the run's costs under the names of the record. What it does not have is missing here too.
+W&B mirrors the records: its config is the resolved config, with the provenance in it; its summary has status and costs
+under the names of the record, `SPLIT/TASK/MEASURE` and `SPLIT/extra/...`. What it does not have is missing here too.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast, get_args
+from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from core.errors import UserError
 from core.metrics import TASKS
-from core.record import CUT_OFF, SCORED, Status
-from reports.load import MISSING, SCORES, Found, Loaded, blank, gathered, seed_means
-from reports.partial_record import Settings
+from core.record import CUT_OFF, SCORED
+from reports.load import MISSING, SCORES, Found, Loaded, blank, described, gathered
+from reports.partial_record import Part, PartialRecord
 from studies.study_record import Cell, StudyRecord
 
 MIRRORS = ("aggregate", "study")
 """Job types of what W&B holds beside runs: a cell's spread, a study's table."""
-STATES = {"running": "running", "finished": "finished", "failed": "failed", "crashed": CUT_OFF, "killed": CUT_OFF}
-"""W&B's state -> ours, where a summary does not say."""
+STATES = {"finished": "finished", "failed": "failed"}
+"""W&B's state -> ours, where a summary does not say; of all others a run was running."""
+DEAD = ("crashed", "killed", "failed")
+"""W&B's states of a run whose process is gone."""
+BREAKDOWNS = {"distance": "by_sentence_distance", "type": "by_relation_type"}
 NUMBERS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
 """Facts of a record that a summary may have."""
 
@@ -82,32 +86,45 @@ def load_runs(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split: str =
 
 def found_of(run: RemoteRun, signature: str, split: str) -> Found:
     """What W&B says of one run; a score that its summary lacks is missing and named."""
-    facts = blank(run.id, signature) | described(run)
+    record = record_of(run)
+    facts = blank(run.id, signature) | described(record) | {"address": run.url}
     config = dict(run.config)
-    if facts["status"] not in SCORED:
-        return Found(facts | {"problem": f"{run.id} {facts['status']} in W&B"}, config=config)
+    if record.status not in SCORED:
+        status = CUT_OFF if record.status == "running" and run.state in DEAD else record.status
+        return Found(facts | {"status": status, "problem": f"{run.id} {status} in W&B"}, config=config)
     scores = {task: {name: number(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
     absent = [task for task in TASKS if math.isnan(scores[task]["f1"])]
-    problem = f"{run.id}: W&B has no {split} F1 of {', '.join(absent)}" if absent else ""
-    return Found(facts | {"problem": problem}, scores, config=config)
+    facts["problem"] = f"{run.id}: W&B has no {split} F1 of {', '.join(absent)}" if absent else ""
+    facts["documents"] = value_or_none(run.summary.get(f"{split}/extra/documents"))
+    parts = {kind: parts_of(run.summary, f"{split}/extra/{name}/") for kind, name in BREAKDOWNS.items()}
+    return Found(facts, scores, parts, config)
 
 
-def described(run: RemoteRun) -> dict[str, Any]:
-    """The facts of a run in W&B."""
-    status = run.summary.get("status", STATES.get(run.state, run.state))
-    settings = msgspec.convert(dict(run.config), Settings)
-    memory = settings.memory
-    facts: dict[str, Any] = {
-        "status": cast(Status, status) if status in get_args(Status) else str(status),
-        "preset": settings.preset,
-        "address": run.url,
-        "commit": str(run.summary.get("commit") or ""),
-        "seed_means": seed_means(settings.data, ""),
-        "device": settings.runtime.device,
-        "threads": settings.runtime.threads,
-        "reads": memory is not None and memory.read_mode != "none" and memory.warmup < 1.0,
+def record_of(run: RemoteRun) -> PartialRecord:
+    """The facts of a run as its record has them, its scores aside."""
+    status = run.summary.get("status", STATES.get(run.state, "running"))
+    told = {name: value_or_none(run.summary.get(name)) for name in NUMBERS}
+    known: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    origin = run.config.get("provenance")
+    known |= {"run_id": run.id, "status": status, "config": dict(run.config), "provenance": origin}
+    try:
+        return msgspec.json.decode(msgspec.json.encode(known), type=PartialRecord)
+    except msgspec.ValidationError as error:
+        raise UserError(f"W&B run {run.id} is no run of Engram: {error}") from None
+
+
+def parts_of(summary: Mapping[str, Any], before: str) -> dict[str, Part]:
+    """The parts of a breakdown in a summary, whose keys are `<before><name>/<measure>`; a slash in a name is %2F."""
+    found: dict[str, dict[str, float]] = {}
+    for key, value in summary.items():
+        name, slash, measure = key.removeprefix(before).rpartition("/")
+        if key.startswith(before) and slash and measure in ("f1", "tp", "fn"):
+            found.setdefault(unquote(name), {})[measure] = number(value)
+    return {
+        name: Part(one["f1"], tp=int(one["tp"]), fn=int(one["fn"]))
+        for name, one in found.items()
+        if one.keys() == {"f1", "tp", "fn"} and not any(math.isnan(value) for value in one.values())
     }
-    return facts | {name: value_or_none(run.summary.get(name)) for name in NUMBERS}
 
 
 def number(value: Any) -> float:
@@ -119,6 +136,6 @@ def number(value: Any) -> float:
 
 
 def value_or_none(value: Any) -> float | None:
-    """A summary's value as a number, None where it is none."""
+    """A summary's value as a number, whole ones as int, None where it is none."""
     found = number(value)
-    return None if math.isnan(found) else found
+    return None if math.isnan(found) else int(found) if found.is_integer() else found
