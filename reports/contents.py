@@ -88,8 +88,8 @@ def forests(material: Material) -> list[Drawing]:
     metric = study.study.metric
     alone = forest(apart[apart["task"] == metric], [metric])
     return [
-        Drawing("forest", alone, f"{LONG[metric].capitalize()} F1 less the baseline's. {told}"),
-        Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"),
+        measured(Drawing("forest", alone, f"{LONG[metric].capitalize()} F1 less the baseline's. {told}"), material),
+        measured(Drawing("forest-tasks", forest(apart, list(SHORT)), f"All four tasks: {told}"), material),
     ]
 
 
@@ -102,7 +102,7 @@ def seeds_of_rows(material: Material) -> list[Drawing]:
         return []
     metric = material.study.study.metric
     told = f"{LONG[metric].capitalize()} F1. Dots: seeds; diamond and bar: mean and 95 % t-interval over seeds."
-    return [Drawing("scores", scores(numbers, metric), told)]
+    return [measured(Drawing("scores", scores(numbers, metric), told), material)]
 
 
 def axis_curves(material: Material) -> list[Drawing]:
@@ -118,7 +118,7 @@ def axis_curves(material: Material) -> list[Drawing]:
     line = f" Dashed: mean of {beside[0]}." if beside else ""
     told = f"{LONG[study.study.metric].capitalize()} F1 against {title.lower()}. Dots: seeds; bars: mean and 95 % "
     figure = axis(title, numbers, metric=study.study.metric, beside=beside)
-    return [Drawing("axis", figure, f"{told}t-interval over seeds.{line}")]
+    return [measured(Drawing("axis", figure, f"{told}t-interval over seeds.{line}"), material)]
 
 
 def map_of_two_axes(material: Material) -> list[Drawing]:
@@ -129,9 +129,10 @@ def map_of_two_axes(material: Material) -> list[Drawing]:
         return []
     told = (
         f"{LONG[study.metric].capitalize()} F1: mean over seeds, ± sample standard deviation (ddof 1). Framed: the row "
-        f"that all are compared with. A dash: no score, or no such row."
+        "that all are compared with. A dash: no score, or no such row."
     )
-    return [Drawing("map", heat_map(numbers, metric=study.metric, seeds=len(study.seeds)), told)]
+    figure = heat_map(numbers, metric=study.metric, seeds=len(study.seeds))
+    return [measured(Drawing("map", figure, told), material)]
 
 
 def training(material: Material) -> list[Drawing]:
@@ -141,9 +142,11 @@ def training(material: Material) -> list[Drawing]:
     trained = training_curves(material.study, material.frame)
     if not len(trained):
         return []
+    seeds = spelled(set(material.frame["seed"]))
     told = (
-        "Training loss and validation F1 over training. Lines: mean over seeds; bands: one sample standard deviation "
-        "to either side; dotted: where memories begin to be read, which ends the warm-up."
+        f"Training loss and validation F1 over training. Lines: mean over seeds {seeds}, where they have a history; "
+        "bands: one sample standard deviation to either side; dotted: where memories begin to be read, which ends the "
+        "warm-up."
     )
     return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
 
@@ -172,14 +175,18 @@ def tables_of(material: Material) -> list[Table]:
 
 
 def drawings_of(material: Material) -> list[Drawing]:
-    """The figures of a report; one that has nothing to show is left out. Each says on what it was measured."""
-    found = [drawing for part in DRAWINGS for drawing in part(material)]
-    return [replace(drawing, caption=" ".join([drawing.caption, *where(material)])) for drawing in found]
+    """The figures of a report; one that has nothing to show is left out."""
+    return [drawing for part in DRAWINGS for drawing in part(material)]
 
 
 def located(table: Table, material: Material) -> Table:
     """The table with metric, data, split and seeds in its caption."""
     return replace(table, caption=[*table.caption, METRIC, *where(material)])
+
+
+def measured(drawing: Drawing, material: Material) -> Drawing:
+    """The drawing with data, split and seeds in its caption."""
+    return replace(drawing, caption=" ".join([drawing.caption, *where(material)]))
 
 
 def where(material: Material) -> list[str]:

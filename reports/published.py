@@ -90,7 +90,7 @@ def published_table() -> Table:
         )
         for line in compared.to_dict("records")
     ]
-    title = "The published table: what its ± can and cannot support"
+    title = "What the published ± can and cannot support"
     return Table("published", title, columns, lines, caption_of(compared), [*limits(compared), UNSAID], compared)
 
 
