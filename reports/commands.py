@@ -50,8 +50,8 @@ def report(
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
-        from_wandb: read the runs from this W&B project, entity/project, instead of their records; which runs belong to
-            the study says its record in <runs>, or else their tags.
+        from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
+            the study's is known from the study's record in <runs>, or else from what the runs say of themselves.
     """
     if from_wandb is None:
         record = find_study_record(study, runs, profile=profile)

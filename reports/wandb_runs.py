@@ -5,8 +5,8 @@ under the names of the record, `SPLIT/TASK/MEASURE` and `SPLIT/extra/...`. What 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -38,36 +38,23 @@ class RemoteRun:
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
     state: str = "finished"
-    group: str = ""
-    job_type: str = "train"
-    tags: tuple[str, ...] = field(default=())
     url: str = ""
 
 
-def read_runs(project: str, *, api: Callable[[], Any] | None = None) -> Iterator[RemoteRun]:
+def read_runs(project: str) -> Iterator[RemoteRun]:
     """The runs of `entity/project`, mirrors of several runs left out; a failure to read them is one clear line."""
     if project.count("/") != 1 or not all(project.split("/")):
         raise UserError(f"--from-wandb {project!r} is no project: write entity/project")
     import wandb  # takes longer to load than a report of records may take
 
     try:
-        found = (api or wandb.Api)().runs(project, per_page=500, lazy=False)
-        for run in found:
+        for run in wandb.Api().runs(project, per_page=500, lazy=False):
             if run.job_type not in MIRRORS:
-                yield RemoteRun(
-                    id=run.id,
-                    config=dict(run.config),
-                    summary=dict(run.summary_metrics or {}),
-                    state=run.state,
-                    group=run.group or "",
-                    job_type=run.job_type or "",
-                    tags=tuple(run.tags or ()),
-                    url=run.url,
-                )
+                yield RemoteRun(run.id, dict(run.config), dict(run.summary_metrics or {}), run.state, run.url)
     except (wandb.errors.Error, ValueError, OSError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(
-            f"W&B project {project} cannot be read: {reason}; log in (wandb login), or check the name of the project"
+            f"W&B project {project} cannot be read: {reason.rstrip('.')}; log in (wandb login), or give another project"
         ) from None
 
 

@@ -19,7 +19,7 @@ from reports.wandb_study import study_in_project
 from studies.study import shipped
 from studies.study_record import StudyRecord
 from tests.reports.records import make_study
-from tests.reports.wandb_stand_in import node, serving
+from tests.reports.wandb_project import node, serving
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}}
 COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")

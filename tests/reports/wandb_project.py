@@ -1,4 +1,4 @@
-"""A stand-in for W&B's server, on loopback: answers the one question that `wandb.Api().runs` asks. It is not W&B."""
+"""A stand-in for W&B's server with runs to read, on loopback; it answers `wandb.Api().runs`. It is not W&B."""
 
 import gzip
 import json
