@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.config import RunConfig
 from core.errors import UserError
+from core.strict_yaml import load_yaml
 
 FOLDER = Path(__file__).with_suffix("")
 Tree = dict[str, Any]
@@ -95,13 +96,13 @@ def from_yaml(path: Path) -> RunConfig:
 def read_tree(path: Path) -> Tree:
     """The settings in a YAML file as a nested dict, not yet validated."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such config file; give a YAML file of settings") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); give a YAML file of settings") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds {type(tree).__name__}, not settings: expected a mapping such as `seed: 0`")
     return tree

@@ -1,0 +1,53 @@
+"""From what a study's YAML holds to its struct, or one line about the first thing that is wrong, and where."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from studies.product import Base, Choice, Row
+
+T = TypeVar("T", bound=msgspec.Struct)
+SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
+
+
+def study_of(tree: Any, kind: type[T]) -> T:
+    """The study in a nested dict, as `kind`; a ValueError names the row, axis or field that is wrong."""
+    if not isinstance(tree, dict):
+        raise ValueError(f"it holds {'nothing' if tree is None else type(tree).__name__}, not a mapping: {SHAPE}")
+    for where, part, of in parts(tree):
+        converted(part, of, where)
+    return converted(tree, kind, "")
+
+
+def parts(tree: dict[str, Any]) -> Iterator[tuple[str, Any, type[msgspec.Struct]]]:
+    """The parts of a study, each with what to call it: a message about a whole study would name no row."""
+    rows, axes = tree.get("rows"), tree.get("axes")
+    for name, row in rows.items() if isinstance(rows, dict) else ():
+        yield f"row {name}: ", row, Row
+    for axis in axes if isinstance(axes, list) else ():
+        if not isinstance(axis, str):
+            yield f"axis {axis.get('name', '') if isinstance(axis, dict) else axis}: ", axis, Choice
+    if tree.get("base") is not None:
+        yield "base: ", tree["base"], Base
+
+
+def converted(tree: Any, kind: type[T], where: str) -> T:
+    """A part as its struct."""
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(where + explained(str(error), kind)) from None
+
+
+def explained(message: str, kind: type[msgspec.Struct]) -> str:
+    """msgspec's message, with the fields that there are where one is misspelt."""
+    unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
+    if unknown is None:
+        return message.replace("`$.", "`")
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"unknown field {unknown[1]!r}: the fields are {', '.join(known)}.{hint}"
