@@ -11,12 +11,17 @@ from pydantic import BaseModel
 from core.config import NEUTRAL, DataConfig, RunConfig, TrackingConfig
 from core.datasets import with_paths
 from core.errors import UserError
-from core.presets import Tree, build, merge
+from core.presets import Tree, build, leaves, merge
 from core.signature import markers_of, signature
 from studies.study import Row, Study
 from studies.study_record import Cell, StudyRecord, StudyRun, label_of
 from studies.widths import encoder_width, with_own_width
 
+SAID_BY = {
+    "seed": "all rows share the seeds of the study (`seeds`, or --seeds)",
+    "preset": "`preset` of the row says it",
+    "profile": "--profile says it for all rows",
+}
 NO_DATA = "profile {profile} names no documents: give --data.train FILE (and --data.test FILE), or --data.name NAME"
 
 
@@ -76,6 +81,8 @@ def plan(
     or cannot be, and for documents that are not there.
     """
     settings = dict(settings or {})
+    if "seed" in settings:
+        raise UserError(f"--seed {settings['seed']}: all rows of a study share its seeds: give --seeds")
     chosen = tuple(study.seeds if seeds is None else seeds)
     resolved: dict[DataConfig, DataConfig] = {}
     planned: dict[str, str] = {}
@@ -103,6 +110,10 @@ def plan(
             shared[name] = same
         else:
             planned[name] = cell
+    if settings.get("memory") and all(config.memory is None for config in configs.values()):
+        raise UserError(
+            f"{flag_of(settings, 'memory')} reaches no row: none has a memory (presets memory-*): leave it out"
+        )
     ordered = tuple(
         PlannedRun(
             row=name,
@@ -117,6 +128,11 @@ def plan(
     rows = {name: placed(study.rows[name], study, config) for name, config in configs.items()}
     study = msgspec.structs.replace(study, rows=rows, left_out=study.left_out | left_out)
     return Plan(study=study, profile=profile, settings=settings, runs=ordered, shared=shared, configs=configs)
+
+
+def flag_of(settings: Mapping[str, Any], section: str) -> str:
+    """The first of the flags that set something in a section, as it was given."""
+    return f"--{next(iter(leaves({section: settings[section]})))}".replace("_", "-")
 
 
 def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConfig:
@@ -134,6 +150,11 @@ def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConf
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
     """The config of a row with flags on top; a mistake names the row."""
+    for label in ("seed", "preset", "profile"):
+        if label in row.settings:
+            raise UserError(
+                f"row {name}: leave {label} ({row.settings[label]!r}) out of its settings: {SAID_BY[label]}"
+            )
     tree = {key: value for key, value in settings.items() if key != "memory"}
     try:
         config = build(row.preset, profile=profile, row=row.settings)

@@ -24,6 +24,7 @@ import msgspec
 
 from core.errors import UserError
 from core.metrics import TASKS
+from core.presets import settings_of
 from core.strict_yaml import NumberLoader, load_yaml
 from studies.product import Base, Choice, Row, axes_of, rows_of
 from studies.space import Axis, axis_of
@@ -153,6 +154,12 @@ def check(study: Study, *, where: str) -> Study:
             f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}{meant(study.metric, TASKS)}"
         )
     check_seeds(study.seeds, where=f"{where}: ")
+    for path in study.varies:
+        *section, last = path.split(".")
+        known = settings_of(section)
+        if last not in known:
+            told = f"{'.'.join(section) or 'a run'} has {', '.join(known)}" if known else "there is no such section"
+            raise UserError(f"{where}: varies names {path!r}, which is no setting: {told}{meant(last, known)}")
     if set(study.name) & set("/@ "):
         raise UserError(f"{where}: the name {study.name!r} must do without '/', '@' and blanks: it names a folder")
     return study

@@ -12,6 +12,17 @@ from studies.product import Base, Choice, Row
 T = TypeVar("T", bound=msgspec.Struct)
 SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
 
+WORDS = {
+    "object": "a mapping (name: value)",
+    "array": "a list ([a, b])",
+    "str": "text (in quotes, where it looks like a number)",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+}
+"""What msgspec calls the kinds of values, and what users do."""
+
 
 def study_of(tree: Any, kind: type[T]) -> T:
     """The study in a nested dict, as `kind`; a ValueError names the row, axis or field that is wrong."""
@@ -26,6 +37,8 @@ def parts(tree: dict[str, Any]) -> Iterator[tuple[str, Any, type[msgspec.Struct]
     """The parts of a study, each with what to call it: a message about a whole study would name no row."""
     rows, axes = tree.get("rows"), tree.get("axes")
     for name, row in rows.items() if isinstance(rows, dict) else ():
+        if not isinstance(name, str):
+            raise ValueError(f"row {name}: a name is text: write {str(name)!r} in quotes")
         yield f"row {name}: ", row, Row
     for axis in axes if isinstance(axes, list) else ():
         if not isinstance(axis, str):
@@ -43,11 +56,15 @@ def converted(tree: Any, kind: type[T], where: str) -> T:
 
 
 def explained(message: str, kind: type[msgspec.Struct]) -> str:
-    """msgspec's message, with the fields that there are where one is misspelt."""
+    """msgspec's message in a user's words, with the fields that there are where one is misspelt."""
     unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
-    if unknown is None:
-        return message.replace("`$.", "`")
-    known = [field.name for field in msgspec.structs.fields(kind)]
-    near = difflib.get_close_matches(unknown[1], known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"unknown field {unknown[1]!r}: the fields are {', '.join(known)}.{hint}"
+    if unknown is not None:
+        known = [field.name for field in msgspec.structs.fields(kind)]
+        near = difflib.get_close_matches(unknown[1], known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return f"unknown field {unknown[1]!r}: the fields are {', '.join(known)}.{hint}"
+    wrong = re.match(r"Expected `([^`]*)`, got `([^`]*)`(?: - at `\$?\.?([^`]*)`)?", message)
+    if wrong is not None:
+        wanted, found = (" or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2))
+        return f"{wrong[3] + ': ' if wrong[3] else ''}{found} is given, {wanted} is meant"
+    return message
