@@ -59,10 +59,10 @@ class Known:
             for key in _keys_of(one):
                 self._cells[key].add(one)
         self._calibrations: dict[tuple[object, ...], Calibration] = {}
-        for one in sorted(calibrations, key=lambda one: one.costs.step_seconds):
-            if one.host == platform.node():
+        for measured in sorted(calibrations, key=lambda measured: measured.costs.step_seconds):
+            if measured.host == platform.node():
                 # Where the very kind was not measured, the dearest speaks: rather too much than too little.
-                self._calibrations |= {one.ground: one, (*one.ground, *one.kind): one}
+                self._calibrations[measured.ground] = self._calibrations[*measured.ground, *measured.kind] = measured
         self._grounds = Grounds()
         self._elsewhere = "" if here else " of other machines"
 

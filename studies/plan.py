@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -191,18 +192,24 @@ def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
 
     def compare(here: BaseModel, there: BaseModel, before: str) -> None:
-        for name in type(here).model_fields:
-            if NEUTRAL in markers_of(type(here), name):
-                continue
+        for name in counted(type(here)):
             mine, theirs = getattr(here, name), getattr(there, name)
+            if mine == theirs:
+                continue
             if isinstance(mine, BaseModel) and isinstance(theirs, BaseModel):
                 compare(mine, theirs, f"{before}{name}.")
-            elif mine != theirs:
+            else:
                 found[before + name] = (told(mine), told(theirs))
 
     compare(one, other, "")
     found.pop("seed", None)
     return dict(sorted(found.items()))
+
+
+@cache
+def counted(section: type[BaseModel]) -> tuple[str, ...]:
+    """The settings and sections of a section that can change a number."""
+    return tuple(name for name in section.model_fields if NEUTRAL not in markers_of(section, name))
 
 
 def told(value: Any) -> Any:
