@@ -24,7 +24,7 @@ them); --memory.* reaches the rows that have a memory.
 A study of your own is a YAML file of rows, or of axes on a base (`engram study show warmup` shows an axis):
 
   question: Does a wider slot help?              question: Does that depend on the warm-up?
-  baseline: width-of-encoder                     baseline: slot-width=H+warmup=0.4
+  baseline: width-of-encoder                     baseline: slot-width=H+warmup=0.4+lr=5e-05
   rows:                                          base: {{preset: memory-grc}}
     width-of-encoder: {{preset: memory-grc}}       axes:
     twice:                                         - {{name: slot-width, values: [32, null]}}

@@ -111,8 +111,12 @@ def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
             f"time: not known, as nothing of profile {profile} on these documents was computed in {runs} yet: add "
             "--calibrate, which measures a few steps"
         )
-    disk = estimate.disk_bytes()
-    lines.append(f"disk: about {size(disk)} while the last are computed; {size(free_bytes(runs))} are free in {runs}")
+    sized = all(weight_bytes(run, cost) for run, cost in zip(estimate.runs, estimate.costs, strict=True))
+    beside = "" if sized else " beside the weights, whose size is not known here,"
+    lines.append(
+        f"disk: about {size(estimate.disk_bytes())}{beside} while the last are computed; {size(free_bytes(runs))} are "
+        f"free in {runs}"
+    )
     return lines
 
 
