@@ -1,8 +1,7 @@
-"""`study plan --commands`: its lines, run by a plain shell somewhere else, make the study; `study run` finds it done."""
+"""`study plan --commands`: its lines, run by a plain shell elsewhere, make the study; `study run` finds it done."""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,8 @@ from core.presets import leaves
 from core.readers.docred_writing import write_docred
 from core.record import RECORD
 from engram import main
+from reports.load import load_study
+from studies.study_record import find_study_record
 from tests.tiny import TINY, document
 
 STUDY = {
@@ -47,9 +48,8 @@ def test_the_lines_run_by_sh_make_the_study(
     elsewhere.mkdir()
     # No PYTHONPATH, no settings of this process: a scheduler passes on nothing but the line.
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    for line in lines:
-        done = subprocess.run(["sh", "-c", line], cwd=elsewhere, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    for started in [subprocess.Popen(["sh", "-c", line], cwd=elsewhere, env=environment) for line in lines]:
+        assert started.wait() == 0
     assert list(elsewhere.iterdir()) == []
     records = sorted(Path("my runs").glob(f"*/*/{RECORD}"))
     stamps = [path.stat().st_mtime_ns for path in records]
@@ -59,7 +59,8 @@ def test_the_lines_run_by_sh_make_the_study(
     assert [path.stat().st_mtime_ns for path in records] == stamps
     assert main(["study", "status", "mine", "--runs", "my runs"]) == 0
     assert "2 finished" in capsys.readouterr().out
-    assert main(["report", "mine", "--runs", "my runs", "--out", "told"]) == 0
+    frame = load_study(find_study_record("mine", Path("my runs")), Path("my runs"))
+    assert set(frame["status"]) == {"finished"}
+    assert set(frame["row"]) == {"plain", "memory"}
     assert main(["study", "plan", "my study.yaml", "--commands", *flags]) == 0
-    assert capsys.readouterr().out.splitlines()[-1:] != lines[-1:]
-    assert sys.executable in lines[0]
+    assert capsys.readouterr().out == ""
