@@ -100,7 +100,8 @@ def plan(
             data = resolved.setdefault(config.data, with_paths(config.data))
         if data.train is None:
             raise UserError(NO_DATA.format(profile=profile))
-        config = with_own_width(config.model_copy(update={"data": data, "tracking": tagged(config, name, row, study)}))
+        tracking = tagged(config, name, study, kind="baseline" if name in baselines else "variant")
+        config = with_own_width(config.model_copy(update={"data": data, "tracking": tracking}))
         cell = signature(config)
         same = first.setdefault(cell, name)
         if same != name and study.is_product(name) and name not in baselines:
@@ -136,14 +137,13 @@ def flag_of(settings: Mapping[str, Any], section: str) -> str:
     return f"--{next(iter(leaves({section: settings[section]})))}".replace("_", "-")
 
 
-def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConfig:
+def tagged(config: RunConfig, name: str, study: Study, *, kind: str) -> TrackingConfig:
     """The tracking of a row: its name as title, its kind as job type; study, row and places on axes as tags.
 
     A job type that a flag gives stays.
     """
-    places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in row.at.items())
+    places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in study.rows[name].at.items())
     tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
-    kind = "baseline" if any(study.baseline_of(other) == name for other in study.rows) else "variant"
     free = config.tracking.job_type == TrackingConfig.model_fields["job_type"].default
     changes = {"tags": ",".join(tags), "title": name, "job_type": kind if free else config.tracking.job_type}
     return config.tracking.model_copy(update=changes)
