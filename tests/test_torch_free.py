@@ -21,9 +21,12 @@ LIGHT = {
     "study show paper": 0,
     "study plan paper --data.name none --data.train {file}": 0,
     "study run --help": 0,
+    "study run mine.yaml --data.name none --data.train {file}": 2,
     "study run papr": 2,
     "report paper": 2,
 }
+UNDECLARED = """{question: q, baseline: a, varies: [loss],
+  rows: {a: {preset: jerex-grc}, b: {preset: jerex-mrc}}}"""
 DRY = "train memory-grc --encoder.source scratch --data.train {file} --dry-run"
 
 
@@ -35,6 +38,7 @@ def test_quick_commands_load_no_torch(tmp_path: Path, command: str, code: int) -
         "sys.exit(f'loads {loaded}' if loaded else code)"
     )
     (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "mine.yaml").write_text(UNDECLARED)
     arguments = [part.format(file="text.txt") for part in command.split()]
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
