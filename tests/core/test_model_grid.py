@@ -36,6 +36,15 @@ def reading_points() -> Iterator[dict[str, Any]]:
         yield {"read_mode": "none", "classifies": classifies}
 
 
+def control_points() -> Iterator[dict[str, Any]]:
+    """Every control in place of the written slots that each mode of reading can have."""
+    others = ({}, {"slot_width": 11, "slots_per_type": 2}, {"pooling": "gated"}, {"places": "tokens"})
+    for mode, control, other in itertools.product(READ, ("learned", "random", "uniform"), others):
+        yield {"read_mode": mode, "reads": control} | other
+    for other in (*others, {"inverse_scale": "mean", "pooling": "concat"}):
+        yield {"read_mode": "inverse", "reads": "constant"} | other
+
+
 def slot_points() -> Iterator[dict[str, Any]]:
     """Every shape of slots and way of training them, under every read mode."""
     slots = ({}, {"slots_per_type": 2}, {"slots_per_type": 3, "slot_logit": "logsumexp"})
@@ -99,6 +108,17 @@ def test_every_preset_trains_and_decodes(
     ids=lambda value: name_of(value) if isinstance(value, dict) else value,
 )
 def test_every_way_of_reading_trains_and_decodes(
+    point: dict[str, Any], preset: str, accelerator: Accelerator, documents: list[EncodedDocument]
+) -> None:
+    build_step_decode(tiny_config(preset, EAGER | {"memory": point}), accelerator, documents)
+
+
+@pytest.mark.parametrize(
+    ("point", "preset"),
+    list(zip(control_points(), itertools.cycle(("memory-grc", "memory-mrc")), strict=False)),
+    ids=lambda value: name_of(value) if isinstance(value, dict) else value,
+)
+def test_every_control_trains_and_decodes(
     point: dict[str, Any], preset: str, accelerator: Accelerator, documents: list[EncodedDocument]
 ) -> None:
     build_step_decode(tiny_config(preset, EAGER | {"memory": point}), accelerator, documents)
