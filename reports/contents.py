@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from reports.attention_figure import attention
+from reports.attention_numbers import SOURCES, WORDS, attended, modes_of, picture_of
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
+from reports.captions import label
 from reports.comparison_tables import comparison_table, cost_table, published_table
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest
@@ -60,6 +63,18 @@ def drawings_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame)
     if len(trained) and trained["row"].nunique() <= MOST_CURVES:
         told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
         drawings.append(Drawing("curves", curves(trained, metric=study.study.metric), told))
+    return drawings + attention_drawings(study, frame)
+
+
+def attention_drawings(study: StudyRecord, frame: pd.DataFrame) -> list[Drawing]:
+    """A picture per mode of reading of every row whose attention was stored (`engram evaluate RUN --attention`)."""
+    drawings = []
+    for number, (row, run, document) in enumerate(attended(frame)):
+        for mode in modes_of(document):
+            who = f"{label(study, row)}, run {run}"
+            told = f"Memory attention of {who}, which reads {SOURCES[document.source]}. {WORDS[mode]}"
+            name = f"attention-{number + 1}" + (f"-{mode}" if len(modes_of(document)) > 1 else "")
+            drawings.append(Drawing(name, attention(picture_of(document, mode)), told))
     return drawings
 
 
