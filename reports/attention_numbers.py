@@ -83,19 +83,24 @@ def attended(frame: pd.DataFrame) -> Iterator[tuple[str, str, DocumentAttention]
         for run in runs[runs["status"].isin(SCORED)].to_dict("records"):
             path = attention_path(Path(run["folder"]), run["split"])
             documents = read_attention(path) if path.is_file() else []
-            if documents and documents[0].reads:
+            if documents and modes_of(documents[0]):
                 yield str(row), run["run"], documents[0]
                 break
 
 
 def modes_of(document: DocumentAttention) -> tuple[Mode, ...]:
-    """The modes in which a document was read, in their order."""
-    return tuple(dict.fromkeys(read.mode for read in document.reads))
+    """The modes of which there is something to see, in the order in which the document was read."""
+    return tuple(dict.fromkeys(read.mode for read in filled(document)))
+
+
+def filled(document: DocumentAttention) -> list[ReadAttention]:
+    """The reads that have slots and items: none of a memory without types, none at mentions where there is no span."""
+    return [read for read in document.reads if read.weights and read.weights[0]]
 
 
 def picture_of(document: DocumentAttention, mode: Mode) -> Picture:
     """The picture of a document in one mode."""
-    of_mode = [read for read in document.reads if read.mode == mode]
+    of_mode = [read for read in filled(document) if read.mode == mode]
     memories = dict.fromkeys(read.memory for read in of_mode)
     return Picture(
         title=document.title or document.id,
@@ -128,7 +133,7 @@ def memory_picture(document: DocumentAttention, reads: list[ReadAttention]) -> M
 
 def percent(read: ReadAttention) -> np.ndarray:
     """The weights [slots, items] in percent."""
-    return 100.0 * np.array(read.weights, dtype=np.float64).reshape(len(read.slots), -1)
+    return 100.0 * np.array(read.weights, dtype=np.float64)
 
 
 def even_share(document: DocumentAttention, read: ReadAttention) -> float:
@@ -150,9 +155,9 @@ def spread(values: np.ndarray, document: DocumentAttention) -> np.ndarray:
 def heat_of(document: DocumentAttention, read: ReadAttention) -> Heat:
     """The heat map of one read: slots by falling peak, items in text order."""
     weights = percent(read)
-    slots = np.argsort(-weights.max(1, initial=0.0), kind="stable")[:MOST_SLOTS]
+    slots = np.argsort(-weights.max(1), kind="stable")[:MOST_SLOTS]
     shown = weights[slots]
-    items = np.sort(np.argsort(-shown.max(0, initial=0.0), kind="stable")[:MOST_ITEMS])
+    items = np.sort(np.argsort(-shown.max(0), kind="stable")[:MOST_ITEMS])
     if read.place == "tokens":
         names, found = list(document.tokens), [True] * len(document.tokens)
     else:
