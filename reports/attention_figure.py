@@ -22,13 +22,11 @@ ADVANCE = 0.603 * POINTS / 72
 LINE, CELL, TITLE, HEADING, GAP, EDGE, BAR = 0.125, 0.14, 0.2, 0.32, 0.1, 0.08, 0.42
 """Inches: a line of text, a row of a heat map, the title, a heading, between parts, around all, a colour bar's room."""
 LONGEST_SLOT, LONGEST_ITEM = 14, 22
-FONT: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": POINTS}
+AS_IT_IS: dict[str, Any] = {"parse_math": False}
+"""Documents hold dollar signs, and no formulas."""
+FONT: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": POINTS, **AS_IT_IS}
 UNFOUND = "#8a8a8a"
 TINT = {"entity": "#0072B2", "relation": "#D55E00"}
-SCALE: dict[Mode, str] = {
-    "inverse": "% of a slot's attention",
-    "normal": "% of a word's attention",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,9 @@ def attention(picture: Picture) -> Figure:
         above = EDGE + TITLE + HEADING + lines * LINE
         figure = Figure(figsize=(WIDE, above + sum(rows) + EDGE))
         figure.set_layout_engine("none")
-        figure.text(EDGE / WIDE, 1 - EDGE / (above + sum(rows) + EDGE), title_of(picture), va="top", fontsize=8)
+        figure.text(
+            EDGE / WIDE, 1 - EDGE / (above + sum(rows) + EDGE), title_of(picture), va="top", fontsize=8, **AS_IT_IS
+        )
         for place, memory in enumerate(picture.memories):
             left = EDGE + place * (width + GAP * 2)
             panel = axes(figure, left, EDGE + TITLE + HEADING, width, lines * LINE)
@@ -88,7 +88,7 @@ def running(picture: Picture, characters: int) -> list[Placed]:
     placed: list[Placed] = []
     line = column = 0
     for number, token in enumerate(picture.tokens):
-        shown = cut(token, characters) or " "
+        shown = cut(token, characters)
         if placed and (number in starts or column + len(shown) > characters):
             line, column = line + 1, 0
         placed.append(Placed(line, column, shown))
@@ -137,7 +137,8 @@ def draw_heat(figure: Figure, heat: Heat, memory: str, mode: Mode, left: float, 
     shown += "" if all(heat.found) else "; grey: not found as mentions"
     for label, found in zip(panel.get_xticklabels(), heat.found, strict=True):
         label.set_color("black" if found else UNFOUND)
-    heading(panel, f"At {heat.place}: {SCALE[mode]}", f"even {heat.even:.2g} %; {shown}", margin=margin)
+    payer = "slot" if mode == "inverse" else heat.place.removesuffix("s")
+    heading(panel, f"At {heat.place}: % of a {payer}'s attention", f"even {heat.even:.2g} %; {shown}", margin=margin)
     bar = axes(figure, left + width - BAR + 0.08, top, 0.06, CELL * len(labels))
     figure.colorbar(image, cax=bar, ticks=[0.0, most])
     bar.set_yticklabels(["0", f"{most:.2g}"], **FONT)
@@ -158,5 +159,6 @@ def tinted(memory: str) -> LinearSegmentedColormap:
 
 
 def cut(text: str, most: int) -> str:
-    """The text in at most so many characters."""
+    """The text on one line, in at most so many characters; a blank where there is none."""
+    text = " ".join(text.split()) or " "
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -31,8 +31,10 @@ SOURCES: dict[Reads, str] = {
     "constant": "a constant",
 }
 WORDS: dict[Mode, str] = {
-    "inverse": "Each slot spreads its attention over the text; even: what each word would get of uniform attention.",
-    "normal": "Each word spreads its attention over the slots; even: what each slot would get of uniform attention.",
+    "inverse": "Each slot spreads its attention over a document; even: what each token or span would get of uniform "
+    "attention.",
+    "normal": "Each token or span spreads its attention over the slots; even: what each slot would get of uniform "
+    "attention.",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from core.attention_record import DocumentAttention, ReadAttention, attention_path, write_attention
 from core.errors import UserError
@@ -146,6 +147,22 @@ def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_o
     picture = picture_of(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
     assert [[heat.place for heat in memory.heats] for memory in picture.memories] == [["tokens"]]
     assert modes_of(made(nothing)) == ()
+
+
+def test_tokens_are_shown_as_they_are() -> None:
+    tokens = ["US$", "$x_1$", "\u00a0", "a\nb", r"\frac{1}", *TOKENS[5:]]
+    document = made(
+        read("tokens", "inverse", [[1 / 14] * 14]),
+        read("mentions", "inverse", [[0.2] * 5]),
+        tokens=tokens,
+        title="$x$ $y",
+    )
+    figure = attention(picture_of(document, "inverse"))
+    clear(figure)
+    shown = [text.get_text() for text in figure.findobj(Text)]
+    assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$"} <= set(shown)
+    assert any(text.startswith("$x$ $y: what") for text in shown)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
 
 
 def test_running_text_keeps_every_token_in_its_place() -> None:
