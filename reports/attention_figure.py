@@ -103,9 +103,11 @@ def write_text(panel: Axes, picture: Picture, memory: MemoryPicture, text: list[
     panel.set(xlim=(-0.5, width / ADVANCE - 0.5), ylim=(lines, 0))
     panel.axis("off")
     most = max(memory.shades, default=0.0)
+    # Shares that are even but for their rounding stay white.
+    reach = max(most - memory.floor, 0.05 * memory.floor) or 1.0
     colours = tinted(memory.memory)
     for token, shade in zip(text, memory.shades, strict=True):
-        colour = colours(shade / most if most else 0.0)
+        colour = colours(max(0.0, shade - memory.floor) / reach)
         panel.add_patch(Rectangle((token.column, token.line), len(token.text), 1, color=colour, linewidth=0))
         panel.text(token.column, token.line + 0.5, token.text, va="center_baseline", color="black", **FONT)
     for start, end in picture.mentions:
@@ -118,7 +120,7 @@ def write_text(panel: Axes, picture: Picture, memory: MemoryPicture, text: list[
     heading(
         panel,
         f"{memory.memory.capitalize()} memory: {memory.shaded}",
-        f"darkest {most:.2g} %, even {memory.even:.2g} %",
+        f"white {memory.floor:.2g} %, darkest {most:.2g} %, even {memory.even:.2g} %",
     )
 
 

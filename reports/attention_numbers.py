@@ -55,11 +55,12 @@ class Heat:
 
 @dataclass(frozen=True)
 class MemoryPicture:
-    """What one memory reads: a shade per token in percent (its `shaded` says of what), and a heat map per place."""
+    """What one memory reads: a shade per token in percent (`shaded` says of what), white at `floor`, and heat maps."""
 
     memory: Which
     shaded: str
     shades: tuple[float, ...]
+    floor: float
     even: float
     heats: tuple[Heat, ...]
 
@@ -128,6 +129,8 @@ def memory_picture(document: DocumentAttention, reads: list[ReadAttention]) -> M
         memory=first.memory,
         shaded="mean attention of the slots" if first.mode == "inverse" else "share of the strongest slot",
         shades=tuple(each.tolist()),
+        # No strongest slot has less than an even share.
+        floor=0.0 if first.mode == "inverse" else even_share(document, first),
         even=even_share(document, first),
         heats=tuple(heat_of(document, read) for read in reads),
     )
@@ -155,16 +158,22 @@ def spread(values: np.ndarray, document: DocumentAttention) -> np.ndarray:
 
 
 def heat_of(document: DocumentAttention, read: ReadAttention) -> Heat:
-    """The heat map of one read: slots by falling peak, items in text order."""
+    """The heat map of one read: slots by falling peak, items in text order.
+
+    Of a normal read at mentions only those found, where there are any: what a span that is none pays says little.
+    """
     weights = percent(read)
-    slots = np.argsort(-weights.max(1), kind="stable")[:MOST_SLOTS]
-    shown = weights[slots]
-    items = np.sort(np.argsort(-shown.max(0), kind="stable")[:MOST_ITEMS])
     if read.place == "tokens":
         names, found = list(document.tokens), [True] * len(document.tokens)
     else:
         names = [" ".join(document.tokens[start:end]) for start, end in document.spans]
         found = [kind is not None for kind in document.types]
+    if read.mode == "normal" and any(found):
+        weights = weights[:, found]
+        names, found = [name for name, kept in zip(names, found, strict=True) if kept], [True] * sum(found)
+    slots = np.argsort(-weights.max(1), kind="stable")[:MOST_SLOTS]
+    shown = weights[slots]
+    items = np.sort(np.argsort(-shown.max(0), kind="stable")[:MOST_ITEMS])
     return Heat(
         place=read.place,
         slots=tuple(read.slots[slot] for slot in slots),

@@ -57,6 +57,7 @@ def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_
     assert memory.shades[4] == pytest.approx(100 * (0.87 + 9 * 0.01) / 10)
     assert memory.shades[1] == pytest.approx(1.0)
     assert memory.even == pytest.approx(100 / 14)
+    assert memory.floor == 0.0
     (heat,) = memory.heats
     assert heat.slots[:2] == ("T3", "T7")
     assert (len(heat.slots), heat.left_out, len(heat.items)) == (MOST_SLOTS, 2, MOST_ITEMS)
@@ -72,7 +73,7 @@ def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
     weights[2][6], weights[0][6] = 0.45, 0.05
     (memory,) = picture_of(made(read("tokens", "normal", weights)), "normal").memories
     assert memory.shades[6] == pytest.approx(45.0)
-    assert memory.even == pytest.approx(25.0)
+    assert memory.even == memory.floor == pytest.approx(25.0)
     assert memory.heats[0].slots[0] == "T2"
 
 
@@ -86,6 +87,25 @@ def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
     assert memory.even == pytest.approx(100 / 40)
     assert memory.heats[0].items == ("Ada Byron", "Byron", "Acme", "Oslo", "Lima")
     assert memory.heats[0].found == (True, False, True, True, True)
+
+
+def test_a_normal_read_at_mentions_shows_those_that_were_found() -> None:
+    weights = [[0.3, 0.9, 0.6, 0.5, 0.2], [0.7, 0.1, 0.4, 0.5, 0.8]]
+    document = made(read("mentions", "normal", weights))
+    (heat,) = picture_of(document, "normal").memories[0].heats
+    assert heat.items == ("Ada Byron", "Acme", "Oslo", "Lima")
+    np.testing.assert_allclose(heat.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
+    none_found = msgspec.structs.replace(document, types=(None,) * 5)
+    (heat,) = picture_of(none_found, "normal").memories[0].heats
+    assert (len(heat.items), any(heat.found)) == (5, False)
+
+
+def test_shares_that_differ_by_rounding_alone_are_not_made_to_stand_out() -> None:
+    weights = [[0.1667] * 14, [0.1666] * 14, *[[0.1667] * 14] * 4]
+    figure = attention(picture_of(made(read("tokens", "normal", weights)), "normal"))
+    shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches if patch.get_fill()]
+    assert len(shades) == 14
+    assert min(min(shade) for shade in shades) > 0.95
 
 
 def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
