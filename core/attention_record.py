@@ -9,14 +9,13 @@ from typing import Literal
 
 import msgspec
 
-from core.config import Reads
+from core.config import Mode, Reads
 from core.documents import Span
 from core.errors import UserError
 from core.replacing import replace_file
 
-Which = Literal["entity", "relation"]
+MemoryName = Literal["entity", "relation"]
 Place = Literal["tokens", "mentions"]
-Mode = Literal["inverse", "normal"]
 
 
 class ReadAttention(msgspec.Struct, frozen=True):
@@ -28,7 +27,7 @@ class ReadAttention(msgspec.Struct, frozen=True):
     item's column sums to 1.
     """
 
-    memory: Which
+    memory: MemoryName
     place: Place
     mode: Mode
     slots: tuple[str, ...]

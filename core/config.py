@@ -34,6 +34,7 @@ Table = Annotated[int, Field(ge=2, le=100_000)]
 Draws = Annotated[int, Field(ge=0, le=100_000)]
 
 ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
+Mode = Literal["inverse", "normal"]
 Pooling = Literal["mean", "sum", "concat", "gated"]
 Which = Literal["entity", "relation", "both"]
 Reads = Literal["written", "learned", "random", "uniform", "constant"]
@@ -207,7 +208,7 @@ class MemoryConfig(Section):
             )
         return self
 
-    def pooling_after(self, mode: Literal["inverse", "normal"]) -> Pooling:
+    def pooling_after(self, mode: Mode) -> Pooling:
         """The combination that follows a read of this mode."""
         return self.pooling or ("mean" if mode == "inverse" else "concat")
 

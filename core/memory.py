@@ -14,12 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.config import MemoryConfig, Pooling
+from core.config import MemoryConfig, Mode, Pooling
 from core.controls import ConstantRead
 from core.ops import softmax_within
 from core.products import Linear, linear
-
-Mode = Literal["inverse", "normal"]
 
 
 class Memory(nn.Module):

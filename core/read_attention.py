@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from torch import Tensor, nn
 
-from core.attention_record import DocumentAttention, Mode, Place, ReadAttention, Which
+from core.attention_record import DocumentAttention, MemoryName, Place, ReadAttention
 from core.candidates import all_spans
-from core.config import MemoryConfig
+from core.config import MemoryConfig, Mode
 from core.decode import Decoder
 from core.documents import Annotation, Dirt, LabelSet, Span
 from core.memory import PlaceRead, SlotRead
@@ -25,11 +25,11 @@ DIGITS = 4
 
 
 class Key(NamedTuple):
-    """Which read it is."""
+    """MemoryName read it is."""
 
     place: Place
     mode: Mode
-    memory: Which
+    memory: MemoryName
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def reads_of(model: JointModel) -> Iterator[tuple[Key, SlotRead]]:
             assert isinstance(readers, nn.ModuleDict)
             for memory, read in readers.items():
                 if isinstance(read, SlotRead):
-                    yield Key(cast(Place, place), cast(Mode, mode), cast(Which, memory)), read
+                    yield Key(cast(Place, place), cast(Mode, mode), cast(MemoryName, memory)), read
 
 
 def attention_on(

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from core.attention_record import Mode
+from core.config import Mode
 from reports.attention_numbers import Heat, MemoryPicture, Picture
 from reports.figures import BASELINE, WIDE, house_style
 

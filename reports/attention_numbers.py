@@ -9,14 +9,13 @@ import pandas as pd
 
 from core.attention_record import (
     DocumentAttention,
-    Mode,
+    MemoryName,
     Place,
     ReadAttention,
-    Which,
     attention_path,
     read_attention,
 )
-from core.config import Reads
+from core.config import Mode, Reads
 from core.documents import Span
 from core.record import SCORED
 from reports.load import runs_of
@@ -57,7 +56,7 @@ class Heat:
 class MemoryPicture:
     """What one memory reads: a shade per token in percent (`shaded` says of what), white at `floor`, and heat maps."""
 
-    memory: Which
+    memory: MemoryName
     shaded: str
     shades: tuple[float, ...]
     floor: float
