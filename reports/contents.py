@@ -71,10 +71,9 @@ def attention_drawings(study: StudyRecord, frame: pd.DataFrame) -> list[Drawing]
     drawings = []
     for number, (row, run, document) in enumerate(attended(frame)):
         for mode in modes_of(document):
-            who = f"{label(study, row)}, run {run}"
-            told = f"Memory attention of {who}, which reads {SOURCES[document.source]}. {WORDS[mode]}"
+            who = f"Memory attention. {label(study, row)}: run {run}, which reads {SOURCES[document.source]}."
             name = f"attention-{number + 1}" + (f"-{mode}" if len(modes_of(document)) > 1 else "")
-            drawings.append(Drawing(name, attention(picture_of(document, mode)), told))
+            drawings.append(Drawing(name, attention(picture_of(document, mode)), f"{who} {WORDS[mode]}"))
     return drawings
 
 

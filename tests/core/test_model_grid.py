@@ -54,6 +54,9 @@ def slot_points() -> Iterator[dict[str, Any]]:
         yield {"read_mode": mode} | {name: value for part in rest for name, value in part.items()}
 
 
+POINTS = (*reading_points(), *control_points())
+
+
 def name_of(point: dict[str, Any]) -> str:
     return ",".join(str(value) for value in point.values())
 
@@ -104,21 +107,10 @@ def test_every_preset_trains_and_decodes(
 # The heads take turns; an odd number of combinations of each option shows every option to both.
 @pytest.mark.parametrize(
     ("point", "preset"),
-    list(zip(reading_points(), itertools.cycle(("memory-grc", "memory-mrc")), strict=False)),
+    list(zip(POINTS, itertools.cycle(("memory-grc", "memory-mrc")), strict=False)),
     ids=lambda value: name_of(value) if isinstance(value, dict) else value,
 )
 def test_every_way_of_reading_trains_and_decodes(
-    point: dict[str, Any], preset: str, accelerator: Accelerator, documents: list[EncodedDocument]
-) -> None:
-    build_step_decode(tiny_config(preset, EAGER | {"memory": point}), accelerator, documents)
-
-
-@pytest.mark.parametrize(
-    ("point", "preset"),
-    list(zip(control_points(), itertools.cycle(("memory-grc", "memory-mrc")), strict=False)),
-    ids=lambda value: name_of(value) if isinstance(value, dict) else value,
-)
-def test_every_control_trains_and_decodes(
     point: dict[str, Any], preset: str, accelerator: Accelerator, documents: list[EncodedDocument]
 ) -> None:
     build_step_decode(tiny_config(preset, EAGER | {"memory": point}), accelerator, documents)
