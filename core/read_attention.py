@@ -25,7 +25,7 @@ DIGITS = 4
 
 
 class Key(NamedTuple):
-    """MemoryName read it is."""
+    """Which read it is."""
 
     place: Place
     mode: Mode
