@@ -6,9 +6,12 @@ part is added by naming it in `TABLES` or `DRAWINGS`; the order is that of the r
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 from reports.ablation_tables import ablation_table
 from reports.appendix_tables import settings_table
+from reports.attention_figure import attention
+from reports.attention_numbers import SOURCES, WORDS, attended, modes_of, picture_of
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
 from reports.captions import METRIC, data_sentence, label, spelled
@@ -33,6 +36,8 @@ MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
 MOST_CELLS = 80
 """Cells that a map can hold."""
+MOST_ATTENDED = 8
+"""Rows whose stored attention is drawn."""
 
 
 def results(material: Material) -> list[Table]:
@@ -151,6 +156,18 @@ def training(material: Material) -> list[Drawing]:
     return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
 
 
+def attended_documents(material: Material) -> list[Drawing]:
+    """A picture per mode of reading of the rows whose attention was stored (`engram evaluate RUN --attention`)."""
+    drawings = []
+    for number, (row, run, document) in enumerate(islice(attended(material.frame), MOST_ATTENDED)):
+        modes = modes_of(document)
+        for mode in modes:
+            who = f"Memory attention. {label(material.study, row)}: run {run}, which reads {SOURCES[document.source]}."
+            name = f"attention-{number + 1}" + (f"-{mode}" if len(modes) > 1 else "")
+            drawings.append(Drawing(name, attention(picture_of(document, mode)), f"{who} {WORDS[mode]}"))
+    return drawings
+
+
 TABLES: tuple[Callable[[Material], list[Table]], ...] = (
     results,
     ablation,
@@ -166,6 +183,7 @@ DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (
     axis_curves,
     map_of_two_axes,
     training,
+    attended_documents,
 )
 
 

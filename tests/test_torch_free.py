@@ -52,7 +52,10 @@ def test_quick_commands_load_no_torch(tmp_path: Path, command: str, code: int) -
 
 
 def test_the_front_that_other_packages_see_loads_no_torch() -> None:
-    modules = "config presets flags signature record provenance documents readers metrics diagnostics datasets view"
+    modules = (
+        "config presets flags signature record attention_record provenance documents readers metrics diagnostics "
+        "datasets view"
+    )
     program = (
         "import sys; from importlib import import_module; [import_module(f'core.{name}') for name in sys.argv[1:]]; "
         "sys.exit(', '.join({'torch', 'transformers', 'accelerate'} & sys.modules.keys()) or 0)"
