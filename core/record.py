@@ -83,12 +83,13 @@ def tidy(folder: Path, *, keep: Literal["best", "none"]) -> None:
     sweep_run(folder)
 
 
-def tidy_if_killed(folder: Path, status: Status) -> None:
+def tidy_if_killed(folder: Path) -> None:
     """Tidy the folder of a run that has its last record, but whose process was killed before it could."""
     if not was_killed(folder):
         return
     with hold(folder):
-        if status == "finished":
+        record = read_record(folder)
+        if record is not None and record.status == "finished":
             tidy(folder, keep=from_yaml(folder / CONFIG).training.keep)
         else:
             sweep_run(folder)

@@ -67,7 +67,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
     """
     done = read_record(folder)
     if done is not None and done.status in FINAL:
-        tidy_if_killed(folder, done.status)
+        tidy_if_killed(folder)
         return done
     config = from_yaml(folder / CONFIG)
     told = tracker if tracker is not None else build_tracker(config.tracking)
