@@ -38,14 +38,18 @@ class Worker:
         # What is said in a run goes to its folder; this holds why a worker could not even start.
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._heard = b""
-        self.process = subprocess.Popen(
-            program,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.said,
-            env=environment,
-            start_new_session=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                program,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.said,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError:
+            self.said.close()
+            raise
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
