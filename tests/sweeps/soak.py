@@ -13,6 +13,8 @@ from tests.sweeps.place import Place
 
 STARTING_SECONDS, TRAINING_SECONDS = 5.0, 0.4
 """How long after the last kill, or into a training, a kill may come: workers start, runs begin, save and end in it."""
+AT_ONCE = 6
+"""How many runs a kill may be ahead of its share of the study."""
 COMMAND = ("--attempts", "1000")
 
 
@@ -51,8 +53,9 @@ class Soak:
         with self._said() as output:
             driver = self._driver(output)
             for number, kill in enumerate(kills, start=1):
-                # At the latest when so much is finished that the later kills would find nothing to kill.
-                self._wait(driver, kill, due=number * self.total // (len(kills) + 1))
+                # Some at once, all of them spread over the study, none when nothing is left to kill.
+                due = number * self.total // (len(kills) + 1)
+                self._wait(driver, kill, early=due - AT_ONCE, due=due)
                 driver = self._kill(driver, kill, output, f"kill {number} of {len(kills)}")
             print(f"{self._now()}: the last driver goes on to the end", flush=True)
             return driver.wait()
@@ -69,7 +72,9 @@ class Soak:
     def _driver(self, output: TextIO) -> "subprocess.Popen[str]":
         return self.place.start(self.runs, *COMMAND, output=output)
 
-    def _wait(self, driver: "subprocess.Popen[str]", kill: Kill, *, due: int) -> None:
+    def _wait(self, driver: "subprocess.Popen[str]", kill: Kill, *, early: int, due: int) -> None:
+        while driver.poll() is None and self.place.finished(self.runs) < early:
+            time.sleep(0.01)
         seen = dict(self.place.unfinished(self.runs))
         since = None if kill.training else time.monotonic()
         while driver.poll() is None and self.place.finished(self.runs) < due:
