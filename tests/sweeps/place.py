@@ -29,7 +29,7 @@ STUDY = {
     "rows": {"plain": {"preset": "jerex-grc"}, "memory": {"preset": "memory-mrc"}},
 }
 SETTINGS = {
-    "training": {"epochs": "10", "batch_size": "2", "lr": "2e-3"},
+    "training": {"epochs": "10", "batch_size": "2", "lr": "3e-2"},
     "runtime": {"device": "cpu", "threads": "1", "log_every": "1", "checkpoint_seconds": "0"},
 }
 
