@@ -6,6 +6,8 @@ are YAML files of a few lines, so that a diff of two rows of a table can be read
 
 import difflib
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,12 @@ Tree = dict[str, Any]
 def names(kind: str = "presets") -> dict[str, str]:
     """The shipped presets or profiles and what the first comment of each says."""
     folder = FOLDER if kind == "presets" else FOLDER / "profiles"
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
-    return {name: _opening_comment(text) for name, text in texts.items()}
+    return {name: _opening_comment(text) for name, text in _texts(folder).items()}
+
+
+@cache
+def _texts(folder: Path) -> dict[str, str]:
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
 
 
 def _opening_comment(text: str) -> str:
@@ -37,14 +43,20 @@ def _opening_comment(text: str) -> str:
 
 def difference(name: str, kind: str = "presets") -> Tree:
     """What a preset or profile changes, as a nested dict; an unknown name is an error that lists the known ones."""
-    known = names(kind)
+    folder = FOLDER if kind == "presets" else FOLDER / "profiles"
+    known = _texts(folder)
     noun = kind.removesuffix("s")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(f"unknown {noun} {name!r}: the {kind} are {', '.join(known)}.{hint}")
-    folder = FOLDER if kind == "presets" else FOLDER / "profiles"
-    return yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    return deepcopy(_parsed(known[name]))
+
+
+@cache
+def _parsed(text: str) -> Tree:
+    # A study of thousands of rows asks for the same few files again and again.
+    return yaml.safe_load(text) or {}
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Tree:

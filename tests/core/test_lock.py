@@ -59,7 +59,8 @@ def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
     assert not is_held(tmp_path / "nowhere")
     program = (
-        "import os; from pathlib import Path; from core.lock import hold; held = hold(Path('.')); held.__enter__(); os._exit(9)"
+        "import os; from pathlib import Path; from core.lock import hold; "
+        "held = hold(Path('.')); held.__enter__(); os._exit(9)"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
