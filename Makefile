@@ -1,6 +1,6 @@
 # The entry points of a checkout. A fresh machine needs Python >= 3.11, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help venv study test bench lint
+.PHONY: help venv study test soak bench lint
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +25,9 @@ study: venv  ## the quick study: four systems, five seeds, the embedded corpus, 
 
 test: venv  ## all tests (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+soak: venv  ## minutes: 60 tiny runs, 40 kills of workers and drivers, nothing lost (ENGRAM_SOAK_KEY repeats one)
+	$(BIN)/python -m pytest -s -m slow tests/sweeps $(PYTEST_FLAGS)
 
 bench: venv  ## ratios of a step and of decoding to the encoder alone, into bench.json (BENCH=quick: the ratios alone)
 	$(BIN)/python -m tests.bench $(if $(filter quick,$(BENCH)),--quick)

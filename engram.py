@@ -7,7 +7,9 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import UserError
@@ -20,6 +22,8 @@ class Verb(NamedTuple):
     function: str
     what: str
     plain: bool = False
+    handed: bool = False
+    """Whether it is handed `compute_here`: its room must not import what computes a run."""
 
 
 VERBS = {
@@ -43,7 +47,7 @@ VERBS = {
     "study plan": Verb(
         "studies.commands", "show_plan", "every run of a study, what is finished, what is left", plain=True
     ),
-    "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", plain=True),
+    "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", plain=True, handed=True),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, cells, rows or prediction files on the same documents"),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
@@ -65,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name, rest = resolve(given)
         verb = VERBS[name]
         function: Callable[..., int | None] = getattr(import_module(verb.module), verb.function)
+        if verb.handed:
+            function = partial(function, here=compute_here)
         return (plainly(function, rest) if verb.plain else call(function, name, rest)) or 0
     except UserError as error:
         print(f"engram: {error}", file=sys.stderr)
@@ -76,6 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has gone; there is nobody left to tell.
         sys.stderr.close()
         return 0
+
+
+def compute_here(folder: Path) -> str:
+    """Compute a run folder in this process; the status of its record."""
+    from core.run import run
+
+    return run(folder).status
 
 
 def installed_version() -> str:
@@ -131,7 +144,7 @@ def call(function: Callable[..., int | None], name: str, rest: list[str]) -> int
 
 def deferred(function: Callable[..., int | None]) -> Callable[..., Callable[[], int | None]]:
     """The function with the same signature that remembers its arguments instead of running."""
-    from functools import partial, wraps
+    from functools import wraps
 
     @wraps(function)
     def remember(*positional: object, **named: object) -> Callable[[], int | None]:

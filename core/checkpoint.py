@@ -5,7 +5,6 @@ encoder's source nor the data to be loaded again.
 """
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.documents import LabelSet
 from core.encoder import Encoder, build_transformer
 from core.errors import UserError
 from core.model import JointModel
+from core.replacing import ASIDE, aside_of
 from core.wordpieces import WordPieces, load_wordpieces
 
 WEIGHTS, ARCHITECTURE, LABELS, STATE, TOKENIZER = (
@@ -31,6 +31,7 @@ WEIGHTS, ARCHITECTURE, LABELS, STATE, TOKENIZER = (
     "state.json",
     "tokenizer",
 )
+OLD = ".old"
 
 
 class ModelState(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ class TrainedModel:
 
 def save_model(folder: Path, trained: TrainedModel) -> None:
     """Write a model to a folder, in place of what was there, whole or not at all."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside = aside_of(folder)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
@@ -65,7 +66,7 @@ def save_model(folder: Path, trained: TrainedModel) -> None:
         (aside / LABELS).write_bytes(msgspec.json.encode(trained.labels))
         (aside / STATE).write_bytes(msgspec.json.encode(trained.state))
         trained.wordpieces.tokenizer.save_pretrained(aside / TOKENIZER)
-        old = folder.with_name(f".{folder.name}.old")
+        old = aside.with_name(aside.name + OLD)
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
@@ -73,6 +74,13 @@ def save_model(folder: Path, trained: TrainedModel) -> None:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover_model(folder: Path) -> None:
+    """Put back the model that `save_model` was killed over, between taking the old one away and placing the new."""
+    for old in folder.parent.glob(f".{folder.name}{ASIDE}*{OLD}"):
+        if not folder.exists():
+            old.rename(folder)
 
 
 def load_model(folder: Path, config: RunConfig) -> TrainedModel:

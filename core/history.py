@@ -45,3 +45,8 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return rows
+
+
+def last_step(path: Path) -> int:
+    """The last optimiser step that a history tells of; 0 where it tells of none."""
+    return max((int(row["step"]) for row in read_history(path)), default=0)

@@ -4,6 +4,7 @@
 predictions.<split>.jsonl and checkpoints/. A record is written aside and renamed: whole or not at all.
 """
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +13,10 @@ import msgspec
 
 from core.config import RunConfig
 from core.errors import UserError
-from core.lock import is_held
-from core.presets import to_yaml
+from core.lock import hold, is_held, was_killed
+from core.presets import from_yaml, to_yaml
 from core.provenance import Provenance
-from core.replacing import make_folder, replace_file
+from core.replacing import make_folder, replace_file, sweep
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
 SCORED: tuple[Status, ...] = ("finished", "imported")
@@ -23,7 +24,9 @@ SCORED: tuple[Status, ...] = ("finished", "imported")
 FINAL: tuple[Status, ...] = (*SCORED, "diverged")
 """Statuses of runs that are not computed again: the same config would give the same."""
 CUT_OFF = "cut off"
-CONFIG, RECORD, HISTORY, BEST = "config.yaml", "record.json", "history.jsonl", "checkpoints/best"
+CONFIG, RECORD, HISTORY = "config.yaml", "record.json", "history.jsonl"
+BEST, LAST = "checkpoints/best", "checkpoints/last.pt"
+"""The chosen model, and what a run that is not finished goes on from."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -70,6 +73,32 @@ def read_record(folder: Path) -> RunRecord | None:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise UserError(f"{path} is damaged: {error}; delete it and run again, or restore it") from None
+
+
+def tidy(folder: Path, *, keep: Literal["best", "none"]) -> None:
+    """Leave a finished run only what it keeps: no optimiser state, the chosen weights where they are wanted."""
+    (folder / LAST).unlink(missing_ok=True)
+    if keep == "none":
+        shutil.rmtree(folder / BEST, ignore_errors=True)
+    sweep_run(folder)
+
+
+def tidy_if_killed(folder: Path) -> None:
+    """Tidy the folder of a run that has its last record, but whose process was killed before it could."""
+    if not was_killed(folder):
+        return
+    with hold(folder):
+        record = read_record(folder)
+        if record is not None and record.status == "finished":
+            tidy(folder, keep=from_yaml(folder / CONFIG).training.keep)
+        else:
+            sweep_run(folder)
+
+
+def sweep_run(folder: Path) -> None:
+    """Delete what processes that were killed while writing have left in a run folder; for who holds its lock."""
+    sweep(folder)
+    sweep((folder / LAST).parent)
 
 
 def standing(folder: Path, record: RunRecord) -> str:

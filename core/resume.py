@@ -16,9 +16,8 @@ import torch
 from core.checkpoint import ModelState
 from core.errors import UserError
 from core.model import JointModel
+from core.replacing import aside_of
 from core.train import Moment, Position
-
-LAST = "checkpoints/last.pt"
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class Restored:
 def save_training(path: Path, moment: Moment, *, run_id: str, chosen: Chosen | None, repairs: dict[str, int]) -> None:
     """Write a training checkpoint aside, then rename it over the last one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = aside_of(path)
     state = {
         "run_id": run_id,
         "position": msgspec.to_builtins(moment.position),

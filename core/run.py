@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from core.allocator import keep_freed_memory
-from core.checkpoint import load_model
+from core.checkpoint import load_model, recover_model
 from core.config import RunConfig
 from core.contents import content_hash
 from core.controls import settle_constants
@@ -36,9 +36,21 @@ from core.presets import from_yaml
 from core.progress import Meter, meter, say
 from core.provenance import gather
 from core.readers.predictions import write_predictions
-from core.record import BEST, CONFIG, FINAL, SCORED, RunRecord, Status, read_record, write_record
+from core.record import (
+    BEST,
+    CONFIG,
+    FINAL,
+    LAST,
+    SCORED,
+    RunRecord,
+    Status,
+    read_record,
+    sweep_run,
+    tidy,
+    tidy_if_killed,
+    write_record,
+)
 from core.replacing import replace_file
-from core.resume import LAST
 from core.signature import run_id
 from core.stopping import StopRequest, stop_on_signals
 from core.tracking import Tracker, build_tracker, summary_of
@@ -56,10 +68,17 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
     """
     done = read_record(folder)
     if done is not None and done.status in FINAL:
+        tidy_if_killed(folder)
         return done
     config = from_yaml(folder / CONFIG)
     told = tracker if tracker is not None else build_tracker(config.tracking)
     with hold(folder), stop_on_signals() as stop:
+        # Until the lock was ours another process may have finished it.
+        done = read_record(folder)
+        if done is not None and done.status in FINAL:
+            return done
+        recover_model(folder / BEST)
+        sweep_run(folder)
         started = time.perf_counter()
         forget_peak_memory()
         record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
@@ -91,7 +110,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         write_record(folder, record)
         told.finish(summary_of(record), status=record.status)
         if record.status == "finished":
-            clean(folder, config)
+            tidy(folder, keep=config.training.keep)
     return record
 
 
@@ -124,6 +143,12 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     assert watcher.chosen is not None
     chosen = watcher.chosen
     best = load_model(folder / BEST, config)
+    if best.state != chosen.state:
+        # A kill between the two checkpoints heals as the same steps choose the same again: unless they differ.
+        raise UserError(
+            f"{folder / BEST} is of epoch {best.state.epoch}, validation chose epoch {chosen.state.epoch}: the run was "
+            f"cut off and gone on where it computes other numbers; delete {folder / LAST} to start anew"
+        )
     model.load_state_dict(best.model.state_dict())
     facts = training_facts(one.document for one in data.splits["train"])
     counted = {name: dict(dirt.counts) for name, dirt in data.dirt.items()} | {"epochs": watcher.repairs}
@@ -170,13 +195,6 @@ def check_disk(folder: Path, model: JointModel) -> None:
             f"{free / 2**20:.0f} MiB are free in {folder}, the checkpoints of this run need {needed / 2**20:.0f} MiB: "
             "free some space, or give another disk (--runs DIR)"
         )
-
-
-def clean(folder: Path, config: RunConfig) -> None:
-    """Leave a finished run only what it keeps: no optimiser state, and the chosen weights where they are wanted."""
-    (folder / LAST).unlink(missing_ok=True)
-    if config.training.keep == "none":
-        shutil.rmtree(folder / BEST, ignore_errors=True)
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:

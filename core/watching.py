@@ -17,8 +17,8 @@ from core.metrics import HEADLINE, TASKS
 from core.model import JointModel
 from core.preparing import PreparedData
 from core.progress import Meter, say
-from core.record import BEST, HISTORY
-from core.resume import LAST, Chosen, restore_training, save_training
+from core.record import BEST, HISTORY, LAST
+from core.resume import Chosen, restore_training, save_training
 from core.stopping import StopRequest
 from core.tracking import Tracker
 from core.train import Moment, Position, StepReport

@@ -39,7 +39,9 @@ def serve(run: Callable[[Path], str]) -> int:
 
     0 when stdin ended; 1 after a run that failed, as its leftovers might hurt the next; 130 after a stop by signal.
     """
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    # What else is printed, also between runs and at the very end, must not be taken for an answer.
+    os.dup2(2, 1)
     asked: queue.Queue[str | None] = queue.Queue()
     busy, alone = threading.Event(), threading.Event()
     threading.Thread(target=_listen, args=(asked, busy, alone), daemon=True).start()

@@ -133,16 +133,18 @@ def joined(record: StudyRecord, folder: Path) -> StudyRecord:
     if before is None:
         return record
     earlier, now = telling(before.settings), telling(record.settings)
-    if earlier != now:
+    cells = {cell.row: cell.signature for cell in before.cells}
+    # Documents that lie elsewhere on this machine are another setting, but the same cells.
+    if earlier != now and any(cells.get(cell.row, cell.signature) != cell.signature for cell in record.cells):
         raise UserError(
             f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
             "same settings, or keep this study apart (--name NAME)"
         )
     known = {(cell.row, cell.signature): cell.runs for cell in before.cells}
-    cells = [
+    joint = [
         msgspec.structs.replace(
             cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
         )
         for cell in record.cells
     ]
-    return msgspec.structs.replace(record, cells=cells)
+    return msgspec.structs.replace(record, cells=joint)

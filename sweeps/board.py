@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import UserError
+from core.glance import Glance, glance_at
 from core.lock import is_held
-from core.record import FINAL, SCORED, RunRecord, read_record
+from core.record import CUT_OFF, FINAL, SCORED, RunRecord, read_record
 from studies.study import Study
 from studies.study_record import StudyRun
 
@@ -15,7 +16,7 @@ WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damag
 BAD = ("failed", "diverged", DAMAGED)
 
 
-@dataclass
+@dataclass(slots=True)
 class State:
     """A run of the plan and where it stands.
 
@@ -25,12 +26,26 @@ class State:
 
     run: StudyRun
     status: str
-    record: RunRecord | None = None
+    glance: Glance | None = None
     error: str | None = None
     attempts: int = 0
     again: bool = False
     """Whether its folder holds a finished run that is to be computed again, and moves aside before that."""
+    """How often in a row its process died, or was told to stop by others, without getting any further."""
+    steps: int = 0
+    """How far it had come when its process last died."""
     started: float = 0.0
+
+    @property
+    def record(self) -> RunRecord | None:
+        """The whole record, read anew."""
+        return read_record(self.run.folder)
+
+    @property
+    def told(self) -> str:
+        """The status in a reader's words: a run that waits may have been cut off or interrupted before."""
+        before = self.glance.status if self.glance is not None and self.status == WAITING else None
+        return {"running": CUT_OFF, "interrupted": "interrupted"}.get(before or "", self.status)
 
 
 class Board:
@@ -41,6 +56,10 @@ class Board:
     ) -> None:
         self.study, self.shared = study, shared
         self.states = {run.run_id: survey(run, retry_failed=retry_failed) for run in runs}
+        self.ended = 0
+        """How many runs ended here, however they ended."""
+        self.busy_seconds = 0.0
+        """How long runs were in the hands of the engine, summed."""
         self._seconds: list[float] = []
 
     def __iter__(self) -> Iterator[State]:
@@ -56,8 +75,8 @@ class Board:
         return [state for state in self if state.status in statuses]
 
     def counts(self) -> Counter[str]:
-        """How many runs have each status."""
-        return Counter(state.status for state in self)
+        """How many runs have each status, in a reader's words."""
+        return Counter(state.told for state in self)
 
     def start(self, state: State) -> None:
         """A run starts here."""
@@ -65,19 +84,23 @@ class Board:
 
     def end(self, state: State, status: str, error: str | None = None) -> None:
         """A run has ended, or is to wait again; its record is read anew, and says why where `error` does not."""
-        if state.status == RUNNING and status in SCORED:
-            self._seconds.append(time.monotonic() - state.started)
+        if state.status == RUNNING:
+            seconds = time.monotonic() - state.started
+            self.ended += 1
+            self.busy_seconds += seconds
+            if status in SCORED:
+                self._seconds.append(seconds)
         state.status, state.error = status, error
         try:
-            state.record = read_record(state.run.folder)
+            state.glance = glance_at(state.run.folder)
         except UserError as damage:
-            state.record, state.status, state.error = None, DAMAGED, str(damage)
-        if status in BAD and error is None and state.record is not None:
-            state.error = state.record.error
+            state.glance, state.status, state.error = None, DAMAGED, str(damage)
+        if status in BAD and error is None and state.glance is not None:
+            state.error = state.glance.error
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._seconds or [state.record.seconds for state in self.of(*SCORED) if state.record is not None]
+        known = self._seconds or [state.glance.seconds for state in self.of(*SCORED) if state.glance is not None]
         if not known:
             return None
         mean, now = sum(known) / len(known), time.monotonic()
@@ -89,15 +112,15 @@ class Board:
 def survey(run: StudyRun, *, retry_failed: bool = False) -> State:
     """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
     try:
-        record = read_record(run.folder)
+        glance = glance_at(run.folder)
     except UserError as error:
         return State(run, DAMAGED, error=str(error))
-    if record is None:
+    if glance is None:
         return State(run, ELSEWHERE if is_held(run.folder) else WAITING)
-    if record.status in FINAL:
-        return State(run, record.status, record, record.error)
+    if glance.status in FINAL:
+        return State(run, glance.status, glance, glance.error)
     if is_held(run.folder):
-        return State(run, ELSEWHERE, record)
-    if record.status == "failed" and not retry_failed:
-        return State(run, "failed", record, record.error)
-    return State(run, WAITING, record)
+        return State(run, ELSEWHERE, glance)
+    if glance.status == "failed" and not retry_failed:
+        return State(run, "failed", glance, glance.error)
+    return State(run, WAITING, glance)

@@ -3,15 +3,19 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
+from core.errors import UserError
 from core.lock import hold
+from core.progress import say
 from core.record import SCORED
-from core.replacing import make_folder
+from core.replacing import make_folder, sweep
 from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
@@ -19,25 +23,46 @@ from studies.estimate import jobs_for
 from studies.plan import Plan
 from studies.readiness import made_ready
 from studies.study_record import find_study_record, joined, study_folder, write_study_record
+from sweeps.account import Account, add_account, last_account
 from sweeps.board import BAD, Board
 from sweeps.devices import devices_of
-from sweeps.launch import Launch, exit_code
+from sweeps.engine import Engine, InProcessEngine
+from sweeps.launch import ATTEMPTS, Launch, exit_code
 from sweeps.local import LocalEngine
 from sweeps.mirror import mirrored
 from sweeps.screen import grid, screen
 
 STOPPED = 130
+LOCAL, IN_PROCESS = "local", "in-process"
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
 
 Ctrl-C once: start nothing more, let the running ones save; twice: stop now. The same command goes on.
 """
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped."""
+def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) -> int:
+    """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped.
+
+    `here` computes a run folder in this process, for `--engine in-process`.
+    """
+    watch = Stopwatch()
     wanted = parser("engram study run", DESCRIPTION)
     wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
     wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument(
+        "--engine",
+        choices=[LOCAL, IN_PROCESS],
+        default=LOCAL,
+        help="local: worker processes on this machine (default); in-process: one run after another in this very "
+        "process, what they say on the screen: to debug",
+    )
+    wanted.add_argument(
+        "--attempts",
+        type=positive,
+        default=ATTEMPTS,
+        help="how often in a row a run may be killed without getting any further, before it counts as failed "
+        f"(default: {ATTEMPTS})",
+    )
     wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
     wanted.add_argument(
         "--rerun",
@@ -57,9 +82,12 @@ def run(arguments: Sequence[str]) -> int:
     folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
+        sweep(folder)
         record = joined(planned.record(), folder)
         write_study_record(given.runs, record)
-        code = compute(planned, given, arguments, again=ready.again)
+        board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
+        board.recompute(ready.again)
+        code = compute(board, planned, given, arguments, engine_of(planned, given, here), watch)
         # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
         problem = mirrored(record, given.runs, tracking) if code != STOPPED else ""
         if problem:
@@ -79,34 +107,78 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     board = Board(record.study, record.runs_in(runs), record.shared)
     Console().print(grid(board))
     print(", ".join(f"{count} {status}" for status, count in sorted(board.counts().items())))
+    account = last_account(study_folder(runs, record.label))
+    if account is not None:
+        print(f"last computed {account.started}: {account.told()}")
     for state in board.of(*BAD):
         last = (state.error or "").strip().splitlines()[-1:]
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")
     return 1 if board.of(*BAD) else 0
 
 
-def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, again: Collection[str] = ()) -> int:
-    """Compute the runs of a plan, `again` those that are finished by other code, and say how it ended."""
-    board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
-    board.recompute(again)
-    jobs = given.jobs or jobs_for(planned, given.devices)
+def compute(
+    board: Board,
+    planned: Plan,
+    given: argparse.Namespace,
+    arguments: Sequence[str],
+    engine: Engine,
+    watch: "Stopwatch",
+) -> int:
+    """Compute what a board says is missing of a plan, and say how it ended."""
     done = len(board.of(*SCORED))
     total = len(board.states)
-    with stop_on_signals() as stop, screen(board, slots=jobs) as shown:
-        shown.note(f"{planned.label}: {total} runs, {done} finished already, {jobs} at once")
+    stopped = False
+    with stop_on_signals() as stop, screen(board, slots=engine.slots, plain=given.engine == IN_PROCESS) as shown:
+        shown.note(f"{planned.label}: {total} runs, {done} finished already, {engine.slots} at once")
         for state in board.of(*BAD):
             shown.tell(state)
-        engine = LocalEngine(jobs=jobs, devices=given.devices)
         try:
-            Launch(board, engine, planned, tell=shown.tell).run(stop)
+            Launch(board, engine, planned, tell=shown.tell, attempts=given.attempts).run(stop)
+        except KeyboardInterrupt:
+            stopped = True
         finally:
             engine.close()
+    stopped = stopped or stop.asked
     counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
     print(f"{planned.label}: {counts}")
+    if board.ended:
+        account = watch.account(board, engine.slots)
+        say(account.told())
+        add_account(study_folder(given.runs, planned.label), account)
     again = f"engram study run {shlex.join(arguments)}"
     retry = "" if given.retry else " --retry failed"
-    if stop.asked:
-        print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
+    if stopped:
+        say(f"engram: stopped; the same command goes on: {again}")
     elif board.of("failed"):
-        print(f"engram: some runs failed; try them again with: {again}{retry}", file=sys.stderr)
-    return exit_code(board, stopped=stop.asked)
+        say(f"engram: some runs failed; try them again with: {again}{retry}")
+    return exit_code(board, stopped=stopped)
+
+
+class Stopwatch:
+    """Measures one `study run`, from when it is made."""
+
+    def __init__(self) -> None:
+        self._started, self._from = datetime.now(UTC), time.monotonic()
+
+    def account(self, board: Board, jobs: int) -> Account:
+        """What it cost so far."""
+        return Account(
+            started=f"{self._started:%Y-%m-%d %H:%M:%S} UTC",
+            seconds=time.monotonic() - self._from,
+            jobs=jobs,
+            ended=board.ended,
+            run_seconds=board.busy_seconds,
+        )
+
+
+def engine_of(planned: Plan, given: argparse.Namespace, here: Callable[[Path], str] | None) -> Engine:
+    """The engine that is asked for."""
+    if given.engine == LOCAL:
+        return LocalEngine(jobs=given.jobs or jobs_for(planned, given.devices), devices=given.devices)
+    if (given.jobs or 1) > 1 or given.devices:
+        raise UserError(
+            "--engine in-process computes one run at a time in this process: leave out --jobs and --devices"
+        )
+    if here is None:
+        raise UserError("--engine in-process is there for `engram study run` alone: use --engine local")
+    return InProcessEngine(here)

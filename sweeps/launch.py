@@ -2,12 +2,23 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
 from core.errors import UserError
+from core.history import last_step
 from core.lock import is_held
-from core.record import SCORED, RunRecord, open_run_folder, read_record, write_record
+from core.record import (
+    FINAL,
+    HISTORY,
+    SCORED,
+    RunRecord,
+    open_run_folder,
+    read_record,
+    tidy_if_killed,
+    write_record,
+)
 from core.stopping import StopRequest
 from studies.plan import Plan
 from studies.rerun import set_aside
@@ -15,8 +26,8 @@ from sweeps.board import ELSEWHERE, RUNNING, WAITING, Board, State, survey
 from sweeps.engine import Ended, Engine
 
 ATTEMPTS = 3
-"""How often a run is started before it counts as failed, where its process died or was told to stop by others."""
-WAIT_SECONDS, ELSEWHERE_SECONDS = 0.5, 2.0
+"""How often in a row a run's process may die, or be told to stop by others, without getting any further."""
+WAIT_SECONDS, ELSEWHERE_SECONDS, CLOSE_SECONDS = 0.5, 2.0, 5.0
 
 Tell = Callable[[State], None]
 
@@ -24,8 +35,16 @@ Tell = Callable[[State], None]
 class Launch:
     """Brings the runs of a board to their records on an engine; `tell` hears of every change."""
 
-    def __init__(self, board: Board, engine: Engine, plan: Plan, *, tell: Tell = lambda state: None) -> None:
-        self.board, self.engine, self.tell = board, engine, tell
+    def __init__(
+        self,
+        board: Board,
+        engine: Engine,
+        plan: Plan,
+        *,
+        tell: Tell = lambda state: None,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self.board, self.engine, self.tell, self.attempts = board, engine, tell, attempts
         self._configs = {run.run_id: run.config for run in plan.runs}
         self._folders = {run.folder: run.run_id for run in plan.runs}
         self._looked = time.monotonic()
@@ -33,6 +52,8 @@ class Launch:
     def run(self, stop: StopRequest) -> None:
         """Compute what waits. Asked to stop, let the running ones save; raised a KeyboardInterrupt, kill them."""
         stopping = False
+        for state in self.board.of(*FINAL):
+            self._tidy(state)
         try:
             while True:
                 if stop.asked and not stopping:
@@ -44,10 +65,20 @@ class Launch:
                     return
                 for ended in self.engine.wait(WAIT_SECONDS):
                     self._ended(ended, stopping=stopping)
+                if not self.board.of(RUNNING, WAITING):
+                    # Everything that is left is computed elsewhere: an engine with nothing to do does not wait.
+                    time.sleep(WAIT_SECONDS)
                 self._look_elsewhere()
         except KeyboardInterrupt:
             self.engine.cancel(now=True)
+            self._hear_out()
             raise
+
+    def _hear_out(self) -> None:
+        until = time.monotonic() + CLOSE_SECONDS
+        while self.board.of(RUNNING) and time.monotonic() < until:
+            for ended in self.engine.wait(WAIT_SECONDS):
+                self._ended(ended, stopping=True)
 
     def _fill(self) -> None:
         running = len(self.board.of(RUNNING))
@@ -72,10 +103,13 @@ class Launch:
 
     def _ended(self, ended: Ended, *, stopping: bool) -> None:
         state = self.board.states[self._folders[ended.folder]]
+        found = survey(state.run)
         if ended.status == "cancelled":
             self._change(state, WAITING)
-        elif ended.status == "refused" and is_held(state.run.folder):
-            self._change(state, ELSEWHERE)
+        elif found.status in (*FINAL, ELSEWHERE):
+            # What its record says is what became of it, also where its process died right after writing that.
+            self._change(state, found.status, found.error)
+            self._tidy(state)
         elif ended.status == "refused":
             self._change(state, "failed", ended.error)
         elif ended.status not in ("died", "interrupted"):
@@ -83,15 +117,21 @@ class Launch:
         elif stopping:
             self._change(state, "interrupted")
         else:
-            # Pre-empted or killed, which says nothing about the run: it goes on from its checkpoint.
-            state.attempts += 1
-            if state.attempts < ATTEMPTS:
-                self._change(state, WAITING, ended.error)
-            else:
-                self._give_up(state, ended.error or "its process was told to stop")
+            self._go_on(state, ended.error)
+
+    def _go_on(self, state: State, reason: str | None) -> None:
+        """Pre-empted or killed, which says nothing about the run: it goes on from its checkpoint, while it gets on."""
+        steps = last_step(state.run.folder / HISTORY)
+        if steps > state.steps:
+            state.attempts, state.steps = 0, steps
+        state.attempts += 1
+        if state.attempts < self.attempts:
+            self._change(state, WAITING, reason)
+        else:
+            self._give_up(state, reason or "its process was told to stop")
 
     def _give_up(self, state: State, reason: str) -> None:
-        error = f"{reason}; {ATTEMPTS} times"
+        error = f"{reason}; {self.attempts} times in a row without getting any further"
         try:
             record = read_record(state.run.folder)
             if record is None:
@@ -101,6 +141,11 @@ class Launch:
         except (OSError, UserError) as trouble:
             error = f"{error}; this could not be recorded: {trouble}"
         self._change(state, "failed", error)
+
+    def _tidy(self, state: State) -> None:
+        # A folder that only others may write stays as it is: its record is whole.
+        with suppress(OSError, UserError):
+            tidy_if_killed(state.run.folder)
 
     def _look_elsewhere(self) -> None:
         if time.monotonic() - self._looked < ELSEWHERE_SECONDS:

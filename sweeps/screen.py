@@ -1,10 +1,10 @@
 """The progress of a study on stderr: a live grid of rows and seeds in a terminal, a line per run elsewhere."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +16,11 @@ from sweeps.board import BAD, ELSEWHERE, RUNNING, Board, State
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 OTHER, WRONG = ("·", "dim"), ("✗", "red")
+MOVING = (RUNNING, ELSEWHERE)
+SEEDS_APART = 8
+"""Up to how many seeds have a column each."""
+FRAME = 4
+"""Lines of a screen that are not rows: the head, the foot, and two below and above."""
 
 
 class Screen:
@@ -44,8 +49,12 @@ class Screen:
     def _line(self, state: State) -> str:
         done, total = len(self.board.of(*SCORED)), len(self.board.states)
         parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED and state.record is not None:
-            parts += [f"{state.record.seconds:.0f} s", f"{self._metric} F1 {score(state, self._metric):.2f}"]
+        if state.status in SCORED and state.glance is not None:
+            value = score(state, self._metric)
+            parts += [
+                f"{state.glance.seconds:.0f} s",
+                f"{self._metric} F1 " + ("-" if value is None else f"{value:.2f}"),
+            ]
         if state.status == ELSEWHERE:
             parts.append("another process computes it")
         if state.error:
@@ -59,8 +68,14 @@ class Screen:
     def _metric(self) -> str:
         return self.board.study.metric
 
-    def __rich__(self) -> Group:
-        return Group(grid(self.board), Text(self._foot()))
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # What is taller than the screen could not be drawn over in the next frame.
+        rows, room = rows_of(self.board), console.height - FRAME
+        shown = list(rows) if len(rows) <= room else moving(rows, room - 1)
+        yield grid(self.board, shown)
+        if len(shown) < len(rows):
+            yield folded([state for name in rows.keys() - set(shown) for state in rows[name]], len(rows) - len(shown))
+        yield Text(self._foot(), no_wrap=True, overflow="ellipsis")
 
     def _foot(self) -> str:
         counts = self.board.counts()
@@ -69,36 +84,59 @@ class Screen:
         return ", ".join(parts) + (f"; {duration(left)} left" if left else "")
 
 
-def grid(board: Board) -> Table:
-    """A line per row: the state of each seed, and mean ± std of the study's metric over the seeds that are finished."""
+def grid(board: Board, names: Sequence[str] | None = None) -> Table:
+    """A line per row: the state of each seed, and mean ± std of the study's metric over the seeds that are finished.
+
+    `names` are the rows to show, all of them where none are given.
+    """
     metric = board.study.metric
+    rows = rows_of(board)
     seeds = sorted({state.run.seed for state in board})
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("row")
-    for seed in seeds:
-        table.add_column(f"s{seed}", justify="center")
-    table.add_column(f"{metric} F1", justify="right")
-    table.add_column("n", justify="right")
-    for row, states in rows_of(board):
-        cells = [Text(*SYMBOLS.get(one.status, WRONG if one.status in BAD else OTHER)) for one in states]
-        values = [score(one, metric) for one in states if one.status in SCORED and one.record is not None]
-        table.add_row(row, *cells, spread(values), str(len(values)))
+    table.add_column("row", min_width=12)
+    apart = len(seeds) <= SEEDS_APART
+    for seed in [f"s{seed}" for seed in seeds] if apart else [f"{len(seeds)} seeds"]:
+        table.add_column(seed, justify="center" if apart else "left", no_wrap=True)
+    table.add_column(f"{metric} F1", justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    for row in names or rows:
+        states = rows[row]
+        marks = [Text(*SYMBOLS.get(one.status, WRONG if one.status in BAD else OTHER)) for one in states]
+        values = [value for one in states if one.status in SCORED and (value := score(one, metric)) is not None]
+        name = Text(row, no_wrap=True, overflow="ellipsis")
+        table.add_row(name, *(marks if apart else [Text.assemble(*marks)]), spread(values), str(len(values)))
     return table
 
 
-def rows_of(board: Board) -> Iterator[tuple[str, list[State]]]:
+def moving(rows: Mapping[str, list[State]], lines: int) -> list[str]:
+    """The rows where something runs, and as many of their nearest neighbours as there is room for, in their order."""
+    names = list(rows)
+    at = [number for number, name in enumerate(names) if any(one.status in MOVING for one in rows[name])]
+    if not at:
+        undone = (number for number, name in enumerate(names) if any(one.status not in SCORED for one in rows[name]))
+        at = [next(undone, 0)]
+    nearest = sorted(range(len(names)), key=lambda number: min(abs(number - one) for one in at))
+    return [names[number] for number in sorted(nearest[: max(1, lines)])]
+
+
+def folded(states: Sequence[State], rows: int) -> Text:
+    """A line on the rows that are not shown."""
+    counts = Counter(state.told for state in states)
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return Text(f"… and {rows} other rows: {told}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def rows_of(board: Board) -> dict[str, list[State]]:
     """Each row with its states by seed; a row that is the same cell as another shows that one's."""
-    for row in board.study.rows:
-        cell = board.shared.get(row, row)
-        states = [state for state in board if state.run.row == cell]
-        yield row, sorted(states, key=lambda state: state.run.seed)
+    found: dict[str, list[State]] = {}
+    for state in sorted(board, key=lambda state: state.run.seed):
+        found.setdefault(state.run.row, []).append(state)
+    return {row: found.get(board.shared.get(row, row), []) for row in board.study.rows}
 
 
-def score(state: State, task: str) -> float:
+def score(state: State, task: str) -> float | None:
     """The F1 of a finished run on test, or on validation where the run has no test documents."""
-    assert state.record is not None
-    metrics: dict[str, Any] = state.record.metrics
-    return float(metrics["test" if "test" in metrics else "validation"][task]["f1"])
+    return state.glance.score(task) if state.glance is not None else None
 
 
 def spread(values: list[float]) -> str:
@@ -117,11 +155,11 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def screen(board: Board, *, slots: int, console: Console | None = None) -> Iterator[Screen]:
-    """The screen while a study runs, on stderr where no console is given."""
+def screen(board: Board, *, slots: int, console: Console | None = None, plain: bool = False) -> Iterator[Screen]:
+    """The screen while a study runs, on stderr where no console is given; `plain`: lines also in a terminal."""
     console = console or Console(stderr=True)
     shown = Screen(board, slots=slots)
-    if not console.is_terminal:
+    if plain or not console.is_terminal:
         yield shown
         return
     with Live(shown, console=console, refresh_per_second=2) as live:

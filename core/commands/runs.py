@@ -9,10 +9,10 @@ import tyro
 
 from core.errors import UserError
 from core.lock import is_held
-from core.record import BEST, RunRecord, find_run, read_record, run_folders, standing
+from core.record import BEST, LAST, RunRecord, find_run, read_record, run_folders, standing
 
 # Offline W&B files stay: they may not have been synced yet.
-LEFTOVERS = ("checkpoints/last.pt",)
+LEFTOVERS = (LAST,)
 
 
 def list_runs(*, runs: Path = Path("runs"), status: str | None = None) -> None:

@@ -20,8 +20,7 @@ from core.history import STEP, VALIDATION, History, read_history
 from core.lock import hold, is_held
 from core.presets import from_yaml, to_yaml
 from core.readers.docred_writing import write_docred
-from core.record import BEST, CONFIG, HISTORY, read_record
-from core.resume import LAST
+from core.record import BEST, CONFIG, HISTORY, LAST, read_record
 from core.run import run
 from tests.tiny import document, tiny_config
 

@@ -1,7 +1,9 @@
 """A worker that speaks the real protocol and does what `job` in the folder says, without a model."""
 
+import atexit
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -9,11 +11,13 @@ from core.errors import UserError
 from core.stopping import stop_on_signals
 from core.worker import serve
 
-JOB, DONE = "job", "done"
+JOB, DONE, STARTED, SAVED = "job", "done", "started", "saved"
+LINGER = "fail and linger"
+ANSWERS = os.dup(1)
 
 
 def fake_run(folder: Path) -> str:
-    """Finish, fail, refuse, raise, die, or be slow until somebody asks to stop."""
+    """Finish, fail, refuse, raise, chat, die, or be slow until somebody asks to stop."""
     job = (folder / JOB).read_text()
     if job == "refuse":
         raise UserError("refused as asked")
@@ -21,19 +25,31 @@ def fake_run(folder: Path) -> str:
         raise OSError("No space left on device")
     if job == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if job == "choke":
+        # Half an answer is all that comes of this one.
+        os.write(ANSWERS, b'{"folder": "')
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "chat":
+        os.write(ANSWERS, b"a library greets\n{}\n")
+        atexit.register(lambda: print("a library says farewell", file=sys.__stdout__, flush=True))
+    if job == "nap":
+        time.sleep(0.2)
     if job == "slow":
         with stop_on_signals() as stop:
-            (folder / "started").touch()
+            (folder / STARTED).touch()
             while not stop.asked:
                 time.sleep(0.01)
-        (folder / "saved").touch()
+        (folder / SAVED).touch()
         raise KeyboardInterrupt
     if job == "stuck":
         with stop_on_signals():
-            (folder / "started").touch()
+            (folder / STARTED).touch()
             while True:
                 time.sleep(0.01)
-    if job == "fail":
+    (folder / STARTED).write_text(str(os.getpid()))
+    if job == LINGER:
+        atexit.register(time.sleep, 60.0)
+    if job in ("fail", LINGER):
         return "failed"
     with (folder / DONE).open("a") as file:
         file.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
@@ -42,4 +58,5 @@ def fake_run(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    print("a library greets while it is imported", flush=True)
     raise SystemExit(serve(fake_run))

@@ -13,7 +13,7 @@ from core.worker import LOG
 from sweeps.devices import devices_of, visible
 from sweeps.engine import Engine, InProcessEngine
 from sweeps.local import LocalEngine
-from tests.sweeps.engine_contract import EngineContract
+from tests.sweeps.engine_contract import EngineContract, EngineOfProcessesContract
 from tests.sweeps.fake_worker import DONE, fake_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +40,8 @@ def alive(pid: int) -> bool:
 
 
 class TestInProcessEngine(EngineContract):
+    in_process = True
+
     def build(self) -> Engine:
         return InProcessEngine(fake_run)
 
@@ -49,18 +51,15 @@ class TestLocalEngineOfOneWorker(EngineContract):
         return LocalEngine(jobs=1, program=FAKE)
 
 
-class TestLocalEngine(EngineContract):
+class TestLocalEngine(EngineOfProcessesContract):
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sweeps.local.CLOSE_SECONDS", 30.0)
+
     def build(self) -> LocalEngine:
         return LocalEngine(jobs=2, program=FAKE)
 
-    def test_a_worker_that_dies_is_told_and_replaced(self, engine: Engine, tmp_path: Path) -> None:
-        engine.submit(self.folder(tmp_path, "dies", "die"))
-        engine.submit(self.folder(tmp_path, "one"))
-        engine.submit(self.folder(tmp_path, "two"))
-        ended = {one.folder.name: one for one in self.all_of(engine, 3)}
-        assert ended["dies"].status == "died"
-        assert "SIGKILL" in (ended["dies"].error or "")
-        assert ended["one"].status == ended["two"].status == "finished"
+    build_two = build
 
     def test_a_worker_that_cannot_start_says_why(self, tmp_path: Path) -> None:
         engine = LocalEngine(jobs=1, program=(sys.executable, "-c", "raise SystemExit('no such library')"))
@@ -82,23 +81,24 @@ class TestLocalEngine(EngineContract):
         assert {line[1] for line in lines} == {"3"}
         assert all((folder / LOG).read_text() == "words of the run\n" for folder in folders)
 
-    def test_two_run_at_once_and_save_when_asked(self, engine: Engine, tmp_path: Path) -> None:
-        folders = [self.folder(tmp_path, str(number), "slow") for number in range(3)]
-        for folder in folders:
-            engine.submit(folder)
-        until(lambda: all((folder / "started").exists() for folder in folders[:2]))
-        engine.cancel()
-        ended = {one.folder: one.status for one in self.all_of(engine, 3)}
-        assert [ended[folder] for folder in folders] == ["interrupted", "interrupted", "cancelled"]
-        assert [(folder / "saved").exists() for folder in folders] == [True, True, False]
+    def test_a_worker_that_died_while_idle_costs_no_run(self, tmp_path: Path) -> None:
+        engine = LocalEngine(jobs=1, program=FAKE)
+        engine.submit(self.folder(tmp_path, "one"))
+        self.all_of(engine, 1)
+        (worker,) = engine._workers.values()
+        worker.process.kill()
+        worker.process.wait()
+        engine.submit(self.folder(tmp_path, "two"))
+        assert [one.status for one in self.all_of(engine, 1)] == ["finished"]
+        engine.close()
 
-    def test_now_kills(self, engine: Engine, tmp_path: Path) -> None:
-        folder = self.folder(tmp_path, "stuck", "stuck")
-        engine.submit(folder)
-        until((folder / "started").exists)
-        engine.cancel(now=True)
+    def test_a_process_that_cannot_be_made_ends_its_run(self, tmp_path: Path) -> None:
+        engine = LocalEngine(jobs=1, program=("/nowhere/python",))
+        engine.submit(self.folder(tmp_path, "one"))
         (ended,) = self.all_of(engine, 1)
         assert ended.status == "died"
+        assert "/nowhere/python" in (ended.error or "")
+        engine.close()
 
     def test_no_process_is_left_after_close(self, tmp_path: Path) -> None:
         engine = LocalEngine(jobs=2, program=FAKE)

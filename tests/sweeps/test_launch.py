@@ -5,28 +5,34 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from core.errors import UserError
-from core.lock import hold
+from core.glance import glance_at
+from core.history import STEP, History
+from core.lock import HOLDER, hold
+from core.metrics import TASKS
 from core.presets import from_yaml
 from core.readers.docred_writing import write_docred
-from core.record import CONFIG, RECORD, RunRecord, read_record, write_record
+from core.record import CONFIG, HISTORY, LAST, RECORD, RunRecord, read_record, write_record
 from core.signature import run_id
 from core.stopping import stop_on_signals
 from core.synthetic import generate
 from engram import main
 from studies.plan import Plan, plan
 from studies.study import Row, Study
-from studies.study_record import write_study_record
+from studies.study_record import StudyRun, write_study_record
+from sweeps.account import ACCOUNTS, Account, add_account, last_account
 from sweeps.board import Board
 from sweeps.engine import Ended, InProcessEngine
 from sweeps.launch import ATTEMPTS, Launch, exit_code
-from sweeps.screen import grid, screen, spread
+from sweeps.screen import Screen, grid, screen, spread
 
 
 @pytest.fixture
@@ -192,6 +198,91 @@ def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, ti
         assert "SIGKILL" in (record.error or "")
 
 
+def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> None:
+    victim = planned.runs[1]
+    board, run = board_of(planned), Pretended()
+
+    class Preempting(DyingEngine):
+        def submit(self, folder: Path) -> None:
+            if folder == victim.folder:
+                History(folder / HISTORY).add(STEP, self.submitted + 1, {})
+            super().submit(folder)
+
+    engine = Preempting(run, victim.folder, 4 * ATTEMPTS)
+    with stop_on_signals() as stop:
+        Launch(board, engine, planned).run(stop)
+    assert board.states[victim.run_id].status == "finished"
+    assert engine.submitted == 4 * ATTEMPTS + 1
+
+
+def test_a_process_that_died_right_after_the_last_record_cost_nothing(planned: Plan) -> None:
+    victim = planned.runs[1]
+    board, run = board_of(planned), Pretended()
+
+    class DyingLate(DyingEngine):
+        def submit(self, folder: Path) -> None:
+            if folder == victim.folder:
+                run(folder)
+                (folder / HOLDER).write_text("process 1 on this machine")
+                (folder / LAST).parent.mkdir()
+                (folder / LAST).write_text("optimiser state")
+            super().submit(folder)
+
+    engine = DyingLate(run, victim.folder, 1)
+    with stop_on_signals() as stop:
+        Launch(board, engine, planned).run(stop)
+    assert run.computed == ids(planned)
+    assert engine.submitted == 1
+    assert exit_code(board, stopped=False) == 0
+    assert not (victim.folder / HOLDER).exists()
+    assert not (victim.folder / LAST).exists()
+
+
+def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) -> None:
+    class Interrupted(InProcessEngine):
+        killed = False
+
+        def wait(self, seconds: float) -> list[Ended]:
+            if self.killed:
+                ended = [Ended(folder, "died", "killed") for folder in self._queue]
+                self._queue.clear()
+                return ended
+            raise KeyboardInterrupt
+
+        def cancel(self, *, now: bool = False) -> None:
+            self.killed = now
+
+    board, run = board_of(planned), Pretended()
+    with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop:
+        Launch(board, Interrupted(run), planned).run(stop)
+    assert board.counts() == {"interrupted": 1, "waiting": 3}
+    assert exit_code(board, stopped=True) == 130
+
+
+def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.launch.ELSEWHERE_SECONDS", 0.05)
+    monkeypatch.setattr("sweeps.launch.WAIT_SECONDS", 0.1)
+    waits = []
+
+    class Counting(InProcessEngine):
+        def wait(self, seconds: float) -> list[Ended]:
+            waits.append(seconds)
+            return super().wait(seconds)
+
+    for one in planned.runs:
+        one.folder.mkdir(parents=True)
+    with ExitStack() as held:
+        for one in planned.runs:
+            held.enter_context(hold(one.folder))
+        board = board_of(planned)
+        assert len(board.of("elsewhere")) == 4
+        threading.Timer(0.5, held.close).start()
+        with stop_on_signals() as stop:
+            Launch(board, Counting(Pretended()), planned).run(stop)
+    assert exit_code(board, stopped=False) == 0
+    assert len(waits) < 30
+
+
 def test_a_stop_starts_nothing_more(planned: Plan) -> None:
     run = Pretended()
 
@@ -249,6 +340,103 @@ def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Pl
     assert "two seed 0  failed  its error" in out
     assert "one seed 0  finished" not in out
     assert "1 failed, 3 finished" in out
+
+
+def test_status_tells_cut_off_and_interrupted_from_never_started(planned: Plan) -> None:
+    for one, status in zip(planned.runs, ("running", "interrupted", "failed"), strict=False):
+        one.folder.mkdir(parents=True)
+        write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
+    assert board_of(planned).counts() == {"cut off": 1, "interrupted": 1, "failed": 1, "waiting": 1}
+    assert board_of(planned, retry_failed=True).counts() == {"cut off": 1, "interrupted": 1, "waiting": 2}
+
+
+def test_a_glance_says_what_the_record_says(planned: Plan) -> None:
+    run = planned.runs[0]
+    assert glance_at(run.folder) is None
+    run.folder.mkdir(parents=True)
+    scores = {task: {"f1": 10.0 * number, "precision": 1.0} for number, task in enumerate(TASKS, start=1)}
+    metrics = {"validation": {task: {"f1": 99.0} for task in TASKS}, "test": scores | {"extra": {"ranking": {}}}}
+    record = RunRecord(
+        run_id=run.run_id, status="finished", config={}, metrics=metrics, seconds=3.0, peak_memory_mib=7.0, error="no"
+    )
+    write_record(run.folder, record)
+    glance = glance_at(run.folder)
+    assert glance is not None
+    assert [glance.score(task) for task in TASKS] == [10.0, 20.0, 30.0, 40.0, 50.0]
+    assert (glance.run_id, glance.status, glance.seconds, glance.peak_memory_mib, glance.error) == (
+        record.run_id,
+        record.status,
+        record.seconds,
+        record.peak_memory_mib,
+        record.error,
+    )
+    del metrics["test"]
+    write_record(run.folder, msgspec.structs.replace(record, metrics=metrics))
+    assert (glance_at(run.folder) or glance).score("coref") == 99.0
+    write_record(run.folder, msgspec.structs.replace(record, metrics={}))
+    assert (glance_at(run.folder) or glance).score("coref") is None
+
+
+def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    account = Account(started="2030-01-02 03:04:05 UTC", seconds=100.0, jobs=2, ended=9, run_seconds=196.0)
+    assert account.overhead == pytest.approx(0.02)
+    folder = write_study_record(tmp_path / "runs", planned.record()).parent
+    assert last_account(folder) is None
+    add_account(folder, msgspec.structs.replace(account, ended=1))
+    add_account(folder, account)
+    with open(folder / ACCOUNTS, "a") as file:
+        file.write('{"started": "cut o')
+    assert last_account(folder) == account
+    main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
+    assert (
+        "last computed 2030-01-02 03:04:05 UTC: 100.0 s, 9 runs of together 196.0 s, 2 at once: 2.0 % overhead of the "
+        "driver\n"
+    ) in capsys.readouterr().out
+
+
+def test_of_more_rows_than_the_screen_has_lines_those_that_move_are_shown(tmp_path: Path) -> None:
+    rows = {f"row-{number}-with-a-name-that-is-far-too-long-for-a-terminal": Row(preset="a") for number in range(100)}
+    study = Study(question="?", rows=rows, baseline=next(iter(rows)), seeds=(0, 1), name="mine")
+    runs = [StudyRun(row, seed, f"{row}-s{seed}", tmp_path / row / f"s{seed}") for seed in (0, 1) for row in rows]
+    board = Board(study, runs, {})
+    states = list(board)
+    for state in states[:57]:
+        state.status = "finished"
+    board.start(states[57])
+    board.start(states[58])
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=60, height=20)
+    console.print(Screen(board, slots=2))
+    lines = text.getvalue().splitlines()
+    assert len(lines) <= 19
+    assert all(Text.from_ansi(line).cell_len <= 60 for line in lines)
+    shown = [Text.from_ansi(line).plain for line in lines]
+    assert [line.split()[0][:6] for line in shown[1:-2]] == [f"row-{number}" for number in range(50, 65)]
+    assert "▶" in shown[8]
+    assert "▶" in shown[9]
+    assert shown[-2].startswith("… and 85 other rows: 50 finished, 120 waiting")
+    assert shown[-1].startswith("57 finished, 2 running, 141 waiting")
+
+
+def test_many_seeds_stand_in_one_column(tmp_path: Path) -> None:
+    study = Study(question="?", rows={"a": Row(preset="a")}, baseline="a", seeds=tuple(range(30)), name="mine")
+    runs = [StudyRun("a", seed, f"a-s{seed}", tmp_path / f"s{seed}") for seed in range(30)]
+    board = Board(study, runs, {})
+    table = grid(board)
+    assert [str(column.header) for column in table.columns] == ["row", "30 seeds", "relation_strict F1", "n"]
+    assert [str(cell) for cell in table.columns[1].cells] == ["·" * 30]
+
+
+@pytest.mark.parametrize("more", [("--jobs", "2"), ("--devices", "cpu")])
+def test_in_process_takes_one_run_at_a_time(
+    tmp_path: Path, more: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "documents.json"
+    write_docred(generate(3), path)
+    arguments = ["study", "run", "paper", "--runs", str(tmp_path / "runs"), "--data.name", "none"]
+    arguments += ["--data.train", str(path), "--wandb", "disabled", "--engine", "in-process", *more]
+    assert main(arguments) == 2
+    assert "one run at a time in this process: leave out --jobs and --devices" in capsys.readouterr().err
 
 
 def test_time_left_is_read_off_earlier_runs(planned: Plan) -> None:
