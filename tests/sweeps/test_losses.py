@@ -113,13 +113,35 @@ def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
     assert place.results("runs") == place.results("whole")
 
 
-def test_a_disk_too_small_for_the_checkpoints_is_said_before_training(
+def test_a_disk_too_small_for_the_study_is_said_before_anything_starts(
     tmp_path: Path, mount: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = Place(tmp_path)
     (tmp_path / "runs").mkdir()
     mount(tmp_path / "runs", "size=8m")
     arguments = place.arguments("runs", *HERE)
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert "the 4 runs left need about" in told.err
+    assert "8 MiB are free" in told.err
+    assert list(run_folders(tmp_path / "runs")) == []
+    mount(tmp_path / "runs", "size=60m")
+    assert main(arguments) == 0
+    assert "4 finished" in capsys.readouterr().out
+
+
+def test_a_disk_that_became_too_small_for_checkpoints_fails_a_run_before_its_training(
+    tmp_path: Path,
+    mount: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = Place(tmp_path)
+    (tmp_path / "runs").mkdir()
+    mount(tmp_path / "runs", "size=8m")
+    arguments = place.arguments("runs", *HERE)
+    # Between the plan's look at the disk and the run somebody else has filled it.
+    monkeypatch.setattr("studies.readiness.refuse_full_disk", lambda estimate, runs: None)
     assert main(arguments) == 1
     told = capsys.readouterr()
     assert "4 failed" in told.out
@@ -162,9 +184,9 @@ def test_a_folder_of_runs_that_may_not_be_written_is_refused_but_may_be_looked_a
     mount(tmp_path / "runs", "ro")
     capsys.readouterr()
     assert main(arguments) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "Read-only file system" in err
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("engram: warning:")]
+    assert len(said) == 1
+    assert "Read-only file system" in said[0]
     assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) == 0
     assert "2 finished" in capsys.readouterr().out
 
