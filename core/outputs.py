@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -35,7 +36,7 @@ class Output(Protocol):
 class Piped:
     """Standard output, or a file that is no regular one: written at once, nothing to go on from."""
 
-    def __init__(self, file: BinaryIO, *, keep: int) -> None:
+    def __init__(self, file: BinaryIO | BufferedIOBase, *, keep: int) -> None:
         self.done = Done()
         self._file, self._keep = file, keep
         self._first: list[bytes] = []

@@ -1,6 +1,7 @@
 """A file or a pipe read from front to back: a buffer, and how far it was taken, with a hash of what was."""
 
 import hashlib
+from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +22,7 @@ class Mark(msgspec.Struct, frozen=True):
 class ByteStream:
     """Bytes of an input, `chunk` at a time; `lines` counts the line breaks (LF) taken so far."""
 
-    def __init__(self, file: BinaryIO, path: Path | str, *, chunk: int = CHUNK) -> None:
+    def __init__(self, file: BinaryIO | BufferedIOBase, path: Path | str, *, chunk: int = CHUNK) -> None:
         self.path = path
         self.buffer = bytearray()
         self.taken = self.lines = 0

@@ -173,7 +173,9 @@ def _plain_end(stream: ByteStream) -> int:
             # A bracket right here would be an item of nothing, for ever.
             return max(1, found.start())
         scanned = len(stream.buffer)
-        if scanned > MOST_BYTES or not stream.more():
+        if scanned > MOST_BYTES:
+            raise _LostError(_too_large())
+        if not stream.more():
             return scanned
 
 
