@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from core.unfinished import Done, unfinished
 
 STANDARD = "-"
 
 
+@runtime_checkable
 class Output(Protocol):
     """A place for prediction lines, window by window; `done` is what it holds already."""
 

@@ -59,14 +59,9 @@ class Unfinished:
         state = _read_state(folder)
         self.done = state.done if state else Done()
         self._of = state.of if state else {}
+        _cut(folder / LINES, state.lines if state else 0)
+        _cut(folder / LEFT_OUT, state.left_out if state else 0)
         self._files = [(folder / name).open("ab") for name in (LINES, LEFT_OUT)]
-        for file, size in zip(self._files, (state.lines, state.left_out) if state else (0, 0), strict=True):
-            if file.tell() < size:
-                raise UserError(
-                    f"{file.name} is damaged: {file.tell()} bytes are left of {size}; --anew throws it away and begins "
-                    "again"
-                )
-            file.truncate(size)
 
     def check(self, of: Mapping[str, str]) -> None:
         """Refuse to go on with what was made of something else; remember what it is made of."""
@@ -157,6 +152,15 @@ def unfinished(output: Path, *, anew: bool) -> Iterator[Unfinished]:
 def left_out_file(output: Path) -> Path:
     """The side file of an output, which holds the documents that were left out of it."""
     return output.with_name(f"{output.name}.skipped.jsonl")
+
+
+def _cut(path: Path, size: int) -> None:
+    """Cut a file to the size that counts."""
+    path.touch()
+    held = path.stat().st_size
+    if held < size:
+        raise UserError(f"{path} is damaged: {held} of {size} bytes are left; --anew throws it away and begins again")
+    os.truncate(path, size)
 
 
 def _read_state(folder: Path) -> _State | None:
