@@ -4,20 +4,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PLAIN_SECONDS = 15.0
+Unit = Literal["items", "bytes"]
 
 
 class Meter:
-    """Counts work that is done, with a text beside it."""
+    """Counts work that is done, with a text beside it; where the total is not known, only the text tells how far."""
 
-    def __init__(self, title: str, total: int, progress: Progress | None) -> None:
-        self.title, self.total, self.done, self.text = title, total, 0, ""
+    def __init__(
+        self, title: str, total: int | None, progress: Progress | None, *, done: int = 0, unit: Unit = "items"
+    ) -> None:
+        self.title, self.total, self.done, self.unit, self.text = title, total, done, unit, ""
         self._progress = progress
-        self._task = progress.add_task(title, total=total, text="") if progress else None
+        self._task = progress.add_task(title, total=total, completed=done, text="") if progress else None
+        self._before = done
         self._start = self._said = time.monotonic()
 
     def advance(self, amount: int = 1, text: str | None = None) -> None:
@@ -28,8 +41,14 @@ class Meter:
             self._progress.update(self._task, advance=amount, text=self.text)
         elif time.monotonic() - self._said >= PLAIN_SECONDS:
             self._said = time.monotonic()
-            left = (self._said - self._start) / max(1, self.done) * (self.total - self.done)
-            say(f"{self.title} {self.done}/{self.total}  {self.text}  {left:.0f} s left")
+            say(self._line())
+
+    def _line(self) -> str:
+        if self.total is None:
+            return f"{self.title}  {self.text}"
+        seconds = (self._said - self._start) / max(1, self.done - self._before) * (self.total - self.done)
+        share = f"{self.done}/{self.total}" if self.unit == "items" else f"{self.done / max(1, self.total):.0%}"
+        return f"{self.title} {share}  {self.text}  {seconds:.0f} s left"
 
 
 def say(line: str) -> None:
@@ -38,20 +57,23 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def meter(title: str, total: int) -> Iterator[Meter]:
-    """A meter that shows itself while the work goes on."""
+def meter(title: str, total: int | None, *, done: int = 0, unit: Unit = "items") -> Iterator[Meter]:
+    """A meter that shows itself while the work goes on; `done` of the total was done before and says nothing of speed.
+
+    Bytes are shown as a share of their total.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Meter(title, total, None)
+        yield Meter(title, total, None, done=done, unit=unit)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        MofNCompleteColumn() if unit == "items" else TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console) as progress:
-        yield Meter(title, total, progress)
+        yield Meter(title, total, progress, done=done, unit=unit)

@@ -1,12 +1,14 @@
 """A finished run, opened: its config, its record and the model that validation chose."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from core.checkpoint import TrainedModel, load_model
 from core.config import RunConfig
+from core.contents import content_hash
 from core.decode import Decoder, Settings
 from core.devices import device_of
 from core.presets import from_yaml, merge, validate
@@ -26,6 +28,11 @@ class OpenRun:
     def positions(self) -> int:
         """The most word pieces that a document may have."""
         return min(self.config.encoder.positions, self.trained.model.encoder.positions)
+
+    def identity(self) -> dict[str, str]:
+        """What predictions depend on: the checkpoint by its content, and the settings of decoding."""
+        settings = {**asdict(self.decoder.settings), "positions": self.positions, "overlong": self.config.data.overlong}
+        return {"checkpoint": content_hash(self.folder / BEST), "setting of the run": json.dumps(settings)}
 
 
 def open_run(reference: str, *, runs: Path, device: str | None = None, threads: int | None = None) -> OpenRun:

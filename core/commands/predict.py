@@ -1,18 +1,34 @@
-"""`engram predict RUN`: annotate documents or raw text."""
+"""`engram predict RUN`: annotate documents or raw text, in files of any size."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from core.documents import Dirt
 from core.errors import UserError
-from core.readers import Format, parse_corpus
-from core.readers.predictions import prediction_line
-from core.readers.source import read_source
+from core.outputs import STANDARD, Output, is_piped, open_output
+from core.progress import Meter, meter, say
+from core.readers import Format
+from core.readers.byte_stream import ByteStream
+from core.readers.predictions import parse_predictions
+from core.readers.source import fault, named_faults
+from core.readers.streaming import DocumentStream, Entry, LeftOut
 from core.replacing import replace_file
+from core.stopping import StopRequest, stop_on_signals
+from core.unfinished import left_out_file
 
-STANDARD = "-"
+if TYPE_CHECKING:
+    from core.trained import OpenRun
+
+TOLD = 5
+"""So many of the documents that are left out are named on stderr, where a side file has them all."""
+TRIED = 1_000
+"""So many documents that cannot be read are passed over before the model is loaded all the same."""
 
 
 def predict(
@@ -21,68 +37,180 @@ def predict(
     input: str,
     output: str,
     html: Path | None = None,
+    html_documents: int = 100,
     format: Format = "auto",
+    anew: tyro.conf.FlagCreatePairsOff[bool] = False,
     runs: Path = Path("runs"),
     device: str | None = None,
     threads: int | None = None,
 ) -> None:
-    """Predict mentions, clusters, typed entities and relations, one JSON line per document.
+    """Predict mentions, clusters, typed entities and relations, one JSON line per document, in the order of the input.
+
+    Input of any size is read, predicted and written bit by bit. A document that cannot be read or is too long for the
+    model is left out, told on stderr and kept in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the
+    others are predicted, and the exit code stays 0. Where no document at all can be read, it is 2 and nothing is
+    written. Until all is done, predictions lie in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same command
+    goes on from there, and ends with the same bytes.
 
     Args:
         run: a run id, a unique prefix of one, or a run folder.
-        input: documents in any known format or plain text (a blank line separates documents), or - for stdin.
-        output: the file of prediction lines, or - for stdout.
+        input: documents in any known format (also one JSON object a line) or plain text (a blank line separates
+            documents), or - for stdin.
+        output: the file of prediction lines, or - for stdout, which is written as predictions come and cannot go on.
         html: also a page to look at: running text, clusters, the relation graph.
+        html_documents: the page shows this many documents, the first ones.
         format: the format of the input; auto tells it by the content.
+        anew: throw away what an earlier command has left in OUTPUT.part/.
         runs: where run folders lie.
         device: auto, cpu, cuda or cuda:N; the run's own where not given.
         threads: processor threads.
     """
-    raw = sys.stdin.buffer.read() if input == STANDARD else read_source(input)
-    corpus = parse_corpus(raw, "stdin.txt" if input == STANDARD and _is_text(raw) else input, format=format)
-    for target in (output, str(html) if html else STANDARD):
-        check_target(target)
-    # Torch is loaded only once input and output are known to be usable.
-    from core.preparing import encode
-    from core.progress import meter, say
-    from core.trained import open_run
+    for path in (output, str(html) if html else STANDARD):
+        check_target(path)
+    if html_documents < 1:
+        raise UserError(f"--html-documents is {html_documents}, but a page shows at least 1: give 1 or more")
+    with (
+        open_input(input) as (stream, size),
+        open_output(output, anew=anew, keep=html_documents if html else 0) as target,
+    ):
+        entries = remaining(stream, size, target, format)
+        # Torch is loaded only once input and output are known to be usable.
+        from core.trained import open_run
 
-    opened = open_run(run, runs=runs, device=device, threads=threads)
+        opened = open_run(run, runs=runs, device=device, threads=threads)
+        predict_all(entries, opened, target, size=size, most_told=sys.maxsize if is_piped(output) else TOLD)
+        shown = write_page(html, target, opened, html_documents) if html is not None else 0
+        target.finish()
+        done = target.done
+    for kind, count in done.repairs.items():
+        say(f"{kind.replace('_', ' ')}: {count} ({done.examples[kind][0]})")
+    if shown < done.documents and html is not None:
+        say(f"{html} shows the first {shown} of {done.documents} documents (--html-documents)")
+    if done.left_out:
+        where = "" if is_piped(output) else f": see {left_out_file(Path(output))}"
+        say(f"{done.left_out} of {done.index} documents were left out{where}")
+    say(f"{done.documents} documents: {done.entities} entities, {done.relations} relations")
+
+
+@contextmanager
+def open_input(input: str) -> Iterator[tuple[ByteStream, int | None]]:
+    """The bytes of a file or of stdin, and how many there are, where that is known."""
+    if input == STANDARD:
+        yield ByteStream(sys.stdin.buffer, "stdin"), None
+        return
+    path = Path(input)
+    with named_faults(path):
+        file = path.open("rb")
+    with file:
+        yield ByteStream(file, input), path.stat().st_size if path.is_file() else None
+
+
+def remaining(stream: ByteStream, size: int | None, target: Output, format: Format) -> Iterator[Entry]:
+    """The documents that the output lacks; raises `UserError` where not one of the input can be read."""
+    documents = DocumentStream(stream, format=format)
+    before = target.done
+    of_size = "" if size is None else f", {size} bytes"
+    target.check({"input": f"{Path(stream.path).name}{of_size}", "format": documents.format})
+    if before.index:
+        if not documents.go_on(before.mark, before.index, target.ids()):
+            what = f"its first {before.mark.taken} bytes are not those of which {before.documents} documents were"
+            raise fault(stream.path, f"{what} predicted before: give that input again, or --anew to begin again")
+        say(f"going on after {before.index} documents")
+    entries = documents.entries()
+    if before.documents:
+        return entries
+    tried = []
+    for entry in entries:
+        tried.append(entry)
+        if entry.document is not None or len(tried) == TRIED:
+            return chain(tried, entries)
+    if not tried:
+        raise fault(stream.path, "holds 0 documents: give a file with at least 1")
+    raise none_usable(len(tried), tried[0].reason)
+
+
+def none_usable(count: int, reason: str) -> UserError:
+    """The error for an input of which nothing could be predicted: the first document's, on its own where it was all."""
+    return UserError(
+        reason if count == 1 else f"{reason}\nNone of the {count} documents can be used; this is the first."
+    )
+
+
+def predict_all(
+    entries: Iterator[Entry], opened: "OpenRun", target: Output, *, size: int | None, most_told: int
+) -> None:
+    """Predict window by window, with a bar; a first signal to stop is obeyed once the window is written."""
+    from core.predicting import Fitting, predict_window, windows
+
+    target.check(opened.identity())
     repairs = Dirt()
-    encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, repairs)
-    with meter("predicting", len(encoded)) as progress:
-        decoded = opened.decoder.decode(
-            encoded, reading=opened.trained.state.reading, dirt=repairs, advance=progress.advance
-        )
-    pairs = [(one.document, result.annotation) for one, result in zip(encoded, decoded, strict=True)]
-    lines = b"".join(prediction_line(document, annotation) for document, annotation in pairs)
-    if output == STANDARD:
-        sys.stdout.buffer.write(lines)
-        sys.stdout.buffer.flush()
-    else:
-        replace_file(output, lines)
-    if html is not None:
-        from core.view import render
+    repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
+    fitting = Fitting(opened.trained.wordpieces, opened.positions, opened.config.data)
+    first_reason = ""
+    with meter("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
+        for window in windows(entries, lambda document: fitting.encode(document, repairs)):
+            tell(window.left_out, target.done.left_out, most_told)
+            first_reason = first_reason or (window.left_out[0].reason if window.left_out else "")
+            before = target.done
+            with stop_on_signals() as stop:
+                shown = Shown(progress, stop, before.documents)
+                predict_window(
+                    window,
+                    opened.decoder,
+                    target,
+                    reading=opened.trained.state.reading,
+                    dirt=repairs,
+                    advance=shown.advance,
+                )
+            progress.advance(window.mark.taken - before.mark.taken)
+            if stop.asked:
+                raise KeyboardInterrupt
+    if not target.done.documents:
+        raise none_usable(target.done.left_out, first_reason)
 
-        replace_file(html, render(pairs, opened.trained.labels).encode())
-    for kind, count in repairs.counts.items():
-        say(f"{kind.replace('_', ' ')}: {count} ({repairs.examples[kind][0]})")
-    entities = sum(len(annotation.entities) for _, annotation in pairs)
-    relations = sum(len(annotation.relations) for _, annotation in pairs)
-    say(f"{len(pairs)} documents: {entities} entities, {relations} relations")
+
+class Shown:
+    """Shows the documents that are decoded, and that a stop was asked for."""
+
+    def __init__(self, progress: Meter, stop: StopRequest, documents: int) -> None:
+        self._progress, self._stop, self._documents = progress, stop, documents
+        self._answered = False
+
+    def advance(self, done: int) -> None:
+        """Count documents."""
+        self._documents += done
+        self._progress.advance(0, f"{self._documents} documents")
+        if self._stop.asked and not self._answered:
+            self._answered = True
+            say("stopping once these documents are written; Ctrl-C again stops at once")
 
 
-def _is_text(raw: bytes) -> bool:
-    return raw.lstrip()[:1] not in (b"[", b"{")
+def tell(left_out: list[LeftOut], before: int, most: int) -> None:
+    """Say which documents are left out, up to `most` of them in all."""
+    for number, one in enumerate(left_out, start=before + 1):
+        if number <= most:
+            say(f"left out: {one.reason}")
+        elif number == most + 1:
+            say("left out: more, each with its reason in the side file")
+
+
+def write_page(html: Path, target: Output, opened: "OpenRun", most: int) -> int:
+    """Write the page of the first documents; how many it shows."""
+    from core.view import render
+
+    lines = target.first_lines(most)
+    pairs = parse_predictions(b"".join(lines), html)
+    replace_file(html, render(pairs, opened.trained.labels).encode())
+    return len(pairs)
 
 
 def check_target(target: str) -> None:
     """Refuse a file that could not be written, before any work is done for it."""
-    if target == STANDARD:
-        return
     path = Path(target)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give the path of a file to write")
+    if is_piped(target):
+        return
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent}; make it first (mkdir -p {path.parent})")
     probe = path.parent / f".{path.name}.probe"

@@ -65,6 +65,13 @@ def parse_docred(raw: bytes, path: Path | str, *, labels: LabelSet | None = None
     return Corpus(documents=documents, dirt=dirt)
 
 
+def docred_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
+    """The document of one JSON object, at `index` and `line` of its input; its id is its title, whoever else has it."""
+    parsed: _Document = parse_json(raw, _Document, path, index=index, line=line)
+    dirt = Dirt()
+    return _Conversion(parsed, index, path, None, dirt).document(Identities(dirt), max_span_tokens=10)
+
+
 class _Conversion:
     """One document of a file on its way to a `Document`, with what its messages need."""
 

@@ -11,6 +11,8 @@ import msgspec
 
 from core.readers.source import fault
 
+_OTHER_FAULTS = (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError)
+
 
 def as_prediction_form(raw: bytes, path: Path | str) -> bytes:
     """The bytes in the form of prediction files where they are in JEREX's own, else as they came.
@@ -22,9 +24,19 @@ def as_prediction_form(raw: bytes, path: Path | str) -> bytes:
     try:
         documents = msgspec.json.decode(raw)
         rewritten = [_rewritten(document, index, path) for index, document in enumerate(documents)]
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError):
+    except _OTHER_FAULTS:
         return raw
     return msgspec.json.encode(rewritten)
+
+
+def object_in_prediction_form(raw: bytes, path: Path | str, index: int) -> bytes:
+    """The same for the bytes of one object, which stands at `index` of its file."""
+    if b'"clusters"' not in raw:
+        return raw
+    try:
+        return msgspec.json.encode(_rewritten(msgspec.json.decode(raw), index, path))
+    except _OTHER_FAULTS:
+        return raw
 
 
 def _rewritten(document: dict[str, Any], index: int, path: Path | str) -> dict[str, Any]:

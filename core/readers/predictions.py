@@ -15,7 +15,7 @@ import msgspec
 from core.documents import Annotation, Corpus, Dirt, Document, LabelSet
 from core.readers.dirt import count_dirt
 from core.readers.identity import Identities
-from core.readers.jerex_form import as_prediction_form
+from core.readers.jerex_form import as_prediction_form, object_in_prediction_form
 from core.readers.prediction_form import Conversion, PredictedDocument, Prediction
 from core.readers.source import collector_paused, fault, parse_json, read_source
 from core.replacing import replace_file
@@ -54,6 +54,15 @@ def parse_annotated(
     for document in documents:
         count_dirt(document, dirt, max_span_tokens=max_span_tokens)
     return Corpus(documents=documents, dirt=dirt)
+
+
+def annotated_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
+    """The document of one JSON object in either form, its annotation as gold; its id is held against no other."""
+    raw = object_in_prediction_form(raw, path, index)
+    parsed: PredictedDocument = parse_json(raw, PredictedDocument, path, index=index, line=line)
+    dirt = Dirt()
+    document, annotation = Conversion(parsed, index, path, None).prediction(Identities(dirt), dirt)
+    return msgspec.structs.replace(document, gold=annotation)
 
 
 def prediction_line(document: Document, annotation: Annotation) -> bytes:

@@ -49,6 +49,13 @@ def parse_pubtator(text: str, path: Path | str, *, labels: LabelSet | None = Non
     return Corpus(documents=tuple(documents), dirt=dirt)
 
 
+def pubtator_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
+    """The document of one block, at `index` and `line` of its input; its id is held against no other."""
+    dirt = Dirt()
+    blocks = read_blocks(decode_text(raw, path, index=index, line=line), path, dirt, first_line=line)
+    return _Conversion(blocks[0], index, path, None, dirt).document(blocks[0].id)
+
+
 class _Conversion:
     """One block on its way to a `Document`, with what its messages need."""
 

@@ -42,10 +42,13 @@ class Block(msgspec.Struct):
     relations: list[RelationLine] = msgspec.field(default_factory=list)
 
 
-def read_blocks(text: str, path: Path | str, dirt: Dirt) -> list[Block]:
-    """The documents of a PubTator text; raises `UserError` for a line that fits no form."""
+def read_blocks(text: str, path: Path | str, dirt: Dirt, *, first_line: int = 1) -> list[Block]:
+    """The documents of a PubTator text; raises `UserError` for a line that fits no form.
+
+    `first_line` is the number of the text's first line in its file.
+    """
     blocks: list[Block] = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=first_line):
         line = line.removesuffix("\r")
         if not line.strip():
             continue

@@ -15,6 +15,7 @@ import msgspec
 
 from core.errors import UserError
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[\]]+)")
 
@@ -32,8 +33,20 @@ def fault(
 def read_source(path: Path | str) -> bytes:
     """The bytes of a file without a byte order mark; raises `UserError` where there is no readable, non-empty file."""
     path = Path(path)
-    try:
+    with named_faults(path):
         raw = path.read_bytes()
+    raw = raw.removeprefix(BYTE_ORDER_MARK)
+    if not raw.strip():
+        raise empty_fault(path, len(raw))
+    return raw
+
+
+@contextmanager
+def named_faults(path: Path | str) -> Iterator[None]:
+    """Turn what the system says against a file into a `UserError` that names it and the way out."""
+    path = Path(path)
+    try:
+        yield
     except FileNotFoundError:
         raise fault(path, f"no such file{_neighbours(path)}") from None
     except IsADirectoryError:
@@ -46,14 +59,18 @@ def read_source(path: Path | str) -> bytes:
         raise fault(path, f"cannot be read ({error.strerror}): correct the path") from None
     except ValueError as error:
         raise fault(path, f"is not a usable path ({error}): correct it") from None
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if not raw.strip():
-        raise fault(path, f"is empty ({len(raw)} bytes, nothing but white space): restore it or fetch it again")
-    return raw
 
 
-def decode_text(raw: bytes, path: Path | str) -> str:
-    """The text of some bytes; raises `UserError` naming the first byte that is not UTF-8."""
+def empty_fault(path: Path | str, size: int) -> UserError:
+    """The error for a file of nothing but white space."""
+    return fault(path, f"is empty ({size} bytes, nothing but white space): restore it or fetch it again")
+
+
+def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line: int | None = None) -> str:
+    """The text of some bytes; raises `UserError` naming the first byte that is not UTF-8.
+
+    `index` and `line` say where the bytes stand in their file, where they are not the whole of it.
+    """
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -61,33 +78,35 @@ def decode_text(raw: bytes, path: Path | str) -> str:
             what = (
                 f"ends after {len(raw)} bytes within a character: it is cut off or not UTF-8; copy or convert it anew"
             )
-            raise fault(path, what) from None
+            raise fault(path, what, index=index, line=line) from None
         found = f"byte {error.start} is 0x{raw[error.start]:02x}"
-        raise fault(path, f"{found}, which is not UTF-8: convert the file with `iconv -t UTF-8`") from None
+        what = f"{found}, which is not UTF-8: convert the file with `iconv -t UTF-8`"
+        raise fault(path, what, index=index, line=line) from None
 
 
-def parse_json(raw: bytes, wanted: Any, path: Path | str, *, line: int | None = None) -> Any:
+def parse_json(raw: bytes, wanted: Any, path: Path | str, *, index: int | None = None, line: int | None = None) -> Any:
     """Objects of the type `wanted` from JSON; raises `UserError` for what is not JSON, is cut off, or has another form.
 
-    `line` is the line of the file (from 1) where the file holds one JSON object a line.
+    `index` (from 0) and `line` (from 1) say which document of the file the bytes are, where they are one.
     """
     if not raw.isascii():
         # msgspec leaves strings alone that it skips: bad bytes there would pass.
-        decode_text(raw, path)
+        decode_text(raw, path, index=index, line=line)
     try:
         with collector_paused():
             return msgspec.json.decode(raw, type=wanted)
     except msgspec.ValidationError as error:
-        raise _schema_fault(error, raw, path, line) from None
+        raise _schema_fault(error, raw, path, index, line) from None
     except msgspec.DecodeError as error:
         where = str(error).removeprefix("JSON is malformed: ")
         if "truncated" in where:
             what = f"the JSON breaks off after {len(raw)} bytes: the file is cut off; fetch or copy it again"
         else:
             what = f"is not JSON: {where}: give a JSON file, or say the format with --format"
-        raise fault(path, what, line=line) from None
+        raise fault(path, what, index=index, line=line) from None
     except RecursionError:
-        raise fault(path, "JSON nested too deeply for any format known here: give another file", line=line) from None
+        what = "JSON nested too deeply for any format known here: give another file"
+        raise fault(path, what, index=index, line=line) from None
 
 
 @contextmanager
@@ -117,7 +136,9 @@ def _neighbours(path: Path) -> str:
     return f": did you mean {' or '.join(close)}?" if close else f" in {path.parent.resolve()}: correct the path"
 
 
-def _schema_fault(error: msgspec.ValidationError, raw: bytes, path: Path | str, line: int | None) -> UserError:
+def _schema_fault(
+    error: msgspec.ValidationError, raw: bytes, path: Path | str, index: int | None, line: int | None
+) -> UserError:
     """Translate msgspec's "Expected `int`, got `str` - at `$[3].sents`" to document, field and value."""
     match = _PLACE.match(str(error))
     assert match is not None  # the pattern matches any text
@@ -126,8 +147,7 @@ def _schema_fault(error: msgspec.ValidationError, raw: bytes, path: Path | str, 
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         value = None
-    index: int | None = None
-    if steps and isinstance(steps[0], int):
+    if index is None and steps and isinstance(steps[0], int):
         index = steps[0]
         value = value[index] if isinstance(value, list) and index < len(value) else None
         steps = steps[1:]

@@ -21,7 +21,7 @@ def corpus_from_text(text: str, *, name: str = "text", source: Path | str = "tex
     """The documents of a string; `source` names it in messages. Raises `UserError` where there are no tokens."""
     dirt = Dirt()
     documents: list[Document] = []
-    for part in _BLANK_LINES.split(text.replace("\r\n", "\n").replace("\r", "\n")):
+    for part in _BLANK_LINES.split(_with_line_feeds(text)):
         if part.strip():
             document = document_from_text(part.strip(), id=f"{name}-{len(documents) + 1}")
             count_dirt(document, dirt, max_span_tokens=len(document.tokens))
@@ -29,6 +29,12 @@ def corpus_from_text(text: str, *, name: str = "text", source: Path | str = "tex
     if not documents:
         raise fault(source, "holds 0 tokens, and a document needs at least 1: give it text")
     return Corpus(documents=tuple(documents), dirt=dirt)
+
+
+def paragraph_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
+    """The document of one paragraph, at `index` and `line` of its input."""
+    text = _with_line_feeds(decode_text(raw, path, index=index, line=line)).strip()
+    return document_from_text(text, id=f"{Path(path).stem}-{index + 1}")
 
 
 def document_from_text(text: str, *, id: str) -> Document:
@@ -42,3 +48,7 @@ def document_from_text(text: str, *, id: str) -> Document:
         text=text,
         offsets=tuple(offsets),
     )
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
