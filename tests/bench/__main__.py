@@ -23,12 +23,11 @@ from tests.bench.inference import measure_inference, mentions_per_document
 from tests.bench.material import SIZES, SYSTEMS, THREADS, Bench, load_material, system_config
 from tests.bench.precision import measure_precision
 from tests.bench.results import add_readings, load, save
-from tests.bench.tables import report
+from tests.bench.tables import FORMATS, report
+from tests.bench.targets import PHASES
 from tests.bench.training import measure_training
 
 ROUNDS = 20
-RATIOS = ("train", "infer")
-FORMATS = ("fp32", "bf16")
 APART = ("memory", "growth", "documents", "startup", "f1")
 """What takes processes of its own: growth is with length, documents is growth with their number, f1 is of bf16."""
 
@@ -39,7 +38,7 @@ def arguments() -> argparse.Namespace:
         prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="the fp32 ratios alone")
-    words = (*SIZES, *RATIOS, *FORMATS, *APART)
+    words = (*SIZES, *PHASES, *FORMATS, *APART)
     parser.add_argument(
         "--only",
         nargs="*",
@@ -85,7 +84,7 @@ def measure(given: argparse.Namespace, results: dict) -> None:
             return
     for size in chosen(given, tuple(SIZES)):
         bench = Bench(size, material, given.systems)
-        for phase in chosen(given, RATIOS):
+        for phase in chosen(given, tuple(PHASES)):
             measured = measure_training if phase == "train" else measure_inference
             for precision in chosen(given, FORMATS[:1] if given.quick else FORMATS):
                 done = results.get("readings", {}).get(f"{size} {phase} {precision}", {})
@@ -106,7 +105,7 @@ def measure_apart(given: argparse.Namespace, results: dict, words: list[str]) ->
             ("growth", "growth", measure_growth),
             ("documents", "growth_documents", measure_numbers),
         ):
-            for phase in chosen(given, RATIOS) if word in words else ():
+            for phase in chosen(given, tuple(PHASES)) if word in words else ():
                 with part(given, results, f"{size} {phase} {word}"):
                     results.setdefault(key, {}).setdefault(size, {})[phase] = measured(size, phase, "memory-mrc")
     if "startup" in words:
