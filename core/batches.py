@@ -6,6 +6,7 @@ know where a document ends. Indices point into the flat rows.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import numpy as np
@@ -106,13 +107,12 @@ class TrainingBatch:
 def to_device(part: Part, device: torch.device) -> Part:
     """The same named tensors on another device."""
     moved: dict[str, Any] = {}
-    for field in fields(part):  # type: ignore[arg-type]
-        value = getattr(part, field.name)
+    for name, value in vars(part).items():
         if isinstance(value, Tensor):
             value = value.to(device)
         elif is_dataclass(value):
             value = to_device(value, device)
-        moved[field.name] = value
+        moved[name] = value
     return type(part)(**moved)
 
 
@@ -155,8 +155,7 @@ def lay_spans(documents: Sequence[EncodedDocument], spans: Sequence[np.ndarray])
 
 def starting_rows(counts: Sequence[int]) -> np.ndarray:
     """The flat row at which each document starts."""
-    sizes = np.array(counts, dtype=np.int64)
-    return np.cumsum(sizes) - sizes
+    return np.array([0, *accumulate(counts)][:-1], dtype=np.int64)
 
 
 def lay_span_pairs(pairs: np.ndarray, distances: np.ndarray) -> SpanPairs:
@@ -177,8 +176,9 @@ def lay_mention_pairs(
     encoded: EncodedDocument, spans: np.ndarray, index: MentionPairIndex, *, first_piece: int, first_span: int
 ) -> MentionPairs:
     """The mention pairs of one document, whose pieces and spans start at these flat rows."""
-    sentences = np.array(encoded.document.sentence_of(), dtype=np.int64)[spans[:, 0]] if len(spans) else spans[:, 0]
-    geometry = pair_geometry(spans, encoded.pieces_of(spans), sentences, index.mentions)
+    bounds = np.array(encoded.document.sentences, dtype=np.int64).reshape(-1, 2)
+    sentence_of = np.repeat(np.arange(len(bounds)), bounds[:, 1] - bounds[:, 0])
+    geometry = pair_geometry(spans, encoded.pieces_of(spans), sentence_of[spans[:, 0]], index.mentions)
     rows = torch.from_numpy(index.mentions.T + first_span)
     between = torch.from_numpy(geometry.between.T + first_piece)
     return MentionPairs(
@@ -194,6 +194,8 @@ def lay_mention_pairs(
 
 def join_mention_pairs(parts: Sequence[MentionPairs]) -> MentionPairs:
     """The mention pairs of several documents as one."""
+    if len(parts) == 1:
+        return parts[0]
     rows = starting_rows([len(part.heads) for part in parts])
     offsets = [part.offsets[:-1] + int(row) for part, row in zip(parts, rows, strict=True)]
     end = torch.tensor([sum(len(part.heads) for part in parts)])

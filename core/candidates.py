@@ -6,6 +6,7 @@ annotated, and a mention is never paired with itself.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -40,12 +41,23 @@ class Sample(msgspec.Struct, frozen=True):
 
 def all_spans(document: Document, max_span_tokens: int) -> Ints:
     """Every span [S, 2] of up to `max_span_tokens` tokens within a sentence, by sentence, then width, then start."""
-    parts = [np.zeros((0, 2), dtype=np.int64)]
-    for start, end in document.sentences:
-        for width in range(1, min(max_span_tokens, end - start) + 1):
-            first = np.arange(start, end - width + 1, dtype=np.int64)
-            parts.append(np.stack([first, first + width], axis=1))
-    return np.concatenate(parts)
+    parts = [spans_of_sentence(end - start, max_span_tokens) + start for start, end in document.sentences]
+    return np.concatenate(parts) if parts else np.zeros((0, 2), dtype=np.int64)
+
+
+@lru_cache(maxsize=1_024)
+def spans_of_sentence(length: int, max_span_tokens: int) -> Ints:
+    """The spans [S, 2] of a sentence that starts at 0, by width, then start; remembered, so not to be written."""
+    widths, starts = counted(length - np.arange(min(max_span_tokens, length)))
+    spans = np.stack([starts, starts + widths + 1], axis=1)
+    spans.setflags(write=False)
+    return spans
+
+
+def counted(counts: Ints) -> tuple[Ints, Ints]:
+    """Each index as often as its count says, and beside it the number of the occurrence, from 0."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
 
 
 def draw_sample(encoded: EncodedDocument, config: SamplesConfig, labels: LabelSet, *, seed: int, epoch: int) -> Sample:
@@ -156,7 +168,14 @@ def relation_samples(
 
 def ordered_pairs(count: int) -> Ints:
     """All ordered pairs of different items [count * (count - 1), 2]."""
-    return np.argwhere(~np.eye(count, dtype=bool)).astype(np.int64)
+    items = np.arange(count)
+    return np.argwhere(items[:, None] != items)
+
+
+def unordered_pairs(count: int) -> Ints:
+    """All pairs i < j of items [count * (count - 1) / 2, 2], row by row."""
+    items = np.arange(count)
+    return np.argwhere(items[:, None] < items)
 
 
 def edit_distances(surfaces: Sequence[str], pairs: Ints) -> Ints:
@@ -187,10 +206,9 @@ def mention_pairs(clusters: list[Ints], entity_pairs: Ints) -> MentionPairIndex:
     counts = sizes[heads] * sizes[tails]
     offsets = np.zeros(len(entity_pairs) + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])
-    owner = np.repeat(np.arange(len(entity_pairs)), counts)
-    within = np.arange(offsets[-1]) - offsets[owner]
-    head_rows = starts[heads[owner]] + within // sizes[tails[owner]]
-    tail_rows = starts[tails[owner]] + within % sizes[tails[owner]]
+    owner, within = counted(counts)
+    head_place, tail_place = np.divmod(within, sizes[tails][owner])
+    head_rows, tail_rows = starts[heads][owner] + head_place, starts[tails][owner] + tail_place
     return MentionPairIndex(mentions=np.stack([flat[head_rows], flat[tail_rows]], axis=1), offsets=offsets)
 
 

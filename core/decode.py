@@ -26,7 +26,7 @@ from core.batches import (
     starting_rows,
     to_device,
 )
-from core.candidates import all_spans, edit_distances, gold_in_reach, mention_pairs, ordered_pairs
+from core.candidates import all_spans, edit_distances, gold_in_reach, mention_pairs, ordered_pairs, unordered_pairs
 from core.clustering import clusters_of
 from core.config import RunConfig
 from core.documents import Annotation, Dirt, Entity, LabelSet, Relation, Span
@@ -97,7 +97,9 @@ class Decoder:
         """
         results: dict[int, Decoded] = {}
         was_training = self.model.training
-        self.model.eval()
+        # Telling every module takes longer than a short document's heads: only where it changes anything.
+        if was_training:
+            self.model.eval()
         try:
             with torch.inference_mode():
                 for numbers in length_buckets([len(one.ids) for one in documents], self.settings.piece_budget):
@@ -105,7 +107,8 @@ class Decoder:
                     results.update(zip(numbers, self._decode_batch(batch, reading, dirt, on_gold), strict=True))
                     advance(len(numbers))
         finally:
-            self.model.train(was_training)
+            if was_training:
+                self.model.train()
         return [results[number] for number in range(len(documents))]
 
     def _decode_batch(self, batch: list[EncodedDocument], reading: float, dirt: Dirt, on_gold: bool) -> list[Decoded]:
@@ -175,7 +178,7 @@ class Decoder:
     ) -> list[list[np.ndarray]]:
         clusters, first = [], 0
         for one, part in zip(batch, spans, strict=True):
-            upper = np.stack(np.triu_indices(len(part), k=1), axis=1)
+            upper = unordered_pairs(len(part))
             distances = edit_distances(self._surfaces(one, part), upper)
             similarities = np.zeros(len(upper), dtype=np.float32)
             for start in range(0, len(upper), self.settings.row_budget):
@@ -206,7 +209,7 @@ class Decoder:
         first_pieces = starting_rows([len(one.ids) for one in batch])
         first_spans = starting_rows([len(part) for part in spans])
         first_entities = starting_rows([len(part) for part in clusters])
-        parts = [np.zeros((0, len(self.labels.relation_types)), dtype=np.float32)]
+        parts: list[np.ndarray] = []
         waiting: list[tuple[np.ndarray, MentionPairs | None]] = []
 
         def flush() -> None:
@@ -241,7 +244,9 @@ class Decoder:
                     )
                 waiting.append((part + first_entities[number], layer))
         flush()
-        return np.concatenate(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([np.zeros((0, len(self.labels.relation_types)), dtype=np.float32), *parts])
 
     def _annotate(
         self,
@@ -251,21 +256,19 @@ class Decoder:
         pairs: np.ndarray,
         scores: np.ndarray,
     ) -> Decoded:
-        found = [(int(start), int(end)) for start, end in spans.tolist()]
+        found: list[Span] = [(start, end) for start, end in spans.tolist()]
         entities = tuple(
             Entity(mentions=tuple(sorted(found[mention] for mention in cluster.tolist())), type=name)
             for cluster, name in zip(clusters, types, strict=True)
         )
-        rows, columns = np.nonzero(scores >= RANKED_FLOOR)
-        order = np.argsort(-scores[rows, columns], kind="stable")
+        flat = scores.ravel()
+        places = np.flatnonzero(flat >= RANKED_FLOOR)
+        places = places[np.argsort(-flat[places], kind="stable")]
+        rows, columns = np.divmod(places, scores.shape[1])
+        candidates = zip(pairs[rows].tolist(), columns.tolist(), flat[places].tolist(), strict=True)
         ranked = tuple(
-            Relation(
-                head=int(pairs[row, 0]),
-                tail=int(pairs[row, 1]),
-                type=self.labels.relation_types[column],
-                score=float(scores[row, column]),
-            )
-            for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True)
+            Relation(head=head, tail=tail, type=self.labels.relation_types[column], score=score)
+            for (head, tail), column, score in candidates
         )
         bound = float(np.float32(self.settings.relation_threshold))
         kept = tuple(relation for relation in ranked if relation.score is not None and relation.score >= bound)
@@ -275,6 +278,8 @@ class Decoder:
 
 def with_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
     """The spans [S, 2] and, behind them, those of `more` that they lack."""
+    if not more:
+        return spans
     known = set(map(tuple, spans.tolist()))
     lacking = [span for span in more if span not in known]
     return np.concatenate([spans, np.array(lacking, dtype=np.int64).reshape(-1, 2)])

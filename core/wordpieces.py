@@ -34,7 +34,7 @@ class EncodedDocument(msgspec.Struct, frozen=True):
 
     def pieces_of(self, spans: np.ndarray) -> np.ndarray:
         """Token spans [S, 2] as word-piece spans [S, 2]."""
-        return self.bounds[spans]
+        return self.bounds.take(spans)
 
 
 class WordPieces:

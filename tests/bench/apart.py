@@ -20,14 +20,18 @@ NUMBERS = {"train": (1, 2, 4, 8), "infer": (10, 30, 100, 300)}
 
 def _child(*words: str, module: str = "tests.bench.peak") -> dict[str, float]:
     command = [sys.executable, "-m", module, *words]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
 def measure_memory(size: str) -> dict[str, Any]:
-    """Peak resident MiB of a few steps, of decoding a document, and of the encoders alone, a process each."""
+    """Resident MiB of a few steps, of decoding a few documents, and of the encoders alone, a process each: `peak_mib`
+    and `rest_mib`, before the first step."""
+    found = {
+        phase: {what: _child(size, what, phase, "0") for what in (PLAIN, OWN, *SYSTEMS)} for phase in ("train", "infer")
+    }
     return {
-        phase: {what: _child(size, what, phase, "0")["peak_mib"] for what in (PLAIN, OWN, *SYSTEMS)}
-        for phase in ("train", "infer")
+        key: {phase: {what: one[key] for what, one in systems.items()} for phase, systems in found.items()}
+        for key in ("peak_mib", "rest_mib")
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tests.bench.timing import PYTHON, Readings, extend, medians, ratio, share
+from tests.bench.timing import BATCHING, PYTHON, Readings, extend, medians, ratio, share
 from tests.bench.training import OWN, PLAIN
 
 FLOORS = {"plain": PLAIN, "own": OWN}
@@ -46,9 +46,11 @@ def add_readings(results: dict[str, Any], size: str, phase: str, precision: str,
     found = medians(readings)
     part.setdefault("seconds", {}).setdefault(size, {})[phase] = {what: parts["total"] for what, parts in found.items()}
     part.setdefault("parts", {}).setdefault(size, {})[phase] = found
-    if phase == "infer":
-        shares = {what: share(parts, PYTHON) for what, parts in readings.items() if PYTHON in parts}
-        part.setdefault("python_share", {})[size] = shares
+    name, parts_of_share = ("python_share", (PYTHON,)) if phase == "infer" else ("batching_share", BATCHING)
+    shares = {
+        what: share(parts, *parts_of_share) for what, parts in readings.items() if parts.keys() >= {*parts_of_share}
+    }
+    part.setdefault(name, {})[size] = shares
     for floor, name in FLOORS.items():
         of_floor = part.setdefault("ratios" if floor == "plain" else "ratios_own", {}).setdefault(size, {})
         of_floor[phase] = {

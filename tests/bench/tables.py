@@ -3,25 +3,36 @@
 from typing import Any
 
 from tests.bench.material import SYSTEMS
+from tests.bench.targets import (
+    MEMORY,
+    PHASES,
+    SECONDS,
+    SHARE_NAMES,
+    SHARES,
+    SIZES,
+    ratio_limit,
+    verdict,
+    within_noise,
+)
 from tests.bench.training import OWN, PLAIN
 
-TARGETS = {
-    ("train", "plain", "base"): {"grc": 1.1, "mrc": 1.25},
-    ("train", "plain", "minilm"): {"grc": 1.1, "mrc": 1.3},
-    ("train", "own", "base"): {"grc": 1.15, "mrc": 1.3},
-    ("train", "own", "minilm"): {"grc": 1.35, "mrc": 1.6},
-    ("infer", "plain", "base"): {"grc": 1.25, "mrc": 1.4},
-    ("infer", "plain", "minilm"): {"grc": 1.6, "mrc": 1.9},
-}
-SIZES = {"minilm": "MiniLM", "base": "BERT-base"}
-PHASES = {"train": "training step", "infer": "decoding"}
 FORMATS = ("fp32", "bf16")
 PARTS = ("sampling", "collation", "forward", "backward", "optimiser", "encoder", "heads", "python", "total")
 
 
 def report(results: dict[str, Any]) -> str:
     """All tables for which there is something to show."""
-    tables = (ratio_table, share_table, parts_table, memory_table, length_table, number_table, startup_table)
+    tables = (
+        ratio_table,
+        share_table,
+        parts_table,
+        memory_table,
+        length_table,
+        number_table,
+        precision_table,
+        startup_table,
+        verdict,
+    )
     shown = [conditions(results), *(table(results) for table in tables)]
     return "\n\n".join(part for part in shown if part)
 
@@ -50,18 +61,24 @@ def ratio_table(results: dict[str, Any]) -> str:
                     ratios = part.get(name, {}).get(size, {}).get(phase)
                     if not ratios:
                         continue
-                    targets = TARGETS.get((phase, floor, size), {}) if precision == "fp32" else {}
-                    cells = [with_target(ratios.get(system), targets.get(system[-3:])) for system in SYSTEMS]
+                    limits = {
+                        system: ratio_limit(phase, floor, size, system) if precision == "fp32" else None
+                        for system in SYSTEMS
+                    }
+                    cells = [beside(ratios.get(system), limit) for system, limit in limits.items()]
                     rounds = rounds_of(results, f"{size} {phase} {precision}")
                     rows.append([f"{shown}, {named} / {floor} encoder", precision, str(rounds), *cells])
     return markdown(["", "format", "rounds", *(f"`{name}`" for name in SYSTEMS.values())], rows)
 
 
-def with_target(ratio: float | None, target: float | None) -> str:
-    """A ratio beside what it should not exceed; empty where it was not measured."""
-    if ratio is None:
+def beside(value: float | None, limit: float | None, shown: str = "{:.2f}") -> str:
+    """A value beside what it should not exceed, and whether it does; empty where it was not measured."""
+    if value is None:
         return ""
-    return f"{ratio:.2f}" + (f" (≤ {target})" if target else "")
+    told = shown.format(value)
+    if limit is None:
+        return told
+    return f"{told} (≤ {limit})" if value <= limit else f"{told} (≤ {limit}: MISSED)"
 
 
 def rounds_of(results: dict[str, Any], key: str) -> int:
@@ -70,15 +87,17 @@ def rounds_of(results: dict[str, Any], key: str) -> int:
 
 
 def share_table(results: dict[str, Any]) -> str:
-    """The share of decoding that is Python: neither the encoder nor a head."""
+    """The share of decoding that is neither the encoder nor a head, and of a step that is sampling and collation."""
     rows = []
     for precision in FORMATS:
         part = results if precision == "fp32" else results.get(precision, {})
-        for size, shares in part.get("python_share", {}).items():
-            cells = [f"{100 * shares[system]:.1f} %" if system in shares else "" for system in SYSTEMS]
-            if any(cells):
-                rows.append([f"{SIZES[size]}, {precision}", *cells])
-    return markdown(["Python part of decoding (≤ 5 %)", *(f"`{name}`" for name in SYSTEMS.values())], rows)
+        for name, limit in SHARES.items():
+            for size, shares in part.get(name, {}).items():
+                percent = {system: 100 * share for system, share in shares.items()}
+                cells = [beside(percent.get(system), 100 * limit, "{:.1f}") for system in SYSTEMS]
+                if any(cells):
+                    rows.append([f"{SIZES[size]}, {SHARE_NAMES[name]}, {precision}", *cells])
+    return markdown(["percent", *(f"`{name}`" for name in SYSTEMS.values())], rows)
 
 
 def parts_table(results: dict[str, Any]) -> str:
@@ -95,15 +114,22 @@ def parts_table(results: dict[str, Any]) -> str:
 
 
 def memory_table(results: dict[str, Any]) -> str:
-    """Peak memory, and over that of our own encoder."""
+    """Peak memory and over that of our own encoder; and the same of what comes on top of the process at rest."""
     columns = {PLAIN: PLAIN, OWN: OWN, **SYSTEMS}
-    rows = [
-        [f"{SIZES[size]}, {PHASES[phase]}"]
-        + [f"{peaks[what]:.0f} ({peaks[what] / peaks[OWN]:.2f})" if what in peaks else "" for what in columns]
-        for size, phases in results.get("peak_mib", {}).items()
-        for phase, peaks in phases.items()
-    ]
-    return markdown(["peak MiB (over own encoder, ≤ 1.3)", *columns.values()], rows)
+    rows = []
+    for size, phases in results.get("peak_mib", {}).items():
+        for phase, peaks in phases.items():
+            rests = results["rest_mib"][size][phase]
+            works = {what: peak - rests[what] for what, peak in peaks.items()}
+            for name, found, limit in (("", peaks, MEMORY), (", less the process at rest", works, None)):
+                cells = [
+                    f"{found[what]:.0f}, {beside(found[what] / found[OWN], limit if what in SYSTEMS else None)}"
+                    if what in found
+                    else ""
+                    for what in columns
+                ]
+                rows.append([f"{SIZES[size]}, {PHASES[phase]}{name}", *cells])
+    return markdown(["peak MiB, and over own encoder", *columns.values()], rows)
 
 
 def length_table(results: dict[str, Any]) -> str:
@@ -138,9 +164,24 @@ def grown_table(growth: dict[str, Any], what: str) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
+def precision_table(results: dict[str, Any]) -> str:
+    """F1 after training in either format, and what bf16 changes, paired by seed."""
+    if not results.get("bf16_f1"):
+        return ""
+    found = results["bf16_f1"]
+    cells = [f"{found[row]['mean']:.2f} ± {found[row]['std']:.2f} (n = {found[row]['seeds']})" for row in FORMATS]
+    paired = found["difference"]
+    size, noise = within_noise(found)
+    told = f"{paired['mean']:+.2f} [{paired['low']:+.2f}, {paired['high']:+.2f}]"
+    told += ", within the std over seeds" if size <= noise else f", beyond the std over seeds ({noise:.2f}: MISSED)"
+    row = ["embedded corpus, `memory-mrc`, strict relation F1", *cells, told]
+    return markdown(["trained in", *FORMATS, "bf16 - fp32, paired by seed [95 %]"], [row])
+
+
 def startup_table(results: dict[str, Any]) -> str:
     """Seconds of fresh processes and of preparation."""
-    return markdown(["", "seconds"], [[what, f"{one:.2f}"] for what, one in results.get("startup", {}).items()])
+    rows = [[what, beside(one, SECONDS[what])] for what, one in results.get("startup", {}).items()]
+    return markdown(["", "seconds"], rows)
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:

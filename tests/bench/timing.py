@@ -7,6 +7,8 @@ from statistics import median
 
 PYTHON = "python"
 """The part of decoding that is neither the encoder's nor the heads'."""
+BATCHING = ("sampling", "collation")
+"""The parts of a training step before the model is asked anything."""
 Readings = dict[str, dict[str, list[float]]]
 """What -> part -> seconds, one number a round; rounds of all things are in step."""
 
@@ -52,7 +54,7 @@ def ratio(readings: Readings, what: str, floor: str) -> float:
     return median(ours / theirs for ours, theirs in pairs)
 
 
-def share(parts: dict[str, list[float]], name: str) -> float:
-    """The median share of a round that a part takes, over the rounds that tell of it (older ones may not)."""
-    pairs = zip(reversed(parts[name]), reversed(parts["total"]), strict=False)
-    return median(part / total for part, total in pairs)
+def share(parts: dict[str, list[float]], *names: str) -> float:
+    """The median share of a round that some parts take, over the rounds that tell of them (older ones may not)."""
+    rounds = zip(*(reversed(parts[name]) for name in (*names, "total")), strict=False)
+    return median(sum(some) / total for *some, total in rounds)

@@ -110,6 +110,17 @@ def test_predictions_depend_on_neither_order_nor_budgets(name: str, row: dict) -
     check()
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_decoding_drops_nothing_out_and_leaves_the_model_in_its_mode(training: bool) -> None:
+    config, model = loud("memory-mrc", ROWS[1])
+    documents = encoded(*DOCUMENTS)
+    calm = decode(config, model, documents)
+    model.train(training)
+    for one, two in zip(decode(config, model, documents), calm, strict=True):
+        assert_same(one, two)
+    assert {module.training for module in model.modules()} == {training}
+
+
 def test_padding_pieces_are_never_read() -> None:
     for name in SYSTEMS:
         config, model = loud(name, {})

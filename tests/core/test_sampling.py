@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.batches import batches_of, epoch_order
-from core.candidates import Sample, all_spans, draw_sample, gold_in_reach, mention_pairs
+from core.candidates import Sample, all_spans, draw_sample, gold_in_reach, mention_pairs, ordered_pairs, unordered_pairs
 from core.config import SamplesConfig
 from core.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.wordpieces import EncodedDocument
@@ -186,6 +186,20 @@ def test_what_the_labels_or_a_cut_leave_out_is_left_out() -> None:
 def test_candidates_come_by_sentence_width_and_start() -> None:
     one = Document(id="d", tokens=("a",) * 5, sentences=((0, 2), (2, 2), (2, 5)))
     assert rows(all_spans(one, 2)) == [(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (4, 5), (2, 4), (3, 5)]
+
+
+def test_candidates_of_equally_long_sentences_are_not_mixed_up() -> None:
+    one = Document(id="d", tokens=("a",) * 6, sentences=((0, 3), (3, 6)))
+    first = rows(all_spans(one, 3))[:6]
+    assert first == [(0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3)]
+    assert rows(all_spans(one, 3))[6:] == [(start + 3, end + 3) for start, end in first]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_pairs_are_all_of_them_row_by_row(count: int) -> None:
+    ordered = [(i, j) for i in range(count) for j in range(count) if i != j]
+    assert rows(ordered_pairs(count)) == ordered
+    assert rows(unordered_pairs(count)) == [(i, j) for i, j in ordered if i < j]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

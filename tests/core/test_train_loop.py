@@ -282,6 +282,22 @@ def test_one_bf16_step_is_close_to_fp32(corpus: Path, tmp_path: Path) -> None:
     assert found["bf16"][2] == pytest.approx(found["fp32"][2], rel=0.1)
 
 
+@pytest.mark.parametrize("preset", SYSTEMS)
+def test_the_gradient_of_bf16_points_where_that_of_fp32_does(preset: str) -> None:
+    gradients = {}
+    for precision in ("fp32", "bf16"):
+        # Nothing is dropped in evaluation mode, where gradients are the same.
+        config = tiny_config(preset, {"training": {"precision": precision}})
+        model = tiny_model(config, scale=4.0)
+        batch = tiny_batch(config, encoded(document(0), document(1, extra=2)))
+        one_step(model, batch, config, build_accelerator(config), build_optimizer(model, config.training), 1.0)
+        gradients[precision] = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert {part.dtype for part in gradients["bf16"]} == {torch.float32}
+    fp32, bf16 = (torch.cat([part.flatten() for part in parts]) for parts in gradients.values())
+    assert not torch.equal(fp32, bf16)
+    assert float(torch.cosine_similarity(fp32, bf16, dim=0)) > 0.995
+
+
 def test_a_flood_of_mentions_is_cut_counted_and_said(
     tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
