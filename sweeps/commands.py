@@ -49,6 +49,8 @@ def run(arguments: Sequence[str]) -> int:
     wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
     wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
     given, planned = parse(wanted, arguments)
+    if planned.study.search is not None:
+        raise UserError(f"study {planned.study.name} is a search: `engram study search {given.study}` runs it")
     tracking = planned.runs[0].config.tracking
     if tracking.wandb != "disabled":
         # Every run would refuse for want of a key; say it before anything starts.
@@ -84,7 +86,7 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     return 1 if board.of(*BAD) else 0
 
 
-def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) -> int:
+def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, verb: str = "run") -> int:
     """Compute the runs of a plan and say how it ended."""
     board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
     jobs = given.jobs or jobs_for(planned, given.devices)
@@ -101,7 +103,7 @@ def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str]) 
             engine.close()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
     print(f"{planned.label}: {counts}")
-    again = f"engram study run {shlex.join(arguments)}"
+    again = f"engram study {verb} {shlex.join(arguments)}"
     retry = "" if given.retry else " --retry failed"
     if stop.asked:
         print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
+from core.config import RunConfig
 from core.errors import UserError
 from core.lock import is_held
 from core.record import SCORED, RunRecord, open_run_folder, read_record, write_record
 from core.stopping import StopRequest
-from studies.plan import Plan
+from studies.plan import Plan, PlannedRun
 from sweeps.board import ELSEWHERE, RUNNING, WAITING, Board, State, survey
 from sweeps.engine import Ended, Engine
 
@@ -18,15 +20,29 @@ ATTEMPTS = 3
 WAIT_SECONDS, ELSEWHERE_SECONDS = 0.5, 2.0
 
 Tell = Callable[[State], None]
+Feed = Callable[[], bool]
 
 
 class Launch:
-    """Brings the runs of a board to their records on an engine; `tell` hears of every change."""
+    """Brings the runs of a board to their records on an engine; `tell` hears of every change.
 
-    def __init__(self, board: Board, engine: Engine, plan: Plan, *, tell: Tell = lambda state: None) -> None:
-        self.board, self.engine, self.tell = board, engine, tell
-        self._configs = {run.run_id: run.config for run in plan.runs}
-        self._folders = {run.folder: run.run_id for run in plan.runs}
+    `feed` is asked again and again whether there is more: it may `add` runs, and says whether it did.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        engine: Engine,
+        plan: Plan,
+        *,
+        tell: Tell = lambda state: None,
+        feed: Feed = lambda: False,
+    ) -> None:
+        self.board, self.engine, self.tell, self._feed = board, engine, tell, feed
+        self._configs: dict[str, RunConfig] = {}
+        self._folders: dict[Path, str] = {}
+        for run in plan.runs:
+            self._know(run)
         self._looked = time.monotonic()
 
     def run(self, stop: StopRequest) -> None:
@@ -38,8 +54,9 @@ class Launch:
                     stopping = True
                     self.engine.cancel()
                 if not stopping:
+                    self._feed()
                     self._fill()
-                if not self.board.of(RUNNING) and (stopping or not self.board.of(WAITING, ELSEWHERE)):
+                if not self.board.of(RUNNING) and (stopping or self._is_done()):
                     return
                 for ended in self.engine.wait(WAIT_SECONDS):
                     self._ended(ended, stopping=stopping)
@@ -47,6 +64,18 @@ class Launch:
         except KeyboardInterrupt:
             self.engine.cancel(now=True)
             raise
+
+    def add(self, run: PlannedRun) -> State:
+        """Put one more run on the board; where it stands."""
+        self._know(run)
+        return self.board.add(run)
+
+    def _know(self, run: PlannedRun) -> None:
+        self._configs[run.run_id], self._folders[run.folder] = run.config, run.run_id
+
+    def _is_done(self) -> bool:
+        # Runs that could not even start have made room that nobody was asked to fill.
+        return not self.board.of(WAITING, ELSEWHERE) and not self._feed()
 
     def _fill(self) -> None:
         running = len(self.board.of(RUNNING))
