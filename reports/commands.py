@@ -21,6 +21,7 @@ from reports.page import comparison_page, page
 from reports.sides import read_side
 from reports.viewer import viewer
 from reports.writing import write_frame, write_table, write_text
+from studies.search_record import read_search_record
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
 
@@ -47,11 +48,13 @@ def report(
     """
     record = find_study_record(study, runs, profile=profile)
     frame = load_study(record, runs, split=split)
-    some_run_must_be_done(record, frame)
+    search = read_search_record(study_folder(runs, record.label))
+    if search is None or not search.trials:
+        some_run_must_be_done(record, frame)
     compared = comparisons(record, frame)
-    tables = tables_of(record, frame, compared)
+    tables = tables_of(record, frame, compared, search)
     print("\n".join(to_markdown(table) for table in tables))
-    drawings = drawings_of(record, frame, compared)
+    drawings = drawings_of(record, frame, compared, search)
     folder = out or study_folder(runs, record.label) / "report"
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]

@@ -10,9 +10,12 @@ from reports.breakdown_tables import breakdown_tables
 from reports.comparison_tables import comparison_table, cost_table, published_table
 from reports.figure_numbers import axis_curve, differences, training_curves
 from reports.figures import axis, curves, forest
+from reports.search_figures import history_figure, importance_figure
+from reports.search_numbers import history, importance, trials_table
 from reports.summary import SHORT
 from reports.table import Table
 from reports.tables import main_table
+from studies.search_record import SearchRecord
 from studies.study_record import StudyRecord
 
 MOST_ROWS, MOST_CURVES = 40, 10
@@ -28,7 +31,9 @@ class Drawing:
     caption: str
 
 
-def tables_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> list[Table]:
+def tables_of(
+    study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, search: SearchRecord | None = None
+) -> list[Table]:
     """The tables of a report, the main one first."""
     tables = [main_table(study, frame)]
     if len(compared):
@@ -37,10 +42,14 @@ def tables_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -
     tables.append(cost_table(study, frame))
     if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
         tables.append(published_table())
+    if search is not None and search.trials:
+        tables.append(trials_table(search))
     return tables
 
 
-def drawings_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame) -> list[Drawing]:
+def drawings_of(
+    study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, search: SearchRecord | None = None
+) -> list[Drawing]:
     """The figures of a report; one that has nothing to show is left out."""
     drawings = []
     head, left = most_different(study, compared)
@@ -60,6 +69,22 @@ def drawings_of(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame)
     if len(trained) and trained["row"].nunique() <= MOST_CURVES:
         told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
         drawings.append(Drawing("curves", curves(trained, metric=study.study.metric), told))
+    return drawings + (search_drawings(search) if search is not None else [])
+
+
+def search_drawings(search: SearchRecord) -> list[Drawing]:
+    """The figures of a search."""
+    drawings = []
+    tried, mattered = history(search), importance(search)
+    if tried["mean"].notna().any():
+        told = (
+            "Trials of the search by mean validation F1. The line is the best by then, with more seeds before a higher "
+            "mean: it falls where a config that had been lucky on fewer seeds got more."
+        )
+        drawings.append(Drawing("search-history", history_figure(tried, metric=search.metric), told))
+    if len(mattered):
+        told = "How much each axis sets the better trials apart from the others (PED-ANOVA): shares of 1."
+        drawings.append(Drawing("search-importance", importance_figure(mattered), told))
     return drawings
 
 

@@ -14,6 +14,7 @@ from core.provenance import gather
 from core.record import SCORED, open_run_folder, read_record, standing
 from studies.advice import advice, is_other
 from studies.arguments import parse, parser
+from studies.search_told import search_lines, size_of, sweep_of
 from studies.study import Study, find_study, shipped
 from studies.study_record import write_study_record
 
@@ -21,20 +22,27 @@ from studies.study_record import write_study_record
 def list_studies() -> None:
     """Print the studies that come with Engram: name, number of rows, the question."""
     for name, study in shipped().items():
-        print(f"{name:<13} {len(study.rows):>2} rows  {study.question}")
+        print(f"{name:<13} {size_of(study)}  {study.question}")
 
 
-def show(study: tyro.conf.Positional[str]) -> None:
+def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile: str = "quick") -> None:
     """Print what a study asks, its axes, its rows with what makes each of them, and what it leaves out.
 
     Args:
         study: a study of `engram study list`, or a YAML file of your own.
+        wandb_sweep: print instead the YAML of a W&B sweep over its axes, whose agents run `engram train`.
+        profile: on what the runs of such a sweep train.
     """
     found = find_study(study)
+    if wandb_sweep:
+        print(sweep_of(found, profile=profile), end="")
+        return
     print(f"{found.name}: {found.question}")
     print(f"metric {found.metric} F1; baseline {found.baseline}; seeds {', '.join(map(str, found.seeds))}")
     for axis in found.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.told())}\n  {axis.sentence}")
+    for number, line in enumerate(search_lines(found)):
+        print(f"\n{line}" if not number else line)
     if found.varies:
         print(f"\nrows may differ from their baseline in {', '.join(found.varies)} alone")
     print()
@@ -79,6 +87,8 @@ def show_plan(arguments: Sequence[str]) -> None:
     for row, same in planned.shared.items():
         print(f"{row} is the same cell as {same}: computed once")
     _print_left_out(planned.study)
+    for line in search_lines(planned.study):
+        print(line)
     done = [standing for standing in standings.values() if standing.is_done]
     print(f"{len(standings)} runs, {len(done)} finished" + _cost(done, len(standings) - len(done)))
 

@@ -20,7 +20,8 @@ from studies.search_space import Point, SearchSpace
 from studies.space import Axis, Value
 
 if TYPE_CHECKING:
-    from optuna import Study
+    from optuna import Study, Trial
+    from optuna.samplers import BaseSampler
 
 REPEATS = 10
 """How often TPE may propose a cell that was tried before another is drawn at random."""
@@ -41,18 +42,23 @@ def propose(
     tried = {trial.signature for trial in trials}
     if not trials and (own := space.own()) is not None:
         return own
+    from optuna.trial import TrialState
+
     number = len(trials)
+    study = told(space, trials)
     for attempt in range(REPEATS):
-        study = told(space, trials, search, seed=key_of("proposal", search.sampler_seed, number, attempt))
+        study.sampler = sampler(search, key_of("proposal", search.sampler_seed, number, attempt))
         asked = study.ask()
 
-        def suggested(axis: Axis, possible: Sequence[Value], asked=asked) -> Value:  # type: ignore[no-untyped-def]
+        def suggested(axis: Axis, possible: Sequence[Value], asked: "Trial" = asked) -> Value:
             label = asked.suggest_categorical(axis.name, tuple(axis.told()))
             return next(value for value in axis.values if axis.label(value) == label)
 
         point = space.point(suggested)
         if signature_of(point) not in tried:
             return point
+        # Out of the way: a failed trial has no part in what is proposed next.
+        study.tell(asked, state=TrialState.FAIL)
     drawn = np.random.default_rng(key_of("draw", search.sampler_seed, number))
     for _ in range(DRAWS):
         point = space.point(lambda axis, possible: possible[int(drawn.integers(len(possible)))])
@@ -61,30 +67,32 @@ def propose(
     return None
 
 
-def told(space: SearchSpace, trials: Sequence[SearchTrial], search: Search, *, seed: int) -> "Study":
+def sampler(search: Search, seed: int) -> "BaseSampler":
+    """TPE with a random state of its own."""
+    import optuna
+
+    with warnings.catch_warnings():
+        # Grouping axes that are proposed together has been experimental for years.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(
+            multivariate=True, group=True, constant_liar=True, n_startup_trials=search.startup, seed=seed % 2**32
+        )
+
+
+def told(space: SearchSpace, trials: Sequence[SearchTrial]) -> "Study":
     """A study in memory that knows all trials; failed ones are left out, as they have no value."""
     import optuna
     from optuna.trial import TrialState, create_trial
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            n_startup_trials=search.startup,
-            seed=seed % 2**32,
-        )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=sampler, direction="maximize")
+    study = optuna.create_study(direction="maximize")
     known = optuna_distributions(space.axes)
     for trial in trials:
         if trial.state == "failed":
             continue
-        state = TrialState.RUNNING if trial.is_open else TrialState.COMPLETE
         study.add_trial(
             create_trial(
-                state=state,
+                state=TrialState.RUNNING if trial.is_open else TrialState.COMPLETE,
                 params=trial.params,
                 distributions={name: known[name] for name in trial.params},
                 value=None if trial.is_open else trial.value,
@@ -93,7 +101,7 @@ def told(space: SearchSpace, trials: Sequence[SearchTrial], search: Search, *, s
     return study
 
 
-def importances(space: SearchSpace, trials: Sequence[SearchTrial], search: Search) -> dict[str, float]:
+def importances(space: SearchSpace, trials: Sequence[SearchTrial]) -> dict[str, float]:
     """Axis -> its importance after PED-ANOVA, the most important first; empty below `ENOUGH` trials with a score.
 
     An axis that is idle in a trial counts as standing at the base's value, which is the same cell.
@@ -107,7 +115,7 @@ def importances(space: SearchSpace, trials: Sequence[SearchTrial], search: Searc
     filled = [msgspec.structs.replace(trial, params=own.params | trial.params) for trial in known]
     if len({trial.value for trial in filled}) < 2:
         return {}
-    study = told(space, filled, search, seed=0)
+    study = told(space, filled)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = optuna.importance.get_param_importances(

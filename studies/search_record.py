@@ -91,6 +91,8 @@ class SearchRecord(msgspec.Struct, frozen=True):
     axes: list[AxisTold]
     storage: str
     """Where Optuna keeps the trials, without a password."""
+    own: dict[str, str] = {}
+    """The base as it stands: axis -> label, where every axis has its value."""
     trials: list[SearchTrial] = []
     best: int | None = None
     """Number of the best trial."""

@@ -1,8 +1,8 @@
 """The driver of a search: takes in what runs have scored, judges, proposes, and hands the launch runs to compute.
 
 What it knows is in two places, the storage of the trials and the records of the runs, and each of its steps follows
-from them. So there is one way to begin: load, and go on. After a kill, a stop or a database that was away, trials that were
-open go on with the parameters that they had, and what was computed meanwhile is read from its record.
+from them. So there is one way to begin: load, and go on. After a kill, a stop or a database that was away, trials that
+were open go on with the parameters that they had, and what was computed meanwhile is read from its record.
 
 With one job every decision and proposal follows from the scores alone, however often the search was cut off. With
 several jobs they also follow from the order in which runs end: which rivals a config met, and what a proposal knew.
@@ -53,6 +53,7 @@ class SearchLoop:
         self._hear: Hear = lambda trial: None
         self.trials: list[SearchTrial] = []
         self._runs: dict[int, Mapping[int, PlannedRun]] = {}
+        self._cells: dict[str, str] = {}
         self._loaded = False
         self._tried_out = False
         self.lost: StorageLost | None = None
@@ -140,8 +141,8 @@ class SearchLoop:
             runs = {seed: self._runs[trial.number][seed].run_id for seed in self.search.seeds[:rung]}
             self._keep(msgspec.structs.replace(scored, rung=rung, runs=runs, why=decision.why))
         else:
-            state: TrialState = "finished" if len(scores) == self.search.rungs[-1] else "stopped"
-            self._keep(msgspec.structs.replace(scored, state=state, why=decision.why))
+            ended: TrialState = "finished" if len(scores) == self.search.rungs[-1] else "stopped"
+            self._keep(msgspec.structs.replace(scored, state=ended, why=decision.why))
 
     def _tried(self, *, but: int | None = None) -> list[Tried]:
         """The scores of every trial that has not failed."""
@@ -160,7 +161,14 @@ class SearchLoop:
 
     def _begin(self) -> bool:
         number = len(self.trials)
-        point = propose(self.space, self.trials, self.search, lambda point: _cell(self._runs_of(number, point)))
+
+        def signature_of(point: Point) -> str:
+            told = repr(point.params)
+            if told not in self._cells:
+                self._cells[told] = _cell(self._runs_of(number, point))
+            return self._cells[told]
+
+        point = propose(self.space, self.trials, self.search, signature_of)
         if point is None:
             self._tried_out = True
             return False

@@ -11,7 +11,7 @@ import msgspec
 from core.datasets import PARTS
 from core.errors import UserError
 from core.lock import hold
-from core.presets import Tree, merge
+from core.presets import Tree, leaves, merge
 from core.replacing import make_folder
 from core.signature import telling
 from core.stopping import stop_on_signals
@@ -59,7 +59,7 @@ def search(arguments: Sequence[str]) -> int:
     wanted.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
     wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
     given, planned = parse(wanted, arguments)
-    asked = settings_of(planned.study, given)
+    asked = asked_for(planned.study, given, planned.settings)
     if planned.runs[0].config.tracking.wandb != "disabled":
         mode_of(planned.runs[0].config.tracking)
     folder = study_folder(given.runs, planned.label)
@@ -76,13 +76,16 @@ def search(arguments: Sequence[str]) -> int:
         return compute(reported, given, arguments, verb="search")
 
 
-def settings_of(study: Study, given: argparse.Namespace) -> Search:
-    """The search that a study and the flags ask for, checked against the seeds of the rows."""
+def asked_for(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
+    """The search that a study and the flags ask for, checked against the rows' seeds and the settings of every run."""
     if study.search is None:
         raise UserError(
             f"study {study.name} has rows, nothing to search: compute it with `engram study run {study.name}`, or "
             "give a study with a `search` section"
         )
+    for axis in study.declared_axes:
+        if axis.path in leaves(settings):
+            raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
     asked = msgspec.structs.replace(study.search, trials=given.trials or study.search.trials)
     check_search(asked, seeds=given.seeds or study.seeds, where=study.name)
     return asked
@@ -113,6 +116,7 @@ def searched(
         profile=planned.profile,
         settings=planned.settings,
         axes=[AxisTold(axis.name, axis.title, list(axis.told())) for axis in space.declared],
+        own=own.params if (own := space.own()) is not None else {},
         storage=store.shown,
     )
 
@@ -138,7 +142,7 @@ def searched(
         store.close()
     found = record()
     if found.trials:
-        found = msgspec.structs.replace(found, importance=importances(space, found.trials, asked))
+        found = msgspec.structs.replace(found, importance=importances(space, found.trials))
         write_search_record(folder, found)
     again = f"engram study search {shlex.join(arguments)}"
     if stop.asked:
