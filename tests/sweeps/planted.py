@@ -1,7 +1,6 @@
-"""Searches whose runs only pretend: a record with a planted score instead of a training, hundreds of them in seconds."""
+"""Searches whose runs only pretend: a record with a planted score instead of a training, hundreds in seconds."""
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from core.signature import run_id
 from core.stopping import StopRequest
 from core.synthetic import generate
 from studies.plan import Plan, plan
-from studies.search import Search
 from studies.search_space import SearchSpace
 from studies.search_store import TrialStore
 from studies.study import read_study
@@ -147,13 +145,3 @@ class Place:
         finally:
             loop.store.close()
         return loop
-
-
-def scores_by_number(loop: SearchLoop) -> list[Mapping[int, float]]:
-    """The scores of every trial."""
-    return [trial.scores for trial in loop.trials]
-
-
-def flat(search: Search) -> list[int]:
-    """Every seed of a search, for tests that count."""
-    return list(itertools.chain(search.seeds))
