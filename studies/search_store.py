@@ -48,6 +48,8 @@ class TrialStore:
         """Make the study, or take up the one that is there; a UserError where that is of another search."""
         import optuna
 
+        # As a storage gives it back: what is a tuple here is a list there.
+        now: dict[str, Any] = json.loads(json.dumps(about))
         with self._reached():
             try:
                 self._study = self._backend.create_new_study([optuna.study.StudyDirection.MAXIMIZE], self.name)
@@ -55,11 +57,10 @@ class TrialStore:
                 self._study = self._backend.get_study_id_from_name(self.name)
             kept = self._backend.get_study_user_attrs(self._study).get(ABOUT)
             if kept is None and not self._backend.get_all_trials(self._study, deepcopy=False):
-                self._backend.set_study_user_attr(self._study, ABOUT, about)
+                self._backend.set_study_user_attr(self._study, ABOUT, now)
                 return
         if kept is None:
             raise UserError(f"{self.shown} holds a study {self.name} that is no search of Engram: give another --name")
-        now = json.loads(json.dumps(about))
         for part in now:
             if kept.get(part) != now[part]:
                 raise UserError(

@@ -113,24 +113,24 @@ class Place:
         self.file = folder / "mine.yaml"
         self.file.write_text(yaml.safe_dump(study | changes))
         self.data = {"data": {"name": None, "train": str(documents), "test": str(documents)}}
+        self.study = read_study(self.file)
+        assert self.study.base is not None
+        self.space = SearchSpace(self.study.base, self.study.declared_axes)
         self.loops: list[SearchLoop] = []
 
     def planned(self, runs: str = "runs") -> Plan:
-        study = read_study(self.file)
-        return plan(study, profile="quick", runs=self.folder / runs, settings=self.data)
+        return plan(self.study, profile="quick", runs=self.folder / runs, settings=self.data)
 
     def loop(self, *, slots: int = 1, runs: str = "runs", storage: str = "", trials: int | None = None) -> SearchLoop:
         planned = self.planned(runs)
-        study = planned.study
-        assert study.base is not None
-        assert study.search is not None
-        asked = msgspec.structs.replace(study.search, trials=trials or study.search.trials)
-        space = SearchSpace(study.base, study.declared_axes)
-        store = TrialStore(storage or str(self.folder / f"{runs}.journal"), name=planned.label, axes=space.axes)
+        search = planned.study.search
+        assert search is not None
+        asked = msgspec.structs.replace(search, trials=trials or search.trials)
+        store = TrialStore(storage or str(self.folder / f"{runs}.journal"), name=planned.label, axes=self.space.axes)
         store.begin(about(planned, asked))
-        board = Board(study, (), {})
+        board = Board(planned.study, (), {})
         made = TrialRuns(planned, self.folder / runs, asked)
-        loop = SearchLoop(asked, space, store, board, slots=slots, runs=made)
+        loop = SearchLoop(asked, self.space, store, board, slots=slots, runs=made)
         self.loops.append(loop)
         return loop
 
