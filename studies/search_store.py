@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,12 @@ class StorageLost(UserError):
 
 
 class TrialStore:
-    """The trials of one search in an Optuna storage; `storage` is a URL, or the path of a journal file."""
+    """The trials of one search in an Optuna storage; `storage` is a URL, or the path of a journal file.
 
-    def __init__(self, storage: str, *, name: str, axes: Sequence[Axis]) -> None:
+    `about` is what must be equal for a search to go on; a UserError where the storage has another of that name.
+    """
+
+    def __init__(self, storage: str, *, name: str, axes: Sequence[Axis], about: Mapping[str, Any]) -> None:
         self.storage, self.name = storage, name
         self.shown = without_password(storage)
         self._known = optuna_distributions(axes)
@@ -43,13 +46,18 @@ class TrialStore:
         self._ids: dict[int, int] = {}
         with self._reached():
             self._backend = opened(storage)
+        try:
+            self._begin(about)
+        except BaseException:
+            self.close()
+            raise
 
-    def begin(self, about: dict[str, Any]) -> None:
-        """Make the study, or take up the one that is there; a UserError where that is of another search."""
+    def _begin(self, about: Mapping[str, Any]) -> None:
+        """Make the study, or take up the one that is there."""
         import optuna
 
         # As a storage gives it back: what is a tuple here is a list there.
-        now: dict[str, Any] = json.loads(json.dumps(about))
+        now: dict[str, Any] = json.loads(json.dumps(dict(about)))
         with self._reached():
             try:
                 self._study = self._backend.create_new_study([optuna.study.StudyDirection.MAXIMIZE], self.name)

@@ -32,6 +32,7 @@ Runs = Callable[[int, Point], Mapping[int, PlannedRun]]
 """Trial number and point -> the run of every search seed."""
 Add = Callable[[PlannedRun], State]
 Hear = Callable[[SearchTrial], None]
+Reached = Callable[[StorageLost | None], None]
 
 
 class SearchLoop:
@@ -49,8 +50,7 @@ class SearchLoop:
     ) -> None:
         self.search, self.space, self.store, self.board = search, space, store, board
         self._slots, self._runs_of = slots, runs
-        self._add: Add = board.add
-        self._hear: Hear = lambda trial: None
+        self.wire(add=board.add)
         self.trials: list[SearchTrial] = []
         self._runs: dict[int, Mapping[int, PlannedRun]] = {}
         self._cells: dict[str, str] = {}
@@ -61,9 +61,13 @@ class SearchLoop:
         self.given_up: str | None = None
         """Why the search ended early."""
 
-    def wire(self, *, add: Add, hear: Hear) -> None:
-        """`add` puts a run on the board and says where it stands, `hear` is told of every trial that has changed."""
-        self._add, self._hear = add, hear
+    def wire(self, *, add: Add, hear: Hear = lambda trial: None, reached: Reached = lambda lost: None) -> None:
+        """Whom it works with.
+
+        `add` puts a run on the board and says where it stands; `hear` is told of every trial that has changed,
+        `reached` when the storage does not answer, and by None that it does again.
+        """
+        self._add, self._hear, self._reached = add, hear, reached
 
     @property
     def best(self) -> SearchTrial | None:
@@ -89,10 +93,16 @@ class SearchLoop:
                 self._settle()
         except StorageLost as error:
             # What is in memory may be ahead of the storage: both begin again from what is kept.
-            self.lost, self._loaded = error, False
+            self._loaded = False
+            self._tell(error)
         else:
-            self.lost = None
+            self._tell(None)
         return added
+
+    def _tell(self, lost: StorageLost | None) -> None:
+        before, self.lost = self.lost, lost
+        if (before is None) != (lost is None):
+            self._reached(lost)
 
     def _load(self) -> None:
         self.trials = self.store.load()

@@ -101,8 +101,7 @@ def searched(
     space = SearchSpace(study.base, study.declared_axes)
     storage = given.storage or str(folder / JOURNAL)
     same_storage(read_search_record(folder), storage)
-    store = TrialStore(storage, name=planned.label, axes=space.axes)
-    store.begin(about(planned, asked))
+    store = TrialStore(storage, name=planned.label, axes=space.axes, about=about(planned, asked))
     trial_runs = TrialRuns(planned, given.runs, asked)
     board = Board(study, (), {}, retry_failed=given.retry == "failed")
     jobs = given.jobs or jobs_for(planned, given.devices)
@@ -134,7 +133,7 @@ def searched(
                 write_search_record(folder, record())
 
             launch = Launch(board, engine, planned, tell=shown.tell, feed=loop.feed)
-            loop.wire(add=launch.add, hear=hear)
+            loop.wire(add=launch.add, hear=hear, reached=shown.reached)
             shown.note(f"{planned.label}: up to {asked.trials} trials of {len(space.axes)} axes, {jobs} runs at once")
             launch.run(stop)
     finally:

@@ -11,6 +11,7 @@ from rich.text import Text
 from core.progress import say
 from core.record import SCORED
 from studies.search_record import SearchTrial
+from studies.search_store import StorageLost
 from sweeps.board import BAD, RUNNING, State
 from sweeps.screen import duration
 from sweeps.search import SearchLoop, validation_score
@@ -26,7 +27,6 @@ class SearchScreen:
     def __init__(self, loop: SearchLoop, *, slots: int) -> None:
         self.loop, self.slots = loop, slots
         self.live: Live | None = None
-        self._was_lost = False
 
     def tell(self, state: State) -> None:
         """A run has changed its state."""
@@ -34,7 +34,6 @@ class SearchScreen:
             self.live.refresh()
         elif state.status != RUNNING:
             self.note(self._run_line(state))
-        self._tell_storage()
 
     def hear(self, trial: SearchTrial) -> None:
         """A trial has begun, or was judged."""
@@ -45,20 +44,17 @@ class SearchScreen:
         else:
             self.note(trial_line(trial) + self._left())
 
+    def reached(self, lost: StorageLost | None) -> None:
+        """The storage does not answer, or does again."""
+        again = "the trials can be reached again"
+        self.note(again if lost is None else f"{lost}; running runs go on and are told when it answers")
+
     def note(self, line: str) -> None:
         """A line between the others."""
         if self.live is not None:
             self.live.console.print(Text(line), soft_wrap=True)
         else:
             say(line)
-
-    def _tell_storage(self) -> None:
-        lost = self.loop.lost
-        if lost is not None and not self._was_lost:
-            self.note(f"{lost}; running runs go on, and are told when it answers")
-        elif lost is None and self._was_lost:
-            self.note("the trials can be reached again")
-        self._was_lost = lost is not None
 
     def _run_line(self, state: State) -> str:
         parts = [f"{state.run.row} seed {state.run.seed}", state.status]

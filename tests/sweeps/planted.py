@@ -25,6 +25,7 @@ from sweeps.engine import Ended, Engine, InProcessEngine
 from sweeps.launch import Launch
 from sweeps.search import SearchLoop
 from sweeps.search_command import TrialRuns, about
+from tests.reports.records import scores_of
 
 Score = Callable[[RunConfig], float]
 
@@ -63,7 +64,7 @@ class Pretended:
         self.computed.append(name)
         failed = self.fails(config)
         value = self.score(config)
-        metrics: dict[str, Any] = {} if failed else {"validation": {"relation_strict": {"f1": value}}}
+        metrics: dict[str, Any] = {} if failed else {"validation": scores_of(value)}
         if not failed and self.test is not None:
             metrics["test"] = self.test(config, value)
         record = RunRecord(
@@ -126,8 +127,8 @@ class Place:
         search = planned.study.search
         assert search is not None
         asked = msgspec.structs.replace(search, trials=trials or search.trials)
-        store = TrialStore(storage or str(self.folder / f"{runs}.journal"), name=planned.label, axes=self.space.axes)
-        store.begin(about(planned, asked))
+        where = storage or str(self.folder / f"{runs}.journal")
+        store = TrialStore(where, name=planned.label, axes=self.space.axes, about=about(planned, asked))
         board = Board(planned.study, (), {})
         made = TrialRuns(planned, self.folder / runs, asked)
         loop = SearchLoop(asked, self.space, store, board, slots=slots, runs=made)
@@ -139,7 +140,7 @@ class Place:
         engine = engine or InProcessEngine(run)
         loop = self.loop(slots=engine.slots, **where)
         launch = Launch(loop.board, engine, self.planned(where.get("runs", "runs")), feed=loop.feed)
-        loop.wire(add=launch.add, hear=lambda trial: None)
+        loop.wire(add=launch.add)
         try:
             launch.run(StopRequest())
         finally:

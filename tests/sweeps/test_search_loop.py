@@ -1,4 +1,4 @@
-"""The driver of a search, with runs that only pretend: what it tries, stops and keeps, and how it outlives any death."""
+"""The driver of a search, with runs that only pretend: what it tries, stops, keeps, and how it outlives any death."""
 
 import random
 import re
