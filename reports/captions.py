@@ -48,8 +48,8 @@ def chosen(study: StudyRecord) -> list[str]:
     """Rows that are the best of several configs, beside rows that had fewer."""
     tried = {name: row.tried for name, row in study.study.rows.items()}
     return [
-        f"{label(study, name)}: chosen among {count} configs by validation F1 on other seeds than these; other rows had "
-        f"fewer: {', '.join(f'{label(study, other)} {few}' for other, few in tried.items() if few < count)}."
+        f"{label(study, name)}: chosen among {count} configs by validation F1 on other seeds than these; other rows "
+        f"had fewer: {', '.join(f'{label(study, other)} {few}' for other, few in tried.items() if few < count)}."
         for name, count in tried.items()
         if count > 1
     ]

@@ -69,7 +69,7 @@ def trials_table(search: SearchRecord) -> Table:
             Column("trial", "Trial"),
             Column("f1", "Validation F1", "mean"),
             Column("n", "n"),
-            Column("config", "Config"),
+            Column("config", "Config", wraps=True),
         ],
         lines=lines,
         caption=caption_of(search),
@@ -84,8 +84,8 @@ def caption_of(search: SearchRecord) -> list[str]:
     return [
         f"Mean ± sample standard deviation of {LONG[search.metric]} F1 on the validation split over n of the search's "
         f"seeds {spelled(search.search.shared_seeds)}; test was not looked at.",
-        f"Trials get seeds in rungs of {rungs}: the better half goes on after the first, then those whose mean paired "
-        f"difference to the best is above -{search.search.threshold:g}·s/√r.",
+        f"Trials get seeds in rungs of {rungs}: the better half goes on after the first, then those that are "
+        f"not more than {search.search.threshold:g} pooled standard errors below the best, paired by seed.",
         "More seeds stand before a higher mean; bold: the best. Config: what differs from the base.",
         "The best of many trials scores too high on the seeds that chose it: compare it on other seeds.",
     ]

@@ -26,8 +26,8 @@ def search_lines(study: Study) -> Iterator[str]:
         f"first {search.startup} at random, then by TPE"
     )
     yield (
-        f"a trial gets seeds {seeds} in rungs of {rungs}: the better half goes on after the first, then while its mean "
-        f"paired difference to the best is above -{search.threshold:g}·s/√r"
+        f"a trial gets seeds {seeds} in rungs of {rungs}: the better half goes on after the first, then while it is "
+        f"not more than {search.threshold:g} pooled standard errors below the best, paired by seed"
     )
     yield (
         f"{search.trials * search.rungs[0]} to {search.trials * search.rungs[-1]} runs on the search's seeds; then the "
