@@ -20,6 +20,7 @@ from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
 from studies.plan import Plan
+from studies.search_record import read_search_record
 from studies.study_record import (
     RECORD,
     StudyRecord,
@@ -80,6 +81,10 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     board = Board(record.study, record.runs_in(runs), record.shared)
     Console().print(grid(board))
     print(", ".join(f"{count} {status}" for status, count in sorted(board.counts().items())))
+    searched = read_search_record(study_folder(runs, record.label))
+    if searched is not None:
+        best = f", best trial {searched.best}: {searched.best_trial.told()}" if searched.best_trial else ""
+        print(f"search: {len(searched.trials)} of {searched.search.trials} trials begun{best}")
     for state in board.of(*BAD):
         last = (state.error or "").strip().splitlines()[-1:]
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")

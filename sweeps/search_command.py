@@ -57,8 +57,12 @@ def search(arguments: Sequence[str]) -> int:
         f"(default: {JOURNAL} in the study's folder)",
     )
     wanted.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
-    wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
+    wanted.add_argument(
+        "--retry", choices=["failed"], help="compute failed runs of rows again; failed trials stay failed"
+    )
     given, planned = parse(wanted, arguments)
+    # Words that are printed again, and so end up in logs.
+    arguments = [without_password(word) for word in arguments]
     asked = asked_for(planned.study, given, planned.settings)
     if planned.runs[0].config.tracking.wandb != "disabled":
         mode_of(planned.runs[0].config.tracking)
@@ -68,7 +72,7 @@ def search(arguments: Sequence[str]) -> int:
         if read_study_record(folder / STUDY_RECORD) is None:
             write_study_record(given.runs, planned.record())
         record, code = searched(planned, given, asked, arguments)
-        print("\n".join(summary_of(record, storage=given.storage or str(folder / JOURNAL))))
+        print("\n".join(summary_of(record)))
         if code or record.best_trial is None or given.no_report_runs:
             return code
         reported = with_best(planned, record, given)

@@ -10,8 +10,8 @@ MATTERS = 0.01
 """Smallest importance that is told."""
 
 
-def summary_of(record: SearchRecord, *, storage: str) -> list[str]:
-    """The lines; `storage` is what the dashboard is opened on."""
+def summary_of(record: SearchRecord) -> list[str]:
+    """The lines."""
     counts = Counter(trial.state for trial in record.trials)
     told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     runs = sum(len(trial.scores) for trial in record.trials)
@@ -28,7 +28,7 @@ def summary_of(record: SearchRecord, *, storage: str) -> list[str]:
     if record.importance:
         shares = [f"{name} {share:.2f}" for name, share in record.importance.items() if share >= MATTERS]
         lines.append(f"what mattered (PED-ANOVA): {', '.join(shares)}")
-    lines.append(f"look at the trials: optuna-dashboard {shlex.quote(storage)}")
+    lines.append(f"look at the trials: optuna-dashboard {shlex.quote(record.storage)}")
     return lines
 
 

@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from optuna.storages import InMemoryStorage
 
 from core.config import RunConfig
 from core.presets import leaves
 from core.readers.docred_writing import write_docred
 from engram import main
 from studies.search_record import SearchRecord, read_search_record
-from studies.search_store import JOURNAL
+from studies.search_store import JOURNAL, without_password
 from studies.study_record import find_study_record
 from sweeps.engine import InProcessEngine
 from tests.reports.records import scores_of
@@ -111,7 +112,9 @@ def test_the_same_command_computes_nothing_more_and_status_and_report_read_it(
     capsys.readouterr()
     runs = ["--runs", str(place.folder / "runs")]
     assert main(["study", "status", "mine", *runs]) == 0
-    assert "best  ●   ●" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "best  ●   ●" in out
+    assert f"search: 8 of 8 trials begun, best trial {first.best}: " in out
     assert main(["report", "mine", *runs]) == 0
     out = capsys.readouterr().out
     assert (
@@ -191,6 +194,22 @@ def test_another_storage_or_another_rule_asks_for_another_name(
     assert command(place) == 2
     assert "was begun with threshold 1.0, this time it is 3.0" in capsys.readouterr().err
     assert command(place, "--name", "other", "--trials", "2", "--no-report-runs") == 0
+
+
+def test_a_database_is_named_without_its_password(
+    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite://me:secret@/{place.folder}/trials.db"
+    assert without_password(url) == f"sqlite://me@/{place.folder}/trials.db"
+    with pytest.MonkeyPatch.context() as patch:
+        # SQLite knows no users, so what the URL stands for is handed over.
+        patch.setattr("studies.search_store.opened", lambda storage: InMemoryStorage())
+        run.fails = lambda config: True
+        assert command(place, "--storage", url) == 1
+    said = capsys.readouterr()
+    kept = (place.folder / "runs" / "studies" / "mine@quick" / "search.json").read_text()
+    assert "optuna-dashboard sqlite://me@/" in said.out
+    assert "secret" not in said.out + said.err + kept
 
 
 def test_rows_and_searches_have_a_command_each(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,16 @@
 """The driver of a search, with runs that only pretend: what it tries, stops, keeps, and how it outlives any death."""
 
+import io
 import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
 import sweeps.board
 from core.config import RunConfig
@@ -18,7 +21,7 @@ from studies.search_record import SearchTrial
 from sweeps.engine import InProcessEngine
 from sweeps.launch import Launch
 from sweeps.search import FAILURES, validation_score
-from sweeps.search_screen import search_screen
+from sweeps.search_screen import search_screen, seconds_left
 from tests.sweeps.planted import AnyOrderEngine, Place, Pretended, hill
 
 WRITES = (
@@ -327,3 +330,30 @@ def test_no_part_of_a_search_looks_at_test(
 def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> None:
     assert validation_score(RunRecord(run_id="a-s0", status="finished", config={}, metrics=metrics), "coref") is None
     assert validation_score(None, "coref") is None
+
+
+def test_in_a_terminal_the_trials_stand_and_what_went_wrong_is_a_line(tmp_path: Path) -> None:
+    place, shown = Place(tmp_path), io.StringIO()
+    loop = place.loop()
+    run = Pretended(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
+    with search_screen(loop, slots=1, console=Console(file=shown, force_terminal=True, width=150)) as told:
+        launch = Launch(loop.board, InProcessEngine(run), place.planned(), tell=told.tell, feed=loop.feed)
+        loop.wire(add=launch.add, hear=told.hear)
+        launch.run(StopRequest())
+    out = shown.getvalue()
+    assert "trial 1  no score  failed: seed 100 failed: ValueError: as planted" in out
+    assert "trial 0 begins" not in out, "that is a line where there is no terminal"
+    assert loop.best is not None
+    failed = sum(trial.state == "failed" for trial in loop.trials)
+    told_best = f"best: trial {loop.best.number}, {loop.best.told()}, {failed} runs failed"
+    assert f"8 of 8 trials, 0 runs running, {told_best}" in out
+
+
+def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    assert seconds_left(place.loop(runs="none"), 1) is None
+    loop = place.search(Pretended())
+    assert seconds_left(loop, 1) == 0
+    runs = sum(trial.n for trial in loop.trials)
+    loop.search = msgspec.structs.replace(loop.search, trials=16)
+    assert seconds_left(loop, 2) == pytest.approx(8 * (runs / 8) * 2.0 / 2), "pretended runs take two seconds"
