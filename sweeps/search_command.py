@@ -58,7 +58,7 @@ def search(arguments: Sequence[str]) -> int:
     )
     wanted.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
     wanted.add_argument(
-        "--retry", choices=["failed"], help="compute failed runs of rows again; failed trials stay failed"
+        "--retry", choices=["failed"], help="compute failed runs of the rows again; a failed trial stays so"
     )
     given, planned = parse(wanted, arguments)
     # Words that are printed again, and so end up in logs.

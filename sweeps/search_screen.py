@@ -75,7 +75,7 @@ class SearchScreen:
         for heading in ("trial", "seeds", "validation F1", ""):
             table.add_column(heading, no_wrap=heading != "")
         best = self.loop.best
-        for trial in shown(self.loop.trials):
+        for trial in shown(self.loop.trials, best):
             mark = "*" if best is not None and trial.number == best.number else " "
             colour = COLOURS[trial.state]
             why = trial.why or trial.state
@@ -99,12 +99,16 @@ class SearchScreen:
         return ", ".join(parts) + self._left()
 
 
-def shown(trials: list[SearchTrial]) -> list[SearchTrial]:
-    """The open trials and the last that ended, as many as the table holds."""
-    opened = [trial for trial in trials if trial.is_open]
-    room = max(0, SHOWN - len(opened))
-    ended = [trial for trial in trials if not trial.is_open]
-    return sorted([*opened, *ended[len(ended) - room :]] if room else opened, key=lambda trial: trial.number)
+def shown(trials: list[SearchTrial], best: SearchTrial | None) -> list[SearchTrial]:
+    """The best trial, the open ones and the last that ended, as many as the table holds, by number."""
+    known = {trial.number: trial for trial in trials if trial.is_open}
+    if best is not None:
+        known[best.number] = best
+    for trial in reversed(trials):
+        if len(known) >= SHOWN:
+            break
+        known.setdefault(trial.number, trial)
+    return [known[number] for number in sorted(known)]
 
 
 def trial_line(trial: SearchTrial) -> str:

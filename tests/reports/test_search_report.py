@@ -9,6 +9,7 @@ import pytest
 
 import engram
 from reports.contents import search_drawings
+from reports.latex import to_latex
 from reports.search_numbers import history, importance, trials_table
 from studies.search import Search
 from studies.search_record import AxisTold, SearchRecord, SearchTrial, read_search_record, write_search_record
@@ -75,6 +76,7 @@ def test_the_table_has_the_best_first_and_says_what_they_change() -> None:
         "The search is not at its end: 5 of 9 trials were begun.",
         "Without a score: trial 2 failed.",
     ]
+    assert r"p{0.62\linewidth}@{}" in to_latex(table), "a config may need several lines of a page"
     assert list(table.data["trial"]) == [0, 1, 2, 3, 4]
     assert pd.isna(table.data["mean"][2])
 

@@ -21,7 +21,8 @@ from studies.search_record import SearchTrial
 from sweeps.engine import InProcessEngine
 from sweeps.launch import Launch
 from sweeps.search import FAILURES, validation_score
-from sweeps.search_screen import search_screen, seconds_left
+from sweeps.search_screen import SHOWN, search_screen, seconds_left
+from sweeps.search_screen import shown as screen_rows
 from tests.sweeps.planted import AnyOrderEngine, Place, Pretended, hill
 
 WRITES = (
@@ -347,6 +348,15 @@ def test_in_a_terminal_the_trials_stand_and_what_went_wrong_is_a_line(tmp_path: 
     failed = sum(trial.state == "failed" for trial in loop.trials)
     told_best = f"best: trial {loop.best.number}, {loop.best.told()}, {failed} runs failed"
     assert f"8 of 8 trials, 0 runs running, {told_best}" in out
+
+
+def test_the_table_holds_the_best_the_open_and_the_last() -> None:
+    ended = [SearchTrial(number, {}, str(number), {}, 1, state="stopped") for number in range(30)]
+    begun = [SearchTrial(number, {}, str(number), {}, 1) for number in (30, 31)]
+    held = [trial.number for trial in screen_rows([*ended, *begun], ended[3])]
+    assert held == [3, *range(21, 32)]
+    assert len(held) == SHOWN
+    assert screen_rows(ended[:2], None) == ended[:2]
 
 
 def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:
