@@ -59,14 +59,19 @@ def run(arguments: Sequence[str]) -> int:
     folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
-        record = joined(planned.record(), folder)
-        write_study_record(given.runs, record)
-        code = compute(planned, given, arguments)
-        # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
-        problem = mirrored(record, given.runs, tracking) if code != STOPPED else ""
-        if problem:
-            print(f"engram: warning: {problem}", file=sys.stderr)
-        return code
+        return carry_out(planned, given, arguments)
+
+
+def carry_out(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, verb: str = "run") -> int:
+    """Write the record of a plan, compute its runs, and tell W&B of the study."""
+    record = joined(planned.record(), study_folder(given.runs, planned.label))
+    write_study_record(given.runs, record)
+    code = compute(planned, given, arguments, verb=verb)
+    # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
+    problem = mirrored(record, given.runs, planned.runs[0].config.tracking) if code != STOPPED else ""
+    if problem:
+        print(f"engram: warning: {problem}", file=sys.stderr)
+    return code
 
 
 def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:
@@ -91,7 +96,7 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     return 1 if board.of(*BAD) else 0
 
 
-def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, verb: str = "run") -> int:
+def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, verb: str) -> int:
     """Compute the runs of a plan and say how it ended."""
     board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
     jobs = given.jobs or jobs_for(planned, given.devices)

@@ -27,7 +27,7 @@ from studies.study import BASE, BEST, Row, Study
 from studies.study_record import RECORD as STUDY_RECORD
 from studies.study_record import read_study_record, study_folder, write_study_record
 from sweeps.board import Board
-from sweeps.commands import compute, jobs_for, joined
+from sweeps.commands import carry_out, jobs_for
 from sweeps.devices import devices_of
 from sweeps.launch import Launch
 from sweeps.local import LocalEngine
@@ -35,6 +35,8 @@ from sweeps.search import SearchLoop
 from sweeps.search_screen import search_screen
 from sweeps.search_summary import summary_of
 
+JOB_TYPE = "trial"
+"""What W&B calls the runs of trials."""
 DESCRIPTION = """Find the best config over the axes of a study that has a `search` section.
 
 A trial is one config. Optuna's TPE proposes it; its value is the mean validation F1 over the search's own seeds, which
@@ -75,9 +77,7 @@ def search(arguments: Sequence[str]) -> int:
         print("\n".join(summary_of(record)))
         if code or record.best_trial is None or given.no_report_runs:
             return code
-        reported = with_best(planned, record, given)
-        write_study_record(given.runs, joined(reported.record(), folder))
-        return compute(reported, given, arguments, verb="search")
+        return carry_out(with_best(planned, record, given), given, arguments, verb="search")
 
 
 def asked_for(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
@@ -170,7 +170,8 @@ class TrialRuns:
         # Files are looked up once, not for every proposal.
         data, varied = planned.configs[BASE].data, {axis.path for axis in planned.study.declared_axes}
         files: Tree = {part: getattr(data, part) for part in ("name", *PARTS) if f"data.{part}" not in varied}
-        self._settings = merge(planned.settings, {"data": files})
+        followed: Tree = {"tracking": {"job_type": JOB_TYPE}}
+        self._settings = merge(merge(followed, planned.settings), {"data": files})
 
     def __call__(self, number: int, point: Point) -> Mapping[int, PlannedRun]:
         """Seed -> run."""

@@ -16,7 +16,7 @@ import yaml
 from optuna.storages import InMemoryStorage
 
 from core.config import RunConfig
-from core.presets import leaves
+from core.presets import from_yaml, leaves
 from core.readers.docred_writing import write_docred
 from engram import main
 from studies.search_record import SearchRecord, read_search_record
@@ -96,6 +96,9 @@ def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
     cells = {cell.row: cell for cell in study.cells}
     assert cells["best"].signature == best.signature, "the very config that won"
     assert set(cells["best"].runs) == set(cells["base"].runs) == {0, 1}
+    config = from_yaml(place.folder / "runs" / best.signature / "s100" / "config.yaml")
+    assert config.tracking.job_type == "trial"
+    assert {"mine", f"trial {best.number}", "read-mode=inverse-normal"} <= set(config.tracking.tags.split(","))
     used = {seed for trial in record.trials for seed in trial.runs}
     assert used == {100, 101, 102}
 
