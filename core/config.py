@@ -34,8 +34,10 @@ Table = Annotated[int, Field(ge=2, le=100_000)]
 Draws = Annotated[int, Field(ge=0, le=100_000)]
 
 ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
+Mode = Literal["inverse", "normal"]
 Pooling = Literal["mean", "sum", "concat", "gated"]
 Which = Literal["entity", "relation", "both"]
+Reads = Literal["written", "learned", "random", "uniform", "constant"]
 
 
 class Section(BaseModel):
@@ -174,6 +176,9 @@ class MemoryConfig(Section):
     """Let gradients of reading flow into the memory slots."""
     inverse_scale: Literal["sum", "mean"] = "sum"
     """Scale of the inverse read: attention as it is, or times positions over slots, so that weights average one."""
+    reads: Annotated[Reads, LATER] = "written"
+    """What is read: the written slots; as controls a matrix trained by reading alone (learned), one that stays as drawn
+    (random), all slots or rows alike (uniform), or for the inverse read its mean weight in training (constant)."""
 
     @model_validator(mode="after")
     def _reads_what_is_written(self) -> "MemoryConfig":
@@ -189,7 +194,21 @@ class MemoryConfig(Section):
             )
         return self
 
-    def pooling_after(self, mode: Literal["inverse", "normal"]) -> Pooling:
+    @model_validator(mode="after")
+    def _control_can_be(self) -> "MemoryConfig":
+        if self.reads == "learned" and self.read_mode != "none" and not self.read_grad:
+            raise ValueError(
+                "memory.reads (learned) and memory.read_grad (off) exclude each other: only reading trains that "
+                "matrix, so it would stay as drawn: set memory.read_grad to true, or memory.reads to random"
+            )
+        if self.reads == "constant" and self.read_mode not in ("none", "inverse"):
+            raise ValueError(
+                f"memory.reads (constant) stands in for the weights of the inverse read alone, and memory.read_mode is "
+                f"{self.read_mode}: set memory.read_mode to inverse, or memory.reads to uniform"
+            )
+        return self
+
+    def pooling_after(self, mode: Mode) -> Pooling:
         """The combination that follows a read of this mode."""
         return self.pooling or ("mean" if mode == "inverse" else "concat")
 

@@ -1,9 +1,10 @@
 """The two writable memories: slots, similarity (write), inverse and normal read, combination.
 
 Slots are the class weights of a bilinear classifier and are written by training it. A read takes them back into token
-states or span vectors. Facts follow Kosciukiewicz et al. (arXiv 2307.11762 and its 2023 poster) and TriMF (Shen et
-al., WWW 2021). The poster prints the inverse read with H in place of its last M, which would be one pooled vector; the
-authors' code keeps N x H by weighting row n with its summed attention, and so does `inverse_weights`.
+states or span vectors; `memory.reads` puts a control in their place (`core.controls`). Facts follow Kosciukiewicz et
+al. (arXiv 2307.11762 and its 2023 poster) and TriMF (Shen et al., WWW 2021). The poster prints the inverse read with H
+in place of its last M, which would be one pooled vector; the authors' code keeps N x H by weighting row n with its
+summed attention, and so does `inverse_weights`.
 """
 
 from collections.abc import Sequence
@@ -13,11 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.config import MemoryConfig, Pooling
+from core.config import MemoryConfig, Mode, Pooling
+from core.controls import ConstantRead
 from core.ops import softmax_within
 from core.products import Linear, linear
-
-Mode = Literal["inverse", "normal"]
 
 
 class Memory(nn.Module):
@@ -53,6 +53,13 @@ def memory_of(memories: nn.ModuleDict, name: str) -> Memory:
     return memory
 
 
+def slots_of(sources: nn.ModuleDict, name: str) -> Float[Tensor, "C D"]:
+    """What is read under the name of a memory: its slots, or the matrix in their place."""
+    slots = sources[name].slots
+    assert isinstance(slots, Tensor)
+    return slots
+
+
 class BilinearClassifier(nn.Module):
     """A bias-free Linear to slot width, then similarity to the slots: training it writes the memory."""
 
@@ -66,15 +73,17 @@ class BilinearClassifier(nn.Module):
 
 
 class SlotRead(nn.Module):
-    """One mode of reading one memory at one place, with its own bias-free W [H, D].
+    """One mode of reading one memory at one place, with its own bias-free W [H, D]; uniform attention has none.
 
     X W M^T is computed as X (M W^T)^T: slots are few and rows many, so W is applied to the slots.
     """
 
-    def __init__(self, *, mode: Mode, width: int, slot_width: int, inverse_scale: Literal["sum", "mean"]) -> None:
+    def __init__(
+        self, *, mode: Mode, width: int, slot_width: int, inverse_scale: Literal["sum", "mean"], uniform: bool = False
+    ) -> None:
         super().__init__()
         self.mode, self.inverse_scale = mode, inverse_scale
-        self.key = Linear(slot_width, width, bias=False)
+        self.key = None if uniform else Linear(slot_width, width, bias=False)
         # A slot of another width than the encoder cannot be added to, averaged with or gated into a state.
         self.widen = Linear(slot_width, width, bias=False) if mode == "normal" and slot_width != width else None
 
@@ -82,19 +91,26 @@ class SlotRead(nn.Module):
         self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
     ) -> Float[Tensor, "S H"]:
         """The read of every row; `counts` says how many rows each document has."""
-        scores = linear(rows, self.key(slots))
+        attention = self.attention(rows, slots, counts)
         if self.mode == "inverse":
-            return self.inverse_weights(scores, counts).to(rows.dtype).unsqueeze(1) * rows
-        read = scores.float().softmax(-1).to(rows.dtype) @ slots
+            return self.inverse_weights(attention, counts).to(rows.dtype).unsqueeze(1) * rows
+        read = attention.to(rows.dtype) @ slots
         return self.widen(read) if self.widen is not None else read
 
-    def inverse_weights(self, scores: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, " S"]:
-        """Attention of every slot over the rows of a document, summed over slots: a row's weight."""
-        weights = softmax_within(scores.float(), counts).sum(1)
+    def attention(
+        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
+    ) -> Float[Tensor, "S C"]:
+        """Inverse: every slot over the rows of a document (columns sum to 1); normal: every row over the slots."""
+        scores = rows.new_zeros(len(rows), len(slots)) if self.key is None else linear(rows, self.key(slots))
+        return softmax_within(scores.float(), counts) if self.mode == "inverse" else scores.float().softmax(-1)
+
+    def inverse_weights(self, attention: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, " S"]:
+        """A row's weight: the attention that it gets, summed over slots."""
+        weights = attention.sum(1)
         if self.inverse_scale == "sum":
             return weights
-        sizes = torch.tensor(counts, device=scores.device)
-        return weights * sizes.repeat_interleave(sizes) / scores.shape[1]
+        sizes = torch.tensor(counts, device=attention.device)
+        return weights * sizes.repeat_interleave(sizes) / attention.shape[1]
 
 
 class Combine(nn.Module):
@@ -119,6 +135,14 @@ class Combine(nn.Module):
         return total / (1 + len(reads)) if self.pooling == "mean" else total
 
 
+def build_read(config: MemoryConfig, mode: Mode, width: int, slot_width: int) -> SlotRead | ConstantRead:
+    """The read that a config asks for."""
+    if config.reads == "constant":
+        return ConstantRead(scale=config.inverse_scale)
+    uniform = config.reads == "uniform"
+    return SlotRead(mode=mode, width=width, slot_width=slot_width, inverse_scale=config.inverse_scale, uniform=uniform)
+
+
 class PlaceRead(nn.Module):
     """All that is read at one place (tokens or mentions): one or two modes, inverse first."""
 
@@ -128,12 +152,7 @@ class PlaceRead(nn.Module):
         self.read_grad = config.read_grad
         self.reads = nn.ModuleDict(
             {
-                mode: nn.ModuleDict(
-                    {
-                        name: SlotRead(mode=mode, width=width, slot_width=size, inverse_scale=config.inverse_scale)
-                        for name, size in slot_widths.items()
-                    }
-                )
+                mode: nn.ModuleDict({name: build_read(config, mode, width, size) for name, size in slot_widths.items()})
                 for mode in modes
             }
         )
@@ -142,9 +161,9 @@ class PlaceRead(nn.Module):
         )
 
     def forward(
-        self, rows: Float[Tensor, "S H"], memories: nn.ModuleDict, counts: Sequence[int], strength: float
+        self, rows: Float[Tensor, "S H"], sources: nn.ModuleDict, counts: Sequence[int], strength: float
     ) -> Float[Tensor, "S H"]:
-        """The rows after reading; `strength` in [0, 1] is the ramp, 0 leaves them as they are."""
+        """The rows after reading the memories, or what stands in their place; `strength` in [0, 1] is the ramp."""
         if strength == 0.0 or not len(rows):
             return rows
         result = rows
@@ -152,7 +171,7 @@ class PlaceRead(nn.Module):
             assert isinstance(readers, nn.ModuleDict)
             parts = []
             for name, reader in readers.items():
-                slots = memory_of(memories, name).slots
+                slots = slots_of(sources, name)
                 parts.append(reader(result, slots if self.read_grad else slots.detach(), counts))
             result = self.combine[mode](result, parts)
         return result if strength == 1.0 else (1.0 - strength) * rows + strength * result

@@ -4,6 +4,7 @@ encode -> mentions -> coref -> entities -> relations. Training runs all of them 
 `forward`; decoding (`core.decode`) calls the same stages on what it has predicted so far.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from core.batches import Clusters, EntityPairs, Pieces, SpanPairs, Spans, TrainingBatch
 from core.config import MemoryConfig, ModelConfig
+from core.controls import ReadMatrix
 from core.encoder import INITIAL_STD, Encoder, LoadedEncoder
 from core.heads.coref import CorefHead
 from core.heads.entity import EntityHead
@@ -71,6 +73,7 @@ class JointModel(nn.Module):
         self.encoder = encoder
         self.memories = build_memories(memory, width, entity_types, relation_types)
         self.reads = build_reads(memory, width, self.memories)
+        self.read_matrices = build_read_matrices(memory, self.memories)
         self.mention_head = MentionHead(
             width=width, meta_width=model.meta_width, width_table=model.width_table, dropout=model.dropout
         )
@@ -176,7 +179,7 @@ class JointModel(nn.Module):
         """The rows with the memories read at this place, or as they are where nothing is read."""
         if place not in self.reads:
             return rows
-        read: Tensor = self.reads[place](rows, self.memories, counts, reading)
+        read: Tensor = self.reads[place](rows, self.read_matrices or self.memories, counts, reading)
         return read
 
 
@@ -199,16 +202,30 @@ def build_reads(memory: MemoryConfig | None, width: int, memories: nn.ModuleDict
     """What is read at each place, by place; empty where nothing is."""
     if memory is None or memory.read_mode == "none":
         return nn.ModuleDict()
-    read = {name: memory_of(memories, name).width for name in memories if memory.memories in (name, "both")}
+    read = {name: memory_of(memories, name).width for name in read_names(memory, memories)}
     places = ("tokens", "mentions") if memory.places == "both" else (memory.places,)
     return nn.ModuleDict({place: PlaceRead(config=memory, width=width, slot_widths=read) for place in places})
+
+
+def build_read_matrices(memory: MemoryConfig | None, memories: nn.ModuleDict) -> nn.ModuleDict:
+    """The matrices that are read in place of the memories, by name; empty where the memories themselves are read."""
+    if memory is None or memory.read_mode == "none" or memory.reads not in ("learned", "random"):
+        return nn.ModuleDict()
+    shapes = {name: memory_of(memories, name).slots.shape for name in read_names(memory, memories)}
+    frozen = memory.reads == "random"
+    return nn.ModuleDict({name: ReadMatrix(slots=c, width=d, frozen=frozen) for name, (c, d) in shapes.items()})
+
+
+def read_names(memory: MemoryConfig, memories: nn.ModuleDict) -> list[str]:
+    """The names of the memories that are read."""
+    return [name for name in memories if memory.memories in (name, "both")]
 
 
 def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) -> None:
     """Draw every weight that is not pretrained: N(0, 0.02), biases 0, norms 1, keyed by (seed, parameter name).
 
     The key makes modules that two systems share start equal, whatever else differs. `loaded` says which parameters of
-    the encoder are fresh; None means all of them.
+    the encoder are fresh; None means all of them. A frozen matrix is drawn as the learned one of its name.
     """
     norms = {
         name
@@ -218,7 +235,7 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
     }
     prefix = "encoder.transformer."
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in drawn_tensors(model):
             first = 0
             if name.startswith(prefix) and loaded is not None:
                 own = name.removeprefix(prefix)
@@ -233,3 +250,9 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
                 generator = torch.Generator().manual_seed(key_of("weights", seed, name))
                 drawn = torch.randn(parameter.shape, generator=generator) * INITIAL_STD
                 parameter[first:].copy_(drawn[first:])
+
+
+def drawn_tensors(model: JointModel) -> Iterator[tuple[str, Tensor]]:
+    """All that a seed decides, by name: the parameters, and the matrices that are frozen as they were drawn."""
+    yield from model.named_parameters()
+    yield from model.read_matrices.named_buffers(prefix="read_matrices")

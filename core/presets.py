@@ -6,6 +6,8 @@ are YAML files of a few lines, so that a diff of two rows of a table can be read
 
 import difflib
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.config import RunConfig
 from core.errors import UserError
+from core.strict_yaml import load_yaml
 
 FOLDER = Path(__file__).with_suffix("")
 Tree = dict[str, Any]
@@ -21,9 +24,19 @@ Tree = dict[str, Any]
 
 def names(kind: str = "presets") -> dict[str, str]:
     """The shipped presets or profiles and what the first comment of each says."""
+    return {name: _opening_comment(text) for name, text in _texts(kind).items()}
+
+
+@cache
+def _texts(kind: str) -> dict[str, str]:
+    # Read once: a plan asks for them thousands of times.
     folder = FOLDER if kind == "presets" else FOLDER / "profiles"
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
-    return {name: _opening_comment(text) for name, text in texts.items()}
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+
+
+@cache
+def _differences(kind: str) -> dict[str, Tree]:
+    return {name: yaml.safe_load(text) or {} for name, text in _texts(kind).items()}
 
 
 def _opening_comment(text: str) -> str:
@@ -37,14 +50,13 @@ def _opening_comment(text: str) -> str:
 
 def difference(name: str, kind: str = "presets") -> Tree:
     """What a preset or profile changes, as a nested dict; an unknown name is an error that lists the known ones."""
-    known = names(kind)
+    known = _differences(kind)
     noun = kind.removesuffix("s")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(f"unknown {noun} {name!r}: the {kind} are {', '.join(known)}.{hint}")
-    folder = FOLDER if kind == "presets" else FOLDER / "profiles"
-    return yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    return deepcopy(known[name])
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Tree:
@@ -95,13 +107,13 @@ def from_yaml(path: Path) -> RunConfig:
 def read_tree(path: Path) -> Tree:
     """The settings in a YAML file as a nested dict, not yet validated."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such config file; give a YAML file of settings") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); give a YAML file of settings") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds {type(tree).__name__}, not settings: expected a mapping such as `seed: 0`")
     return tree

@@ -22,6 +22,7 @@ from core.allocator import keep_freed_memory
 from core.checkpoint import load_model
 from core.config import RunConfig
 from core.contents import content_hash
+from core.controls import settle_constants
 from core.decode import Decoder, Settings
 from core.devices import device_of
 from core.documents import Dirt
@@ -212,6 +213,7 @@ def build(config: RunConfig, data: PreparedData) -> JointModel:
         relation_types=len(data.labels.relation_types),
     )
     initialise(model, loaded, seed=config.seed)
+    settle_constants(model.reads, data.splits["train"], config.samples, data.labels)
     return model
 
 

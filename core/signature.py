@@ -18,7 +18,7 @@ from core.errors import UserError
 from core.presets import section_of
 
 DIGITS = 12
-READING = ("pooling", "places", "memories", "warmup", "ramp", "read_grad", "inverse_scale")
+READING = ("pooling", "places", "memories", "warmup", "ramp", "read_grad", "inverse_scale", "reads")
 
 
 def signature(config: RunConfig) -> str:
@@ -110,8 +110,11 @@ def _drop_idle(tree: dict[str, Any], memory: MemoryConfig) -> None:
         del tree["slot_logit"]
     if memory.read_mode == "none":
         for name in READING:
-            del tree[name]
+            tree.pop(name, None)
         return
     tree["pooling"] = [memory.pooling_after(mode) for mode in ("inverse", "normal") if mode in memory.read_mode]
     if "inverse" not in memory.read_mode:
         del tree["inverse_scale"]
+    # The gradient of reading meets no slots where a frozen matrix, or only the number of slots, is read.
+    if memory.reads in ("random", "constant") or (memory.reads == "uniform" and memory.read_mode == "inverse"):
+        del tree["read_grad"]

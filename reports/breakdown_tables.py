@@ -1,43 +1,38 @@
 """Where strict relation scores come from: tables per relation type, and within or across sentences."""
 
-from collections.abc import Collection
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 
-from core.record import SCORED, read_record
 from reports.captions import label
 from reports.load import runs_of
+from reports.partial_record import Part
 from reports.table import Column, Line, Table, Value
 from reports.tables import by_group
 from studies.statistics import summarize
 from studies.study_record import StudyRecord
 
-KINDS = {"distance": "by_sentence_distance", "type": "by_relation_type"}
 DISTANCES = {"intra": "Within a sentence", "inter": "Across sentences"}
-MOST_ROWS, MOST_TYPES = 6, 20
+MOST_TYPES = 20
 SPREAD = "mean ± sample standard deviation over seeds (ddof 1)"
 
 
-def load_breakdowns(frame: pd.DataFrame, kinds: Collection[str] = tuple(KINDS)) -> pd.DataFrame:
+Parts = Mapping[str, Mapping[str, Mapping[str, Part]]]
+"""Run id -> kind of breakdown -> name -> scores, as `reports.load` reads them."""
+
+
+def breakdown_lines(frame: pd.DataFrame, parts: Parts) -> pd.DataFrame:
     """A line per scored run, kind (distance, type) and name: strict relation F1 in percent, `gold` items.
 
     A run whose record has no such breakdown (its documents know no sentences) has no lines of that kind.
     """
-    known: dict[str, list[dict[str, Any]]] = {}
-    lines = []
     runs = runs_of(frame)
-    for run in runs[runs["status"].isin(SCORED)].to_dict("records"):
-        if run["run"] not in known:
-            record = read_record(Path(run["folder"]))
-            extra = record.metrics[run["split"]].get("extra", {}) if record is not None else {}
-            known[run["run"]] = [
-                {"kind": kind, "name": name, "f1": float(part["f1"]), "gold": int(part["tp"] + part["fn"])}
-                for kind in kinds
-                for name, part in extra.get(KINDS[kind], {}).items()
-            ]
-        lines += [{"row": run["row"], "seed": run["seed"], **one} for one in known[run["run"]]]
+    lines = [
+        (row, seed, kind, name, part.f1, part.tp + part.fn)
+        for row, seed, run in zip(runs["row"], runs["seed"], runs["run"], strict=True)
+        for kind, named in parts.get(run, {}).items()
+        for name, part in named.items()
+    ]
     return pd.DataFrame(lines, columns="row seed kind name f1 gold".split())
 
 
@@ -87,13 +82,12 @@ def values_of(part: pd.DataFrame) -> dict[tuple[str, str], Value]:
     return {key: Value(one.mean, one.std) for key, one in found.items()}
 
 
-def breakdown_tables(study: StudyRecord, frame: pd.DataFrame) -> list[Table]:
+def breakdown_tables(study: StudyRecord, frame: pd.DataFrame, parts: Parts) -> list[Table]:
     """The breakdowns that the records hold; per type only where the rows fit side by side."""
-    side_by_side = len(study.study.rows) <= MOST_ROWS
-    broken = load_breakdowns(frame, KINDS if side_by_side else ("distance",))
+    lines = breakdown_lines(frame, parts)
     tables = []
-    if (broken["kind"] == "distance").any():
-        tables.append(distance_table(study, broken))
-    if (broken["kind"] == "type").any():
-        tables.append(type_table(study, broken))
+    if (lines["kind"] == "distance").any():
+        tables.append(distance_table(study, lines))
+    if (lines["kind"] == "type").any():
+        tables.append(type_table(study, lines))
     return tables

@@ -7,6 +7,7 @@ import pandas as pd
 from core.datasets import EMBEDDED
 from core.record import SCORED
 from reports.load import runs_of
+from studies.calibration import MEASURED, POPULATIONS
 from studies.study_record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
@@ -22,6 +23,15 @@ NO_REAL_RESULT = "The corpus is the embedded, generated one: no number here stan
 def caption_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """The sentences below the main table of a study."""
     return [METRIC, TASKS, data_sentence(study, frame), seeds_sentence(frame), SPREAD, BOLD]
+
+
+def coverage_sentence() -> str:
+    """What the bootstrap's interval was measured to cover at five seeds."""
+    covered = [MEASURED[name].bootstrap for name, population in POPULATIONS.items() if population.seeds == 5]
+    return (
+        f"In simulated studies of five seeds this bootstrap covers {100 * min(covered):.0f} to "
+        f"{100 * max(covered):.0f} % (`python -m studies.calibration`), least where seeds differ most."
+    )
 
 
 def data_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
@@ -117,6 +127,13 @@ def label(study: StudyRecord, row: str) -> str:
     """A row as text names it: its title with its group, where it has one."""
     title, group = study.study.title_of(row), study.study.rows[row].group
     return f"{title} ({group})" if group else title
+
+
+def against(study: StudyRecord, row: str) -> str:
+    """What a row's baseline is called beside it: with its group, where that is another."""
+    baseline = study.study.baseline_of(row)
+    same = study.study.rows[row].group == study.study.rows[baseline].group
+    return study.study.title_of(baseline) if same else label(study, baseline)
 
 
 def spelled(numbers: Iterable[int]) -> str:

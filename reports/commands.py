@@ -14,12 +14,16 @@ from reports.compare import by_distance, by_document, by_type, measures, paired_
 from reports.compare_measures import further_measures
 from reports.comparison import comparisons
 from reports.contents import drawings_of, tables_of
+from reports.document_intervals import with_document_intervals
 from reports.figures import save
-from reports.load import load_study, runs_of
+from reports.load import load, runs_of
 from reports.markdown import to_markdown
+from reports.material import Material
 from reports.page import comparison_page, page
 from reports.sides import read_side
 from reports.viewer import viewer
+from reports.wandb_runs import load_runs, read_runs
+from reports.wandb_study import study_in_project
 from reports.writing import write_frame, write_table, write_text
 from studies.search_record import read_search_record
 from studies.study_record import StudyRecord, find_study_record, study_folder
@@ -33,6 +37,7 @@ def report(
     out: Path | None = None,
     split: str = "test",
     documents: int = 300,
+    from_wandb: str | None = None,
 ) -> None:
     """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
@@ -42,24 +47,35 @@ def report(
         study: a study's name, or <name>@<profile>.
         profile: the profile it was run under, where it was run under several.
         runs: where run folders lie.
-        out: where the files go; default: report/ in the study's folder, <runs>/studies/<study>@<profile>/.
+        out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
+            <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
+        from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
+            the study's is known from the study's record in <runs>, or else from what the runs say of themselves.
     """
-    record = find_study_record(study, runs, profile=profile)
-    frame = load_study(record, runs, split=split)
+    if from_wandb is None:
+        record = find_study_record(study, runs, profile=profile)
+        loaded = load(record, runs, split=split)
+    else:
+        remote = {run.id: run for run in read_runs(from_wandb)}
+        record = study_in_project(study, runs, remote.values(), profile=profile)
+        loaded = load_runs(record, remote, split=split)
+    frame = loaded.frame
     search = read_search_record(study_folder(runs, record.label))
     if search is None or not search.trials:
         some_run_must_be_done(record, frame)
-    compared = comparisons(record, frame)
-    tables = tables_of(record, frame, compared, search)
-    print("\n".join(to_markdown(table) for table in tables))
-    drawings = drawings_of(record, frame, compared, search)
-    folder = out or study_folder(runs, record.label) / "report"
+    compared = with_document_intervals(record, frame, comparisons(record, frame))
+    material = Material(record, frame, compared, loaded.parts, loaded.configs, search)
+    tables = tables_of(material)
+    print("\n".join(to_markdown(table) for table in tables if not table.appendix))
+    drawings = drawings_of(material)
+    folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))
-    looked_at = viewer(of_study(record, frame, most_documents=documents)) if documents > 0 else None
+    local = from_wandb is None
+    looked_at = viewer(of_study(record, frame, most_documents=documents)) if documents > 0 and local else None
     written.append(write_text(page(record, frame, compared, tables, drawings, looked_at), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)

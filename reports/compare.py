@@ -7,18 +7,17 @@ import pandas as pd
 
 from core.errors import UserError
 from core.metrics import HEADLINE, TASKS, DocumentCounts, TypeCounts, add, prf, score, total
-from reports.breakdown_tables import DISTANCES, KINDS
-from reports.captions import spelled
+from reports.breakdown_tables import DISTANCES
+from reports.captions import coverage_sentence, spelled
 from reports.sides import Side
 from reports.summary import LONG
 from reports.table import Column, Line, Table, Value, sign_flip
 from studies.bootstrap import RESAMPLES, bootstrap_difference
-from studies.calibration import MEASURED
 from studies.counts import pair_counts
 from studies.pairing import paired_difference
 from studies.statistics import summarize
 
-BY_DISTANCE = KINDS["distance"]
+BY_DISTANCE = "by_sentence_distance"
 SHOWN = 10
 """Relation types and documents that are listed: those that differ most."""
 ONE_EACH = "One run on each side: the intervals speak of other documents, nothing is said of other seeds."
@@ -78,15 +77,12 @@ def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
         data.append({"task": task, **numbers, "n": found.n, "p_sign_flip": found.p_sign_flip})
     n = len(a.counts)
     documents = len(next(iter(a.counts.values())))
-    covered = [one.bootstrap for one in MEASURED.values()]
-    worst, best = min(covered), max(covered)
     caption = [
         f"A is {a.label}, B is {b.label}: F1 in percent on the same {documents} documents; ±: sample standard "
         f"deviation over {n} shared seed{'s' if n > 1 else ''} (ddof 1).",
         "95 % seeds: t-interval of the differences paired by seed. 95 % documents and seeds: hierarchical paired "
         f"bootstrap, {resamples} resamples.",
-        f"In simulated studies of five seeds this bootstrap covers {100 * worst:.0f} to {100 * best:.0f} % "
-        "(`python -m studies.calibration`), least where seeds differ most.",
+        coverage_sentence(),
         "Sign-flip: exact two-sided p, in brackets the smallest that so many seeds can reach.",
     ]
     notes = [ONE_EACH] if n == 1 else []

@@ -1,15 +1,16 @@
 """Rows against their baselines: differences paired by seed, corrected over the family; and what a rule says of each."""
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.baselines import TABLE
-from reports.summary import SHORT
+from reports.summary import tasks_of
 from studies.corrections import holm
 from studies.pairing import paired_difference
-from studies.statistics import CONFIDENCE, welch
+from studies.power import smallest_detectable
+from studies.statistics import CONFIDENCE
 from studies.study_record import StudyRecord
 
 LEVEL = 1 - CONFIDENCE
@@ -38,32 +39,64 @@ RULES = (NOT_COMPARED, ONE_SEED, HIGHER, LOWER, UNSHOWN)
 """Which words a comparison gets; nothing else decides them."""
 
 
+COLUMNS = (
+    "row baseline group task delta std low high n higher equal lower p_t p_holm p_sign_flip p_floor improvement "
+    "detectable seeds left_out unlike verdict"
+).split()
+
+
 def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:
     """A line per row that has a baseline and per task of the main table.
 
-    Columns: row, baseline, group, task; delta, low, high (95 % t-interval of the differences, points of F1), n, higher,
-    equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement, seeds, left_out, verdict.
+    Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
+    points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
+    detectable (the true difference that the t-test would find with a chance of `studies.power.POWER`), seeds, left_out
+    (a score in one row only), unlike (a score in both, but the seed splits or orders other documents), verdict.
     """
     values: dict[tuple[str, str], dict[int, float]] = {}
-    for (row, task), part in frame[frame[score].notna()].groupby(["row", "task"], sort=False):
-        values[row, task] = dict(zip(part["seed"].astype(int), part[score].astype(float), strict=True))
+    means: dict[tuple[str, int], str] = {}
+    columns = (frame[name].tolist() for name in ("row", "task", "seed", score, "seed_means"))
+    for row, task, seed, value, meaning in zip(*columns, strict=True):
+        means[row, seed] = meaning
+        if math.isfinite(value):
+            values.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
     for row in study.study.rows:
         baseline = study.study.baseline_of(row)
-        for task in SHORT if baseline != row else ():
-            found = paired_difference(values.get((row, task), {}), values.get((baseline, task), {}))
+        for task in tasks_of(study) if baseline != row else ():
+            ours, theirs = values.get((row, task), {}), values.get((baseline, task), {})
+            unlike = [seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]]
+            row_values, baseline_values = ({s: one[s] for s in one if s not in unlike} for one in (ours, theirs))
+            found = paired_difference(row_values, baseline_values)
             named = {"row": row, "baseline": baseline, "group": study.study.rows[row].group, "task": task}
-            numbers = {"delta": found.mean, "low": found.interval.low, "high": found.interval.high, "n": found.n}
-            counts = {"higher": found.higher, "equal": found.equal, "lower": found.lower}
+            numbers = {"delta": found.mean, "std": found.std, "low": found.interval.low, "high": found.interval.high}
+            counts = {"n": found.n, "higher": found.higher, "equal": found.equal, "lower": found.lower}
             tests = {"p_t": found.p_t, "p_sign_flip": found.p_sign_flip, "p_floor": found.p_floor}
-            seeds = {"seeds": " ".join(map(str, found.seeds)), "left_out": " ".join(map(str, found.left_out))}
-            lines.append({**named, **numbers, **counts, **tests, "improvement": found.improvement, **seeds})
-    columns = "row baseline group task delta low high n higher equal lower p_t p_sign_flip p_floor improvement seeds"
-    compared = pd.DataFrame(lines, columns=[*columns.split(), "left_out"])
-    corrected = holm(dict(enumerate(compared["p_t"].astype(float))))
-    compared.insert(compared.columns.get_loc("p_t") + 1, "p_holm", [corrected[i] for i in range(len(compared))])
-    compared["verdict"] = [verdict(line) for line in compared.to_dict("records")]
-    return compared
+            power = {"improvement": found.improvement, "detectable": found.std * effect_found(found.n)}
+            told = {"seeds": found.seeds, "left_out": found.left_out, "unlike": sorted(unlike)}
+            seeds = {name: " ".join(map(str, some)) for name, some in told.items()}
+            lines.append({**named, **numbers, **counts, **tests, **power, **seeds})
+    corrected = holm({place: line["p_t"] for place, line in enumerate(lines)})
+    for place, line in enumerate(lines):
+        line["p_holm"] = corrected[place]
+        line["verdict"] = verdict(line)
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+@cache
+def effect_found(n: int) -> float:
+    """The difference, in standard deviations, that n shared seeds find with the chance `POWER`."""
+    return smallest_detectable(n, 1.0)
+
+
+def most_different(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
+    """At most so many compared rows, in the study's order: those that differ most on the study's metric."""
+    rows = list(dict.fromkeys(compared["row"]))
+    if len(rows) <= most:
+        return rows
+    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
+    kept = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
+    return [row for row in rows if row in kept]
 
 
 def verdict(line: dict[Any, Any]) -> str:
@@ -82,23 +115,3 @@ def verdict(line: dict[Any, Any]) -> str:
         holm="also after Holm" if line["p_holm"] < LEVEL else "not after Holm",
         **{name: f"{line[name]:+.2f}" for name in ("delta", "low", "high")},
     )
-
-
-def published_comparisons() -> pd.DataFrame:
-    """What the ± of the published table can support: Welch's interval of each row less its baseline, Holm over all.
-
-    Columns: row, title, group, task, mean, std, n, delta, low, high, p, p_holm; baselines have no delta.
-    """
-    named = {row.name: row for row in TABLE}
-    lines = []
-    for row in TABLE:
-        for task, summary in row.scores.items():
-            test = welch(summary, named[row.baseline].scores[task]) if row.baseline != row.name else None
-            low, high = test.interval if test else (math.nan, math.nan)
-            known = {"delta": test.estimate if test else math.nan, "low": low, "high": high}
-            own = {"row": row.name, "title": row.title, "group": row.group, "task": task}
-            scores = {"mean": summary.mean, "std": summary.std, "n": summary.n}
-            lines.append({**own, **scores, **known, "p": test.p if test else math.nan})
-    compared = pd.DataFrame(lines)
-    corrected = holm(dict(enumerate(compared["p"])))
-    return compared.assign(p_holm=[corrected[i] for i in range(len(compared))])

@@ -1,75 +1,185 @@
-"""What a report consists of: the tables and figures that a study has something to say in."""
+"""What a report consists of: the tables and figures that a study has something to say in.
 
-from dataclasses import dataclass
+A part is a function of the material that gives the tables or drawings it has something to show in, or none. Another
+part is added by naming it in `TABLES` or `DRAWINGS`; the order is that of the report.
+"""
 
-import pandas as pd
-from matplotlib.figure import Figure
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 
+from reports.ablation_tables import ablation_table
+from reports.appendix_tables import settings_table
+from reports.attention_figure import attention
+from reports.attention_numbers import SOURCES, WORDS, attended, modes_of, picture_of
 from reports.baselines import TABLE
 from reports.breakdown_tables import breakdown_tables
-from reports.comparison_tables import comparison_table, cost_table, published_table
-from reports.figure_numbers import axis_curve, differences, training_curves
-from reports.figures import axis, curves, forest
+from reports.captions import METRIC, data_sentence, label, spelled
+from reports.comparison import most_different
+from reports.comparison_tables import comparison_table, cost_table
+from reports.curve_figures import axis, curves
+from reports.figure_numbers import axis_curve, differences, scores_by_row
+from reports.figures import forest, scores
+from reports.heat_map import heat_map, heat_map_numbers
+from reports.material import Drawing, Material
+from reports.published import published_table
 from reports.search_figures import history_figure, importance_figure
 from reports.search_numbers import history, importance, trials_table
-from reports.summary import SHORT
+from reports.summary import LONG, SHORT
 from reports.table import Table
 from reports.tables import main_table
+from reports.training_numbers import training_curves
 from studies.search_record import SearchRecord
-from studies.study_record import StudyRecord
 
+MOST_LINES = 200
+"""Lines of a table that are printed; CSV files hold all."""
+FEWEST_ABLATED = 3
+"""Compared rows from which on they have a table of their own, a line each."""
 MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
+MOST_CELLS = 80
+"""Cells that a map can hold."""
+MOST_ATTENDED = 8
+"""Rows whose stored attention is drawn."""
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with its file name and what its caption says."""
-
-    name: str
-    figure: Figure
-    caption: str
+def results(material: Material) -> list[Table]:
+    """The table of the study."""
+    return [main_table(material.study, material.frame)]
 
 
-def tables_of(
-    study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, search: SearchRecord | None = None
-) -> list[Table]:
-    """The tables of a report, the main one first."""
-    tables = [main_table(study, frame)]
-    if len(compared):
-        tables.append(comparison_table(study, compared))
-    tables += breakdown_tables(study, frame)
-    tables.append(cost_table(study, frame))
-    if {row.group for row in study.study.rows.values()} & {row.group for row in TABLE}:
-        tables.append(published_table())
-    if search is not None and search.trials:
-        tables.append(trials_table(search))
-    return tables
+def compared_rows(material: Material) -> list[Table]:
+    """Every row against its baseline."""
+    return [located(comparison_table(material.study, material.compared), material)] if len(material.compared) else []
 
 
-def drawings_of(
-    study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, search: SearchRecord | None = None
-) -> list[Drawing]:
-    """The figures of a report; one that has nothing to show is left out."""
+def ablation(material: Material) -> list[Table]:
+    """What each row changes, where there are more rows than the table of differences shows at a glance."""
+    if material.compared["row"].nunique() < FEWEST_ABLATED:
+        return []
+    return [located(ablation_table(material.study, material.frame, material.compared), material)]
+
+
+def breakdowns(material: Material) -> list[Table]:
+    """Where strict relation scores come from."""
+    found = breakdown_tables(material.study, material.frame, material.parts)
+    return [located(table, material) for table in found]
+
+
+def cost(material: Material) -> list[Table]:
+    """What the rows cost."""
+    return [cost_table(material.study, material.frame)]
+
+
+def appendix(material: Material) -> list[Table]:
+    """Every setting that can change a number."""
+    return [settings_table(material.study, material.frame, material.configs)] if material.configs else []
+
+
+def published(material: Material) -> list[Table]:
+    """What the published table supports, beside a study of the same groups."""
+    groups = {row.group for row in material.study.study.rows.values()}
+    return [published_table()] if groups & {row.group for row in TABLE} else []
+
+
+def forests(material: Material) -> list[Drawing]:
+    """Differences to the baseline, seed by seed."""
+    study = material.study
+    compared = material.compared
+    head = most_different(study, compared, MOST_ROWS)
+    apart = differences(study, material.frame, compared[compared["row"].isin(head)])
+    left = compared["row"].nunique()
+    if not len(apart):
+        return []
+    shown = f" Of {left} rows the {MOST_ROWS} that differ most." if left > MOST_ROWS else ""
+    told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed." + shown
+    metric = study.study.metric
+    alone = forest(apart[apart["task"] == metric], [metric])
+    return [
+        measured(Drawing("forest", alone, f"{LONG[metric].capitalize()} F1 less the baseline's. {told}"), material),
+        measured(Drawing("forest-tasks", forest(apart, list(SHORT)), f"All four tasks: {told}"), material),
+    ]
+
+
+def seeds_of_rows(material: Material) -> list[Drawing]:
+    """F1 of every row, seed by seed."""
+    if len(material.study.study.rows) > MOST_ROWS:
+        return []
+    numbers = scores_by_row(material.study, material.frame)
+    if not len(numbers):
+        return []
+    metric = material.study.study.metric
+    told = f"{LONG[metric].capitalize()} F1. Dots: seeds; diamond and bar: mean and 95 % t-interval over seeds."
+    return [measured(Drawing("scores", scores(numbers, metric), told), material)]
+
+
+def axis_curves(material: Material) -> list[Drawing]:
+    """F1 along the study's axis of numbers."""
+    study = material.study
+    title, numbers = axis_curve(study, material.frame, material.configs)
+    if not title or not len(numbers):
+        return []
+    baseline = study.study.baseline
+    off = scores_by_row(study, material.frame)
+    off = off[(off["row"] == baseline) & ~off["row"].isin(numbers["row"])]
+    beside = (label(study, baseline), float(off["mean"].iloc[0])) if len(off) else None
+    line = f" Dashed: mean of {beside[0]}." if beside else ""
+    told = f"{LONG[study.study.metric].capitalize()} F1 against {title.lower()}. Dots: seeds; bars: mean and 95 % "
+    figure = axis(title, numbers, metric=study.study.metric, beside=beside)
+    return [measured(Drawing("axis", figure, f"{told}t-interval over seeds.{line}"), material)]
+
+
+def map_of_two_axes(material: Material) -> list[Drawing]:
+    """Every combination of two axes."""
+    study = material.study.study
+    numbers = heat_map_numbers(material.study, material.frame)
+    if not len(numbers) or len(numbers) > MOST_CELLS or not numbers["n"].any():
+        return []
+    told = (
+        f"{LONG[study.metric].capitalize()} F1: mean over seeds, ± sample standard deviation (ddof 1). Framed: the row "
+        "that all are compared with. A dash: no score, or no such row."
+    )
+    figure = heat_map(numbers, metric=study.metric, seeds=len(study.seeds))
+    return [measured(Drawing("map", figure, told), material)]
+
+
+def training(material: Material) -> list[Drawing]:
+    """Loss and validation F1 over training."""
+    if len(material.study.study.rows) > MOST_CURVES:
+        return []
+    trained = training_curves(material.study, material.frame)
+    if not len(trained):
+        return []
+    seeds = spelled(set(material.frame["seed"]))
+    told = (
+        f"Training loss and validation F1 over training. Lines: mean over seeds {seeds}, where they have a history; "
+        "bands: one sample standard deviation to either side; dotted: where memories begin to be read, which ends the "
+        "warm-up."
+    )
+    return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
+
+
+def attended_documents(material: Material) -> list[Drawing]:
+    """A picture per mode of reading of the rows whose attention was stored (`engram evaluate RUN --attention`)."""
     drawings = []
-    head, left = most_different(study, compared)
-    apart = differences(study, frame, head)
-    if len(apart):
-        shown = f" Of {left} rows the {MOST_ROWS} that differ most." if left > MOST_ROWS else ""
-        told = "Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed." + shown
-        if study.study.metric in SHORT:
-            alone = forest(apart[apart["task"] == study.study.metric], [study.study.metric])
-            drawings.append(Drawing("forest", alone, f"F1 less the baseline's. {told}"))
-        drawings.append(Drawing("forest-tasks", forest(apart, list(SHORT)), f"The same on all four tasks. {told}"))
-    title, numbers = axis_curve(study, frame)
-    if title and len(numbers):
-        told = f"F1 against {title.lower()}: mean and 95 % t-interval over seeds."
-        drawings.append(Drawing("axis", axis(title, numbers, metric=study.study.metric), told))
-    trained = training_curves(study, frame)
-    if len(trained) and trained["row"].nunique() <= MOST_CURVES:
-        told = "Validation F1 over training. Thin: seeds; thick: mean; dotted: where the memories begin to be read."
-        drawings.append(Drawing("curves", curves(trained, metric=study.study.metric), told))
-    return drawings + (search_drawings(search) if search is not None else [])
+    for number, (row, run, document) in enumerate(islice(attended(material.frame), MOST_ATTENDED)):
+        modes = modes_of(document)
+        for mode in modes:
+            who = f"Memory attention. {label(material.study, row)}: run {run}, which reads {SOURCES[document.source]}."
+            name = f"attention-{number + 1}" + (f"-{mode}" if len(modes) > 1 else "")
+            drawings.append(Drawing(name, attention(picture_of(document, mode)), f"{who} {WORDS[mode]}"))
+    return drawings
+
+
+def trials(material: Material) -> list[Table]:
+    """The best trials of a search."""
+    search = material.search
+    return [trials_table(search)] if search is not None and search.trials else []
+
+
+def searched(material: Material) -> list[Drawing]:
+    """Every trial of a search, and which axes mattered."""
+    return search_drawings(material.search) if material.search is not None else []
 
 
 def search_drawings(search: SearchRecord) -> list[Drawing]:
@@ -88,8 +198,48 @@ def search_drawings(search: SearchRecord) -> list[Drawing]:
     return drawings
 
 
-def most_different(study: StudyRecord, compared: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The comparisons of at most `MOST_ROWS` rows, those that differ most, and how many there are."""
-    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
-    kept = sizes.sort_values(ascending=False, kind="stable").index[:MOST_ROWS] if len(sizes) > MOST_ROWS else None
-    return (compared if kept is None else compared[compared["row"].isin(kept)]), len(sizes)
+TABLES: tuple[Callable[[Material], list[Table]], ...] = (
+    results,
+    ablation,
+    compared_rows,
+    published,
+    breakdowns,
+    cost,
+    trials,
+    appendix,
+)
+DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (
+    forests,
+    seeds_of_rows,
+    axis_curves,
+    map_of_two_axes,
+    training,
+    attended_documents,
+    searched,
+)
+
+
+def tables_of(material: Material) -> list[Table]:
+    """The tables of a report, the main one first; of a huge study their first lines."""
+    return [table.shortened(MOST_LINES) for part in TABLES for table in part(material)]
+
+
+def drawings_of(material: Material) -> list[Drawing]:
+    """The figures of a report; one that has nothing to show is left out."""
+    return [drawing for part in DRAWINGS for drawing in part(material)]
+
+
+def located(table: Table, material: Material) -> Table:
+    """The table with metric, data, split and seeds in its caption."""
+    return replace(table, caption=[*table.caption, METRIC, *where(material)])
+
+
+def measured(drawing: Drawing, material: Material) -> Drawing:
+    """The drawing with data, split and seeds in its caption."""
+    return replace(drawing, caption=" ".join([drawing.caption, *where(material)]))
+
+
+def where(material: Material) -> list[str]:
+    """On which data, split and seeds the numbers were measured."""
+    seeds = spelled(set(material.frame["seed"]))
+    return [data_sentence(material.study, material.frame), f"Seeds {seeds}."]

@@ -2,15 +2,13 @@ r"""A table as LaTeX: booktabs rules, numbers in siunitx columns, ready for \inp
 
 import math
 import re
-import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
 
+from reports.latex_layout import Form, cells_width, form_of, pages, wrapped
 from reports.table import NONE, Column, Table, Value
 
-PREAMBLE = r"""% Needs in the preamble: \usepackage{booktabs} \usepackage{siunitx}
-"""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -35,54 +33,69 @@ SPECIAL = {
     "≥": r"$\ge$",
     "≤": r"$\le$",
 }
-HEADING, BREAK = 11, r"\\"
-"""Characters of a heading's line over a mean; LaTeX's line break."""
+BREAK = r"\\"
+TWICE = ("mean", "difference")
+"""Kinds of columns that take two of LaTeX's."""
+CODE = re.compile("`([^`]*)`")
 PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 
 
 def to_latex(table: Table) -> str:
-    """A whole table environment with caption and label `tab:<name>`; whatever LaTeX takes for a command is escaped.
+    """Whole table environments with caption and label `tab:<name>`; whatever LaTeX takes for a command is escaped.
 
     A mean takes two columns with ± between them: siunitx sets the sign of a separate uncertainty differently from
-    version to version, and bold numbers with it.
+    version to version, and bold numbers with it. A wide table is set smaller, then on its side; a long one goes on in a
+    further environment.
     """
+    form = form_of(table)
+    parts = [environment(part, form, again=place > 0) for place, part in enumerate(pages(table, form.lines))]
+    needed = " ".join(rf"\usepackage{{{name}}}" for name in form.packages)
+    return "\n".join([f"% Needs in the preamble: {needed}", *parts])
+
+
+def environment(table: Table, form: Form, *, again: bool) -> str:
+    """One table environment; `again` is one that goes on with the table before it."""
     frame = table.frame(write=write)
-    kinds = ["text"] * table.grouped + [column.kind for column in table.columns]
-    frame.columns = pd.Index([heading(text, kind) for text, kind in zip(frame.columns, kinds, strict=True)])
+    headings = [f"{{{escape(table.group_heading)}}}"] * table.grouped
+    headings += [heading(column, cells_width(table, place)) for place, column in enumerate(table.columns)]
+    frame.columns = pd.Index(headings)
     if table.grouped:
         frame.iloc[:, 0] = [escape(cell) for cell in frame.iloc[:, 0]]
     formats = ["l"] * table.grouped + [column_format(table, place) for place in range(len(table.columns))]
     body = frame.style.hide(axis="index").to_latex(hrules=True, column_format=f"@{{}}{''.join(formats)}@{{}}")
-    caption = " ".join([table.title if table.title[-1:] in "?!." else f"{table.title}.", *table.caption])
+    title = table.title if table.title[-1:] in "?!." else f"{table.title}."
+    # The class sets captions in the size of the text, which is too large for whole sentences over a small table.
+    more = rf" \protect\footnotesize {escape(' '.join(table.caption))}" if table.caption and not again else ""
+    caption = rf"[{escape(title)}]{{{escape(title)}{' (Continued.)' if again else ''}{more}}}"
     notes = [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\scriptsize {escape(' '.join(table.notes))}}}"]
     return "\n".join(
         [
-            PREAMBLE + r"\begin{table}[htbp]",
-            r"\centering\footnotesize",
-            r"\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{6pt}",
+            rf"\begin{{{form.environment}}}[htbp]",
+            rf"\centering{form.size}",
+            rf"\setlength{{\tabcolsep}}{{{form.separation}}}\setlength{{\belowcaptionskip}}{{6pt}}",
             r"\sisetup{detect-weight=true, retain-explicit-plus=true}",
-            f"\\caption{{{escape(caption)}}}",
-            f"\\label{{tab:{table.name}}}",
+            # What goes on keeps its number.
+            *([r"\addtocounter{table}{-1}"] if again else ()),
+            rf"\caption{caption}",
+            *(() if again else [f"\\label{{tab:{table.name}}}"]),
             ruled(body, table).rstrip(),
-            *(notes if table.notes else ()),
-            r"\end{table}",
+            *(notes if table.notes and not again else ()),
+            rf"\end{{{form.environment}}}",
             "",
         ]
     )
 
 
-def heading(text: str, kind: str) -> str:
-    """A column heading; over a mean it spans both columns, in lines that are no wider than the numbers below."""
-    if kind != "mean":
-        return f"{{{escape(text)}}}"
-    lines = [escape(line) for line in textwrap.wrap(text, HEADING)] or [""]
+def heading(column: Column, width: int) -> str:
+    """A column heading in lines about as wide as the cells below; over two of LaTeX's columns it spans both."""
+    lines = [escape(line) for line in wrapped(column.heading, width)]
     told = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}"
-    return rf"\multicolumn{{2}}{{c}}{{{told}}}"
+    return rf"\multicolumn{{2}}{{c}}{{{told}}}" if column.kind in TWICE else f"{{{told}}}"
 
 
 def escape(text: str) -> str:
     """Plain text as LaTeX prints it."""
-    return PATTERN.sub(lambda found: SPECIAL[found.group()], text)
+    return CODE.sub(r"\\texttt{\1}", PATTERN.sub(lambda found: SPECIAL[found.group()], text))
 
 
 def write(column: Column, cell: Value | str) -> str:
@@ -90,17 +103,25 @@ def write(column: Column, cell: Value | str) -> str:
     if isinstance(cell, str):
         return escape(cell)
     if column.kind == "interval":
-        return f"${column.write(cell)}$" if column.write(cell) != NONE else "--"
+        return interval(column, cell)
     if cell.missing:
-        return r"\multicolumn{2}{c}{--}" if column.kind == "mean" else "{--}"
+        return r"\multicolumn{2}{c}{--}" if column.kind in TWICE else "{--}"
     if column.kind == "p" and column.write(cell).startswith("<"):
         return f"{{${column.write(cell)}$}}"
     # siunitx reads the weight only where it stands bare before the number.
     weight = r"\bfseries " if cell.bold else ""
     number = weight + column.number(cell.number, separator="")
+    if column.kind == "difference":
+        return f"{number} & {interval(column, cell)}"
     if column.kind == "mean":
         return f"{number} & {f'{cell.spread:.{column.decimals}f}' if math.isfinite(cell.spread) else '{--}'}"
     return number
+
+
+def interval(column: Column, cell: Value) -> str:
+    """An interval in math, whose minus signs are as long as those of numbers."""
+    text = column.interval(cell)
+    return f"${text}$" if text != NONE else "--"
 
 
 def column_format(table: Table, place: int) -> str:
@@ -116,6 +137,8 @@ def column_format(table: Table, place: int) -> str:
     numbers = [value.number for value in values]
     sign = "+" if column.signed else "-" if min(numbers, default=0) < 0 else ""
     format_of = f"S[table-format={sign}{whole_digits(numbers)}.{column.decimals}]"
+    if column.kind == "difference":
+        return rf"{format_of}@{{\ }}l"
     if column.kind != "mean":
         return format_of
     spreads = [value.spread for value in values if math.isfinite(value.spread)]

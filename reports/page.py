@@ -14,9 +14,9 @@ from core.presets import leaves
 from core.signature import telling
 from reports.captions import NO_REAL_RESULT, is_embedded, label, problems
 from reports.comparison import RULES
-from reports.contents import Drawing
 from reports.figures import drawn
 from reports.load import runs_of
+from reports.material import Drawing
 from reports.table import NONE, Column, Line, Table, Value
 from reports.tables import by_group
 from reports.viewer import Viewer

@@ -9,6 +9,7 @@ from studies.study_record import StudyRecord
 
 SHORT = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
 """The four tasks of the poster's table, in its order, and what it calls them."""
+LOOSE = "Rel. loose"
 LONG = {
     "mention": "mention",
     "coref": "coreference",
@@ -17,6 +18,11 @@ LONG = {
     "relation_strict": "strict relation",
 }
 """What text and figures call the tasks."""
+
+
+def tasks_of(study: StudyRecord) -> dict[str, str]:
+    """The tasks of a study's tables and what their columns are called: the poster's four and the study's metric."""
+    return SHORT if study.study.metric in SHORT else {**SHORT, study.study.metric: LOOSE}
 
 
 def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pandas as pd
 
-Kind = Literal["text", "mean", "number", "p", "interval"]
+Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
+"""`mean`: a number ± its spread; `difference`: a number with its interval; `interval`: that alone."""
 NONE = "–"
 """What stands where there is no number."""
 
@@ -53,10 +54,11 @@ class Column:
         if isinstance(value, str):
             return value
         if self.kind == "interval":
-            known = math.isfinite(value.low) and math.isfinite(value.high)
-            return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else NONE
+            return self.interval(value)
         if value.missing:
             return NONE
+        if self.kind == "difference":
+            return f"{self.number(value.number)} {self.interval(value)}"
         if self.kind == "mean":
             spread = f"{value.spread:.{self.decimals}f}" if math.isfinite(value.spread) else NONE
             return f"{self.number(value.number)} ± {spread}"
@@ -64,6 +66,11 @@ class Column:
         if self.kind == "p" and value.number < floor:
             return f"<{floor:.{self.decimals}f}"
         return self.number(value.number)
+
+    def interval(self, value: Value) -> str:
+        """The two ends of a value's interval; a dash where it has none."""
+        known = math.isfinite(value.low) and math.isfinite(value.high)
+        return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else NONE
 
     def number(self, number: float, *, separator: str = " ") -> str:
         """A number with this column's decimals and sign, thousands set apart; -0.00 is written 0.00."""
@@ -96,11 +103,20 @@ class Table:
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
     """The same numbers, tidy and unrounded: what the CSV file holds."""
     group_heading: str = "Group"
+    appendix: bool = False
+    """For files and the page, too long for a screen."""
 
     @property
     def grouped(self) -> bool:
         """Whether any line belongs to a group."""
         return any(line.group for line in self.lines)
+
+    def shortened(self, most: int) -> "Table":
+        """The table with at most so many lines, and a note where others are left to the CSV file."""
+        if len(self.lines) <= most:
+            return self
+        note = f"The first {most} of {len(self.lines):,} lines; every number stands in {self.name}.csv."
+        return replace(self, lines=self.lines[:most], notes=[*self.notes, note])
 
     def frame(self, *, write: Any = None) -> pd.DataFrame:
         """The table as strings, the group as first column, named at its first line only."""

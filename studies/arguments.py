@@ -11,12 +11,28 @@ from core import presets
 from core.errors import UserError
 from core.flags import settings_from
 from studies.plan import Plan, plan
-from studies.study import find_study
+from studies.study import LARGEST_SEED, find_study
 
+MOST_SEEDS = 1_000
 EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
 them); --memory.* reaches the rows that have a memory.
 
-  {prog} paper --profile quick
+  {prog} paper --profile quick                  the shipped study, its own five seeds, the generated corpus
+  {prog} warmup --profile minilm --seeds 2 --data.train train.json --data.test test.json
+  {prog} mine.yaml --seeds 0,3,7 --training.epochs 10
+
+A study of your own is a YAML file of rows, or of axes on a base (`engram study show warmup` shows an axis):
+
+  question: Does a wider slot help?              question: Does that depend on the warm-up?
+  baseline: width-of-encoder                     baseline: slot-width=H+warmup=0.4+lr=5e-05
+  rows:                                          base: {{preset: memory-grc}}
+    width-of-encoder: {{preset: memory-grc}}       axes:
+    twice:                                         - {{name: slot-width, values: [32, null]}}
+      preset: memory-grc                           - {{name: warmup, values: [0, 0.4]}}
+      settings: {{memory: {{slot_width: 128}}}}        - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
+
+It may also say: seeds: [0, 1, 2], metric: relation, varies: [memory] (all in which rows may differ from their
+baseline); and in a row: title, group (a part of the table), baseline (the row it is compared with).
 """
 
 
@@ -41,7 +57,9 @@ def parser(prog: str, description: str) -> Parser:
     given.add_argument("study", metavar="STUDY", help="a study of `engram study list`, or a YAML file of your own")
     given.add_argument("--profile", default="quick", help=f"on what: {profiles} (default: quick)")
     given.add_argument(
-        "--seeds", type=seeds_of, help="how many seeds (5 is 0 to 4), or which (0,3,7); default: its own"
+        "--seeds",
+        type=seeds_of,
+        help="how many seeds (5 is 0 to 4), or which (0,3,7), the same for every row; default: the study's own",
     )
     given.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (default: runs)")
     given.add_argument("--name", help="keep it under another name, where the same study ran with other settings")
@@ -55,6 +73,7 @@ def parse(given: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, 
     settings = settings_from(flags)
     if read.wandb:
         settings = presets.merge(settings, {"tracking": {"wandb": read.wandb}})
+    presets.difference(read.profile, "profiles")
     study = find_study(read.study)
     if read.name:
         study = msgspec.structs.replace(study, name=read.name)
@@ -63,7 +82,7 @@ def parse(given: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, 
 
 def positive(text: str) -> int:
     """A whole number from 1."""
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
 
@@ -71,8 +90,16 @@ def positive(text: str) -> int:
 def seeds_of(text: str) -> tuple[int, ...]:
     """`5` as 0 to 4, `0,3,7` as these."""
     if "," not in text:
-        return tuple(range(positive(text)))
+        count = positive(text)
+        if count > MOST_SEEDS:
+            raise argparse.ArgumentTypeError(
+                f"{text} seeds are over {MOST_SEEDS:,}: give fewer; {text},0 would be the seeds {text} and 0"
+            )
+        return tuple(range(count))
     parts = [part.strip() for part in text.strip(",").split(",")]
-    if len(set(parts)) < len(parts) or not all(part.isdigit() for part in parts):
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if len(numbers) < len(parts) or len(set(numbers)) < len(parts):
         raise argparse.ArgumentTypeError(f"{text!r} are not different whole numbers from 0")
-    return tuple(int(part) for part in parts)
+    if max(numbers) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{max(numbers)} is over the largest seed, {LARGEST_SEED}")
+    return tuple(numbers)

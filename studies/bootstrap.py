@@ -8,7 +8,7 @@ without any item, in gold or in prediction, scores 0, as in `core.metrics`.
 What the percentile interval covers at five seeds is measured, not asserted: `studies.calibration`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,18 +50,39 @@ def bootstrap_difference(
     Raises:
         ValueError: the shapes differ; no seed, no document, a negative count, or not [seeds, documents, 3].
     """
-    ours, theirs = _checked(row), _checked(baseline)
-    if ours.shape != theirs.shape:
-        raise ValueError(f"paired rows have the same seeds and documents, not {ours.shape} and {theirs.shape}")
-    values = _resampled(np.stack([ours, theirs]), np.array([1.0, -1.0]), resamples, seed)
-    return BootstrapDifference(
-        value=float((micro_f1(ours.sum(1)) - micro_f1(theirs.sum(1))).mean()),
-        interval=_percentiles(values, confidence),
-        above=float((values > 0).mean()),
-        seeds=ours.shape[0],
-        documents=ours.shape[1],
-        resamples=resamples,
-    )
+    return bootstrap_differences([(row, baseline)], resamples=resamples, seed=seed, confidence=confidence)[0]
+
+
+def bootstrap_differences(
+    pairs: Sequence[tuple[CountArray, CountArray]],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> list[BootstrapDifference]:
+    """The same of several pairs of one size, such as the tasks of two rows, on one set of draws.
+
+    Raises:
+        ValueError: as `bootstrap_difference`, and where the pairs are of several sizes.
+    """
+    counts = [_checked(one) for pair in pairs for one in pair]
+    for one in counts:
+        if one.shape != counts[0].shape:
+            raise ValueError(f"paired rows have the same seeds and documents, not {counts[0].shape} and {one.shape}")
+    values = _resampled(np.stack(counts), resamples, seed)
+    found = []
+    for place, ours, theirs in zip(range(len(pairs)), counts[::2], counts[1::2], strict=True):
+        found.append(
+            BootstrapDifference(
+                value=float((micro_f1(ours.sum(1)) - micro_f1(theirs.sum(1))).mean()),
+                interval=_percentiles(values[place], confidence),
+                above=float((values[place] > 0).mean()),
+                seeds=ours.shape[0],
+                documents=ours.shape[1],
+                resamples=resamples,
+            )
+        )
+    return found
 
 
 def micro_f1(sums: Float[np.ndarray, "*axes 3"]) -> Float[np.ndarray, "*axes"]:
@@ -72,8 +93,9 @@ def micro_f1(sums: Float[np.ndarray, "*axes 3"]) -> Float[np.ndarray, "*axes"]:
 
 
 def _resampled(
-    counts: Float[np.ndarray, "rows seeds documents 3"], signs: Float[np.ndarray, "rows"], resamples: int, seed: int
-) -> Float[np.ndarray, "resamples"]:
+    counts: Float[np.ndarray, "rows seeds documents 3"], resamples: int, seed: int
+) -> Float[np.ndarray, "pairs resamples"]:
+    """The resampled difference of each even row less the odd one after it."""
     rows, seeds, documents, _ = counts.shape
     if resamples < 1:
         raise ValueError(f"a bootstrap needs at least 1 resample, not {resamples}")
@@ -86,9 +108,9 @@ def _resampled(
     )
     for of_documents, of_seeds in draws:
         f1 = micro_f1((of_documents @ flat).reshape(-1, rows, seeds, 3))
-        difference = np.einsum("brs,r->bs", f1, signs)
-        found.append((difference * of_seeds).sum(1) / seeds)
-    return np.concatenate(found)
+        difference = f1[:, ::2] - f1[:, 1::2]
+        found.append(np.einsum("bps,bs->pb", difference, of_seeds) / seeds)
+    return np.concatenate(found, axis=1)
 
 
 def _draws(key: int, size: int, documents: int, resamples: int) -> Iterator[Float[np.ndarray, "block size"]]:

@@ -2,27 +2,42 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tyro
 
-from core.errors import UserError
+import core
 from core.presets import leaves
-from core.provenance import gather
-from core.record import SCORED, open_run_folder, read_record, standing
-from studies.advice import advice, is_other
-from studies.arguments import parse, parser
+from core.provenance import Provenance, gather
+from core.record import open_run_folder
+from studies.advice import advice
+from studies.arguments import parse, parser, positive
+from studies.calibrate import calibrate
+from studies.declared import refuse_undeclared, undeclared_lines
+from studies.estimate import estimate_of, jobs_for, told, too_little_memory
+from studies.meaning import notes
+from studies.plan import Plan
 from studies.search_told import search_lines, size_of, sweep_of
+from studies.standing import Standing, standing_of
 from studies.study import Study, find_study, shipped
-from studies.study_record import write_study_record
+from studies.study_record import joined, study_folder, write_study_record
+
+ROOT = Path(core.__file__).resolve().parent.parent
+DESCRIPTION = """Print every run of a study, which are finished (*: by other code), what the rest takes, and warnings.
+
+Time, memory and disk are told from earlier runs of the profile on the same documents. Where there are none, --calibrate
+measures a few optimiser steps of the dearest row and remembers them; it makes no run and no result.
+"""
 
 
 def list_studies() -> None:
-    """Print the studies that come with Engram: name, number of rows, the question."""
+    """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question."""
+    print(f"{'study':<13} rows  runs  question")
     for name, study in shipped().items():
         print(f"{name:<13} {size_of(study)}  {study.question}")
+    print("\n`engram study show NAME` explains one, `engram study plan --help` says how to write your own.")
 
 
 def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile: str = "quick") -> None:
@@ -37,14 +52,15 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     if wandb_sweep:
         print(sweep_of(found, profile=profile), end="")
         return
-    print(f"{found.name}: {found.question}")
-    print(f"metric {found.metric} F1; baseline {found.baseline}; seeds {', '.join(map(str, found.seeds))}")
+    print(f"{found.name}: {found.question}\n")
+    print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
+    print(f"rows are compared with {found.baseline}, seed by seed, where they do not say otherwise")
+    if found.varies:
+        print(f"rows may differ from what they are compared with in {', '.join(found.varies)} alone")
     for axis in found.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.told())}\n  {axis.sentence}")
     for number, line in enumerate(search_lines(found)):
         print(f"\n{line}" if not number else line)
-    if found.varies:
-        print(f"\nrows may differ from their baseline in {', '.join(found.varies)} alone")
     print()
     width = max(map(len, found.rows)) + 2
     for name, row in found.rows.items():
@@ -54,87 +70,76 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
         print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
     _print_left_out(found)
+    print(
+        f"\n{len(found.rows)} rows x {len(found.seeds)} seeds; what they take: `engram study plan {study} --profile P`"
+    )
 
 
 def show_plan(arguments: Sequence[str]) -> None:
-    """Print every run of a study, which of them are finished, how long the rest would take, and what to beware of."""
-    wanted = parser("engram study plan", "Print every run of a study, which are finished, and how long the rest takes.")
+    """Print every run of a study, which of them are finished, what the rest takes, and what to beware of."""
+    wanted = parser("engram study plan", DESCRIPTION)
+    wanted.add_argument(
+        "--jobs", type=positive, help="tell time and memory for so many runs at once (default: what run would do)"
+    )
+    wanted.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="measure a few optimiser steps of the dearest row first, and remember them",
+    )
     wanted.add_argument(
         "--commands",
         action="store_true",
         help="make the run folders, and print one shell line per run that is not finished, for any scheduler",
     )
     given, planned = parse(wanted, arguments)
-    standings = {run.run_id: Standing.of(run.folder) for run in planned.runs}
+    standings = {run.run_id: standing_of(run.folder) for run in planned.runs}
     now = gather({})
-    made_by = [standing.commit for standing in standings.values() if standing.status == "finished"]
-    for line in advice(planned, now=now, made_by=made_by):
+    for line in [*undeclared_lines(planned), *advice(planned, now=now, standings=standings.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
     if given.commands:
-        write_study_record(given.runs, planned.record())
-        for run in planned.runs:
-            if not standings[run.run_id].is_done:
-                open_run_folder(run.folder, run.config)
-                print(shlex.join([sys.executable, "-m", "core.run", str(run.folder)]))
+        print_commands(planned, standings, given.runs)
         return
-    ids = max(len(run.run_id) for run in planned.runs) + 2
-    width = max(map(len, planned.study.rows)) + 2
-    seeds = max(len(str(run.seed)) for run in planned.runs) + 2
-    for run in planned.runs:
-        standing = standings[run.run_id]
-        mark = " *" if standing.status == "finished" and is_other(standing.commit, now) else ""
-        print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{standing.status}{mark}")
+    print_runs(planned, standings, now)
     for row, same in planned.shared.items():
         print(f"{row} is the same cell as {same}: computed once")
     _print_left_out(planned.study)
     for line in search_lines(planned.study):
         print(line)
-    done = [standing for standing in standings.values() if standing.is_done]
-    print(f"{len(standings)} runs, {len(done)} finished" + _cost(done, len(standings) - len(done)))
+    if given.calibrate:
+        calibrate(planned, given.runs)
+    estimate = estimate_of(planned, standings, given.runs, jobs=given.jobs or jobs_for(planned))
+    for line in too_little_memory(estimate):
+        print(f"engram: warning: {line}", file=sys.stderr)
+    for line in notes(planned):
+        print(f"note: {line}")
+    counts = Counter(standing.status for standing in standings.values())
+    print(f"{len(standings)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
+    for line in told(estimate, planned.profile, given.runs):
+        print(line)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a run of a plan stands: what is kept of its record, which may be one of ten thousand."""
+def print_commands(planned: Plan, standings: Mapping[str, Standing], runs: Path) -> None:
+    """Make the folders of the runs that are left, and print the shell line that computes each, wherever it is run."""
+    refuse_undeclared(planned)
+    write_study_record(runs, joined(planned.record(), study_folder(runs, planned.label)))
+    for run in planned.runs:
+        if not standings[run.run_id].is_done:
+            open_run_folder(run.folder, run.config)
+            command = shlex.join([sys.executable, "-m", "core.run", str(run.folder.absolute())])
+            print(f"cd {shlex.quote(str(ROOT))} && {command}")
 
-    status: str
-    commit: str | None = None
-    seconds: float = 0.0
-    memory_mib: float = 0.0
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing of it is left to compute."""
-        return self.status in SCORED
-
-    @classmethod
-    def of(cls, folder: Path) -> "Standing":
-        """The standing of a run folder; one without a record waits."""
-        try:
-            record = read_record(folder)
-        except UserError:
-            return cls("damaged")
-        if record is None:
-            return cls("waiting")
-        return cls(
-            status=standing(folder, record),
-            commit=record.provenance.commit if record.provenance is not None else None,
-            seconds=record.seconds,
-            memory_mib=record.peak_memory_mib or 0.0,
-        )
+def print_runs(planned: Plan, standings: Mapping[str, Standing], now: Provenance) -> None:
+    """Print a line per run: its id, row, seed and where it stands."""
+    ids = max(len(run.run_id) for run in planned.runs) + 2
+    width = max(map(len, planned.study.rows)) + 2
+    seeds = max(len(str(run.seed)) for run in planned.runs) + 2
+    for run in planned.runs:
+        standing = standings[run.run_id]
+        mark = " *" if standing.status == "finished" and standing.is_other_code(now) else ""
+        print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{standing.status}{mark}")
 
 
 def _print_left_out(study: Study) -> None:
     for name, reason in study.left_out.items():
         print(f"left out: {name}: {reason}")
-
-
-def _cost(done: list[Standing], left: int) -> str:
-    if not done or not left:
-        return ""
-    mean = sum(standing.seconds for standing in done) / len(done)
-    memory = max(standing.memory_mib for standing in done)
-    return (
-        f"; the {left} others would take about {left * mean / 60:.0f} minutes one after another ({mean:.0f} s each, "
-        f"{memory:.0f} MiB)"
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ from pydantic import BaseModel
 from core.config import NEUTRAL, DataConfig, RunConfig, TrackingConfig
 from core.datasets import with_paths
 from core.errors import UserError
-from core.presets import Tree, build, merge
+from core.presets import Tree, build, leaves, merge
 from core.signature import markers_of, signature
 from studies.study import Row, Study
 from studies.study_record import Cell, StudyRecord, StudyRun, label_of
 from studies.widths import encoder_width, with_own_width
 
+SAID_BY = {
+    "seed": "all rows share the seeds of the study (`seeds`, or --seeds)",
+    "preset": "`preset` of the row says it",
+    "profile": "--profile says it for all rows",
+}
 NO_DATA = "profile {profile} names no documents: give --data.train FILE (and --data.test FILE), or --data.name NAME"
 
 
@@ -76,6 +82,8 @@ def plan(
     or cannot be, and for documents that are not there.
     """
     settings = dict(settings or {})
+    if "seed" in settings:
+        raise UserError(f"--seed {settings['seed']}: all rows of a study share its seeds: give --seeds")
     chosen = tuple(study.seeds if seeds is None else seeds)
     resolved: dict[DataConfig, DataConfig] = {}
     planned: dict[str, str] = {}
@@ -92,7 +100,8 @@ def plan(
             data = resolved.setdefault(config.data, with_paths(config.data))
         if data.train is None:
             raise UserError(NO_DATA.format(profile=profile))
-        config = with_own_width(config.model_copy(update={"data": data, "tracking": tagged(config, name, row, study)}))
+        tracking = tagged(config, name, study, kind="baseline" if name in baselines else "variant")
+        config = with_own_width(config.model_copy(update={"data": data, "tracking": tracking}))
         cell = signature(config)
         same = first.setdefault(cell, name)
         if same != name and study.is_product(name) and name not in baselines:
@@ -103,6 +112,10 @@ def plan(
             shared[name] = same
         else:
             planned[name] = cell
+    if settings.get("memory") and all(config.memory is None for config in configs.values()):
+        raise UserError(
+            f"{flag_of(settings, 'memory')} reaches no row: none has a memory (presets memory-*): leave it out"
+        )
     ordered = tuple(
         PlannedRun(
             row=name,
@@ -119,14 +132,18 @@ def plan(
     return Plan(study=study, profile=profile, settings=settings, runs=ordered, shared=shared, configs=configs)
 
 
-def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConfig:
+def flag_of(settings: Mapping[str, Any], section: str) -> str:
+    """The first of the flags that set something in a section, as it was given."""
+    return f"--{next(iter(leaves({section: settings[section]})))}".replace("_", "-")
+
+
+def tagged(config: RunConfig, name: str, study: Study, *, kind: str) -> TrackingConfig:
     """The tracking of a row: its name as title, its kind as job type; study, row and places on axes as tags.
 
     A job type that a flag gives stays.
     """
-    places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in row.at.items())
+    places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in study.rows[name].at.items())
     tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
-    kind = "baseline" if any(study.baseline_of(other) == name for other in study.rows) else "variant"
     free = config.tracking.job_type == TrackingConfig.model_fields["job_type"].default
     changes = {"tags": ",".join(tags), "title": name, "job_type": kind if free else config.tracking.job_type}
     return config.tracking.model_copy(update=changes)
@@ -134,6 +151,11 @@ def tagged(config: RunConfig, name: str, row: Row, study: Study) -> TrackingConf
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
     """The config of a row with flags on top; a mistake names the row."""
+    for label in ("seed", "preset", "profile"):
+        if label in row.settings:
+            raise UserError(
+                f"row {name}: leave {label} ({row.settings[label]!r}) out of its settings: {SAID_BY[label]}"
+            )
     tree = {key: value for key, value in settings.items() if key != "memory"}
     try:
         config = build(row.preset, profile=profile, row=row.settings)
@@ -170,18 +192,24 @@ def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
 
     def compare(here: BaseModel, there: BaseModel, before: str) -> None:
-        for name in type(here).model_fields:
-            if NEUTRAL in markers_of(type(here), name):
-                continue
+        for name in counted(type(here)):
             mine, theirs = getattr(here, name), getattr(there, name)
+            if mine == theirs:
+                continue
             if isinstance(mine, BaseModel) and isinstance(theirs, BaseModel):
                 compare(mine, theirs, f"{before}{name}.")
-            elif mine != theirs:
+            else:
                 found[before + name] = (told(mine), told(theirs))
 
     compare(one, other, "")
     found.pop("seed", None)
     return dict(sorted(found.items()))
+
+
+@cache
+def counted(section: type[BaseModel]) -> tuple[str, ...]:
+    """The settings and sections of a section that can change a number."""
+    return tuple(name for name in section.model_fields if NEUTRAL not in markers_of(section, name))
 
 
 def told(value: Any) -> Any:

@@ -9,9 +9,10 @@ from studies.study import Study
 
 
 def size_of(study: Study) -> str:
-    """How many rows a study has, or axes a search, in the width of a column."""
-    count, noun = (len(study.axes), "axes") if study.search is not None else (len(study.rows), "rows")
-    return f"{count:>2} {noun}"
+    """How many rows and runs a study has, or axes a search, in the width of two columns."""
+    if study.search is not None:
+        return f"{f'{len(study.axes)} axes':>10}"
+    return f"{len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}"
 
 
 def search_lines(study: Study) -> Iterator[str]:

@@ -150,6 +150,14 @@ AXES = (
         "weight of one.",
     ),
     Axis(
+        name="reads",
+        title="Memory read",
+        path="memory.reads",
+        values=("written", "learned", "random", "uniform", "constant"),
+        sentence="What is read: the written slots, or a control in their place: a matrix trained by reading alone, a "
+        "frozen random one, uniform attention, or (inverse read) a constant of the same mean.",
+    ),
+    Axis(
         name="ramp",
         title="Ramp",
         path="memory.ramp",

@@ -63,19 +63,20 @@ def summarize(values: Iterable[float]) -> Summary:
     Raises:
         ValueError: a value is not finite. A seed without a value is left out by the caller and so lowers n.
     """
-    array = finite(values)
-    n = len(array)
-    mean = float(array.mean()) if n else math.nan
-    std = float(array.std(ddof=1)) if n > 1 else math.nan
+    # Plain floats: a row has a handful of seeds, and a large report has tens of thousands of rows and tasks.
+    listed = [float(value) for value in values]
+    _all_finite(listed)
+    n = len(listed)
+    mean = math.fsum(listed) / n if n else math.nan
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in listed) / (n - 1)) if n > 1 else math.nan
     return Summary(mean=mean, std=std, n=n)
 
 
 def finite(values: Iterable[float]) -> np.ndarray:
     """The values as one float64 axis; ValueError where one is nan or infinite."""
-    array = np.asarray(list(values), dtype=np.float64)
-    for position in np.flatnonzero(~np.isfinite(array)):
-        raise ValueError(f"value {position} is {array[position]}: leave a seed without a value out")
-    return array
+    listed = [float(value) for value in values]
+    _all_finite(listed)
+    return np.asarray(listed, dtype=np.float64)
 
 
 def t_interval(summary: Summary, confidence: float = CONFIDENCE) -> Interval:
@@ -121,6 +122,12 @@ def probability_of_improvement(row: Iterable[float], baseline: Iterable[float]) 
         return math.nan
     gaps = ours[:, None] - theirs
     return float((np.count_nonzero(gaps > 0) + np.count_nonzero(gaps == 0) / 2) / gaps.size)
+
+
+def _all_finite(values: list[float]) -> None:
+    for position, value in enumerate(values):
+        if not math.isfinite(value):
+            raise ValueError(f"value {position} is {value}: leave a seed without a value out")
 
 
 def _student(estimate: float, error: float, df: float, confidence: float) -> TTest:

@@ -19,17 +19,20 @@ With a `search` section (`studies.search`) the axes are searched instead.
 """
 
 import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from core.errors import UserError
 from core.metrics import TASKS
+from core.presets import settings_of
+from core.strict_yaml import NumberLoader, load_yaml
 from studies.product import Base, Choice, Row, axes_of, rows_of
 from studies.search import Search, check_search
 from studies.search_space import SearchSpace
 from studies.space import Axis, axis_of
+from studies.study_tree import study_of
 
 __all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check", "find_study", "read_study", "shipped"]
 
@@ -38,6 +41,7 @@ SEEDS = (0, 1, 2, 3, 4)
 """The report seeds of every study that does not say otherwise."""
 BASE, BEST = "base", "best"
 """The rows that a search adds: its base as it stands, and the best config that it found."""
+LARGEST_SEED = 2**31 - 1
 LONGEST = 64
 """Characters that a row's name may have: it is a tag in W&B."""
 
@@ -99,10 +103,9 @@ def find_study(name: str) -> Study:
         return read_study(path)
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(
-            f"unknown study {name!r}: the studies are {', '.join(known)}.{hint} A study of your own is a YAML file"
+            f"unknown study {name!r}: the studies are {', '.join(known)}{meant(name, known)}. A study of your own is a "
+            "YAML file"
         )
     return read_study(FOLDER / f"{name}.yaml")
 
@@ -110,13 +113,14 @@ def find_study(name: str) -> Study:
 def read_study(path: Path) -> Study:
     """The study in a YAML file, checked as far as that goes without its configs."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-        study = msgspec.convert(tree, Study)
+        tree = load_yaml(path.read_text(encoding="utf-8"), NumberLoader)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): give a shipped study or a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
-    except msgspec.ValidationError as error:
+    except ValueError as error:
+        raise UserError(f"{path} is not readable YAML: {error}") from None
+    try:
+        study = study_of(tree, Study)
+    except ValueError as error:
         raise UserError(f"{path} is no study: {error}") from None
     return check(expanded(study, where=str(path), name=study.name or path.stem), where=str(path))
 
@@ -157,12 +161,19 @@ def check(study: Study, *, where: str) -> Study:
         if study.baseline_of(row) not in study.rows:
             raise UserError(
                 f"{where}: row {row} is compared with {study.baseline_of(row)!r}, which is none of the rows "
-                f"({', '.join(study.rows)}): correct `baseline`"
+                f"({', '.join(study.rows)}): correct `baseline`{meant(study.baseline_of(row), study.rows)}"
             )
     if study.metric not in TASKS:
-        raise UserError(f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}")
-    if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0:
-        raise UserError(f"{where}: seeds {list(study.seeds)} must be different numbers from 0")
+        raise UserError(
+            f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}{meant(study.metric, TASKS)}"
+        )
+    check_seeds(study.seeds, where=f"{where}: ")
+    for path in study.varies:
+        *section, last = path.split(".")
+        known = settings_of(section)
+        if last not in known:
+            told = f"{'.'.join(section) or 'a run'} has {', '.join(known)}" if known else "there is no such section"
+            raise UserError(f"{where}: varies names {path!r}, which is no setting: {told}{meant(last, known)}")
     if study.search is not None:
         if study.base is None:
             raise UserError(f"{where}: a search needs `base` and `axes`: say what is searched")
@@ -170,3 +181,15 @@ def check(study: Study, *, where: str) -> Study:
     if set(study.name) & set("/@ "):
         raise UserError(f"{where}: the name {study.name!r} must do without '/', '@' and blanks: it names a folder")
     return study
+
+
+def check_seeds(seeds: Sequence[int], *, where: str = "") -> None:
+    """Raise a UserError for seeds that are not different numbers that a run can have."""
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > LARGEST_SEED:
+        raise UserError(f"{where}seeds {list(seeds)} must be different numbers from 0 to {LARGEST_SEED}")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """`. Did you mean ...?` where a known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f". Did you mean {near[0]}?" if near else ""

@@ -8,6 +8,7 @@ import msgspec
 from core.errors import UserError
 from core.presets import Tree, difference, merge
 from core.replacing import make_folder, replace_file
+from core.signature import telling
 from studies.study import Study
 
 STUDIES, RECORD = "studies", "study.json"
@@ -124,3 +125,24 @@ def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> S
         f"study {wanted!r} was not run in {runs} (there: {known}): run `engram study run {name} --profile "
         f"{profile or 'P'}` first, or give another folder (--runs DIR)"
     )
+
+
+def joined(record: StudyRecord, folder: Path) -> StudyRecord:
+    """The record with the seeds of the same cells that were run before; other settings need another name."""
+    before = read_study_record(folder / RECORD)
+    if before is None:
+        return record
+    earlier, now = telling(before.settings), telling(record.settings)
+    if earlier != now:
+        raise UserError(
+            f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
+            "same settings, or keep this study apart (--name NAME)"
+        )
+    known = {(cell.row, cell.signature): cell.runs for cell in before.cells}
+    cells = [
+        msgspec.structs.replace(
+            cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
+        )
+        for cell in record.cells
+    ]
+    return msgspec.structs.replace(record, cells=cells)

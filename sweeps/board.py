@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import UserError
@@ -28,6 +28,8 @@ class State:
     record: RunRecord | None = None
     error: str | None = None
     attempts: int = 0
+    again: bool = False
+    """Whether its folder holds a finished run that is to be computed again, and moves aside before that."""
     started: float = 0.0
 
 
@@ -46,6 +48,11 @@ class Board:
 
     def __iter__(self) -> Iterator[State]:
         return iter(self.states.values())
+
+    def recompute(self, run_ids: Collection[str]) -> None:
+        """Let finished runs wait to be computed again."""
+        for run_id in run_ids:
+            self.states[run_id].status, self.states[run_id].again = WAITING, True
 
     def add(self, run: StudyRun) -> State:
         """Put a run on the board; where it stands by its folder."""

@@ -1,34 +1,25 @@
 """`engram study run | status`: bring a study to its records, and how far it is."""
 
 import argparse
-import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import msgspec
 import tyro
 from rich.console import Console
 
-from core.errors import UserError
 from core.lock import hold
 from core.record import SCORED
 from core.replacing import make_folder
-from core.signature import telling
 from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
+from studies.estimate import jobs_for
 from studies.plan import Plan
+from studies.readiness import made_ready
 from studies.search_record import read_search_record
-from studies.study_record import (
-    RECORD,
-    StudyRecord,
-    find_study_record,
-    read_study_record,
-    study_folder,
-    write_study_record,
-)
+from studies.study_record import find_study_record, joined, study_folder, write_study_record
 from sweeps.board import BAD, Board
 from sweeps.devices import devices_of
 from sweeps.launch import Launch, exit_code
@@ -49,9 +40,19 @@ def run(arguments: Sequence[str]) -> int:
     wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
     wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
     wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
+    wanted.add_argument(
+        "--rerun",
+        action="store_true",
+        help="also compute again the finished runs of other code, each when its turn comes; the old ones are kept in "
+        "runs/<signature>/earlier",
+    )
     given, planned = parse(wanted, arguments)
     if planned.study.search is not None:
         raise UserError(f"study {planned.study.name} is a search: `engram study search {given.study}` runs it")
+    jobs = given.jobs or jobs_for(planned, given.devices)
+    ready = made_ready(planned, given.runs, jobs=jobs, rerun=given.rerun)
+    for line in ready.warnings:
+        print(f"engram: warning: {line}", file=sys.stderr)
     tracking = planned.runs[0].config.tracking
     if tracking.wandb != "disabled":
         # Every run would refuse for want of a key; say it before anything starts.
@@ -59,14 +60,21 @@ def run(arguments: Sequence[str]) -> int:
     folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
-        return carry_out(planned, given, arguments)
+        return carry_out(planned, given, arguments, again=ready.again)
 
 
-def carry_out(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, verb: str = "run") -> int:
+def carry_out(
+    planned: Plan,
+    given: argparse.Namespace,
+    arguments: Sequence[str],
+    *,
+    again: Collection[str] = (),
+    verb: str = "run",
+) -> int:
     """Write the record of a plan, compute its runs, and tell W&B of the study."""
     record = joined(planned.record(), study_folder(given.runs, planned.label))
     write_study_record(given.runs, record)
-    code = compute(planned, given, arguments, verb=verb)
+    code = compute(planned, given, arguments, again=again, verb=verb)
     # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
     problem = mirrored(record, given.runs, planned.runs[0].config.tracking) if code != STOPPED else ""
     if problem:
@@ -96,9 +104,12 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     return 1 if board.of(*BAD) else 0
 
 
-def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, verb: str) -> int:
-    """Compute the runs of a plan and say how it ended."""
+def compute(
+    planned: Plan, given: argparse.Namespace, arguments: Sequence[str], *, again: Collection[str], verb: str
+) -> int:
+    """Compute the runs of a plan, `again` those that are finished by other code, and say how it ended."""
     board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
+    board.recompute(again)
     jobs = given.jobs or jobs_for(planned, given.devices)
     done = len(board.of(*SCORED))
     total = len(board.states)
@@ -120,32 +131,3 @@ def compute(planned: Plan, given: argparse.Namespace, arguments: Sequence[str], 
     elif board.of("failed"):
         print(f"engram: some runs failed; try them again with: {again}{retry}", file=sys.stderr)
     return exit_code(board, stopped=stop.asked)
-
-
-def jobs_for(planned: Plan, devices: Sequence[str]) -> int:
-    """As many runs at once as there are devices, or as the processors hold at the threads that a run asks for."""
-    if devices:
-        return len(devices)
-    threads = planned.runs[0].config.runtime.threads
-    return max(1, (os.cpu_count() or 1) // threads) if threads else 1
-
-
-def joined(record: StudyRecord, folder: Path) -> StudyRecord:
-    """The record with the seeds of the same cells that were run before; other settings need another name."""
-    before = read_study_record(folder / RECORD)
-    if before is None:
-        return record
-    earlier, now = telling(before.settings), telling(record.settings)
-    if earlier != now:
-        raise UserError(
-            f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
-            "same settings, or keep this study apart (--name NAME)"
-        )
-    known = {(cell.row, cell.signature): cell.runs for cell in before.cells}
-    cells = [
-        msgspec.structs.replace(
-            cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
-        )
-        for cell in record.cells
-    ]
-    return msgspec.structs.replace(record, cells=cells)

@@ -12,6 +12,7 @@ from core.lock import is_held
 from core.record import SCORED, RunRecord, open_run_folder, read_record, write_record
 from core.stopping import StopRequest
 from studies.plan import Plan, PlannedRun
+from studies.rerun import set_aside
 from sweeps.board import ELSEWHERE, RUNNING, WAITING, Board, State, survey
 from sweeps.engine import Ended, Engine
 
@@ -86,6 +87,9 @@ class Launch:
                 self._change(state, ELSEWHERE)
                 continue
             try:
+                if state.again:
+                    set_aside(state.run.folder)
+                    state.again = False
                 open_run_folder(state.run.folder, self._configs[state.run.run_id])
             except UserError as error:
                 self._change(state, "failed", str(error))

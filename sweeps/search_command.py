@@ -17,7 +17,9 @@ from core.signature import telling
 from core.stopping import stop_on_signals
 from core.tracking import mode_of
 from studies.arguments import parse, parser, positive
+from studies.estimate import jobs_for
 from studies.plan import Plan, PlannedRun, differences, plan
+from studies.readiness import made_ready
 from studies.search import Search, check_search
 from studies.search_proposals import importances
 from studies.search_record import AxisTold, SearchRecord, SearchTrial, read_search_record, write_search_record
@@ -27,7 +29,7 @@ from studies.study import BASE, BEST, Row, Study
 from studies.study_record import RECORD as STUDY_RECORD
 from studies.study_record import read_study_record, study_folder, write_study_record
 from sweeps.board import Board
-from sweeps.commands import carry_out, jobs_for
+from sweeps.commands import carry_out
 from sweeps.devices import devices_of
 from sweeps.launch import Launch
 from sweeps.local import LocalEngine
@@ -66,6 +68,9 @@ def search(arguments: Sequence[str]) -> int:
     # Words that are printed again, and so end up in logs.
     arguments = [without_password(word) for word in arguments]
     asked = asked_for(planned.study, given, planned.settings)
+    jobs = given.jobs or jobs_for(planned, given.devices)
+    for line in made_ready(planned, given.runs, jobs=jobs).warnings:
+        print(f"engram: warning: {line}", file=sys.stderr)
     if planned.runs[0].config.tracking.wandb != "disabled":
         mode_of(planned.runs[0].config.tracking)
     folder = study_folder(given.runs, planned.label)

@@ -21,6 +21,7 @@ LIGHT = {
     "study show paper": 0,
     "study plan paper --data.name none --data.train {file}": 0,
     "study run --help": 0,
+    "study run mine.yaml --data.name none --data.train {file}": 2,
     "study run papr": 2,
     "study show search": 0,
     "study show search --wandb-sweep": 0,
@@ -29,6 +30,8 @@ LIGHT = {
     "study search paper --data.name none --data.train {file}": 2,
     "report paper": 2,
 }
+UNDECLARED = """{question: q, baseline: a, varies: [loss],
+  rows: {a: {preset: jerex-grc}, b: {preset: jerex-mrc}}}"""
 DRY = "train memory-grc --encoder.source scratch --data.train {file} --dry-run"
 
 
@@ -40,6 +43,7 @@ def test_quick_commands_load_no_torch(tmp_path: Path, command: str, code: int) -
         "sys.exit(f'loads {loaded}' if loaded else code)"
     )
     (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "mine.yaml").write_text(UNDECLARED)
     arguments = [part.format(file="text.txt") for part in command.split()]
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -53,7 +57,10 @@ def test_quick_commands_load_no_torch(tmp_path: Path, command: str, code: int) -
 
 
 def test_the_front_that_other_packages_see_loads_no_torch() -> None:
-    modules = "config presets flags signature record provenance documents readers metrics diagnostics datasets view"
+    modules = (
+        "config presets flags signature record attention_record provenance documents readers metrics diagnostics "
+        "datasets view"
+    )
     program = (
         "import sys; from importlib import import_module; [import_module(f'core.{name}') for name in sys.argv[1:]]; "
         "sys.exit(', '.join({'torch', 'transformers', 'accelerate'} & sys.modules.keys()) or 0)"

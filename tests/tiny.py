@@ -9,6 +9,7 @@ import torch
 from core.batches import TrainingBatch, collate
 from core.candidates import draw_sample
 from core.config import RunConfig
+from core.controls import settle_constants
 from core.decode import Decoder, Settings
 from core.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.encoder import Encoder, load_encoder
@@ -98,6 +99,7 @@ def tiny_model(config: RunConfig, *, seed: int = 0, scale: float = 1.0) -> Joint
         relation_types=len(LABELS.relation_types),
     )
     initialise(model, loaded, seed=seed)
+    settle_constants(model.reads, encoded(*map(document, range(4))), config.samples, LABELS)
     if scale != 1.0:
         with torch.no_grad():
             for name, parameter in model.named_parameters():

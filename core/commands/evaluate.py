@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from core.attention_record import attention_path
 from core.documents import Corpus, Dirt
 from core.errors import UserError
 from core.readers import Format, read_corpus
@@ -22,11 +23,13 @@ def evaluate(
     input: Path | None = None,
     format: Format = "auto",
     json: tyro.conf.FlagCreatePairsOff[bool] = False,
+    attention: tyro.conf.FlagCreatePairsOff[bool] = False,
+    documents: tuple[str, ...] = (),
     runs: Path = Path("runs"),
     device: str | None = None,
     threads: int | None = None,
 ) -> None:
-    """Decode and score documents that have gold, with every diagnostic; writes nothing.
+    """Decode and score documents that have gold, with every diagnostic; writes nothing but, if asked, attention.
 
     Args:
         run: a run id, a unique prefix of one, or a run folder.
@@ -34,35 +37,46 @@ def evaluate(
         input: an annotated file in place of the run's splits (an imported run has none).
         format: the format of the input; auto tells it by the content.
         json: one JSON object instead of tables.
+        attention: also store which tokens and mentions the memories' slots read (attention.SPLIT.jsonl in the run's
+            folder, a line per document).
+        documents: whose attention: titles or ids, or how many from the first on; default: 10.
         runs: where run folders lie.
         device: auto, cpu, cuda or cuda:N; the run's own where not given.
         threads: processor threads.
     """
+    if documents and not attention:
+        raise UserError("--documents says whose attention is stored, and none is: add --attention")
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
+    from core.commands.attention import choose, reading_memory, store_attention
     from core.evaluation import evaluate_split
     from core.preparing import encode
     from core.progress import meter
     from core.trained import open_run
 
     opened = open_run(run, runs=runs, device=device, threads=threads)
+    state = opened.trained.state
+    memory = reading_memory(opened.config, name=run, reading=state.reading, epoch=state.epoch) if attention else None
     corpus = corpus or own_split(opened, split)
     missing = [document.id for document in corpus.documents if document.gold is None]
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
     dirt = Dirt()
     encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, dirt)
+    attended = choose(encoded, documents) if attention else []
     with meter("evaluating", len(encoded)) as progress:
         result = evaluate_split(
             opened.decoder,
             encoded,
-            reading=opened.trained.state.reading,
+            reading=state.reading,
             dirt=dirt,
             on_gold=True,
             advance=progress.advance,
         )
     result.scores["extra"]["repairs"] = dict(dirt.counts)
     show(result.scores, as_json=json)
+    if memory is not None:
+        store_attention(opened, attended, memory, attention_path(opened.folder, "input" if input else split))
 
 
 def own_split(opened: "OpenRun", split: str) -> Corpus:

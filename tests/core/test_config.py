@@ -86,6 +86,16 @@ IMPOSSIBLE = {
         "set memory.memories to entity",
     ),
     "a ramp that does not end": ({"memory": {"warmup": 0.8, "ramp": 0.5}}, "memory.warmup (0.8)", "over 1"),
+    "a learned matrix that nothing trains": (
+        {"memory": {"reads": "learned", "read_grad": False}},
+        "memory.read_grad (off)",
+        "set memory.read_grad to true, or memory.reads to random",
+    ),
+    "a constant in place of a normal read": (
+        {"memory": {"reads": "constant", "read_mode": "inverse-normal"}},
+        "memory.read_mode is inverse-normal",
+        "set memory.read_mode to inverse, or memory.reads to uniform",
+    ),
 }
 
 
@@ -100,6 +110,8 @@ def test_settings_that_exclude_each_other_name_both_values(tree: dict[str, Any],
 def test_what_nothing_writes_may_stay_unread() -> None:
     config = MemoryConfig(classifies="entity", memories="relation", read_mode="none")
     assert config.memories == "relation"
+    assert MemoryConfig(read_mode="none", reads="constant").reads == "constant"
+    assert not MemoryConfig(read_mode="none", reads="learned", read_grad=False).read_grad
 
 
 @given(st.sampled_from(sorted(SETTINGS)), st.integers(0, 30))

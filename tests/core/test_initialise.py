@@ -33,7 +33,11 @@ def test_shared_modules_of_jerex_and_memory_start_equal(head: str) -> None:
     }
 
 
-@pytest.mark.parametrize("row", [{"read_mode": "normal"}, {"read_mode": "inverse-normal"}, {"slots_per_type": 2}])
+@pytest.mark.parametrize(
+    "row",
+    [{"read_mode": "normal"}, {"read_mode": "inverse-normal"}, {"slots_per_type": 2}]
+    + [{"reads": control} for control in ("learned", "random", "uniform", "constant")],
+)
 def test_memory_rows_share_what_they_have_in_common(row: dict) -> None:
     plain, other = weights("memory-grc"), weights("memory-grc", {"memory": row})
     shared = [name for name in plain if name in other and plain[name].shape == other[name].shape]
@@ -41,8 +45,16 @@ def test_memory_rows_share_what_they_have_in_common(row: dict) -> None:
     assert all(torch.equal(plain[name], other[name]) for name in shared)
 
 
-def test_another_seed_draws_other_weights() -> None:
-    one, same, two = (weights("memory-mrc", seed=seed) for seed in (0, 0, 1))
+def test_a_frozen_matrix_is_drawn_as_the_learned_one_is() -> None:
+    learned, frozen = (weights("memory-grc", {"memory": {"reads": control}}) for control in ("learned", "random"))
+    assert list(learned) == list(frozen)
+    assert all(torch.equal(value, frozen[name]) for name, value in learned.items())
+    assert not torch.equal(learned["read_matrices.entity.slots"], learned["memories.entity.slots"])
+
+
+@pytest.mark.parametrize("row", [None, {"memory": {"reads": "random"}}])
+def test_another_seed_draws_other_weights(row: dict | None) -> None:
+    one, same, two = (weights("memory-mrc", row, seed=seed) for seed in (0, 0, 1))
     for name, value in one.items():
         assert torch.equal(value, same[name]), name
         constant = name.endswith("bias") or "LayerNorm" in name

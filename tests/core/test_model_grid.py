@@ -36,6 +36,15 @@ def reading_points() -> Iterator[dict[str, Any]]:
         yield {"read_mode": "none", "classifies": classifies}
 
 
+def control_points() -> Iterator[dict[str, Any]]:
+    """Every control in place of the written slots that each mode of reading can have."""
+    others = ({}, {"slot_width": 11, "slots_per_type": 2}, {"pooling": "gated"}, {"places": "tokens"})
+    for mode, control, other in itertools.product(READ, ("learned", "random", "uniform"), others):
+        yield {"read_mode": mode, "reads": control} | other
+    for other in (*others, {"inverse_scale": "mean", "pooling": "concat"}):
+        yield {"read_mode": "inverse", "reads": "constant"} | other
+
+
 def slot_points() -> Iterator[dict[str, Any]]:
     """Every shape of slots and way of training them, under every read mode."""
     slots = ({}, {"slots_per_type": 2}, {"slots_per_type": 3, "slot_logit": "logsumexp"})
@@ -43,6 +52,9 @@ def slot_points() -> Iterator[dict[str, Any]]:
     others = ({}, {"read_grad": False}, {"inverse_scale": "mean"}, {"ramp": 0.5, "warmup": 0.2}, {"pooling": "gated"})
     for mode, *rest in itertools.product(("none", *READ), slots, widths, others):
         yield {"read_mode": mode} | {name: value for part in rest for name, value in part.items()}
+
+
+POINTS = (*reading_points(), *control_points())
 
 
 def name_of(point: dict[str, Any]) -> str:
@@ -95,7 +107,7 @@ def test_every_preset_trains_and_decodes(
 # The heads take turns; an odd number of combinations of each option shows every option to both.
 @pytest.mark.parametrize(
     ("point", "preset"),
-    list(zip(reading_points(), itertools.cycle(("memory-grc", "memory-mrc")), strict=False)),
+    list(zip(POINTS, itertools.cycle(("memory-grc", "memory-mrc")), strict=False)),
     ids=lambda value: name_of(value) if isinstance(value, dict) else value,
 )
 def test_every_way_of_reading_trains_and_decodes(

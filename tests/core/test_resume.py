@@ -1,5 +1,6 @@
 """A run that was killed or stopped at any moment goes on as if nothing had happened."""
 
+import itertools
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import core.train
 from core.errors import UserError
 from core.history import STEP, VALIDATION, History, read_history
 from core.lock import hold, is_held
@@ -24,16 +26,17 @@ from core.run import run
 from tests.tiny import document, tiny_config
 
 SYSTEMS = ("jerex-grc", "jerex-mrc", "memory-mrc")
+CONTROLS = ("learned", "random", "uniform", "constant")
 
 
-def prepare(folder: Path, corpus: Path, preset: str, **runtime: Any) -> None:
+def prepare(folder: Path, corpus: Path, preset: str, *, row: dict[str, Any] | None = None, **runtime: Any) -> None:
     settings = {
         "data": {name: str(corpus) for name in ("train", "validation", "test")},
         "training": {"epochs": 12, "batch_size": 2, "lr": 2e-3},
         "runtime": {"device": "cpu", "threads": 2, "log_every": 1, "checkpoint_seconds": 0.0} | runtime,
     }
     folder.mkdir()
-    (folder / CONFIG).write_text(to_yaml(tiny_config(preset, settings)))
+    (folder / CONFIG).write_text(to_yaml(tiny_config(preset, settings | (row or {}))))
 
 
 @pytest.fixture
@@ -89,6 +92,31 @@ def test_a_run_killed_three_times_equals_the_uninterrupted_one(tmp_path: Path, c
     assert start(killed).wait() == 0
     assert outcome(killed) == outcome(whole), f"killed at steps {steps}"
     assert not (killed / LAST).exists()
+
+
+@pytest.mark.parametrize("reads", CONTROLS)
+def test_a_control_that_was_stopped_goes_on_exactly(
+    tmp_path: Path, corpus: Path, reads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        prepare(folder, corpus, "memory-grc", row={"memory": {"reads": reads, "read_mode": "inverse"}}, threads=1)
+    assert run(whole).status == "finished"
+    steps = itertools.count(1)
+    original = core.train.one_step
+
+    def stop_at_30(*given: Any) -> Any:
+        if next(steps) == 30:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(core.train, "one_step", stop_at_30)
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped)
+    monkeypatch.undo()
+    assert torch.load(stopped / LAST, weights_only=True)["position"]["step"] == 29
+    assert run(stopped).status == "finished"
+    assert outcome(stopped) == outcome(whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])

@@ -141,6 +141,19 @@ IDLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"classifies": "entity", "memories": "entity", "relation_slot_width": 9},
     ),
     "the authors' combination, named": ({"read_mode": "normal"}, {"read_mode": "normal", "pooling": "concat"}),
+    "what is read, where nothing is": ({"read_mode": "none"}, {"read_mode": "none", "reads": "learned"}),
+    "the gradient of reading, where no slots are looked at": (
+        {"reads": "uniform"},
+        {"reads": "uniform", "read_grad": False},
+    ),
+    "the gradient of reading, where the matrix is frozen": (
+        {"read_mode": "normal", "reads": "random"},
+        {"read_mode": "normal", "reads": "random", "read_grad": False},
+    ),
+    "the gradient of reading, where a constant is read": (
+        {"reads": "constant"},
+        {"reads": "constant", "read_grad": False},
+    ),
     "the scale of an inverse read, where none is": (
         {"read_mode": "normal"},
         {"read_mode": "normal", "inverse_scale": "mean"},
@@ -159,6 +172,24 @@ def test_the_same_settings_matter_where_they_have_an_effect() -> None:
     assert memory(slot_width=32) != memory(slot_width=32, entity_slot_width=31)
     assert memory(read_mode="inverse-normal") != memory(read_mode="inverse-normal", inverse_scale="mean")
     assert memory(read_mode="inverse-normal") != memory(read_mode="inverse-normal", pooling="mean")
+
+
+def test_the_gradient_of_reading_matters_where_uniform_attention_reads_slots() -> None:
+    settings = {"read_mode": "normal", "reads": "uniform"}
+    assert memory(**settings) != memory(**settings, read_grad=False)
+
+
+def test_every_control_is_a_run_of_its_own() -> None:
+    controls = ("written", "learned", "random", "uniform", "constant")
+    assert len({memory(reads=control) for control in controls}) == len(controls)
+
+
+def test_runs_from_before_the_controls_keep_their_folders() -> None:
+    # The signatures of the first release: whoever has such runs would have to compute them again.
+    assert memory() == memory(reads="written")
+    released = {"jerex-grc": "fd2225e812e8", "memory-grc": "eb40eaeb6643", "memory-mrc": "d7cae04fcc7e"}
+    for name, known in released.items():
+        assert signature(presets.build(name, row={"encoder": {"source": "scratch"}})) == known
 
 
 def test_sizes_of_an_encoder_from_scratch_matter_only_there() -> None:

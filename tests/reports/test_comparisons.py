@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from reports.baselines import UNSAID
-from reports.comparison import comparisons, published_comparisons, verdict
-from reports.comparison_tables import comparison_table, cost_table, published_table
+from reports.baselines import TABLE, UNSAID
+from reports.comparison import comparisons, verdict
+from reports.comparison_tables import comparison_table, cost_table
 from reports.load import load_study
 from reports.markdown import to_markdown
+from reports.published import published_comparisons, published_table, words
 from reports.tables import main_table
+from studies.pairing import paired_difference
 from tests.reports.records import make_study
 
 SEEDS = {
@@ -66,7 +68,7 @@ def test_the_caption_says_what_so_many_seeds_can_find(tmp_path: Path) -> None:
     study = make_study(tmp_path, {row: dict.fromkeys(range(5), 38.0 + place) for place, row in enumerate(SEEDS)})
     caption = " ".join(comparison_table(study, comparisons(study, load_study(study, tmp_path))).caption)
     # Noncentral t, n = 5: power .80 at an effect of 1.68.
-    assert "With 5 seeds the paired t-test finds, with a chance of 80%, differences from 1.7 times" in caption
+    assert "With 5 seeds the paired t-test finds, with a chance of 80 %, differences from 1.7 times" in caption
 
 
 def test_what_the_published_spread_supports() -> None:
@@ -77,7 +79,28 @@ def test_what_the_published_spread_supports() -> None:
     apart = compared[(compared["low"] > 0) | (compared["high"] < 0)]
     assert list(apart.index) == [("published-memory-grc", "relation_strict"), ("published-memory-mrc", "mention")]
     assert (compared["p_holm"].dropna() > 0.05).all()
-    assert "Of 8 differences 2 have a Welch interval without 0; none stays" in " ".join(published_table().caption)
+    table = published_table()
+    assert "Of 8 differences 2 have a Welch interval without 0; none stays" in " ".join(table.caption)
+    assert compared["words"].value_counts().to_dict() == {"no difference shown": 6, "higher alone, not after Holm": 2}
+    line = compared.loc[("published-memory-mrc", "mention")]
+    assert (line["delta"], line["low"], line["high"]) == pytest.approx((0.23, 0.01, 0.45), abs=5e-3)
+    # Were the ± of ddof 0, the errors grow by sqrt(5 / 4): +0.26 ± 0.23 stays above 0, +0.23 ± 0.25 does not.
+    assert "Were the printed ± of ddof 0, 1 of the 8 intervals would leave 0 out." in table.notes
+    # chi-squared, 4 degrees of freedom: sqrt(4 / 11.14) and sqrt(4 / 0.484).
+    assert any("between 0.6 and 2.9 times the printed" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_holm", "told"),
+    [
+        (0.1, 0.4, 0.01, "higher, also after Holm"),
+        (0.1, 0.4, 0.06, "higher alone, not after Holm"),
+        (-0.4, -0.1, 0.2, "lower alone, not after Holm"),
+        (-0.1, 0.4, 0.01, "no difference shown"),
+    ],
+)
+def test_words_of_a_published_difference(low: float, high: float, p_holm: float, told: str) -> None:
+    assert words(low, high, p_holm) == told
 
 
 def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(tmp_path: Path) -> None:
@@ -94,6 +117,9 @@ def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(t
     assert not any(cell.bold for line in table.lines[2:] for cell in line.cells if not isinstance(cell, str))
     assert not table.data["row"].str.contains("published").any()
     assert set(comparisons(study, load_study(study, tmp_path))["row"]) == {"memory-grc"}
+    # A published row is a Summary, without seeds: nothing that pairs takes it.
+    with pytest.raises(AttributeError):
+        paired_difference(TABLE[0].scores["entity"], TABLE[1].scores["entity"])  # type: ignore[arg-type]
     quick = make_study(tmp_path / "quick", seeds, profile="quick")
     assert len(main_table(quick, load_study(quick, tmp_path / "quick")).lines) == 2
 

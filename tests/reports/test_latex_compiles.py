@@ -27,9 +27,18 @@ def test_the_tables_of_a_report_compile(tmp_path: Path, capsys: pytest.CaptureFi
     make_study(tmp_path, SEEDS, rows=rows)
     assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     tables = sorted((tmp_path / "out").glob("*.tex"))
-    assert {path.stem for path in tables} >= {"table", "comparisons", "cost", "distances", "published", "types"}
+    assert {path.stem for path in tables} >= {
+        "table",
+        "ablation",
+        "comparisons",
+        "cost",
+        "distances",
+        "published",
+        "settings",
+        "types",
+    }
     inputs = "\n".join(rf"\input{{{path}}}" for path in tables)
-    packages = r"\usepackage[margin=25mm]{geometry}\usepackage{booktabs}\usepackage{siunitx}"
+    packages = r"\usepackage[margin=25mm]{geometry}\usepackage{booktabs}\usepackage{siunitx}\usepackage{rotating}"
     (tmp_path / "paper.tex").write_text(
         rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}\end{{document}}", encoding="utf-8"
     )

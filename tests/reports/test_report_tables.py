@@ -127,3 +127,48 @@ def test_the_width_of_an_s_column_follows_its_numbers() -> None:
     assert r"S[table-format=2.2]@{${}\pm{}$}S[table-format=2.2]S[table-format=7.0]S[table-format=+1.2]" in latex
     assert r"10.00 & 10.50 & 1234567 & -0.50 \\" in latex
     assert r"\multicolumn{2}{c}{--} & {--} & {--} \\" in latex
+
+
+def test_a_wide_table_is_set_smaller_and_then_on_its_side() -> None:
+    def form(columns: int) -> str:
+        made = [Column(str(number), "Heading", "mean") for number in range(columns)]
+        return to_latex(Table("t", "T", made, [Line([Value(38.12, 0.25)] * columns)]))
+
+    assert r"\footnotesize" in form(6).split(r"\setlength")[0]
+    assert r"\begin{table}" in form(8)
+    assert r"\scriptsize" in form(8).split(r"\setlength")[0]
+    assert r"\begin{sidewaystable}" in form(11)
+    assert "rotating" in form(11).splitlines()[0]
+
+
+def test_a_long_table_goes_on_under_its_number() -> None:
+    lines = [Line([f"row {number}", Value(float(number))], f"group {number // 10}") for number in range(100)]
+    latex = to_latex(
+        Table("t", "T", [Column("a", "A"), Column("b", "B", "number")], lines, ["A caption."], ["A note."])
+    )
+    parts = latex.split(r"\begin{table}")[1:]
+    assert len(parts) == 3
+    assert [part.count(r"\label{tab:t}") for part in parts] == [1, 0, 0]
+    assert [part.count(r"\addtocounter{table}{-1}") for part in parts] == [0, 1, 1]
+    assert [latex.count(part) for part in ("A caption.", "A note.", "(Continued.)")] == [1, 1, 2]
+    # Every line once, and parts begin with a group.
+    assert [latex.count(f"row {number} &") for number in range(100)] == [1] * 100
+    assert "group 4 & row 40" in parts[1]
+
+
+def test_a_huge_table_is_cut_for_print_and_whole_in_its_data() -> None:
+    lines = [Line([str(number)]) for number in range(10)]
+    table = Table("t", "T", [Column("a", "A")], lines, (), (), pd.DataFrame({"a": range(10)}))
+    short = table.shortened(4)
+    assert [line.cells for line in short.lines] == [["0"], ["1"], ["2"], ["3"]]
+    assert short.notes == ["The first 4 of 10 lines; every number stands in t.csv."]
+    assert len(short.data) == 10
+    assert table.shortened(10) is table
+
+
+def test_a_difference_stands_with_its_interval() -> None:
+    column = Column("d", "Δ", "difference", signed=True)
+    value = Value(0.26, low=-0.05, high=0.47)
+    assert column.write(value) == "+0.26 [-0.05, +0.47]"
+    assert [column.write(Value()), column.write(Value(0.26))] == ["–", "+0.26 –"]
+    assert r"+0.26 & $[-0.05, +0.47]$ \\" in to_latex(Table("t", "T", [column], [Line([value])]))

@@ -36,7 +36,7 @@ def test_two_documents_and_two_seeds_against_all_sixteen_resamples() -> None:
             micro_f1(row[s, list(documents)].sum(0)) - micro_f1(baseline[s, list(documents)].sum(0)) for s in (0, 1)
         ]
         exact += [np.mean([gaps[s] for s in seeds]) for seeds in product((0, 1), repeat=2)]
-    drawn = bootstrap._resampled(np.stack([row, baseline]).astype(float), np.array([1.0, -1.0]), 40_000, 3)
+    drawn = bootstrap._resampled(np.stack([row, baseline]).astype(float), 40_000, 3)[0]
     assert set(np.round(drawn, 9)) == set(np.round(exact, 9))
     for value in set(np.round(exact, 9)):
         share = np.mean(np.round(exact, 9) == value)
@@ -61,6 +61,15 @@ def test_the_draws_depend_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert bootstrap_difference(row, baseline, resamples=300, seed=2).interval != first.interval
     monkeypatch.setattr(bootstrap, "BLOCK_VALUES", 50)
     assert bootstrap_difference(row, baseline, resamples=300, seed=1) == first
+
+
+def test_several_pairs_on_one_set_of_draws_are_each_as_alone() -> None:
+    pairs = [(example(name=name), example(name=name + 1)) for name in (1, 5, 9)]
+    together = bootstrap.bootstrap_differences(pairs, resamples=400)
+    assert together == [bootstrap_difference(*pair, resamples=400) for pair in pairs]
+    assert len({found.interval for found in together}) == 3
+    with pytest.raises(ValueError, match="the same seeds and documents"):
+        bootstrap.bootstrap_differences([pairs[0], (example(2), example(2))])
 
 
 @settings(max_examples=25)

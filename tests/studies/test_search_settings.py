@@ -85,7 +85,7 @@ def test_a_search_without_axes_is_told(tmp_path: Path) -> None:
 
 def test_list_show_and_plan_tell_of_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "list"]) == 0
-    assert "search        11 axes  Which memory model is best" in capsys.readouterr().out
+    assert "search           11 axes  Which memory model is best" in capsys.readouterr().out
     path = str(written(tmp_path, {"trials": 20, "rungs": [1, 2], "threshold": 1.5}))
     assert main(["study", "show", path]) == 0
     out = capsys.readouterr().out
@@ -98,5 +98,5 @@ def test_list_show_and_plan_tell_of_a_search(tmp_path: Path, capsys: pytest.Capt
     assert main(["study", "plan", path, "--seeds", "2", *data]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines[:2]] == ["base", "base"]
-    assert lines[-1] == "2 runs, 0 finished"
+    assert "2 runs: 2 waiting" in lines
     assert "20 to 40 runs on the search's seeds" in "\n".join(lines)

@@ -34,6 +34,7 @@ def test_the_axes_have_their_own_names_paths_and_words() -> None:
         "memories",
         "read-gradient",
         "inverse-scale",
+        "reads",
         "ramp",
         "relation-head",
     ]

@@ -217,9 +217,22 @@ def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_the
     }
 
 
+def test_a_control_differs_from_the_model_in_what_is_read_alone(settings: dict) -> None:
+    found = planned(find_study("controls"), settings)
+    assert not found.shared
+    model = found.configs["memory"]
+    steps = {row: differences(model, config) for row, config in found.configs.items()}
+    assert {found.study.baseline_of(row) for row in steps} == {"memory"}
+    assert steps.pop("memory") == {}
+    assert steps.pop("jerex").keys() == {"memory"}
+    assert steps == {"write-only": {"memory.read_mode": ("inverse", "none")}} | {
+        reads: {"memory.reads": ("written", reads)} for reads in ("learned", "random", "uniform", "constant")
+    }
+
+
 def test_the_shipped_studies_share_their_common_cells(settings: dict) -> None:
     ids = {name: {run.run_id for run in planned(study, settings).runs} for name, study in shipped().items()}
-    assert ids.keys() == {"confounds", "ladder", "memory-size", "paper", "pooling", "read-mode", "warmup"}
+    assert ids.keys() == {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "warmup"}
     reference = {run.row: run.run_id for run in planned(find_study("paper"), settings).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}
 

@@ -1,0 +1,27 @@
+"""Studies, plans and standings that tests make."""
+
+from pathlib import Path
+from typing import Any
+
+from core.provenance import Provenance
+from studies.plan import Plan, plan
+from studies.product import Row
+from studies.study import Study, check, expanded
+
+CLEAN = Provenance(
+    commit="a" * 40,
+    uncommitted_changes=False,
+    packages={"engram": "1.0"},
+    python="3",
+    command=[],
+    machine="",
+    processors=1,
+    data={},
+)
+
+
+def made(rows: dict[str, Row], settings: dict[str, Any], *, baseline: str = "a", **more: Any) -> Plan:
+    """The plan of a study under the quick profile."""
+    study = Study(question="?", rows=rows, baseline=baseline, name="mine", **more)
+    study = check(expanded(study, where="mine", name="mine"), where="mine")
+    return plan(study, profile="quick", runs=Path("runs"), settings=settings)

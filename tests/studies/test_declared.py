@@ -1,0 +1,146 @@
+"""Rows that differ in more than their study says: found whatever the setting, and never where no number can change."""
+
+import dataclasses
+import re
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.config import RunConfig
+from core.errors import UserError
+from core.presets import merge
+from core.signature import signature
+from studies.declared import refuse_undeclared, undeclared, undeclared_lines
+from studies.plan import Plan, plan
+from studies.product import Base, Choice, Row
+from studies.study import shipped
+from tests.settings import Setting, alternatives, every_setting
+from tests.studies.planning import made
+
+STUDIES = {name: study for name, study in shipped().items() if len(study.rows) > 1}
+SETTINGS = [
+    setting
+    for setting in every_setting()
+    # Which documents is tried apart; seed, preset and profile are no settings of a row.
+    if not setting.path.startswith("data.") and setting.path not in ("seed", "preset", "profile")
+]
+
+
+def changed_in(config: RunConfig, setting: Setting) -> list[RunConfig]:
+    """The config with another value of a setting, where it has its section."""
+    if setting.path.startswith("memory.") and config.memory is None:
+        return []
+    return list(islice(alternatives(config, setting), 1))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: dict, name: str) -> None:
+    study = STUDIES[name]
+    planned = plan(study, profile="quick", runs=Path("runs"), settings=documents)
+    found, unchanged = set(), set()
+    for row in [row for row in planned.configs if study.baseline_of(row) != row][-1:]:
+        for setting in SETTINGS:
+            for config in changed_in(planned.configs[row], setting):
+                after = dataclasses.replace(planned, configs=planned.configs | {row: config})
+                is_declared = any(f"{setting.path}.".startswith(f"{path}.") for path in study.varies)
+                if is_declared or signature(config) == signature(planned.configs[row]):
+                    assert undeclared(after) == {}, setting.path
+                    unchanged.add(setting.path)
+                    continue
+                # The row itself, and the rows that are compared with it.
+                assert row in undeclared(after), setting.path
+                assert all(row in (one, study.baseline_of(one)) for one in undeclared(after))
+                with pytest.raises(UserError, match=rf"row {re.escape(row)} differs .*{setting.path}"):
+                    refuse_undeclared(after)
+                found.add(setting.path)
+    neutral = {setting.path for setting in SETTINGS if setting.marks == {"neutral"}}
+    assert neutral <= unchanged
+    assert not neutral & found
+    assert {"loss.entity", "model.dropout", "training.lr", "samples.neg_relations", "inference.max_mentions"} <= found
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_row_on_other_documents_is_found(documents: dict, name: str) -> None:
+    study = STUDIES[name]
+    row = next(row for row in study.rows if study.baseline_of(row) != row)
+    for part in ("train", "test", "validation", "types"):
+        other = documents["data"]["test" if part == "train" else "train"]
+        # Flags stand over rows, so that the files of this row have to be its own alone.
+        flags = {"data": {key: value for key, value in documents["data"].items() if key in ("name",)}}
+        rows = {
+            key: nested_data(one, documents, {part: other} if key == row else {}) for key, one in study.rows.items()
+        }
+        found = plan(msgspec.structs.replace(study, rows=rows), profile="quick", runs=Path("runs"), settings=flags)
+        rest = undeclared(found)
+        assert row in rest, part
+        assert all(one == row or study.baseline_of(one) == row for one in rest)
+
+
+def nested_data(row: Row, documents: dict, more: dict[str, str]) -> Row:
+    files = {key: value for key, value in documents["data"].items() if key != "name"}
+    return msgspec.structs.replace(row, settings=merge(row.settings, {"data": files | more | {"name": None}}))
+
+
+def test_shipped_studies_say_all_in_which_their_rows_differ(documents: dict) -> None:
+    for study in STUDIES.values():
+        assert study.varies, f"{study.name} does not say in what its rows may differ"
+        assert undeclared_lines(plan(study, profile="quick", runs=Path("runs"), settings=documents)) == []
+
+
+def test_what_varies_is_all_that_may_differ(documents: dict) -> None:
+    rows = {
+        "a": Row(preset="jerex-grc"),
+        "b": Row(preset="memory-grc"),
+        "c": Row(preset="memory-mrc", settings={"samples": {"neg_corefs": 100}}),
+        "d": Row(preset="memory-mrc", baseline="c", settings={"samples": {"neg_corefs": 100}, "loss": {"entity": 1}}),
+    }
+    found = undeclared(made(rows, documents, varies=("memory", "loss.entity")))
+    assert found == {"c": {"model.relation_head": ("grc", "mrc"), "samples.neg_corefs": (40, 100)}}
+    [line] = undeclared_lines(made(rows, documents, varies=("memory", "loss", "model")))
+    assert line.startswith("row c differs from a in more than the study says: samples.neg_corefs 100, not 40:")
+
+
+def test_the_name_of_a_section_covers_what_is_in_it_not_what_begins_alike(documents: dict) -> None:
+    rows = {"a": Row("memory-grc"), "b": Row("memory-grc", settings={"training": {"lr_warmup": 0.5}})}
+    assert undeclared(made(rows, documents, varies=("training",))) == {}
+    assert undeclared(made(rows, documents, varies=("training.lr",))) == {"b": {"training.lr_warmup": (0.1, 0.5)}}
+
+
+def test_without_varies_rows_say_what_they_change_and_baselines_do_not(documents: dict) -> None:
+    rows = {
+        "a": Row(preset="jerex-grc", settings={"training": {"epochs": 9}}),
+        "b": Row(preset="memory-mrc", settings={"loss": {"entity": 1.0}}),
+        "c": Row(preset="memory-mrc", settings={"training": {"epochs": 9}}),
+    }
+    assert undeclared(made(rows, documents)) == {"b": {"training.epochs": (9, 4)}}
+
+
+def test_without_varies_a_product_says_its_axes_and_not_its_base(documents: dict) -> None:
+    found: Plan = made(
+        {"a": Row(preset="jerex-grc")},
+        documents,
+        base=Base(preset="memory-grc", settings={"training": {"epochs": 9}}),
+        axes=("warmup", Choice(name="lr", path="training.lr", values=(1e-3, 1e-4))),
+    )
+    assert len(undeclared(found)) == 14
+    assert all(rest == {"training.epochs": (4, 9)} for rest in undeclared(found).values())
+
+
+def test_what_another_setting_switches_off_is_no_difference(documents: dict, tmp_path: Path) -> None:
+    train, copy = Path(documents["data"]["train"]), tmp_path / "copy.json"
+    copy.write_bytes(train.read_bytes())
+    idle: dict[str, Any] = {
+        "encoder": {"pretrained": False},
+        "memory": {"read_mode": "none", "ramp": 0.3, "slot_logit": "logsumexp"},
+        "runtime": {"threads": 2},
+    }
+    rows = {"a": Row("memory-grc", settings={"memory": {"read_mode": "none"}}), "b": Row("memory-grc", settings=idle)}
+    assert undeclared(made(rows, documents, varies=("loss",))) == {}
+    rows = {
+        name: nested_data(Row("jerex-grc"), documents, {"train": str(path)})
+        for name, path in (("a", train), ("b", copy))
+    }
+    assert undeclared(made(rows, {}, varies=("loss",))) == {}

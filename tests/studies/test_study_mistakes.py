@@ -1,0 +1,82 @@
+"""A study of a user's own with a mistake in it: one line that names the file, the part, the value and the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError
+from studies.plan import plan
+from studies.study import read_study
+
+ROW = "rows: {a: {preset: jerex-grc}}"
+AXIS = "base: {preset: memory-grc}, baseline: warmup=0"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "is not readable YAML: line 1: expected"),
+        ("rows: {a: {preset: jerex-grc}, a: {preset: jerex-mrc}}", "line 1: 'a' is given twice"),
+        ("", "is no study: it holds nothing, not a mapping: a study has a question, a baseline and rows"),
+        ("[1]", "is no study: it holds list"),
+        ("{question: q, baseline: a}", "a study needs `rows`, or `base` and `axes`"),
+        (f"{{question: q, baselin: a, {ROW}}}", "unknown field 'baselin': the fields are .*Did you mean baseline"),
+        (f"{{question: 3, baseline: a, {ROW}}}", "question: a whole number is given, text .* is meant"),
+        (f"{{question: q, baseline: a, {ROW}, seeds: 5}}", "seeds: a whole number is given, a list"),
+        (f"{{question: q, baseline: a, {ROW}, seeds: [0, 2147483648]}}", "different numbers from 0 to 2147483647"),
+        (f"{{question: q, baseline: a, {ROW}, seeds: [-1]}}", "different numbers from 0"),
+        (
+            f"{{question: q, baseline: a, {ROW}, metric: relaton}}",
+            "metric 'relaton' is no task: .*Did you mean relation",
+        ),
+        (f"{{question: q, baseline: a, {ROW}, varies: [memry]}}", "varies names 'memry', .*Did you mean memory"),
+        (f"{{question: q, baseline: a, {ROW}, varies: [loss.ent]}}", "loss has mention, coref, entity, relation"),
+        (f"{{question: q, baseline: a, {ROW}, varies: [a.b]}}", "varies names 'a.b', .*there is no such section"),
+        (f"{{question: q, baseline: aa, {ROW}}}", r"'aa', which is none of the rows \(a\): .*Did you mean a"),
+        ("{question: q, baseline: a, rows: {a: 3}}", "row a: a whole number is given, a mapping"),
+        ("{question: q, baseline: a, rows: {1: {preset: x}}}", "row 1: a name is text: write '1' in quotes"),
+        ("{question: q, baseline: a, rows: {a: {preset: x, setings: {}}}}", "row a: unknown field 'setings'.*settings"),
+        ("{question: q, baseline: a, rows: {a: {settings: {}}}}", "row a: .*preset"),
+        (f"{{question: q, {AXIS}, axes: [{{nam: warmup}}]}}", "axis : unknown field 'nam'.*Did you mean name"),
+        (f"{{question: q, {AXIS}, axes: [{{name: warmup, vlues: [0]}}]}}", "axis warmup: unknown field 'vlues'"),
+        (
+            f"{{question: q, {AXIS}, axes: [{{name: warmup, values: 3}}]}}",
+            "axis warmup: values: a whole number is given",
+        ),
+        (f"{{question: q, {AXIS}, axes: [3]}}", "axis 3: a whole number is given, a mapping"),
+        ("{question: q, baseline: a, base: {prest: x}, axes: [warmup]}", "base: unknown field 'prest'"),
+        (
+            "{question: q, baseline: a, rows: {a: {preset: jerex-grc, settings: {seed: 4}}}}",
+            r"row a: leave seed \(4\) out of its settings: all rows share the seeds",
+        ),
+        (
+            "{question: q, baseline: a, rows: {a: {preset: jerex-grc, settings: {preset: b}}}}",
+            r"row a: leave preset \('b'\) out",
+        ),
+        (
+            "{question: q, baseline: a, rows: {a: {preset: jerex-grc, settings: {training: 3}}}}",
+            "row a: training is 3: it is a section",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, documents: dict, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as refused:
+        plan(read_study(path), profile="quick", runs=tmp_path, settings=documents)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith((f"{path}", "row a: "))
+
+
+def test_numbers_may_be_written_as_one_likes(tmp_path: Path, documents: dict) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "{question: q, baseline: lr=1e-05, base: {preset: memory-grc}, "
+        "axes: [{name: lr, path: training.lr, values: [1e-5, 0.0001, 2E-3]}]}"
+    )
+    found = plan(read_study(path), profile="quick", runs=tmp_path, settings=documents)
+    assert {row: config.training.lr for row, config in found.configs.items()} == {
+        "lr=1e-05": 1e-5,
+        "lr=0.0001": 1e-4,
+        "lr=0.002": 2e-3,
+    }
