@@ -9,6 +9,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from core.errors import UserError
 from core.lock import hold
 from core.record import SCORED
 from core.replacing import make_folder

@@ -9,6 +9,7 @@ from core.commands.train import parse
 from engram import main
 from studies.distributions import optuna_distributions, wandb_parameters
 from studies.space import AXES, Axis
+from studies.study import find_study
 
 
 def test_a_distribution_has_the_labels_of_its_axis() -> None:
@@ -41,7 +42,8 @@ def test_a_sweep_is_printed_whose_command_train_understands(capsys: pytest.Captu
         chosen = [f"--{name}={told['values'][pick]}" for name, told in sweep["parameters"].items()]
         config, _, _ = parse([*command[2:], *chosen])
         assert config.profile == "minilm"
-        assert [axis.value_in(config) for axis in AXES] == [axis.values[pick] for axis in AXES]
+        axes = find_study("search").declared_axes
+        assert [axis.value_in(config) for axis in axes] == [axis.values[pick] for axis in axes]
 
 
 def test_settings_of_the_base_are_in_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

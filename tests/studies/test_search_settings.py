@@ -52,7 +52,7 @@ def test_the_shipped_search_varies_every_axis_and_is_compared_with_both_jerex() 
         ({"seeds": [100, 101, 3, 4, 102]}, "seeds 3, 4 would both choose the best config and report it"),
         ({"threshold": -1}, "search.threshold is -1"),
         ({"startup": 0}, "search.startup is 0"),
-        ({"trails": 5}, "unknown field `trails`"),
+        ({"trails": 5}, "unknown field 'trails'"),
     ],
 )
 def test_a_search_that_cannot_be_is_one_line(tmp_path: Path, search: dict[str, Any], message: str) -> None:

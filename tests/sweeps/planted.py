@@ -70,7 +70,7 @@ class Pretended:
         record = RunRecord(
             run_id=name,
             status="failed" if failed else "finished",
-            config={},
+            config=config.model_dump(mode="json"),
             metrics=metrics,
             error="ValueError: as planted" if failed else None,
             seconds=2.0,

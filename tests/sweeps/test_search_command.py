@@ -60,7 +60,17 @@ def place(tmp_path: Path) -> Place:
 def command(place: Place, *more: str) -> int:
     documents = str(place.folder / "documents.json")
     data = ["--data.name", "none", "--data.train", documents, "--data.test", documents]
-    asked = ["study", "search", str(place.file), "--runs", str(place.folder / "runs"), "--jobs", "1"]
+    asked = [
+        "study",
+        "search",
+        str(place.file),
+        "--runs",
+        str(place.folder / "runs"),
+        "--jobs",
+        "1",
+        "--wandb",
+        "disabled",
+    ]
     return main([*asked, *data, *more])
 
 
