@@ -48,6 +48,9 @@ VERBS = {
         "studies.commands", "show_plan", "every run of a study, what is finished, what is left", plain=True
     ),
     "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", plain=True, handed=True),
+    "study search": Verb(
+        "sweeps.search_command", "search", "find the best config of a study's axes, seed by seed", plain=True
+    ),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, cells, rows or prediction files on the same documents"),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),

@@ -51,7 +51,18 @@ def notes_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
     runs = runs_of(frame)
     found = [NO_REAL_RESULT] if is_embedded(study) else []
-    return [*found, *incomplete(study, runs), *early_choices(study, runs), *mixed(runs)]
+    return [*found, *chosen(study), *incomplete(study, runs), *early_choices(study, runs), *mixed(runs)]
+
+
+def chosen(study: StudyRecord) -> list[str]:
+    """Rows that are the best of several configs, beside rows that had fewer."""
+    tried = {name: row.tried for name, row in study.study.rows.items()}
+    return [
+        f"{label(study, name)}: chosen among {count} configs by validation F1 on other seeds than these; other rows "
+        f"had fewer: {', '.join(f'{label(study, other)} {few}' for other, few in tried.items() if few < count)}."
+        for name, count in tried.items()
+        if count > 1
+    ]
 
 
 def is_embedded(study: StudyRecord) -> bool:

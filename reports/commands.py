@@ -25,6 +25,7 @@ from reports.viewer import viewer
 from reports.wandb_runs import load_runs, read_runs
 from reports.wandb_study import study_in_project
 from reports.writing import write_frame, write_table, write_text
+from studies.search_record import read_search_record
 from studies.study_record import StudyRecord, find_study_record, study_folder
 
 
@@ -61,9 +62,11 @@ def report(
         record = study_in_project(study, runs, remote.values(), profile=profile)
         loaded = load_runs(record, remote, split=split)
     frame = loaded.frame
-    some_run_must_be_done(record, frame)
+    search = read_search_record(study_folder(runs, record.label))
+    if search is None or not search.trials:
+        some_run_must_be_done(record, frame)
     compared = with_document_intervals(record, frame, comparisons(record, frame))
-    material = Material(record, frame, compared, loaded.parts, loaded.configs)
+    material = Material(record, frame, compared, loaded.parts, loaded.configs, search)
     tables = tables_of(material)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     drawings = drawings_of(material)

@@ -23,10 +23,13 @@ from reports.figures import forest, scores
 from reports.heat_map import heat_map, heat_map_numbers
 from reports.material import Drawing, Material
 from reports.published import published_table
+from reports.search_figures import history_figure, importance_figure
+from reports.search_numbers import history, importance, trials_table
 from reports.summary import LONG, SHORT
 from reports.table import Table
 from reports.tables import main_table
 from reports.training_numbers import training_curves
+from studies.search_record import SearchRecord
 
 MOST_LINES = 200
 """Lines of a table that are printed; CSV files hold all."""
@@ -168,6 +171,33 @@ def attended_documents(material: Material) -> list[Drawing]:
     return drawings
 
 
+def trials(material: Material) -> list[Table]:
+    """The best trials of a search."""
+    search = material.search
+    return [trials_table(search)] if search is not None and search.trials else []
+
+
+def searched(material: Material) -> list[Drawing]:
+    """Every trial of a search, and which axes mattered."""
+    return search_drawings(material.search) if material.search is not None else []
+
+
+def search_drawings(search: SearchRecord) -> list[Drawing]:
+    """The figures of a search."""
+    drawings = []
+    tried, mattered = history(search), importance(search)
+    if tried["mean"].notna().any():
+        told = (
+            "Trials of the search by mean validation F1. The line is the best by then, with more seeds before a higher "
+            "mean: it falls where a config that had been lucky on fewer seeds got more."
+        )
+        drawings.append(Drawing("search-history", history_figure(tried, metric=search.metric), told))
+    if len(mattered):
+        told = "How much each axis sets the better trials apart from the others (PED-ANOVA): shares of 1."
+        drawings.append(Drawing("search-importance", importance_figure(mattered), told))
+    return drawings
+
+
 TABLES: tuple[Callable[[Material], list[Table]], ...] = (
     results,
     ablation,
@@ -175,6 +205,7 @@ TABLES: tuple[Callable[[Material], list[Table]], ...] = (
     published,
     breakdowns,
     cost,
+    trials,
     appendix,
 )
 DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (
@@ -184,6 +215,7 @@ DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (
     map_of_two_axes,
     training,
     attended_documents,
+    searched,
 )
 
 

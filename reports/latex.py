@@ -127,6 +127,8 @@ def interval(column: Column, cell: Value) -> str:
 def column_format(table: Table, place: int) -> str:
     """The S columns that are wide enough for every number of a column; plain ones for text and intervals."""
     column = table.columns[place]
+    if column.wraps:
+        return r">{\raggedright\arraybackslash}p{0.62\linewidth}"
     if column.kind == "text":
         return "l"
     if column.kind == "interval":

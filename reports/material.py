@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reports.breakdown_tables import Parts
+from studies.search_record import SearchRecord
 from studies.study_record import StudyRecord
 
 
@@ -24,6 +25,8 @@ class Material:
     """Breakdowns of strict relation scores by run id, as `reports.load` reads them."""
     configs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Row -> the resolved config of its first run that has a record."""
+    search: SearchRecord | None = None
+    """The trials that chose a row, where the study is a search."""
 
 
 @dataclass(frozen=True)

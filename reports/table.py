@@ -46,6 +46,8 @@ class Column:
     signed: bool = False
     once: bool = False
     """Text that is left out where the line above has the same."""
+    wraps: bool = False
+    """Text that may be too long for one line of a page."""
 
     def write(self, value: "Value | str") -> str:
         """The value as plain text."""

@@ -19,6 +19,7 @@ from studies.declared import refuse_undeclared, undeclared_lines
 from studies.estimate import estimate_of, jobs_for, told, too_little_memory
 from studies.meaning import notes
 from studies.plan import Plan
+from studies.search_told import search_lines, size_of, sweep_of
 from studies.standing import Standing, standing_of
 from studies.study import Study, find_study, shipped
 from studies.study_record import joined, study_folder, write_study_record
@@ -35,17 +36,22 @@ def list_studies() -> None:
     """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question."""
     print(f"{'study':<13} rows  runs  question")
     for name, study in shipped().items():
-        print(f"{name:<13} {len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}  {study.question}")
+        print(f"{name:<13} {size_of(study)}  {study.question}")
     print("\n`engram study show NAME` explains one, `engram study plan --help` says how to write your own.")
 
 
-def show(study: tyro.conf.Positional[str]) -> None:
+def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile: str = "quick") -> None:
     """Print what a study asks, its axes, its rows with what makes each of them, and what it leaves out.
 
     Args:
         study: a study of `engram study list`, or a YAML file of your own.
+        wandb_sweep: print instead the YAML of a W&B sweep over its axes, whose agents run `engram train`.
+        profile: on what the runs of such a sweep train.
     """
     found = find_study(study)
+    if wandb_sweep:
+        print(sweep_of(found, profile=profile), end="")
+        return
     print(f"{found.name}: {found.question}\n")
     print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
     print(f"rows are compared with {found.baseline}, seed by seed, where they do not say otherwise")
@@ -53,6 +59,8 @@ def show(study: tyro.conf.Positional[str]) -> None:
         print(f"rows may differ from what they are compared with in {', '.join(found.varies)} alone")
     for axis in found.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.told())}\n  {axis.sentence}")
+    for number, line in enumerate(search_lines(found)):
+        print(f"\n{line}" if not number else line)
     print()
     width = max(map(len, found.rows)) + 2
     for name, row in found.rows.items():
@@ -95,6 +103,8 @@ def show_plan(arguments: Sequence[str]) -> None:
     for row, same in planned.shared.items():
         print(f"{row} is the same cell as {same}: computed once")
     _print_left_out(planned.study)
+    for line in search_lines(planned.study):
+        print(line)
     if given.calibrate:
         calibrate(planned, given.runs)
     estimate = estimate_of(planned, standings, given.runs, jobs=given.jobs or jobs_for(planned))

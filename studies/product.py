@@ -29,6 +29,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The row it is compared with; empty: the study's baseline."""
     at: dict[str, Value] = {}
     """Axis -> the value that the row stands at, for curves along an axis."""
+    tried: int = 1
+    """Configs of which this one was chosen, on other seeds than the row's."""
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,7 +106,7 @@ def rows_of(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str,
             left_out[name] = f"cannot be: {error}"
             failed[values] = str(error)
             continue
-        same = first.setdefault(_cell(config), name)
+        same = first.setdefault(cell_of(config), name)
         if same != name:
             left_out[name] = f"the same cell as {same}"
         else:
@@ -151,6 +153,7 @@ def _builds(base: Base, settings: Tree) -> bool:
     return True
 
 
-def _cell(config: RunConfig) -> tuple[str, DataConfig]:
+def cell_of(config: RunConfig) -> tuple[str, DataConfig]:
+    """What two configs share that are the same cell on the same documents."""
     # Which documents is the profile's matter: what is compared here needs none on the disk.
     return signature(config.model_copy(update={"data": DataConfig()})), config.data

@@ -14,6 +14,8 @@ Next to rows, or instead of them, a study may name axes; every combination of th
     base: {preset: memory-grc}
     axes: [read-mode, {name: warmup, values: [0, 0.4]}, {name: lr, path: training.lr, values: [1.0e-5, 5.0e-5]}]
     baseline: read-mode=inverse+warmup=0.4+lr=5e-05
+
+With a `search` section (`studies.search`) the axes are searched instead.
 """
 
 import difflib
@@ -27,6 +29,8 @@ from core.metrics import TASKS
 from core.presets import settings_of
 from core.strict_yaml import NumberLoader, load_yaml
 from studies.product import Base, Choice, Row, axes_of, rows_of
+from studies.search import Search, check_search
+from studies.search_space import SearchSpace
 from studies.space import Axis, axis_of
 from studies.study_tree import study_of
 
@@ -35,6 +39,8 @@ __all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check", "find_study", "re
 FOLDER = Path(__file__).with_name("shipped")
 SEEDS = (0, 1, 2, 3, 4)
 """The report seeds of every study that does not say otherwise."""
+BASE, BEST = "base", "best"
+"""The rows that a search adds: its base as it stands, and the best config that it found."""
 LARGEST_SEED = 2**31 - 1
 LONGEST = 64
 """Characters that a row's name may have: it is a tag in W&B."""
@@ -59,6 +65,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings and sections in which rows may differ from their baseline; empty: what axes and rows themselves say."""
     left_out: dict[str, str] = {}
     """Combinations of the axes that are no row, and why."""
+    search: Search | None = None
+    """How the axes are searched; none: their combinations are rows."""
 
     def title_of(self, row: str) -> str:
         """What a table calls a row."""
@@ -80,7 +88,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_product(self, row: str) -> bool:
         """Whether the axes made this row."""
         names = {choice if isinstance(choice, str) else choice.name for choice in self.axes}
-        return bool(names) and self.rows[row].at.keys() == names
+        return self.search is None and bool(names) and self.rows[row].at.keys() == names
 
 
 def shipped() -> dict[str, Study]:
@@ -123,13 +131,19 @@ def expanded(study: Study, *, where: str, name: str) -> Study:
         raise UserError(f"{where}: axes need a base and a base needs axes: give both, or only rows")
     if study.base is None:
         return msgspec.structs.replace(study, name=name)
+    left_out: dict[str, str] = {}
+    made = {BASE: Row(study.base.preset, study.base.settings, "base as it is")}
     try:
-        made, left_out = rows_of(study.base, study.declared_axes)
+        if study.search is None:
+            made, left_out = rows_of(study.base, study.declared_axes)
+        else:
+            SearchSpace(study.base, study.declared_axes)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    twice = study.rows.keys() & made.keys()
+    twice = study.rows.keys() & ({BASE, BEST} if study.search else made.keys())
     if twice:
-        raise UserError(f"{where}: row {min(twice)} is also made by the axes: leave it out, or rename it")
+        by = "search" if study.search else "axes"
+        raise UserError(f"{where}: row {min(twice)} is also made by the {by}: leave it out, or rename it")
     return msgspec.structs.replace(study, name=name, rows=study.rows | made, left_out=left_out)
 
 
@@ -160,6 +174,10 @@ def check(study: Study, *, where: str) -> Study:
         if last not in known:
             told = f"{'.'.join(section) or 'a run'} has {', '.join(known)}" if known else "there is no such section"
             raise UserError(f"{where}: varies names {path!r}, which is no setting: {told}{meant(last, known)}")
+    if study.search is not None:
+        if study.base is None:
+            raise UserError(f"{where}: a search needs `base` and `axes`: say what is searched")
+        check_search(study.search, seeds=study.seeds, where=where)
     if set(study.name) & set("/@ "):
         raise UserError(f"{where}: the name {study.name!r} must do without '/', '@' and blanks: it names a folder")
     return study

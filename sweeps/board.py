@@ -55,12 +55,15 @@ class Board:
         self, study: Study, runs: Sequence[StudyRun], shared: Mapping[str, str], *, retry_failed: bool = False
     ) -> None:
         self.study, self.shared = study, shared
-        self.states = {run.run_id: survey(run, retry_failed=retry_failed) for run in runs}
+        self.states: dict[str, State] = {}
         self.ended = 0
         """How many runs ended here, however they ended."""
         self.busy_seconds = 0.0
         """How long runs were in the hands of the engine, summed."""
         self._seconds: list[float] = []
+        self._retry_failed = retry_failed
+        for run in runs:
+            self.add(run)
 
     def __iter__(self) -> Iterator[State]:
         return iter(self.states.values())
@@ -69,6 +72,11 @@ class Board:
         """Let finished runs wait to be computed again."""
         for run_id in run_ids:
             self.states[run_id].status, self.states[run_id].again = WAITING, True
+
+    def add(self, run: StudyRun) -> State:
+        """Put a run on the board; where it stands by its folder."""
+        self.states[run.run_id] = survey(run, retry_failed=self._retry_failed)
+        return self.states[run.run_id]
 
     def of(self, *statuses: str) -> list[State]:
         """The runs of some statuses."""

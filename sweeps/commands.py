@@ -22,6 +22,7 @@ from studies.arguments import parse, parser, positive
 from studies.estimate import jobs_for
 from studies.plan import Plan
 from studies.readiness import made_ready
+from studies.search_record import read_search_record
 from studies.study_record import find_study_record, joined, study_folder, write_study_record
 from sweeps.account import Account, add_account, last_account
 from sweeps.board import BAD, Board
@@ -32,7 +33,6 @@ from sweeps.local import LocalEngine
 from sweeps.mirror import mirrored
 from sweeps.screen import grid, screen
 
-STOPPED = 130
 LOCAL, IN_PROCESS = "local", "in-process"
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
 
@@ -71,6 +71,8 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
         "runs/<signature>/earlier",
     )
     given, planned = parse(wanted, arguments)
+    if planned.study.search is not None:
+        raise UserError(f"study {planned.study.name} is a search: `engram study search {given.study}` runs it")
     jobs = given.jobs or jobs_for(planned, given.devices)
     ready = made_ready(planned, given.runs, jobs=jobs, rerun=given.rerun)
     for line in ready.warnings:
@@ -83,16 +85,49 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
         sweep(folder)
-        record = joined(planned.record(), folder)
-        write_study_record(given.runs, record)
-        board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
-        board.recompute(ready.again)
-        code = compute(board, planned, given, arguments, engine_of(planned, given, here), watch)
-        # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
-        problem = mirrored(record, given.runs, tracking) if code != STOPPED else ""
-        if problem:
-            print(f"engram: warning: {problem}", file=sys.stderr)
-        return code
+        return carry_out(
+            planned,
+            given,
+            arguments,
+            engine_of(planned, given, here),
+            watch=watch,
+            again=ready.again,
+            attempts=given.attempts,
+        )
+
+
+def carry_out(
+    planned: Plan,
+    given: argparse.Namespace,
+    arguments: Sequence[str],
+    engine: Engine,
+    *,
+    watch: "Stopwatch",
+    again: Collection[str] = (),
+    attempts: int = ATTEMPTS,
+    verb: str = "run",
+) -> int:
+    """Write the record of a plan, compute its runs, `again` those of other code, and tell W&B of the study."""
+    record = joined(planned.record(), study_folder(given.runs, planned.label))
+    write_study_record(given.runs, record)
+    board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
+    board.recompute(again)
+    stopped = compute(board, planned, engine, attempts=attempts)
+    print(f"{planned.label}: {', '.join(f'{count} {status}' for status, count in sorted(board.counts().items()))}")
+    if board.ended:
+        account = watch.account(board, engine.slots)
+        say(account.told())
+        add_account(study_folder(given.runs, planned.label), account)
+    same = f"engram study {verb} {shlex.join(arguments)}"
+    if stopped:
+        say(f"engram: stopped; the same command goes on: {same}")
+    elif board.of("failed"):
+        say(f"engram: some runs failed; try them again with: {same}{'' if given.retry else ' --retry failed'}")
+    # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
+    problem = "" if stopped else mirrored(record, given.runs, planned.runs[0].config.tracking)
+    if problem:
+        print(f"engram: warning: {problem}", file=sys.stderr)
+    return exit_code(board, stopped=stopped)
 
 
 def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:
@@ -110,48 +145,31 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     account = last_account(study_folder(runs, record.label))
     if account is not None:
         print(f"last computed {account.started}: {account.told()}")
+    searched = read_search_record(study_folder(runs, record.label))
+    if searched is not None:
+        best = f", best trial {searched.best}: {searched.best_trial.told()}" if searched.best_trial else ""
+        print(f"search: {len(searched.trials)} of {searched.search.trials} trials begun{best}")
     for state in board.of(*BAD):
         last = (state.error or "").strip().splitlines()[-1:]
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")
     return 1 if board.of(*BAD) else 0
 
 
-def compute(
-    board: Board,
-    planned: Plan,
-    given: argparse.Namespace,
-    arguments: Sequence[str],
-    engine: Engine,
-    watch: "Stopwatch",
-) -> int:
-    """Compute what a board says is missing of a plan, and say how it ended."""
-    done = len(board.of(*SCORED))
-    total = len(board.states)
-    stopped = False
-    with stop_on_signals() as stop, screen(board, slots=engine.slots, plain=given.engine == IN_PROCESS) as shown:
+def compute(board: Board, planned: Plan, engine: Engine, *, attempts: int) -> bool:
+    """Compute what a board says is missing of a plan, and close the engine; whether the user stopped it."""
+    done, total = len(board.of(*SCORED)), len(board.states)
+    plain = isinstance(engine, InProcessEngine)
+    with stop_on_signals() as stop, screen(board, slots=engine.slots, plain=plain) as shown:
         shown.note(f"{planned.label}: {total} runs, {done} finished already, {engine.slots} at once")
         for state in board.of(*BAD):
             shown.tell(state)
         try:
-            Launch(board, engine, planned, tell=shown.tell, attempts=given.attempts).run(stop)
+            Launch(board, engine, planned, tell=shown.tell, attempts=attempts).run(stop)
         except KeyboardInterrupt:
-            stopped = True
+            return True
         finally:
             engine.close()
-    stopped = stopped or stop.asked
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(board.counts().items()))
-    print(f"{planned.label}: {counts}")
-    if board.ended:
-        account = watch.account(board, engine.slots)
-        say(account.told())
-        add_account(study_folder(given.runs, planned.label), account)
-    again = f"engram study run {shlex.join(arguments)}"
-    retry = "" if given.retry else " --retry failed"
-    if stopped:
-        say(f"engram: stopped; the same command goes on: {again}")
-    elif board.of("failed"):
-        say(f"engram: some runs failed; try them again with: {again}{retry}")
-    return exit_code(board, stopped=stopped)
+    return stop.asked
 
 
 class Stopwatch:

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
+from core.config import RunConfig
 from core.errors import UserError
 from core.history import last_step
 from core.lock import is_held
@@ -20,7 +22,7 @@ from core.record import (
     write_record,
 )
 from core.stopping import StopRequest
-from studies.plan import Plan
+from studies.plan import Plan, PlannedRun
 from studies.rerun import set_aside
 from sweeps.board import ELSEWHERE, RUNNING, WAITING, Board, State, survey
 from sweeps.engine import Ended, Engine
@@ -30,10 +32,15 @@ ATTEMPTS = 3
 WAIT_SECONDS, ELSEWHERE_SECONDS, CLOSE_SECONDS = 0.5, 2.0, 5.0
 
 Tell = Callable[[State], None]
+Feed = Callable[[], bool]
 
 
 class Launch:
-    """Brings the runs of a board to their records on an engine; `tell` hears of every change."""
+    """Brings the runs of a board to their records on an engine; `tell` hears of every change.
+
+
+    `feed` is asked again and again whether there is more: it may `add` runs, and says whether it did.
+    """
 
     def __init__(
         self,
@@ -43,10 +50,13 @@ class Launch:
         *,
         tell: Tell = lambda state: None,
         attempts: int = ATTEMPTS,
+        feed: Feed = lambda: False,
     ) -> None:
-        self.board, self.engine, self.tell, self.attempts = board, engine, tell, attempts
-        self._configs = {run.run_id: run.config for run in plan.runs}
-        self._folders = {run.folder: run.run_id for run in plan.runs}
+        self.board, self.engine, self.tell, self.attempts, self._feed = board, engine, tell, attempts, feed
+        self._configs: dict[str, RunConfig] = {}
+        self._folders: dict[Path, str] = {}
+        for run in plan.runs:
+            self._know(run)
         self._looked = time.monotonic()
 
     def run(self, stop: StopRequest) -> None:
@@ -60,12 +70,13 @@ class Launch:
                     stopping = True
                     self.engine.cancel()
                 if not stopping:
+                    self._feed()
                     self._fill()
-                if not self.board.of(RUNNING) and (stopping or not self.board.of(WAITING, ELSEWHERE)):
+                if not self.board.of(RUNNING) and (stopping or self._is_done()):
                     return
                 for ended in self.engine.wait(WAIT_SECONDS):
                     self._ended(ended, stopping=stopping)
-                if not self.board.of(RUNNING, WAITING):
+                if self.board.of(ELSEWHERE) and not self.board.of(RUNNING, WAITING):
                     # Everything that is left is computed elsewhere: an engine with nothing to do does not wait.
                     time.sleep(WAIT_SECONDS)
                 self._look_elsewhere()
@@ -79,6 +90,18 @@ class Launch:
         while self.board.of(RUNNING) and time.monotonic() < until:
             for ended in self.engine.wait(WAIT_SECONDS):
                 self._ended(ended, stopping=True)
+
+    def add(self, run: PlannedRun) -> State:
+        """Put one more run on the board; where it stands."""
+        self._know(run)
+        return self.board.add(run)
+
+    def _know(self, run: PlannedRun) -> None:
+        self._configs[run.run_id], self._folders[run.folder] = run.config, run.run_id
+
+    def _is_done(self) -> bool:
+        # Runs that could not even start have made room that nobody was asked to fill.
+        return not self.board.of(WAITING, ELSEWHERE) and not self._feed()
 
     def _fill(self) -> None:
         running = len(self.board.of(RUNNING))

@@ -23,6 +23,11 @@ LIGHT = {
     "study run --help": 0,
     "study run mine.yaml --data.name none --data.train {file}": 2,
     "study run papr": 2,
+    "study show search": 0,
+    "study show search --wandb-sweep": 0,
+    "study plan search --data.name none --data.train {file}": 0,
+    "study search --help": 0,
+    "study search paper --data.name none --data.train {file}": 2,
     "report paper": 2,
 }
 UNDECLARED = """{question: q, baseline: a, varies: [loss],
@@ -34,7 +39,7 @@ DRY = "train memory-grc --encoder.source scratch --data.train {file} --dry-run"
 def test_quick_commands_load_no_torch(tmp_path: Path, command: str, code: int) -> None:
     program = (
         "import sys, engram; code = engram.main(sys.argv[1:]); "
-        "loaded = sorted({'torch', 'transformers', 'accelerate'} & sys.modules.keys()); "
+        "loaded = sorted({'torch', 'transformers', 'accelerate', 'optuna'} & sys.modules.keys()); "
         "sys.exit(f'loads {loaded}' if loaded else code)"
     )
     (tmp_path / "text.txt").write_text(TEXT)

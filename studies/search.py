@@ -1,0 +1,68 @@
+"""How a study searches: the `search` section of its YAML, every default and limit written once.
+
+    base: {preset: memory-grc}
+    axes: [slot-width, warmup, read-mode]
+    baseline: base
+    search: {trials: 30, rungs: [1, 3], seeds: [100, 101, 102]}
+
+The axes are then no rows but a space that Optuna proposes from: a trial is one config, its value the mean validation F1
+over seeds. A row `base`, the base as it stands, is always there, and the best config becomes the row `best`. Rows run
+on the study's own `seeds`, which no trial may use.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+
+from core.errors import UserError
+
+MOST_TRIALS = 100_000
+
+
+class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many configs are tried, on which seeds, and when one goes on."""
+
+    trials: int = 50
+    """Configs tried in all, the base as it stands among them."""
+    rungs: tuple[int, ...] = (1, 2, 3, 5)
+    """Seeds after which a config is judged; the last is all that it gets."""
+    threshold: float = 1.0
+    """t: a config goes on while its mean paired difference to the best is above -t·s/√r after r seeds."""
+    seeds: tuple[int, ...] = (100, 101, 102, 103, 104)
+    """Seeds of the trials, in the order in which a config gets them; none may be a seed of the rows."""
+    startup: int = 10
+    """Trials that are drawn at random before TPE proposes."""
+    sampler_seed: int = 0
+    """Key of the proposals: the same key and the same scores give the same proposals."""
+
+    @property
+    def shared_seeds(self) -> tuple[int, ...]:
+        """The seeds that a config may get, in order."""
+        return self.seeds[: self.rungs[-1]]
+
+
+def check_search(search: Search, *, seeds: Sequence[int], where: str) -> None:
+    """Raise a UserError for a search that cannot be, or whose seeds are also seeds of the rows."""
+    if not 1 <= search.trials <= MOST_TRIALS:
+        raise UserError(f"{where}: search.trials is {search.trials}: give 1 to {MOST_TRIALS:,}")
+    rungs = search.rungs
+    if not rungs or rungs[0] < 1 or any(low >= high for low, high in pairwise(rungs)):
+        raise UserError(f"{where}: search.rungs {list(rungs)} must be numbers of seeds that grow, such as [1, 2, 3, 5]")
+    if len(set(search.seeds)) < len(search.seeds) or min(search.seeds, default=0) < 0:
+        raise UserError(f"{where}: search.seeds {list(search.seeds)} must be different numbers from 0")
+    if len(search.seeds) < rungs[-1]:
+        raise UserError(
+            f"{where}: search.seeds has {len(search.seeds)} seeds, but the last rung needs {rungs[-1]}: give more, "
+            "or end search.rungs earlier"
+        )
+    if not 0 <= search.threshold <= 100:
+        raise UserError(f"{where}: search.threshold is {search.threshold:g}: give 0 to 100 standard errors")
+    if search.startup < 1:
+        raise UserError(f"{where}: search.startup is {search.startup}: give at least 1 trial")
+    both = sorted(set(search.seeds) & set(seeds))
+    if both:
+        raise UserError(
+            f"{where}: seed{'s' * (len(both) > 1)} {', '.join(map(str, both))} would both choose the best config and "
+            "report it: search.seeds and the seeds of the rows (`seeds`, --seeds) must have none in common"
+        )

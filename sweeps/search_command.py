@@ -1,0 +1,233 @@
+"""`engram study search`: try configs seed by seed, keep every trial, then run the best one and its baselines."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from core.datasets import PARTS
+from core.errors import UserError
+from core.lock import hold
+from core.presets import Tree, leaves, merge
+from core.replacing import make_folder
+from core.signature import telling
+from core.stopping import stop_on_signals
+from core.tracking import mode_of
+from studies.arguments import parse, parser, positive
+from studies.estimate import jobs_for
+from studies.plan import Plan, PlannedRun, differences, plan
+from studies.readiness import made_ready
+from studies.search import Search, check_search
+from studies.search_proposals import importances
+from studies.search_record import AxisTold, SearchRecord, SearchTrial, read_search_record, write_search_record
+from studies.search_space import Point, SearchSpace
+from studies.search_store import JOURNAL, TrialStore, without_password
+from studies.study import BASE, BEST, Row, Study
+from studies.study_record import RECORD as STUDY_RECORD
+from studies.study_record import read_study_record, study_folder, write_study_record
+from sweeps.board import Board
+from sweeps.commands import Stopwatch, carry_out
+from sweeps.devices import devices_of
+from sweeps.launch import Launch
+from sweeps.local import LocalEngine
+from sweeps.search import SearchLoop
+from sweeps.search_screen import search_screen
+from sweeps.search_summary import summary_of
+
+JOB_TYPE = "trial"
+"""What W&B calls the runs of trials."""
+DESCRIPTION = """Find the best config over the axes of a study that has a `search` section.
+
+A trial is one config. Optuna's TPE proposes it; its value is the mean validation F1 over the search's own seeds, which
+it gets rung by rung as long as it keeps up with the best one. Test is never looked at. At the end the best config and
+the study's rows run on the study's seeds, which no trial used, and `engram report` makes their table.
+
+Ctrl-C once: start nothing more, let the running runs save; twice: stop now. The same command goes on.
+"""
+
+
+def search(arguments: Sequence[str]) -> int:
+    """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
+    wanted = parser("engram study search", DESCRIPTION)
+    wanted.add_argument("--trials", type=positive, help="configs tried in all, earlier ones counted (default: its own)")
+    wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
+    wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument(
+        "--storage",
+        help="where Optuna keeps the trials: sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME, or a journal file "
+        f"(default: {JOURNAL} in the study's folder)",
+    )
+    wanted.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
+    wanted.add_argument(
+        "--retry", choices=["failed"], help="compute failed runs of the rows again; a failed trial stays so"
+    )
+    given, planned = parse(wanted, arguments)
+    # Words that are printed again, and so end up in logs.
+    arguments = [without_password(word) for word in arguments]
+    asked = asked_for(planned.study, given, planned.settings)
+    jobs = given.jobs or jobs_for(planned, given.devices)
+    for line in made_ready(planned, given.runs, jobs=jobs).warnings:
+        print(f"engram: warning: {line}", file=sys.stderr)
+    if planned.runs[0].config.tracking.wandb != "disabled":
+        mode_of(planned.runs[0].config.tracking)
+    folder = study_folder(given.runs, planned.label)
+    make_folder(folder, "give a folder that is yours (--runs DIR)")
+    with hold(folder):
+        if read_study_record(folder / STUDY_RECORD) is None:
+            write_study_record(given.runs, planned.record())
+        record, code = searched(planned, given, asked, arguments)
+        print("\n".join(summary_of(record)))
+        if code or record.best_trial is None or given.no_report_runs:
+            return code
+        engine = LocalEngine(jobs=jobs, devices=given.devices)
+        return carry_out(with_best(planned, record, given), given, arguments, engine, watch=Stopwatch(), verb="search")
+
+
+def asked_for(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
+    """The search that a study and the flags ask for, checked against the rows' seeds and the settings of every run."""
+    if study.search is None:
+        raise UserError(
+            f"study {study.name} has rows, nothing to search: compute it with `engram study run {study.name}`, or "
+            "give a study with a `search` section"
+        )
+    for axis in study.declared_axes:
+        if axis.path in leaves(settings):
+            raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
+    asked = msgspec.structs.replace(study.search, trials=given.trials or study.search.trials)
+    check_search(asked, seeds=given.seeds or study.seeds, where=study.name)
+    return asked
+
+
+def searched(
+    planned: Plan, given: argparse.Namespace, asked: Search, arguments: Sequence[str]
+) -> tuple[SearchRecord, int]:
+    """Bring the search to its end, or as far as it comes; its record and the exit code."""
+    study = planned.study
+    assert study.base is not None
+    folder = study_folder(given.runs, planned.label)
+    space = SearchSpace(study.base, study.declared_axes)
+    storage = given.storage or str(folder / JOURNAL)
+    same_storage(read_search_record(folder), storage)
+    store = TrialStore(storage, name=planned.label, axes=space.axes, about=about(planned, asked))
+    trial_runs = TrialRuns(planned, given.runs, asked)
+    board = Board(study, (), {}, retry_failed=given.retry == "failed")
+    jobs = given.jobs or jobs_for(planned, given.devices)
+    engine = LocalEngine(jobs=jobs, devices=given.devices)
+    loop = SearchLoop(asked, space, store, board, slots=jobs, runs=trial_runs)
+    blank = SearchRecord(
+        label=planned.label,
+        question=study.question,
+        metric=study.metric,
+        search=asked,
+        profile=planned.profile,
+        settings=planned.settings,
+        axes=[AxisTold(axis.name, axis.title, list(axis.told())) for axis in space.declared],
+        own=own.params if (own := space.own()) is not None else {},
+        storage=store.shown,
+    )
+
+    def record() -> SearchRecord:
+        best = loop.best
+        return msgspec.structs.replace(
+            blank, trials=list(loop.trials), best=best.number if best else None, ended=loop.is_ended
+        )
+
+    try:
+        with stop_on_signals() as stop, search_screen(loop, slots=jobs) as shown:
+
+            def hear(trial: SearchTrial) -> None:
+                shown.hear(trial)
+                write_search_record(folder, record())
+
+            launch = Launch(board, engine, planned, tell=shown.tell, feed=loop.feed)
+            loop.wire(add=launch.add, hear=hear, reached=shown.reached)
+            shown.note(f"{planned.label}: up to {asked.trials} trials of {len(space.axes)} axes, {jobs} runs at once")
+            launch.run(stop)
+    finally:
+        engine.close()
+        store.close()
+    found = record()
+    if found.trials:
+        found = msgspec.structs.replace(found, importance=importances(space, found.trials))
+        write_search_record(folder, found)
+    again = f"engram study search {shlex.join(arguments)}"
+    if stop.asked:
+        print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
+        return found, 130
+    if loop.lost is not None:
+        print(
+            f"engram: {loop.lost}; nothing is lost: when it answers, the same command goes on: {again}", file=sys.stderr
+        )
+        return found, 1
+    if loop.given_up is not None:
+        print(f"engram: {loop.given_up}", file=sys.stderr)
+        return found, 1
+    return found, 0
+
+
+class TrialRuns:
+    """The runs of a point of the space: a row of its own on every seed of the search."""
+
+    def __init__(self, planned: Plan, runs: Path, asked: Search) -> None:
+        self._planned, self._runs, self._seeds = planned, runs, asked.shared_seeds
+        # Files are looked up once, not for every proposal.
+        data, varied = planned.configs[BASE].data, {axis.path for axis in planned.study.declared_axes}
+        files: Tree = {part: getattr(data, part) for part in ("name", *PARTS) if f"data.{part}" not in varied}
+        followed: Tree = {"tracking": {"job_type": JOB_TYPE}}
+        self._settings = merge(merge(followed, planned.settings), {"data": files})
+
+    def __call__(self, number: int, point: Point) -> Mapping[int, PlannedRun]:
+        """Seed -> run."""
+        study = self._planned.study
+        assert study.base is not None
+        name = f"trial {number}"
+        row = Row(study.base.preset, point.settings, at=point.at)
+        alone = msgspec.structs.replace(study, rows={name: row}, baseline=name)
+        made = plan(alone, profile=self._planned.profile, runs=self._runs, seeds=self._seeds, settings=self._settings)
+        return {run.seed: run for run in made.runs}
+
+
+def about(planned: Plan, asked: Search) -> Tree:
+    """What must be equal for a search to go on: everything but how many trials."""
+    study = planned.study
+    assert study.base is not None
+    return {
+        "profile": planned.profile,
+        "settings": telling(planned.settings),
+        "metric": study.metric,
+        "base": msgspec.to_builtins(study.base),
+        "axes": {axis.path: list(axis.told()) for axis in study.declared_axes},
+        **{name: value for name, value in msgspec.to_builtins(asked).items() if name != "trials"},
+    }
+
+
+def same_storage(before: SearchRecord | None, storage: str) -> None:
+    """Raise a UserError where the trials of this search were kept elsewhere."""
+    shown = without_password(storage)
+    if before is not None and before.storage != shown:
+        raise UserError(
+            f"the trials of {before.label} are kept in {before.storage}, not in {shown}: give that --storage, "
+            "or keep this search apart (--name NAME)"
+        )
+
+
+def with_best(planned: Plan, record: SearchRecord, given: argparse.Namespace) -> Plan:
+    """The plan of the table: the study's rows and the best config, on the study's seeds."""
+    study, trial = planned.study, record.best_trial
+    assert study.base is not None
+    assert trial is not None
+    point = SearchSpace(study.base, study.declared_axes).at_params(trial.params)
+    row = Row(study.base.preset, point.settings, title=f"best of {len(record.trials)} trials", tried=len(record.trials))
+
+    def planned_with(row: Row) -> Plan:
+        rows = msgspec.structs.replace(study, rows={**study.rows, BEST: row})
+        return plan(rows, profile=planned.profile, runs=given.runs, seeds=given.seeds, settings=planned.settings)
+
+    found = planned_with(row)
+    # Of the rows that others are compared with, the one that differs least: the same relation head, say.
+    candidates = dict.fromkeys([study.baseline, *(study.baseline_of(name) for name in study.rows)])
+    nearest = min(candidates, key=lambda name: len(differences(found.configs[name], found.configs[BEST])))
+    return planned_with(msgspec.structs.replace(row, baseline=nearest))

@@ -1,0 +1,148 @@
+"""Searches whose runs only pretend: a record with a planted score instead of a training, hundreds in seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+
+from core.config import RunConfig
+from core.keys import key_of
+from core.presets import from_yaml
+from core.readers.docred_writing import write_docred
+from core.record import CONFIG, RunRecord, write_record
+from core.signature import run_id
+from core.stopping import StopRequest
+from core.synthetic import generate
+from studies.plan import Plan, plan
+from studies.search_space import SearchSpace
+from studies.search_store import TrialStore
+from studies.study import read_study
+from sweeps.board import Board
+from sweeps.engine import Ended, Engine, InProcessEngine
+from sweeps.launch import Launch
+from sweeps.search import SearchLoop
+from sweeps.search_command import TrialRuns, about
+from tests.reports.records import scores_of
+
+Score = Callable[[RunConfig], float]
+
+
+def noise(config: RunConfig, size: float) -> float:
+    """A draw that belongs to a cell and a seed, and one that the seed has in every cell."""
+    own = np.random.default_rng(key_of("noise", run_id(config))).standard_normal()
+    shared = np.random.default_rng(key_of("shared", config.seed)).standard_normal()
+    return size * float(own + 2 * shared)
+
+
+def hill(config: RunConfig) -> float:
+    """A score that is best at one place of slot width, warm-up and read mode."""
+    memory = config.memory
+    assert memory is not None
+    width = {32: 0, 128: 1, 256: 2, None: 3, 768: 4, 1536: 5}[memory.slot_width]
+    mode = {"none": 0.0, "inverse": 2.0, "normal": 1.0, "inverse-normal": 4.0}[memory.read_mode]
+    reads = 0.0 if memory.read_mode == "none" else -6 * abs(memory.warmup - 0.2)
+    return 40 + mode + reads - abs(width - 4) + noise(config, 0.2)
+
+
+class Pretended:
+    """Writes records; `score` says the validation score, `fails` which configs fail, `before` hears of each run."""
+
+    def __init__(
+        self, score: Score = hill, *, fails: Callable[[RunConfig], bool] = lambda config: False, test: Any = None
+    ) -> None:
+        self.score, self.fails, self.test = score, fails, test
+        self.computed: list[str] = []
+        self.before: Callable[[str], None] = lambda name: None
+
+    def __call__(self, folder: Path) -> str:
+        config = from_yaml(folder / CONFIG)
+        name = run_id(config)
+        self.before(f"start {name}")
+        self.computed.append(name)
+        failed = self.fails(config)
+        value = self.score(config)
+        metrics: dict[str, Any] = {} if failed else {"validation": scores_of(value)}
+        if not failed and self.test is not None:
+            metrics["test"] = self.test(config, value)
+        record = RunRecord(
+            run_id=name,
+            status="failed" if failed else "finished",
+            config=config.model_dump(mode="json"),
+            metrics=metrics,
+            error="ValueError: as planted" if failed else None,
+            seconds=2.0,
+        )
+        write_record(folder, record)
+        self.before(f"end {name}")
+        return record.status
+
+
+class AnyOrderEngine(InProcessEngine):
+    """Several runs at once that end in an order drawn from a key; `busy` has how many ran whenever one ended."""
+
+    def __init__(self, run: Callable[[Path], str], *, slots: int, key: int) -> None:
+        super().__init__(run)
+        self.slots, self.busy = slots, list[int]()
+        self._drawn = np.random.default_rng(key)
+
+    def wait(self, seconds: float) -> list[Ended]:
+        if self._queue:
+            running = min(self.slots, len(self._queue))
+            self.busy.append(running)
+            self._queue.rotate(-int(self._drawn.integers(running)))
+        return super().wait(seconds)
+
+
+class Place:
+    """A folder with a search, and the search brought as far as an engine brings it."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        documents = folder / "documents.json"
+        write_docred(generate(3), documents)
+        search = {"trials": 8, "rungs": [1, 2, 3], "seeds": [100, 101, 102], "startup": 4}
+        study: dict[str, Any] = {
+            "question": "Where is the hill?",
+            "base": {"preset": "memory-grc"},
+            "axes": ["slot-width", "warmup", "read-mode"],
+            "baseline": "base",
+            "search": search | changes.pop("search", {}),
+        }
+        self.file = folder / "mine.yaml"
+        self.file.write_text(yaml.safe_dump(study | changes))
+        self.data = {"data": {"name": None, "train": str(documents), "test": str(documents)}}
+        self.study = read_study(self.file)
+        assert self.study.base is not None
+        self.space = SearchSpace(self.study.base, self.study.declared_axes)
+        self.loops: list[SearchLoop] = []
+
+    def planned(self, runs: str = "runs") -> Plan:
+        return plan(self.study, profile="quick", runs=self.folder / runs, settings=self.data)
+
+    def loop(self, *, slots: int = 1, runs: str = "runs", storage: str = "", trials: int | None = None) -> SearchLoop:
+        planned = self.planned(runs)
+        search = planned.study.search
+        assert search is not None
+        asked = msgspec.structs.replace(search, trials=trials or search.trials)
+        where = storage or str(self.folder / f"{runs}.journal")
+        store = TrialStore(where, name=planned.label, axes=self.space.axes, about=about(planned, asked))
+        board = Board(planned.study, (), {})
+        made = TrialRuns(planned, self.folder / runs, asked)
+        loop = SearchLoop(asked, self.space, store, board, slots=slots, runs=made)
+        self.loops.append(loop)
+        return loop
+
+    def search(self, run: Pretended, engine: Engine | None = None, **where: Any) -> SearchLoop:
+        """Go on with the search until nothing is left to do, or the engine or the run function raises."""
+        engine = engine or InProcessEngine(run)
+        loop = self.loop(slots=engine.slots, **where)
+        launch = Launch(loop.board, engine, self.planned(where.get("runs", "runs")), feed=loop.feed)
+        loop.wire(add=launch.add)
+        try:
+            launch.run(StopRequest())
+        finally:
+            loop.store.close()
+        return loop
