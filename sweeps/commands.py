@@ -29,8 +29,8 @@ from sweeps.devices import devices_of
 from sweeps.engine import Engine, InProcessEngine
 from sweeps.launch import ATTEMPTS, Launch, exit_code
 from sweeps.local import LocalEngine
-from sweeps.mirror import mirrored
 from sweeps.screen import grid, screen
+from sweeps.sync import told
 
 STOPPED = 130
 LOCAL, IN_PROCESS = "local", "in-process"
@@ -88,10 +88,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
         board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
         board.recompute(ready.again)
         code = compute(board, planned, given, arguments, engine_of(planned, given, here), watch)
-        # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
-        problem = mirrored(record, given.runs, tracking) if code != STOPPED else ""
-        if problem:
-            print(f"engram: warning: {problem}", file=sys.stderr)
+        told(record, given.runs, tracking, stopped=code == STOPPED)
         return code
 
 

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import engram
 from core.config import TrackingConfig
+from core.record import RunRecord, Status
 from core.tracking import WandbTracker
 from studies.study_record import StudyRecord, study_folder
 from sweeps.mirror import AGGREGATE, STUDY, mirror
@@ -58,7 +60,7 @@ def summary_in(records: list[dict[str, Any]]) -> dict[str, Any]:
 def test_the_spread_of_a_cell_stands_in_the_runs_table(study: StudyRecord, tmp_path: Path) -> None:
     assert mirror(study, tmp_path, OFFLINE) == 3
     files = offline_files(study_folder(tmp_path, study.label))
-    assert sorted(files) == [f"{row:012x}-aggregate-made-quick" for row in (0, 1)] + ["study-made-quick"]
+    assert sorted(files) == [f"{row:012x}-aggregate-made-quick" for row in (0, 1)] + ["study-000000000000-made-quick"]
     records = records_of(files["000000000000-aggregate-made-quick"])
     run = next(record["run"] for record in records if record["type"] == "run")
     assert (run["run_group"], run["job_type"]) == ("000000000000", AGGREGATE)
@@ -90,7 +92,7 @@ def test_the_study_run_holds_table_and_report(study: StudyRecord, tmp_path: Path
     (folder / "report").mkdir()
     (folder / "report" / "table.tex").write_text("a table")
     mirror(study, tmp_path, OFFLINE)
-    path = offline_files(folder)["study-made-quick"]
+    path = offline_files(folder)["study-000000000000-made-quick"]
     records = records_of(path)
     run = next(record["run"] for record in records if record["type"] == "run")
     assert (run["run_group"], run["job_type"]) == ("made@quick", STUDY)
@@ -99,8 +101,8 @@ def test_the_study_run_holds_table_and_report(study: StudyRecord, tmp_path: Path
     assert "study.json" in said
     (table,) = path.parent.glob("files/media/table/*.json")
     held = json.loads(table.read_text())
-    assert held["columns"][:4] == ["row", "seeds", "mention F1 mean", "mention F1 std"]
-    assert held["data"][0][:2] == ["jerex-grc", 3]
+    assert held["columns"][:4] == ["row", "split", "seeds", "mention F1 mean"]
+    assert held["data"][0][:3] == ["jerex-grc", "test", 3]
     assert held["data"][0][held["columns"].index("relation_strict F1 mean")] == 40.0
     assert held["data"][1][held["columns"].index("relation_strict F1 std")] is None
 
@@ -127,14 +129,17 @@ def test_a_study_without_a_finished_run_says_nothing(tmp_path: Path) -> None:
     assert offline_files(study_folder(tmp_path, study.label)) == {}
 
 
-def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: str) -> None:
+def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: Status) -> None:
     """Write a fragment of a run as a worker would, offline."""
-    settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", title="jerex-grc", job_type="baseline")
+    settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", row="jerex-grc", job_type="baseline")
     tracker = WandbTracker(settings)
-    tracker.start({"preset": "jerex-grc", "profile": "quick", "training": {"lr": 0.5}}, run_id=run_id, folder=folder)
+    config = {"preset": "jerex-grc", "profile": "quick", "seed": 0, "training": {"lr": 0.5}}
+    record = RunRecord(run_id=run_id, status="running", config=config)
+    tracker.start(record, folder)
     for step in steps:
         tracker.log({"loss/total": 10.0 - step}, step=step)
-    tracker.finish({"test": {"mention": {"f1": 50.0}}} if status == "finished" else {}, status=status)
+    metrics = {"test": {"mention": {"f1": 50.0}}} if status == "finished" else {}
+    tracker.finish(msgspec.structs.replace(record, status=status, metrics=metrics))
 
 
 def test_sync_sends_every_fragment_once_and_in_order(
@@ -149,19 +154,19 @@ def test_sync_sends_every_fragment_once_and_in_order(
         monkeypatch.setenv("WANDB_BASE_URL", server.address)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0, capsys.readouterr().err
-        assert "5 of 5 offline fragments uploaded" in capsys.readouterr().out
+        assert "5 of 5 files uploaded" in capsys.readouterr().out
         run = server.runs[run_id]
         assert [row["global_step"] for row in run.history] == [1, 2, 3, 4]
         assert run.summary["test/mention/f1"] == 50.0
         assert run.summary["status"] == "finished"
         assert (run.told["groupName"], run.told["jobType"]) == ("000000000000", "baseline")
-        assert run.told["displayName"] == f"jerex-grc {run_id}"
+        assert run.told["displayName"] == "jerex-grc seed 0"
         assert set(run.told["tags"]) == {"jerex-grc", "quick", "made"}
         assert run.config["training"] == {"lr": 0.5}
         assert server.runs["000000000000-aggregate-made-quick"].summary["test/relation_strict/f1_std"] > 2
         sent = len(run.history)
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0
-        assert "0 of 0 offline fragments uploaded" in capsys.readouterr().out
+        assert "nothing waits to be uploaded" in capsys.readouterr().out
         assert len(run.history) == sent
 
 
