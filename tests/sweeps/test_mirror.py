@@ -3,19 +3,26 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import wandb
 
 import engram
 from core.config import TrackingConfig
+from core.lock import hold
+from core.presets import leaves, merge
+from core.readers.docred_writing import write_docred
 from core.record import RunRecord, Status
 from core.tracking import WandbTracker
-from studies.study_record import StudyRecord, study_folder
+from studies.study_record import StudyRecord, find_study_record, study_folder
 from sweeps.mirror import AGGREGATE, STUDY, mirror
+from sweeps.upload import upload, waiting
 from tests.reports.records import make_run, make_study
+from tests.tiny import TINY, document
 from tests.wandb_stand_in import KEY, serving
 
 OFFLINE = TrackingConfig(wandb="offline")
@@ -179,3 +186,79 @@ def test_sync_without_a_key_or_a_server_is_one_line(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 2
     assert "http://127.0.0.1:9 does not answer (ConnectionError)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def fresh_client() -> Iterator[None]:
+    """W&B's client asks its environment only once in a process."""
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+def test_a_study_that_is_followed_online_goes_up_when_its_runs_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fresh_client: None
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "{question: Why, baseline: plain, seeds: [0, 1], rows: {plain: {preset: jerex-grc}}}"
+    )
+    write_docred([document(number) for number in range(6)], tmp_path / "documents.json")
+    settings = {"training": {"epochs": 1, "batch_size": 3}, "runtime": {"device": "cpu", "threads": 1}}
+    documents = dict.fromkeys(("train", "validation", "test"), str(tmp_path / "documents.json"))
+    tree = merge(TINY, settings | {"data": {"name": None} | documents, "tracking": {"wandb": "online"}})
+    flags = [
+        word for path, value in leaves(tree).items() for word in (f"--{path.replace('_', '-')}", str(value).lower())
+    ]
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        asked = ["study", "run", str(tmp_path / "mine.yaml"), "--runs", str(tmp_path / "runs"), "--jobs", "1", *flags]
+        assert engram.main(asked) == 0, capsys.readouterr().err
+        (record,) = [find_study_record("mine", tmp_path / "runs")]
+        (cell,) = record.cells
+        assert {name for name in server.runs if name.startswith(cell.signature)} == {
+            *cell.runs.values(),
+            f"{cell.signature}-aggregate-mine-quick",
+        }
+        run, aggregate = (server.runs[name] for name in (cell.runs[1], f"{cell.signature}-aggregate-mine-quick"))
+        assert (run.told["displayName"], run.told["jobType"], run.exit_code) == ("plain seed 1", "baseline", 0)
+        assert run.config["tracking"]["study"] == "mine@quick"
+        assert aggregate.config["seeds"] == [0, 1]
+        values = [server.runs[name].summary["test/mention/f1"] for name in cell.runs.values()]
+        assert aggregate.summary["test/mention/f1"] == pytest.approx(sum(values) / 2)
+        assert aggregate.summary["test/mention/f1_std"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+        study = server.runs[f"study-{cell.signature}-mine-quick"]
+        assert study.told["notes"].startswith("Why\n\n| row")
+        before = {name: len(run.history) for name, run in server.runs.items()}
+        assert engram.main(asked) == 0
+        assert {name: len(run.history) for name, run in server.runs.items()} == before
+
+
+def test_a_run_that_is_computed_now_is_not_uploaded(study: StudyRecord, tmp_path: Path) -> None:
+    folder = tmp_path / "000000000000" / "s0"
+    track(folder, "000000000000-s0", (1,), status="finished")
+    assert [path.name for path in waiting(study, tmp_path)] == ["run-000000000000-s0.wandb"]
+    with hold(folder):
+        assert list(waiting(study, tmp_path)) == []
+
+
+def test_an_upload_that_takes_nothing_is_given_up(
+    study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "000000000000" / "s0"
+    track(folder, "000000000000-s0", (1,), status="finished")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("sweeps.upload.SILENT_SECONDS", 3.0)
+    (path,) = waiting(study, tmp_path)
+    assert upload([path], logs=folder / "wandb") == {path: "error: W&B took nothing for 3 s"}
+    assert list(waiting(study, tmp_path)) == [path]
+
+
+def test_offline_files_are_listed_where_nothing_is_to_go_up(
+    study: StudyRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "disabled"]) == 0
+    assert "nothing waits to be uploaded" in capsys.readouterr().out
+    assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "offline"]) == 0
+    assert "made@quick: 3 files wait; `engram study sync` uploads them" in capsys.readouterr().out
