@@ -255,6 +255,34 @@ def test_an_upload_that_takes_nothing_is_given_up(
     assert list(waiting(study, tmp_path)) == [path]
 
 
+def test_what_a_server_that_went_away_did_not_take_goes_up_later(
+    study: StudyRecord,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fresh_client: None,
+) -> None:
+    run_id, folder = "000000000000-s0", tmp_path / "000000000000" / "s0"
+    monkeypatch.setattr("core.wandb_run.FINISH_SECONDS", 2.0)
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        tracker = WandbTracker(TrackingConfig(wandb="online"))
+        record = RunRecord(run_id=run_id, status="running", config={"preset": "x", "profile": "quick", "seed": 0})
+        tracker.start(record, folder)
+        server.broken = True
+        tracker.log({"loss/total": 1.0}, step=5)
+        tracker.finish(msgspec.structs.replace(record, status="finished"))
+        assert f"engram: warning: {run_id}: W&B did not take everything" in capsys.readouterr().err
+        assert "status" not in server.runs[run_id].summary
+        server.broken = False
+        (path,) = waiting(study, tmp_path)
+        assert upload([path], logs=folder / "wandb") == {}
+        assert server.runs[run_id].summary["status"] == "finished"
+        assert [row["global_step"] for row in server.runs[run_id].history] == [5]
+        assert list(waiting(study, tmp_path)) == []
+
+
 def test_offline_files_are_listed_where_nothing_is_to_go_up(
     study: StudyRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
