@@ -18,6 +18,8 @@ from core.wandb_run import CUT_SHORT, SYNCED
 from studies.study_record import StudyRecord, study_folder
 from sweeps.mirror import WANDB
 
+SAID = "upload.log"
+"""What W&B's command said, in the study's folder for W&B."""
 AT_ONCE, PARALLEL = 200, 4
 """Files that one `wandb sync` is given, and how many of them it uploads side by side."""
 ANSWER_SECONDS, SILENT_SECONDS, LOOK_SECONDS = 10.0, 90.0, 0.3
@@ -69,9 +71,6 @@ def upload(files: Sequence[Path], *, logs: Path) -> dict[Path, str]:
                 reason = last_error(logs / SAID)
                 failed |= dict.fromkeys((path for path in batch if path in left), reason)
     return failed
-
-
-SAID = "upload.log"
 
 
 def taken(batch: Sequence[Path], left: set[Path], *, logs: Path) -> Iterator[int]:
