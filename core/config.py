@@ -303,12 +303,14 @@ class TrackingConfig(Section):
     """W&B user or team; none: the logged-in user's default."""
     group: Annotated[str | None, NEUTRAL] = None
     """W&B group; none: the signature, so that the seeds of one cell stand together."""
-    title: Annotated[str | None, NEUTRAL] = None
-    """What W&B calls the run, before its id; none: its preset."""
     job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
     """W&B job type."""
     tags: Annotated[str, NEUTRAL] = ""
     """W&B tags beside preset and profile, separated by commas."""
+    study: Annotated[str | None, NEUTRAL] = None
+    """The study that asked for this run first, as `<study>@<profile>`; studies say it themselves."""
+    row: Annotated[str | None, NEUTRAL] = None
+    """The row of that study; W&B calls the run by it and its seed."""
     artifacts: Annotated[bool, NEUTRAL] = False
     """Also upload predictions and the record as an artifact."""
 

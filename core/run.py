@@ -53,7 +53,7 @@ from core.record import (
 from core.replacing import replace_file
 from core.signature import run_id
 from core.stopping import StopRequest, stop_on_signals
-from core.tracking import Tracker, build_tracker, summary_of
+from core.tracking import Tracker, build_tracker
 from core.train import Diverged, TrainingInput, total_steps, train
 from core.training_facts import training_facts
 from core.watching import Watcher
@@ -93,22 +93,25 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         try:
             record = msgspec.structs.replace(record, provenance=gather(data_hashes(config)), seconds=before)
             write_record(folder, record)
+            told.start(record, folder)
             record = compute(folder, config, record, told, stop)
             record = ended("finished")
         except KeyboardInterrupt:
-            write_record(folder, ended("interrupted", "stopped by the user"))
-            told.finish({}, status="interrupted")
+            record = ended("interrupted", "stopped by the user")
+            write_record(folder, record)
+            told.finish(record)
             raise
         except Diverged as error:
             record = ended("diverged", str(error))
         except UserError as error:
-            write_record(folder, ended("failed", str(error)))
-            told.finish({}, status="failed")
+            record = ended("failed", str(error))
+            write_record(folder, record)
+            told.finish(record)
             raise
         except Exception:  # noqa: BLE001 - whatever a run dies of is recorded, and a study goes on without it
             record = ended("failed", traceback.format_exc())
         write_record(folder, record)
-        told.finish(summary_of(record), status=record.status)
+        told.finish(record)
         if record.status == "finished":
             tidy(folder, keep=config.training.keep)
     return record
@@ -125,7 +128,6 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
-    tracker.start(record.config, run_id=record.run_id, folder=folder)
     with meter("training", steps) as progress:
         watcher = Watcher(
             folder,

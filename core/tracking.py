@@ -1,154 +1,93 @@
 """Following a run from outside: a small protocol, the tracker that follows nothing, and W&B.
 
-A tracker mirrors what the run writes into its folder; it is never the source of a number. W&B holds of a run: as id the
-run id, as group the signature, as config the resolved config; as summary `<split>/<task>/<measure>` for every score
-(`test/relation_strict/f1`), the `FACTS` of its record, `commit` and `status`.
+A tracker mirrors what the run writes into its folder; it is never the source of a number. What W&B is told, and under
+which keys, is in `core.mirrored`.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from netrc import NetrcParseError, netrc
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from core.config import TrackingConfig
 from core.errors import UserError
+from core.mirrored import config_of, summary_of
 from core.record import RECORD, RunRecord
-
-STEP_KEY = "global_step"
-FACTS = ("steps", "chosen_epoch", "chosen_reading", "seconds", "peak_memory_mib", "parameters")
-"""What of a record stands in W&B's summary beside the scores, under the record's own names."""
-LONGEST_TAG = 64
+from core.wandb_run import Identity, Mode, WandbRun
 
 
 @runtime_checkable
 class Tracker(Protocol):
     """Is told what a run does while it does it."""
 
-    def start(self, config: Mapping[str, Any], *, run_id: str, folder: Path) -> None:
-        """The run begins or goes on, with its resolved config."""
+    def start(self, record: RunRecord, folder: Path) -> None:
+        """The run begins or goes on; the record has its config and where it comes from."""
 
     def log(self, row: Mapping[str, Any], *, step: int) -> None:
         """A row of the history: losses, rates or validation measures at an optimiser step."""
 
-    def finish(self, summary: Mapping[str, Any], *, status: str) -> None:
-        """The run ends, with its final metrics."""
+    def finish(self, record: RunRecord) -> None:
+        """The run ends, as its record says."""
 
 
 class NullTracker:
     """Follows nothing."""
 
-    def start(self, config: Mapping[str, Any], *, run_id: str, folder: Path) -> None:
+    def start(self, record: RunRecord, folder: Path) -> None:
         """Do nothing."""
 
     def log(self, row: Mapping[str, Any], *, step: int) -> None:
         """Do nothing."""
 
-    def finish(self, summary: Mapping[str, Any], *, status: str) -> None:
+    def finish(self, record: RunRecord) -> None:
         """Do nothing."""
 
 
 class WandbTracker:
     """Mirrors a run into W&B, online or into offline files under the run folder.
 
-    The W&B id is the run id, so that a resumed run stays itself; offline, each start makes another fragment of that id,
-    which `wandb sync` joins. Steps are our own (`global_step`), as W&B counts from 0 in every fragment.
+    The W&B id is the run id, so that a resumed run stays itself. Trouble with W&B is a warning and never ends the run.
     """
 
     def __init__(self, settings: TrackingConfig) -> None:
         self.settings = settings
-        self.run: Any = None
+        self.run: WandbRun | None = None
         self.folder = Path()
 
-    def start(self, config: Mapping[str, Any], *, run_id: str, folder: Path) -> None:
-        """Open the W&B run; a failure to do so is one clear line."""
+    def start(self, record: RunRecord, folder: Path) -> None:
+        """Open the W&B run; online without a key is a mistake that is told."""
         self.folder = folder
-        self.run = open_wandb(
-            self.settings,
-            id=run_id,
-            name=f"{self.settings.title or config['preset']} {run_id}",
-            group=self.settings.group or run_id.rpartition("-")[0],
-            job_type=self.settings.job_type,
-            tags=[str(config["preset"]), str(config["profile"]), *tags_of(self.settings)],
-            config=config,
+        mode = mode_of(self.settings)
+        preset, profile = str(record.config["preset"]), str(record.config["profile"])
+        row, seed = self.settings.row, record.config.get("seed")
+        identity = Identity(
             folder=folder,
+            run_id=record.run_id,
+            name=f"{row} seed {seed}" if row else f"{preset} {record.run_id}",
+            job_type=self.settings.job_type,
+            group=self.settings.group or record.run_id.rpartition("-")[0],
+            tags=[preset, profile, *tags_of(self.settings)],
+            config=config_of(record),
         )
-        self.run.define_metric("*", step_metric=STEP_KEY)
+        self.run = WandbRun(identity, self.settings, mode=mode)
 
     def log(self, row: Mapping[str, Any], *, step: int) -> None:
         """Log a row under our own step."""
-        self.run.log({**row, STEP_KEY: step})
+        if self.run is not None:
+            self.run.log(row, step=step)
 
-    def finish(self, summary: Mapping[str, Any], *, status: str) -> None:
-        """Write the final metrics as flat summary keys and close the run."""
+    def finish(self, record: RunRecord) -> None:
+        """Write the record as flat summary keys and close the run."""
         if self.run is None:
             return
-        self.run.summary.update({**flat(summary), "status": status})
-        if self.settings.artifacts and status == "finished":
-            import wandb
-
-            artifact = wandb.Artifact(f"run-{self.run.id}", type="run")
-            for path in [self.folder / RECORD, *sorted(self.folder.glob("predictions.*.jsonl"))]:
-                if path.exists():
-                    artifact.add_file(str(path))
-            self.run.log_artifact(artifact)
-        self.run.finish(exit_code=0 if status == "finished" else 1)
+        good = record.status == "finished"
+        if self.settings.artifacts and good:
+            files = [self.folder / RECORD, *sorted(self.folder.glob("predictions.*.jsonl"))]
+            named = [(path, path.name) for path in files if path.exists()]
+            self.run.attach(f"run-{record.run_id}", "run", named)
+        self.run.close(summary_of(record), good=good, goes_on=record.status == "interrupted")
         self.run = None
-
-
-def open_wandb(
-    settings: TrackingConfig,
-    *,
-    id: str,
-    name: str,
-    group: str,
-    job_type: str,
-    tags: Sequence[str],
-    config: Mapping[str, Any],
-    folder: Path,
-) -> Any:
-    """A W&B run, new or gone on with under the same id; its offline files lie in a folder; a failure is one line."""
-    import wandb
-
-    mode = mode_of(settings)
-    try:
-        return wandb.init(
-            project=settings.project,
-            entity=settings.entity,
-            group=group,
-            job_type=job_type,
-            name=name,
-            id=id,
-            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags)),
-            resume="allow",
-            mode=mode,
-            dir=str(folder),
-            config=dict(config),
-            reinit="create_new",
-            settings=wandb.Settings(
-                x_disable_stats=True,
-                console="off",
-                silent=True,
-                disable_git=True,
-                x_disable_meta=True,
-                save_code=False,
-                init_timeout=60.0,
-                # By default rows wait 15 s: a killed run would lose them all.
-                x_transaction_log_flush_interval=1.0,
-            ),
-        )
-    except wandb.errors.Error as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"W&B cannot be reached ({mode}): {reason}; use --tracking.wandb offline, or log in (wandb login)"
-        ) from None
-
-
-def summary_of(record: RunRecord) -> dict[str, Any]:
-    """What W&B's summary says of a run that ended: scores per split, facts, commit; what is not known is left out."""
-    facts = {name: getattr(record, name) for name in FACTS}
-    facts["commit"] = record.provenance.commit if record.provenance is not None else None
-    return {**record.metrics, **{name: value for name, value in facts.items() if value is not None}}
 
 
 def build_tracker(settings: TrackingConfig) -> Tracker:
@@ -161,7 +100,7 @@ def tags_of(settings: TrackingConfig) -> list[str]:
     return [tag.strip() for tag in settings.tags.split(",") if tag.strip()]
 
 
-def mode_of(settings: TrackingConfig) -> Literal["online", "offline"]:
+def mode_of(settings: TrackingConfig) -> Mode:
     """online or offline; asking for online without a key is a mistake that is told."""
     if settings.wandb == "offline" or (settings.wandb == "auto" and not logged_in()):
         return "offline"
@@ -189,16 +128,3 @@ def logged_in() -> bool:
 def address() -> str:
     """Where W&B's server is."""
     return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
-
-
-def flat(tree: Mapping[str, Any], before: str = "") -> dict[str, float | int | str]:
-    """Nested scores as `split/task/measure` keys; lists and per-type tables stay in the record."""
-    found: dict[str, float | int | str] = {}
-    for name, value in tree.items():
-        key = f"{before}{name}"
-        if isinstance(value, Mapping):
-            if name not in ("extra", "by_relation_type", "counts"):
-                found |= flat(value, f"{key}/")
-        elif isinstance(value, int | float | str):
-            found[key] = value
-    return found

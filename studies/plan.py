@@ -138,15 +138,20 @@ def flag_of(settings: Mapping[str, Any], section: str) -> str:
 
 
 def tagged(config: RunConfig, name: str, study: Study, *, kind: str) -> TrackingConfig:
-    """The tracking of a row: its name as title, its kind as job type; study, row and places on axes as tags.
+    """The tracking of a row: its place in the study, its kind as job type; study, row and places on axes as tags.
 
     A job type that a flag gives stays.
     """
-    places = (f"{axis}={study.axis(axis).label(value)}" for axis, value in study.rows[name].at.items())
-    tags = dict.fromkeys(tag for tag in (config.tracking.tags, study.name, name, *places) if tag)
+    tags = dict.fromkeys(tag for tag in (config.tracking.tags, *study.tags_of(name)) if tag)
     free = config.tracking.job_type == TrackingConfig.model_fields["job_type"].default
-    changes = {"tags": ",".join(tags), "title": name, "job_type": kind if free else config.tracking.job_type}
-    return config.tracking.model_copy(update=changes)
+    return config.tracking.model_copy(
+        update={
+            "study": label_of(study.name, config.profile),
+            "row": name,
+            "tags": ",".join(tags),
+            "job_type": kind if free else config.tracking.job_type,
+        }
+    )
 
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:

@@ -85,6 +85,11 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The axis of a name, the study's own before the declared one."""
         return next((axis for axis in self.declared_axes if axis.name == name), None) or axis_of(name)
 
+    def tags_of(self, row: str) -> tuple[str, ...]:
+        """What W&B finds a row by: study, row, and its places on axes."""
+        at = self.rows[row].at
+        return (self.name, row, *(f"{axis}={self.axis(axis).label(value)}" for axis, value in at.items()))
+
     def is_product(self, row: str) -> bool:
         """Whether the axes made this row."""
         names = {choice if isinstance(choice, str) else choice.name for choice in self.axes}

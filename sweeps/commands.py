@@ -30,8 +30,8 @@ from sweeps.devices import devices_of
 from sweeps.engine import Engine, InProcessEngine
 from sweeps.launch import ATTEMPTS, Launch, exit_code
 from sweeps.local import LocalEngine
-from sweeps.mirror import mirrored
 from sweeps.screen import grid, screen
+from sweeps.sync import told
 
 LOCAL, IN_PROCESS = "local", "in-process"
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.
@@ -123,10 +123,7 @@ def carry_out(
         say(f"engram: stopped; the same command goes on: {same}")
     elif board.of("failed"):
         say(f"engram: some runs failed; try them again with: {same}{'' if given.retry else ' --retry failed'}")
-    # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
-    problem = "" if stopped else mirrored(record, given.runs, planned.runs[0].config.tracking)
-    if problem:
-        print(f"engram: warning: {problem}", file=sys.stderr)
+    told(record, given.runs, planned.runs[0].config.tracking, stopped=stopped)
     return exit_code(board, stopped=stopped)
 
 

@@ -2,14 +2,15 @@
 
 W&B's own table of runs groups seeds and shows their mean, but not how far they lie apart; here the spread is a column.
 Everything is read from the records, and written again only where it has changed; ids are fixed, so that a study that
-goes on stays one. W&B failing never fails a study.
+goes on stays one. It is written offline, beside the study's record, and goes up the way of everything offline
+(`sweeps.upload`): fragments of one id in the order in which they were written. W&B failing never fails a study.
 """
 
 import hashlib
 import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,17 @@ from core.progress import meter
 from core.record import RECORD as RUN_RECORD
 from core.record import SCORED
 from core.replacing import make_folder, replace_file
-from core.tracking import mode_of, open_wandb, tags_of
+from core.wandb_run import Identity, WandbRun
 from studies.statistics import summarize, t_interval
 from studies.study_record import RECORD, StudyRecord, study_folder
+from sweeps.mirror_table import COLUMNS, columns_of, to_markdown
 
 AGGREGATE, STUDY = "aggregate", "study"
 """Job types of what is written here; runs have others."""
 WANDB, WRITTEN, REPORT = "wandb", "mirrored.json", "report"
 SPLITS = ("validation", "test")
+LEFT_OUT = ("seed", "tracking")
+"""Settings in which the runs of a cell differ, or that say which study asked for them first."""
 COSTS = ("seconds", "peak_memory_mib")
 
 
@@ -47,70 +51,81 @@ class Scored(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Mirrored:
-    """A W&B run to be written: its identity, its settings and its summary."""
+    """A W&B run to be written: its identity and its summary, the study's with table and files."""
 
-    id: str
-    name: str
-    group: str
-    job_type: str
-    tags: tuple[str, ...]
-    config: dict[str, Any]
+    identity: Identity
     summary: dict[str, float | int]
+    table: tuple[tuple[Any, ...], ...] = ()
+    files: tuple[Path, ...] = ()
 
-    def digest(self, mode: str) -> str:
+    @property
+    def digest(self) -> str:
         """Changes where anything that W&B would be told does."""
-        content = msgspec.json.encode([mode, self.name, self.group, self.tags, self.config, self.summary])
+        one = self.identity
+        hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files]
+        content = msgspec.json.encode([one.name, one.tags, one.notes, one.config, self.summary, self.table, hashes])
         return hashlib.sha256(content).hexdigest()[:16]
 
 
-def mirror(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> int:
-    """Write what has changed of a study's aggregates and of the study itself; how many runs that was.
+def mirrored(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> str:
+    """Mirror a study where its settings want it; what went wrong in a line, empty where nothing did."""
+    if tracking.wandb == "disabled":
+        return ""
+    try:
+        mirror(record, runs, tracking)
+    except (UserError, OSError) as error:
+        return f"the study was not told to W&B: {str(error).splitlines()[0]}"
+    return ""
 
-    Raises a UserError where W&B cannot be reached; what was written until then is not written again.
-    """
+
+def mirror(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> int:
+    """Write what has changed of a study's aggregates and of the study itself; how many runs that was."""
     folder = study_folder(runs, record.label)
     make_folder(folder / WANDB, "give a folder that is yours (--runs DIR)")
     path = folder / WANDB / WRITTEN
-    mode = mode_of(tracking)
     known: dict[str, str] = {}
     with suppress(OSError, msgspec.DecodeError):
         known = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     cells = list(aggregates(record, runs))
     if not cells:
         return 0
-    files = report_files(folder)
-    whole = study_run(record, cells, files)
-    changed = [one for one in (*cells, whole) if known.get(one.id) != one.digest(mode)]
-    with meter("telling W&B", len(changed)) as progress:
-        for one in changed:
-            forget_offline(folder, one.id)
-            write(one, tracking, folder, table=cells if one is whole else (), files=files if one is whole else ())
-            known[one.id] = one.digest(mode)
-            replace_file(path, msgspec.json.encode(known))
+    digests = {one.identity.run_id: (one.digest, one) for one in (*cells, study_run(record, cells, folder))}
+    changed = [(run_id, digest, one) for run_id, (digest, one) in digests.items() if known.get(run_id) != digest]
+    written = 0
+    with meter("writing for W&B", len(changed)) as progress:
+        for run_id, digest, one in changed:
+            forget_offline(folder, run_id)
+            if write(one, tracking):
+                written += 1
+                known[run_id] = digest
+                replace_file(path, msgspec.json.encode(known))
             progress.advance()
-    return len(changed)
+    return written
 
 
 def aggregates(record: StudyRecord, runs: Path) -> Iterator[Mirrored]:
     """The aggregate of every cell that has a finished run."""
-    shared = record.shared
+    study, shared = record.study, record.shared
+    own_tags = str((record.settings.get("tracking") or {}).get("tags") or "").split(",")
     for cell in record.cells:
         scored = {seed: one for seed in cell.runs if (one := read_scored(runs / cell.signature / f"s{seed}"))}
         if cell.row in shared or not scored:
             continue
-        first = next(iter(scored.values()))
-        config = {name: value for name, value in first.config.items() if name not in ("seed", "tracking")}
-        tracking = TrackingConfig.model_validate(first.config.get("tracking") or {})
-        tags = (record.study.name, record.profile, cell.row, *tags_of(tracking))
-        yield Mirrored(
-            id=slug(f"{cell.signature}-{AGGREGATE}-{record.label}"),
-            name=f"{cell.row}: {len(scored)} seed{'s' * (len(scored) > 1)}",
+        config = {name: value for name, value in next(iter(scored.values())).config.items() if name not in LEFT_OUT}
+        rows = [cell.row, *(row for row, same in shared.items() if same == cell.row)]
+        tags = [record.profile, *own_tags, *(tag for row in rows for tag in study.tags_of(row))]
+        missing = sorted(cell.runs.keys() - scored.keys())
+        told = {"study": record.label, "row": cell.row, "rows": rows, "seeds": sorted(scored), "missing_seeds": missing}
+        identity = Identity(
+            folder=study_folder(runs, record.label),
+            run_id=slug(f"{cell.signature}-{AGGREGATE}-{record.label}"),
+            name=f"{' = '.join(rows)}: {len(scored)} seed{'s' * (len(scored) > 1)}",
             group=cell.signature,
             job_type=AGGREGATE,
-            tags=tuple(dict.fromkeys(tags)),
-            config=config | {"study": record.label, "row": cell.row, "seeds": sorted(scored)},
-            summary=spread(list(scored.values())),
+            tags=tuple(dict.fromkeys(tag.strip() for tag in tags)),
+            config=config | told,
         )
+        yield Mirrored(identity, spread(list(scored.values())))
 
 
 def read_scored(folder: Path) -> Scored | None:
@@ -122,7 +137,7 @@ def read_scored(folder: Path) -> Scored | None:
     return found if found.status in SCORED else None
 
 
-def spread(scored: list[Scored]) -> dict[str, float | int]:
+def spread(scored: Sequence[Scored]) -> dict[str, float | int]:
     """Mean (under the run's own key), sample std (ddof 1), n and 95 % t-interval of every score and cost.
 
     What so few seeds cannot say, the std of one, is left out.
@@ -146,27 +161,28 @@ def spread(scored: list[Scored]) -> dict[str, float | int]:
     return told
 
 
-def study_run(record: StudyRecord, cells: list[Mirrored], files: tuple[Path, ...]) -> Mirrored:
-    """The run that stands for the whole study; the content of the report's files is part of its identity."""
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
-    return Mirrored(
-        id=slug(f"{STUDY}-{record.label}"),
+def study_run(record: StudyRecord, cells: Sequence[Mirrored], folder: Path) -> Mirrored:
+    """The run that stands for the whole study: its record as config, its table, and its report where there is one."""
+    study = record.study
+    by_row = {one.identity.config["row"]: one.summary for one in cells}
+    same = record.shared
+    table = tuple(columns_of(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.cells)
+    baseline = next((cell.signature for cell in record.cells if cell.row == study.baseline), "")
+    identity = Identity(
+        folder=folder,
+        # The same study under the same profile on other documents is another study.
+        run_id=slug(f"{STUDY}-{baseline}-{record.label}"),
         name=f"study {record.label}",
         group=record.label,
         job_type=STUDY,
-        tags=(record.study.name, record.profile),
-        config={
-            "study": record.label,
-            "question": record.study.question,
-            "baseline": record.study.baseline,
-            "metric": record.study.metric,
-            "seeds": list(record.study.seeds),
-            "settings": record.settings,
-            "report": hashes,
-            "aggregates": {one.id: one.digest("") for one in cells},
-        },
-        summary={"rows": len(record.cells), "runs": sum(len(one.config["seeds"]) for one in cells)},
+        tags=(study.name, record.profile),
+        notes=f"{study.question}\n\n{to_markdown(table)}",
+        config=msgspec.json.decode(msgspec.json.encode(record)),
     )
+    done = sum(len(one.identity.config["seeds"]) for one in cells)
+    wanted = len({run_id for cell in record.cells for run_id in cell.runs.values()})
+    summary: dict[str, float | int] = {"rows": len(record.cells), "runs": wanted, "finished_runs": done}
+    return Mirrored(identity, summary, table, report_files(folder))
 
 
 def report_files(folder: Path) -> tuple[Path, ...]:
@@ -174,68 +190,23 @@ def report_files(folder: Path) -> tuple[Path, ...]:
     return (folder / RECORD, *sorted(path for path in (folder / REPORT).glob("*") if path.is_file()))
 
 
-def write(
-    one: Mirrored,
-    tracking: TrackingConfig,
-    folder: Path,
-    *,
-    table: list[Mirrored] | tuple[()] = (),
-    files: tuple[Path, ...] = (),
-) -> None:
-    """Write one run to W&B, the study's with its table and its files as an artifact."""
-    import wandb
-
-    run = open_wandb(
-        tracking,
-        id=one.id,
-        name=one.name,
-        group=one.group,
-        job_type=one.job_type,
-        tags=one.tags,
-        config=one.config,
-        folder=folder,
-    )
-    try:
-        run.summary.update(one.summary)
-        if table:
-            run.log({"results": wandb.Table(columns=COLUMNS, data=[line_of(cell) for cell in table])})
-        if files:
-            artifact = wandb.Artifact(one.id, type=REPORT)
-            for path in files:
-                artifact.add_file(str(path))
-            run.log_artifact(artifact)
-    finally:
-        run.finish()
+def write(one: Mirrored, tracking: TrackingConfig) -> bool:
+    """Write one run into offline files; whether they hold everything."""
+    run = WandbRun(one.identity, tracking, mode="offline")
+    if one.table:
+        run.show("results", COLUMNS, one.table)
+    if one.files:
+        run.attach(one.identity.run_id, REPORT, [(path, path.name) for path in one.files])
+    return run.close(one.summary, good=True)
 
 
-COLUMNS: list[str | int] = ["row", "seeds", *(f"{task} F1{end}" for task in TASKS for end in (" mean", " std"))]
-
-
-def line_of(cell: Mirrored) -> list[str | int | float | None]:
-    """A cell's line in the study's table: test scores, or validation where there is no test."""
-    split = "test" if f"test/{TASKS[0]}/f1" in cell.summary else "validation"
-    keys = [f"{split}/{task}/f1{end}" for task in TASKS for end in ("", "_std")]
-    return [cell.config["row"], len(cell.config["seeds"]), *(cell.summary.get(key) for key in keys)]
-
-
-def forget_offline(folder: Path, name: str) -> None:
+def forget_offline(folder: Path, run_id: str) -> None:
     """Delete older offline files of a run that are written whole again now; those that were uploaded stay."""
-    for older in (folder / WANDB).glob(f"offline-run-*-{name}"):
-        if older.name.split("-", 3)[3] == name and not list(older.glob("*.synced")):
+    for older in (folder / WANDB).glob(f"offline-run-*-{run_id}"):
+        if older.name.split("-", 3)[3] == run_id and not list(older.glob("*.synced")):
             shutil.rmtree(older, ignore_errors=True)
 
 
 def slug(text: str) -> str:
     """A text as a W&B id: letters, digits, - and _."""
     return re.sub(r"[^\w-]", "-", text)[:120]
-
-
-def mirrored(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> str:
-    """Mirror a study where its settings want it; what went wrong in a line, empty where nothing did."""
-    if tracking.wandb == "disabled":
-        return ""
-    try:
-        mirror(record, runs, tracking)
-    except (UserError, OSError) as error:
-        return f"the study was not told to W&B: {str(error).splitlines()[0]}; `engram study sync` tries again"
-    return ""

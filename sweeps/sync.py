@@ -1,27 +1,27 @@
-"""`engram study sync`: what a study wrote offline for W&B goes up, each fragment once, fragments of a run in order."""
+"""`engram study sync`: what a study wrote offline for W&B goes up."""
 
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
-import requests
 import tyro
 
+from core.config import TrackingConfig
 from core.errors import UserError
-from core.progress import meter
-from core.tracking import address, logged_in
+from core.tracking import mode_of
 from studies.study_record import StudyRecord, find_study_record, study_folder
 from sweeps.mirror import WANDB, mirrored
 from sweeps.tracked import tracking_of
-
-OFFLINE = "offline-run-"
-AT_ONCE, PARALLEL = 24, 4
-"""Fragments that one `wandb sync` is given, and how many of them it uploads side by side."""
-ANSWER_SECONDS = 10.0
+from sweeps.upload import check_reachable, upload, waiting
 
 
-def sync(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:
+def sync(
+    study: tyro.conf.Positional[str],
+    *,
+    profile: str | None = None,
+    runs: Path = Path("runs"),
+    wandb: Literal["auto", "online", "offline", "disabled"] = "online",
+) -> int:
     """Upload to W&B what a study wrote offline: its runs, the aggregate of every cell, the study's table and report.
 
     What was uploaded before is not uploaded again, and after a Ctrl-C the same command goes on. 1 where some failed.
@@ -30,72 +30,48 @@ def sync(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: 
         study: a study that was run, or <study>@<profile>.
         profile: the profile it was run under, where it was run under several.
         runs: where run folders lie.
+        wandb: online uploads, auto where you are logged in; offline brings aggregates and table up to date and lists
+            what waits, disabled only lists.
     """
     record = find_study_record(study, runs, profile=profile)
-    reachable()
-    problem = mirrored(record, runs, tracking_of(record, runs))
+    online = wandb == "online" or (wandb == "auto" and mode_of(TrackingConfig()) == "online")
+    if online:
+        check_reachable()
+    tracking = tracking_of(record, runs)
+    problem = mirrored(record, runs, tracking) if wandb != "disabled" else ""
     if problem:
         print(f"engram: warning: {problem}", file=sys.stderr)
-    waiting = list(fragments(record, runs))
-    failed = upload(waiting)
-    print(f"{record.label}: {len(waiting) - len(failed)} of {len(waiting)} offline fragments uploaded")
+    files = list(waiting(record, runs))
+    if not files:
+        why = "; it was run with --wandb disabled" if tracking.wandb == "disabled" else ""
+        print(f"{record.label}: nothing waits to be uploaded{why}")
+        return 1 if problem else 0
+    if not online:
+        print("\n".join(str(path.parent) for path in files))
+        print(f"{record.label}: {len(files)} files wait; `engram study sync` uploads them")
+        return 1 if problem else 0
+    failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
+    print(f"{record.label}: {len(files) - len(failed)} of {len(files)} files uploaded")
     for path, reason in failed.items():
         print(f"engram: {path}: {reason}", file=sys.stderr)
     return 1 if failed or problem else 0
 
 
-def reachable() -> None:
-    """Raise a UserError where nobody is logged in or W&B does not answer: its client would try again for minutes."""
-    if not logged_in():
-        raise UserError("there is no W&B key: run `wandb login`, or set WANDB_API_KEY; nothing was uploaded")
-    try:
-        requests.get(address(), timeout=ANSWER_SECONDS)
-    except requests.RequestException as error:
-        raise UserError(
-            f"W&B at {address()} does not answer ({type(error).__name__}): try again later, or set WANDB_BASE_URL; "
-            "nothing was uploaded"
-        ) from None
+def told(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, stopped: bool) -> None:
+    """Tell W&B of a study whose runs have just ended: trouble is a warning line.
 
-
-def fragments(record: StudyRecord, runs: Path) -> Iterator[Path]:
-    """The offline folders of a study that were not uploaded yet, those of one run in the order in which they began."""
-    folders = [run.folder for run in record.runs_in(runs)]
-    for folder in (*folders, study_folder(runs, record.label)):
-        for path in sorted((folder / WANDB).glob(f"{OFFLINE}*")):
-            if not is_uploaded(path) and list(path.glob("run-*.wandb")):
-                yield path
-
-
-def is_uploaded(path: Path) -> bool:
-    """Whether W&B's client has marked an offline folder as uploaded."""
-    return bool(list(path.glob("run-*.wandb.synced")))
-
-
-def upload(waiting: Sequence[Path]) -> dict[Path, str]:
-    """Upload offline folders through W&B's own command; those that failed and why.
-
-    The command uploads fragments of one run one after another, by the time at which they began; so they must be in one
-    call together.
+    Whoever stopped it wants to be gone: what is written then goes up with the next run of the study, or its sync.
     """
-    failed: dict[Path, str] = {}
-    with meter("uploading to W&B", len(waiting)) as progress:
-        for batch in batches(waiting):
-            program = [sys.executable, "-m", "wandb", "sync", "--yes", "-n", str(PARALLEL), *map(str, batch)]
-            done = subprocess.run(program, capture_output=True, text=True, check=False)
-            said = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line]
-            reason = said[-1].strip() if said else f"`wandb sync` ended with exit code {done.returncode}"
-            failed |= {path: reason for path in batch if not is_uploaded(path)}
-            progress.advance(len(batch))
-    return failed
-
-
-def batches(waiting: Sequence[Path]) -> Iterator[list[Path]]:
-    """Folders in groups for one call each, never parting those of one run, which lie behind one another."""
-    batch: list[Path] = []
-    for path in waiting:
-        if len(batch) >= AT_ONCE and path.parent != batch[-1].parent:
-            yield batch
-            batch = []
-        batch.append(path)
-    if batch:
-        yield batch
+    if tracking.wandb == "disabled":
+        return
+    problem = mirrored(record, runs, tracking)
+    try:
+        if not stopped and mode_of(tracking) == "online" and (files := list(waiting(record, runs))):
+            check_reachable()
+            failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
+            if failed:
+                problem = f"W&B did not take {len(failed)} of {len(files)} files ({next(iter(failed.values()))})"
+    except (UserError, OSError) as error:
+        problem = str(error).splitlines()[0]
+    if problem:
+        print(f"engram: warning: {problem}; `engram study sync {record.label}` tries again", file=sys.stderr)

@@ -37,6 +37,8 @@ class StandIn:
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """Operations that were answered with nothing."""
+    broken: bool = False
+    """Whether everything is answered with an error from now on."""
 
 
 def bucket(name: str) -> dict[str, Any]:
@@ -97,6 +99,9 @@ def serving() -> Iterator[StandIn]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            if server.broken:
+                self.tell({"error": "broken"}, code=503)
+                return
             stream = re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path)
             if stream:
                 self.take(server.runs.setdefault(stream[1], Received()), json.loads(body))
@@ -121,9 +126,9 @@ def serving() -> Iterator[StandIn]:
             if told.get("complete"):
                 run.exit_code = told.get("exitcode")
 
-        def tell(self, said: dict[str, Any]) -> None:
+        def tell(self, said: dict[str, Any], *, code: int = 200) -> None:
             content = json.dumps(said).encode()
-            self.send_response(200)
+            self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -34,7 +34,8 @@ NEUTRAL = {
     "tracking.group",
     "tracking.job_type",
     "tracking.tags",
-    "tracking.title",
+    "tracking.study",
+    "tracking.row",
     "tracking.artifacts",
 }
 # In the run id beside the signature.

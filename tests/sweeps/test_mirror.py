@@ -3,17 +3,26 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import engram
+import wandb
 from core.config import TrackingConfig
+from core.lock import hold
+from core.presets import leaves, merge
+from core.readers.docred_writing import write_docred
+from core.record import RunRecord, Status
 from core.tracking import WandbTracker
-from studies.study_record import StudyRecord, study_folder
+from studies.study_record import StudyRecord, find_study_record, study_folder
 from sweeps.mirror import AGGREGATE, STUDY, mirror
+from sweeps.upload import upload, waiting
 from tests.reports.records import make_run, make_study
+from tests.tiny import TINY, document
 from tests.wandb_stand_in import KEY, serving
 
 OFFLINE = TrackingConfig(wandb="offline")
@@ -58,7 +67,7 @@ def summary_in(records: list[dict[str, Any]]) -> dict[str, Any]:
 def test_the_spread_of_a_cell_stands_in_the_runs_table(study: StudyRecord, tmp_path: Path) -> None:
     assert mirror(study, tmp_path, OFFLINE) == 3
     files = offline_files(study_folder(tmp_path, study.label))
-    assert sorted(files) == [f"{row:012x}-aggregate-made-quick" for row in (0, 1)] + ["study-made-quick"]
+    assert sorted(files) == [f"{row:012x}-aggregate-made-quick" for row in (0, 1)] + ["study-000000000000-made-quick"]
     records = records_of(files["000000000000-aggregate-made-quick"])
     run = next(record["run"] for record in records if record["type"] == "run")
     assert (run["run_group"], run["job_type"]) == ("000000000000", AGGREGATE)
@@ -90,7 +99,7 @@ def test_the_study_run_holds_table_and_report(study: StudyRecord, tmp_path: Path
     (folder / "report").mkdir()
     (folder / "report" / "table.tex").write_text("a table")
     mirror(study, tmp_path, OFFLINE)
-    path = offline_files(folder)["study-made-quick"]
+    path = offline_files(folder)["study-000000000000-made-quick"]
     records = records_of(path)
     run = next(record["run"] for record in records if record["type"] == "run")
     assert (run["run_group"], run["job_type"]) == ("made@quick", STUDY)
@@ -99,8 +108,8 @@ def test_the_study_run_holds_table_and_report(study: StudyRecord, tmp_path: Path
     assert "study.json" in said
     (table,) = path.parent.glob("files/media/table/*.json")
     held = json.loads(table.read_text())
-    assert held["columns"][:4] == ["row", "seeds", "mention F1 mean", "mention F1 std"]
-    assert held["data"][0][:2] == ["jerex-grc", 3]
+    assert held["columns"][:4] == ["row", "split", "seeds", "mention F1 mean"]
+    assert held["data"][0][:3] == ["jerex-grc", "test", 3]
     assert held["data"][0][held["columns"].index("relation_strict F1 mean")] == 40.0
     assert held["data"][1][held["columns"].index("relation_strict F1 std")] is None
 
@@ -127,14 +136,17 @@ def test_a_study_without_a_finished_run_says_nothing(tmp_path: Path) -> None:
     assert offline_files(study_folder(tmp_path, study.label)) == {}
 
 
-def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: str) -> None:
+def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: Status) -> None:
     """Write a fragment of a run as a worker would, offline."""
-    settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", title="jerex-grc", job_type="baseline")
+    settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", row="jerex-grc", job_type="baseline")
     tracker = WandbTracker(settings)
-    tracker.start({"preset": "jerex-grc", "profile": "quick", "training": {"lr": 0.5}}, run_id=run_id, folder=folder)
+    config = {"preset": "jerex-grc", "profile": "quick", "seed": 0, "training": {"lr": 0.5}}
+    record = RunRecord(run_id=run_id, status="running", config=config)
+    tracker.start(record, folder)
     for step in steps:
         tracker.log({"loss/total": 10.0 - step}, step=step)
-    tracker.finish({"test": {"mention": {"f1": 50.0}}} if status == "finished" else {}, status=status)
+    metrics = {"test": {"mention": {"f1": 50.0}}} if status == "finished" else {}
+    tracker.finish(msgspec.structs.replace(record, status=status, metrics=metrics))
 
 
 def test_sync_sends_every_fragment_once_and_in_order(
@@ -149,19 +161,19 @@ def test_sync_sends_every_fragment_once_and_in_order(
         monkeypatch.setenv("WANDB_BASE_URL", server.address)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0, capsys.readouterr().err
-        assert "5 of 5 offline fragments uploaded" in capsys.readouterr().out
+        assert "5 of 5 files uploaded" in capsys.readouterr().out
         run = server.runs[run_id]
         assert [row["global_step"] for row in run.history] == [1, 2, 3, 4]
         assert run.summary["test/mention/f1"] == 50.0
         assert run.summary["status"] == "finished"
         assert (run.told["groupName"], run.told["jobType"]) == ("000000000000", "baseline")
-        assert run.told["displayName"] == f"jerex-grc {run_id}"
+        assert run.told["displayName"] == "jerex-grc seed 0"
         assert set(run.told["tags"]) == {"jerex-grc", "quick", "made"}
         assert run.config["training"] == {"lr": 0.5}
         assert server.runs["000000000000-aggregate-made-quick"].summary["test/relation_strict/f1_std"] > 2
         sent = len(run.history)
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0
-        assert "0 of 0 offline fragments uploaded" in capsys.readouterr().out
+        assert "nothing waits to be uploaded" in capsys.readouterr().out
         assert len(run.history) == sent
 
 
@@ -174,3 +186,107 @@ def test_sync_without_a_key_or_a_server_is_one_line(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 2
     assert "http://127.0.0.1:9 does not answer (ConnectionError)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def fresh_client() -> Iterator[None]:
+    """W&B's client asks its environment only once in a process."""
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+def test_a_study_that_is_followed_online_goes_up_when_its_runs_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fresh_client: None
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "{question: Why, baseline: plain, seeds: [0, 1], rows: {plain: {preset: jerex-grc}}}"
+    )
+    write_docred([document(number) for number in range(6)], tmp_path / "documents.json")
+    settings = {"training": {"epochs": 1, "batch_size": 3}, "runtime": {"device": "cpu", "threads": 1}}
+    documents = dict.fromkeys(("train", "validation", "test"), str(tmp_path / "documents.json"))
+    tree = merge(TINY, settings | {"data": {"name": None} | documents, "tracking": {"wandb": "online"}})
+    flags = [
+        word for path, value in leaves(tree).items() for word in (f"--{path.replace('_', '-')}", str(value).lower())
+    ]
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        asked = ["study", "run", str(tmp_path / "mine.yaml"), "--runs", str(tmp_path / "runs"), "--jobs", "1", *flags]
+        assert engram.main(asked) == 0, capsys.readouterr().err
+        (record,) = [find_study_record("mine", tmp_path / "runs")]
+        (cell,) = record.cells
+        assert {name for name in server.runs if name.startswith(cell.signature)} == {
+            *cell.runs.values(),
+            f"{cell.signature}-aggregate-mine-quick",
+        }
+        run, aggregate = (server.runs[name] for name in (cell.runs[1], f"{cell.signature}-aggregate-mine-quick"))
+        assert (run.told["displayName"], run.told["jobType"], run.exit_code) == ("plain seed 1", "baseline", 0)
+        assert run.config["tracking"]["study"] == "mine@quick"
+        assert aggregate.config["seeds"] == [0, 1]
+        values = [server.runs[name].summary["test/mention/f1"] for name in cell.runs.values()]
+        assert aggregate.summary["test/mention/f1"] == pytest.approx(sum(values) / 2)
+        assert aggregate.summary["test/mention/f1_std"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+        study = server.runs[f"study-{cell.signature}-mine-quick"]
+        assert study.told["notes"].startswith("Why\n\n| row")
+        before = {name: len(run.history) for name, run in server.runs.items()}
+        assert engram.main(asked) == 0
+        assert {name: len(run.history) for name, run in server.runs.items()} == before
+
+
+def test_a_run_that_is_computed_now_is_not_uploaded(study: StudyRecord, tmp_path: Path) -> None:
+    folder = tmp_path / "000000000000" / "s0"
+    track(folder, "000000000000-s0", (1,), status="finished")
+    assert [path.name for path in waiting(study, tmp_path)] == ["run-000000000000-s0.wandb"]
+    with hold(folder):
+        assert list(waiting(study, tmp_path)) == []
+
+
+def test_an_upload_that_takes_nothing_is_given_up(
+    study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "000000000000" / "s0"
+    track(folder, "000000000000-s0", (1,), status="finished")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("sweeps.upload.SILENT_SECONDS", 3.0)
+    (path,) = waiting(study, tmp_path)
+    assert upload([path], logs=folder / "wandb") == {path: "error: W&B took nothing for 3 s"}
+    assert list(waiting(study, tmp_path)) == [path]
+
+
+def test_what_a_server_that_went_away_did_not_take_goes_up_later(
+    study: StudyRecord,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fresh_client: None,
+) -> None:
+    run_id, folder = "000000000000-s0", tmp_path / "000000000000" / "s0"
+    monkeypatch.setattr("core.wandb_run.FINISH_SECONDS", 2.0)
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        tracker = WandbTracker(TrackingConfig(wandb="online"))
+        record = RunRecord(run_id=run_id, status="running", config={"preset": "x", "profile": "quick", "seed": 0})
+        tracker.start(record, folder)
+        server.broken = True
+        tracker.log({"loss/total": 1.0}, step=5)
+        tracker.finish(msgspec.structs.replace(record, status="finished"))
+        assert f"engram: warning: {run_id}: W&B did not take everything" in capsys.readouterr().err
+        assert "status" not in server.runs[run_id].summary
+        server.broken = False
+        (path,) = waiting(study, tmp_path)
+        assert upload([path], logs=folder / "wandb") == {}
+        assert server.runs[run_id].summary["status"] == "finished"
+        assert [row["global_step"] for row in server.runs[run_id].history] == [5]
+        assert list(waiting(study, tmp_path)) == []
+
+
+def test_offline_files_are_listed_where_nothing_is_to_go_up(
+    study: StudyRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "disabled"]) == 0
+    assert "nothing waits to be uploaded" in capsys.readouterr().out
+    assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "offline"]) == 0
+    assert "made@quick: 3 files wait; `engram study sync` uploads them" in capsys.readouterr().out
