@@ -71,8 +71,8 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
         "runs/<signature>/earlier",
     )
     given, planned = parse(wanted, arguments)
-    jobs = given.jobs or jobs_for(planned, given.devices)
-    ready = made_ready(planned, given.runs, jobs=jobs, rerun=given.rerun)
+    engine = engine_of(planned, given, here)
+    ready = made_ready(planned, given.runs, jobs=engine.slots, rerun=given.rerun)
     for line in ready.warnings:
         print(f"engram: warning: {line}", file=sys.stderr)
     tracking = planned.runs[0].config.tracking
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
         write_study_record(given.runs, record)
         board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
         board.recompute(ready.again)
-        code = compute(board, planned, given, arguments, engine_of(planned, given, here), watch)
+        code = compute(board, planned, given, arguments, engine, watch)
         # Whoever stopped it wants to be gone; the next run of the study, or its sync, tells W&B.
         problem = mirrored(record, given.runs, tracking) if code != STOPPED else ""
         if problem:
