@@ -27,21 +27,13 @@ class SplitGlance(msgspec.Struct, frozen=True, gc=False):
     relation_strict: TaskGlance | None = None
 
 
-class OriginGlance(msgspec.Struct, frozen=True, gc=False):
-    """Of which code a record is."""
-
-    commit: str | None = None
-
-
 class Glance(msgspec.Struct, frozen=True, gc=False):
-    """What status and plan tell of a run, field by field as in its record."""
+    """What status and driver tell of a run, field by field as in its record."""
 
     run_id: str
     status: Status
     metrics: dict[str, SplitGlance] = {}
     seconds: float = 0.0
-    peak_memory_mib: float | None = None
-    provenance: OriginGlance | None = None
     error: str | None = None
 
     def score(self, task: str) -> float | None:

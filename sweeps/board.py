@@ -29,11 +29,11 @@ class State:
     glance: Glance | None = None
     error: str | None = None
     attempts: int = 0
-    again: bool = False
-    """Whether its folder holds a finished run that is to be computed again, and moves aside before that."""
     """How often in a row its process died, or was told to stop by others, without getting any further."""
     steps: int = 0
     """How far it had come when its process last died."""
+    again: bool = False
+    """Whether its folder holds a finished run that is to be computed again, and moves aside before that."""
     started: float = 0.0
 
     @property

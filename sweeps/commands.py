@@ -73,8 +73,8 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     given, planned = parse(wanted, arguments)
     if planned.study.search is not None:
         raise UserError(f"study {planned.study.name} is a search: `engram study search {given.study}` runs it")
-    jobs = given.jobs or jobs_for(planned, given.devices)
-    ready = made_ready(planned, given.runs, jobs=jobs, rerun=given.rerun)
+    engine = engine_of(planned, given, here)
+    ready = made_ready(planned, given.runs, jobs=engine.slots, rerun=given.rerun)
     for line in ready.warnings:
         print(f"engram: warning: {line}", file=sys.stderr)
     tracking = planned.runs[0].config.tracking
@@ -85,15 +85,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
         sweep(folder)
-        return carry_out(
-            planned,
-            given,
-            arguments,
-            engine_of(planned, given, here),
-            watch=watch,
-            again=ready.again,
-            attempts=given.attempts,
-        )
+        return carry_out(planned, given, arguments, engine, watch=watch, again=ready.again, attempts=given.attempts)
 
 
 def carry_out(
