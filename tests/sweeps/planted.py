@@ -1,5 +1,6 @@
 """Searches whose runs only pretend: a record with a planted score instead of a training, hundreds in seconds."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def hill(config: RunConfig) -> float:
 
 
 class Pretended:
-    """Writes records; `score` says the validation score, `fails` which configs fail, `before` hears of each run."""
+    """Writes records; `score`: the validation score (NaN: none), `fails`: which configs, `before` hears of each run."""
 
     def __init__(
         self, score: Score = hill, *, fails: Callable[[RunConfig], bool] = lambda config: False, test: Any = None
@@ -64,7 +65,7 @@ class Pretended:
         self.computed.append(name)
         failed = self.fails(config)
         value = self.score(config)
-        metrics: dict[str, Any] = {} if failed else {"validation": scores_of(value)}
+        metrics: dict[str, Any] = {} if failed or math.isnan(value) else {"validation": scores_of(value)}
         if not failed and self.test is not None:
             metrics["test"] = self.test(config, value)
         record = RunRecord(
