@@ -23,8 +23,8 @@ study: venv  ## the quick study: four systems, five seeds, the embedded corpus, 
 	@$(BIN)/engram study run paper --profile quick $(STUDY_FLAGS)
 	@$(BIN)/engram report paper --profile quick
 
-test: venv  ## all tests (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+test: venv  ## all tests, a process per processor (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
 
 soak: venv  ## minutes: 60 tiny runs, 40 kills of workers and drivers, nothing lost (ENGRAM_SOAK_KEY repeats one)
 	$(BIN)/python -m pytest -s -m slow tests/sweeps $(PYTEST_FLAGS)

@@ -44,12 +44,12 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see `{self.prog} --help`")
 
 
-def parser(prog: str, description: str) -> Parser:
-    """A parser with the shared arguments."""
+def parser(prog: str, description: str, *, epilog: str = EPILOG) -> Parser:
+    """A parser with the shared arguments; `{prog}` in the epilog is the command."""
     given = Parser(
         prog=prog,
         description=description,
-        epilog=EPILOG.format(prog=prog),
+        epilog=epilog.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

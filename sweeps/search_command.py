@@ -47,11 +47,26 @@ the study's rows run on the study's seeds, which no trial used, and `engram repo
 
 Ctrl-C once: start nothing more, let the running runs save; twice: stop now. The same command goes on.
 """
+EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
+them).
+
+  {prog} search --profile quick --trials 8      all axes, the generated corpus
+  {prog} mine.yaml --profile minilm --jobs 2 --data.train train.json --data.test test.json
+  optuna-dashboard runs/studies/search@quick/optuna.journal
+
+A search of your own is a YAML file of axes on a base; its seeds are none of the study's:
+
+  question: Which warm-up and width?
+  baseline: base
+  base: {{preset: memory-grc}}
+  axes: [warmup, slot-width, {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}]
+  search: {{trials: 20, rungs: [1, 2, 3, 5], seeds: [100, 101, 102, 103, 104]}}
+"""
 
 
 def search(arguments: Sequence[str]) -> int:
     """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
-    wanted = parser("engram study search", DESCRIPTION)
+    wanted = parser("engram study search", DESCRIPTION, epilog=EPILOG)
     wanted.add_argument("--trials", type=positive, help="configs tried in all, earlier ones counted (default: its own)")
     wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
     wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")

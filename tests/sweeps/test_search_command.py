@@ -21,6 +21,7 @@ from core.readers.docred_writing import write_docred
 from engram import main
 from studies.search_record import SearchRecord, read_search_record
 from studies.search_store import JOURNAL, without_password
+from studies.study import read_study
 from studies.study_record import find_study_record
 from sweeps.engine import InProcessEngine
 from tests.reports.records import scores_of
@@ -237,6 +238,16 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for word in ("A trial is one config", "Test is never looked at", "--storage", "postgresql+psycopg://", "--trials"):
         assert word in out
+
+
+def test_the_search_that_help_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "search", "--help"]) == 0
+    shown = capsys.readouterr().out.split("none of the study's:\n\n")[1]
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(line[2:] for line in shown.splitlines()))
+    study = read_study(path)
+    assert study.search is not None
+    assert study.search.trials == 20
 
 
 def test_the_dashboard_opens_on_what_a_search_left(place: Place, run: Pretended) -> None:
