@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import core.commands.predict
 import core.predicting
+import core.wordpieces
 from core.allocator import SHAPE_CACHES, remember_few_shapes
 from core.checkpoint import ModelState, TrainedModel, save_model
 from core.config import RunConfig
@@ -36,6 +37,7 @@ from core.readers.predictions import prediction_line, read_predictions
 from core.readers.streaming import Entry
 from core.record import BEST, CONFIG
 from core.unfinished import LINES, STATE, Unfinished
+from core.wordpieces import WordPieces
 from engram import main
 from tests.tiny import LABELS, document, tiny_config, tiny_decoder, tiny_model, wordpieces
 
@@ -462,3 +464,12 @@ def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest
     monkeypatch.delenv(other, raising=False)
     remember_few_shapes()
     assert (os.environ[chosen], os.environ[other]) == ("500", "16")
+
+
+def test_tokens_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.wordpieces, "REMEMBERED", 20)
+    pieces = WordPieces(wordpieces().tokenizer)
+    for number in range(30):
+        document = Document(id="x", tokens=("Ada", f"a{number}", "Oslo"), sentences=((0, 3),))
+        assert pieces.encode(document).ids.tolist() == wordpieces().encode(document).ids.tolist()
+        assert len(pieces._pieces) <= 20 + len(document.tokens)
