@@ -1,12 +1,16 @@
-"""The processor's memory between two steps: kept, as the next step wants the same blocks again."""
+"""The processor's memory between two steps: blocks are kept, as the next step wants them again; shapes are not."""
 
 import ctypes
+import os
 import sys
 from functools import cache
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT = 2**30
+# Of oneDNN itself, and of the layer through which torch calls it. Both are read at the first product.
+SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+SHAPES = 16
 
 
 @cache
@@ -24,3 +28,13 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_MMAP_THRESHOLD, KEPT)
     mallopt(M_TRIM_THRESHOLD, 2 * KEPT - 1)
+
+
+def remember_few_shapes() -> None:
+    """Ask oneDNN to keep the code of few products; only before the first product, and unless the user has said else.
+
+    It keeps the code of the last 1,024 shapes. Documents give hardly a shape twice, so that decoding would grow by
+    half a gigabyte over the first thousands of them, and gain no time.
+    """
+    for name in SHAPE_CACHES:
+        os.environ.setdefault(name, str(SHAPES))

@@ -7,6 +7,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
+from core.errors import UserError
 from core.unfinished import Done, unfinished
 
 STANDARD = "-"
@@ -51,8 +52,13 @@ class Piped:
 
     def add(self, lines: bytes, left_out: bytes, done: Done) -> None:
         """Write the lines; what was left out is only told."""
-        self._file.write(lines)
-        self._file.flush()
+        try:
+            self._file.write(lines)
+            self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UserError(f"the output cannot be written ({error.strerror}): make room, or give a file") from None
         if len(self._first) < self._keep:
             self._first += lines.splitlines(keepends=True)[: self._keep - len(self._first)]
         self.done = done

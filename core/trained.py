@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from core.allocator import remember_few_shapes
 from core.checkpoint import TrainedModel, load_model
 from core.config import RunConfig
 from core.contents import content_hash
@@ -37,6 +38,7 @@ class OpenRun:
 
 def open_run(reference: str, *, runs: Path, device: str | None = None, threads: int | None = None) -> OpenRun:
     """Open a run by id, prefix or folder, on the device asked for or its own."""
+    remember_few_shapes()
     folder = find_run(reference, runs)
     config = from_yaml(folder / CONFIG)
     asked = {name: value for name, value in (("device", device), ("threads", threads)) if value is not None}

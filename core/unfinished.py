@@ -99,24 +99,28 @@ class Unfinished:
             replace_file(self._folder / STATE, msgspec.json.encode(_State(done, self._of, *sizes)))
         except (OSError, UserError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no room for the state"
-            raise UserError(
-                f"{self._folder} cannot be written ({reason}): {self.done.documents} documents are kept there; make "
-                "room and give the same command again"
-            ) from None
+            raise self._unwritten(self._folder, reason) from None
         self.done = done
 
     def finish(self) -> None:
         """Put everything in its place; a process that dies in here leaves a folder from which this is done again."""
         self.close()
         beside = left_out_file(self._output)
-        if self.done.left_out:
-            # A copy, as the folder has to stay whole until the output is there.
-            shutil.copyfile(self._folder / LEFT_OUT, self._folder / beside.name)
-            os.replace(self._folder / beside.name, beside)
-        else:
-            beside.unlink(missing_ok=True)
-        os.replace(self._folder / LINES, self._output)
+        try:
+            if self.done.left_out:
+                # A copy, as the folder has to stay whole until the output is there.
+                shutil.copyfile(self._folder / LEFT_OUT, self._folder / beside.name)
+                os.replace(self._folder / beside.name, beside)
+            else:
+                beside.unlink(missing_ok=True)
+            os.replace(self._folder / LINES, self._output)
+        except OSError as error:
+            raise self._unwritten(self._output, error.strerror) from None
         shutil.rmtree(self._folder)
+
+    def _unwritten(self, path: Path, reason: str) -> UserError:
+        kept = f"{self.done.documents} documents are kept in {self._folder}"
+        return UserError(f"{path} cannot be written ({reason}): {kept}; make room and give the same command again")
 
     def close(self) -> None:
         """Close the files; what could not be written is cut off by whoever goes on."""

@@ -19,6 +19,8 @@ from core.hub import load_pretrained
 
 # Byte-level vocabularies write the space before a word into its first piece: a token alone is a word after a space.
 SPACE_MARK = "\u0120"
+# A stream of documents brings new tokens for ever.
+REMEMBERED = 200_000
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "spm.model", "vocab.json")
 
 
@@ -61,6 +63,8 @@ class WordPieces:
     def pieces(self, tokens: Iterable[str]) -> list[list[int]]:
         """The piece ids of each token, word-pieced alone."""
         tokens = list(tokens)
+        if len(self._pieces) > REMEMBERED:
+            self._pieces.clear()
         new = [token for token in dict.fromkeys(tokens) if token not in self._pieces]
         if new:
             texts = [" " + token for token in new] if self._spaced else new

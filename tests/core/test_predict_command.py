@@ -1,5 +1,6 @@
 """`engram predict` as a user meets it: order, bad documents, interruptions at any moment, pages, pipes."""
 
+import errno
 import io
 import json
 import os
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 
 import core.commands.predict
 import core.predicting
+import core.wordpieces
+from core.allocator import SHAPE_CACHES, remember_few_shapes
 from core.checkpoint import ModelState, TrainedModel, save_model
 from core.config import RunConfig
 from core.documents import Annotation, Dirt, Document
@@ -34,6 +37,7 @@ from core.readers.predictions import prediction_line, read_predictions
 from core.readers.streaming import Entry
 from core.record import BEST, CONFIG
 from core.unfinished import LINES, STATE, Unfinished
+from core.wordpieces import WordPieces
 from engram import main
 from tests.tiny import LABELS, document, tiny_config, tiny_decoder, tiny_model, wordpieces
 
@@ -151,30 +155,35 @@ def test_a_prediction_that_dies_while_it_writes_goes_on_to_the_same_bytes(
     assert not Path("out.jsonl.part").exists()
 
 
-def test_a_killed_process_goes_on_to_the_same_bytes(
-    predict: Predict, run: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    items = [document_to_docred(document(number % 40, extra=number % 3)) for number in range(280)]
-    write(corpus, items)
-    command = [sys.executable, "-m", "engram", "predict", str(run), "--input", "corpus.json", "--output", "out.jsonl"]
-    state, wanted = Path("out.jsonl.part") / STATE, random.Random(time.time_ns()).choice([1, 200])
+SMALL_WINDOWS = f"""
+import sys; from functools import partial; import core.predicting, engram
+core.predicting.windows = partial(core.predicting.windows, documents={WINDOW}, pieces=120)
+sys.exit(engram.main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_process_goes_on_to_the_same_bytes(predict: Predict, run: Path, corpus: Path) -> None:
+    items = json.loads(corpus.read_text())
+    write(corpus, [*items, EMPTY] * 3)
+    flags = ["--input", str(corpus), "--output", "out.jsonl", "--threads", "1", "--device", "cpu"]
     process = subprocess.Popen(
-        [*command, "--threads", "1", "--device", "cpu"],
+        [sys.executable, "-c", SMALL_WINDOWS, "predict", str(run), *flags],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
     )
+    state, wanted = Path("out.jsonl.part") / STATE, random.Random(time.time_ns()).randrange(1, 2 * COUNT)
     while process.poll() is None and (not state.exists() or documents_in(state) < wanted):
-        time.sleep(0.002)
+        time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state.exists()
     assert not Path("out.jsonl").exists()
-    monkeypatch.setattr(core.predicting, "windows", windows)
-    code, said = predict(input="corpus.json")
+    code, said = predict()
     assert code == 0
     assert "going on after" in said
-    assert predict(input="corpus.json", output="whole.jsonl")[0] == 0
-    assert Path("out.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+    assert predict(output="whole.jsonl")[0] == 0
+    for end in ("", ".skipped.jsonl"):
+        assert Path(f"out.jsonl{end}").read_bytes() == Path(f"whole.jsonl{end}").read_bytes()
 
 
 def documents_in(state: Path) -> int:
@@ -428,3 +437,39 @@ def test_windows_end_by_what_they_hold_and_not_by_what_follows(sizes: list[int],
     for number, (_, mark) in enumerate(whole):
         assert cut(entries[mark:]) == whole[number + 1 :]
         assert cut(entries[:mark]) == whole[: number + 1]
+
+
+def test_a_full_disk_keeps_what_is_done(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync, calls = os.fsync, []
+
+    def full(descriptor: int) -> None:
+        calls.append(1)
+        if len(calls) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        code, said = predict()
+    assert code == 2
+    assert "cannot be written (No space left on device)" in said
+    assert f"{2 * WINDOW} documents are kept in out.jsonl.part; make room and give the same command again" in said
+    assert predict()[0] == 0
+    assert ids("out.jsonl") == [one.id for one in DOCUMENTS]
+
+
+def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, other = SHAPE_CACHES
+    monkeypatch.setenv(chosen, "500")
+    monkeypatch.delenv(other, raising=False)
+    remember_few_shapes()
+    assert (os.environ[chosen], os.environ[other]) == ("500", "16")
+
+
+def test_tokens_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.wordpieces, "REMEMBERED", 20)
+    pieces = WordPieces(wordpieces().tokenizer)
+    for number in range(30):
+        document = Document(id="x", tokens=("Ada", f"a{number}", "Oslo"), sentences=((0, 3),))
+        assert pieces.encode(document).ids.tolist() == wordpieces().encode(document).ids.tolist()
+        assert len(pieces._pieces) <= 20 + len(document.tokens)
