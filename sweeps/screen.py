@@ -11,6 +11,7 @@ from rich.text import Text
 
 from core.progress import say
 from core.record import SCORED
+from studies.amounts import duration
 from studies.statistics import summarize
 from sweeps.board import BAD, ELSEWHERE, RUNNING, Board, State
 
@@ -145,13 +146,6 @@ def spread(values: list[float]) -> str:
         return "-"
     summary = summarize(values)
     return f"{summary.mean:.2f} ± {summary.std:.2f}" if summary.n > 1 else f"{summary.mean:.2f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

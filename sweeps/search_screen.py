@@ -10,10 +10,10 @@ from rich.text import Text
 
 from core.progress import say
 from core.record import SCORED
+from studies.amounts import duration
 from studies.search_record import SearchTrial
 from studies.search_store import StorageLost
 from sweeps.board import BAD, RUNNING, State
-from sweeps.screen import duration
 from sweeps.search import SearchLoop, validation_score
 
 SHOWN = 12
