@@ -118,7 +118,7 @@ class Unfinished:
             raise self._unwritten(self._output, error.strerror) from None
         shutil.rmtree(self._folder)
 
-    def _unwritten(self, path: Path, reason: str) -> UserError:
+    def _unwritten(self, path: Path, reason: str | None) -> UserError:
         kept = f"{self.done.documents} documents are kept in {self._folder}"
         return UserError(f"{path} cannot be written ({reason}): {kept}; make room and give the same command again")
 
