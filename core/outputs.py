@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from core.errors import UserError
+from core.readers.byte_stream import STANDARD
 from core.unfinished import Done, unfinished
-
-STANDARD = "-"
 
 
 @runtime_checkable
@@ -25,8 +24,8 @@ class Output(Protocol):
     def ids(self) -> Iterable[str]:
         """The ids of all documents so far."""
 
-    def add(self, lines: bytes, left_out: bytes, done: Done) -> None:
-        """Take the prediction lines of a window, and the lines of what was left out of it."""
+    def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
+        """Take the prediction lines of a window, and the lines of the documents of it that were skipped."""
 
     def first_lines(self, count: int) -> list[bytes]:
         """The first prediction lines, as many as were to be kept at most."""
@@ -50,8 +49,8 @@ class Piped:
         """None: nothing was made before."""
         return ()
 
-    def add(self, lines: bytes, left_out: bytes, done: Done) -> None:
-        """Write the lines; what was left out is only told."""
+    def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
+        """Write the lines; what was skipped is only told."""
         try:
             self._file.write(lines)
             self._file.flush()

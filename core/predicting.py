@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.outputs import Output
 from core.readers.byte_stream import Mark
 from core.readers.predictions import prediction_line
-from core.readers.streaming import Entry, LeftOut
+from core.readers.streaming import Entry, Skipped
 from core.unfinished import Done
 from core.wordpieces import EncodedDocument, WordPieces, fit
 
@@ -26,15 +26,15 @@ WINDOW_PIECES = 32_768
 
 @dataclass
 class Window:
-    """Some documents of the input, encoded or left out, and where the input stands behind them."""
+    """Some documents of the input, encoded or skipped, and where the input stands behind them."""
 
     encoded: list[EncodedDocument] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     pieces: int = 0
     mark: Mark = field(default_factory=Mark)
 
     def __len__(self) -> int:
-        return len(self.encoded) + len(self.left_out)
+        return len(self.encoded) + len(self.skipped)
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def windows(
     window = Window()
     for entry in entries:
         if entry.document is None:
-            window.left_out.append(entry.left_out())
+            window.skipped.append(entry.skipped())
         else:
             try:
                 encoded = encode(entry.document)
             except UserError as error:
-                window.left_out.append(entry.left_out(str(error)))
+                window.skipped.append(entry.skipped(str(error)))
             else:
                 window.encoded.append(encoded)
                 window.pieces += len(encoded.ids)
@@ -93,11 +93,11 @@ def predict_window(
     done = Done(
         mark=window.mark,
         documents=before.documents + len(annotations),
-        left_out=before.left_out + len(window.left_out),
+        skipped=before.skipped + len(window.skipped),
         entities=before.entities + sum(len(one.entities) for one in annotations),
         relations=before.relations + sum(len(one.relations) for one in annotations),
         repairs=dict(dirt.counts),
         examples=dict(dirt.examples),
     )
-    left_out = b"".join(msgspec.json.encode(one) + b"\n" for one in window.left_out)
-    output.add(b"".join(lines), left_out, done)
+    skipped = b"".join(msgspec.json.encode(one) + b"\n" for one in window.skipped)
+    output.add(b"".join(lines), skipped, done)

@@ -1,6 +1,6 @@
 """Predictions on their way to a file: what is done so far lies in `OUTPUT.part/` and survives any end of the process.
 
-The folder holds the lines, the documents that were left out, and a state that names how much of both counts. Lines are
+The folder holds the lines, the documents that were skipped, and a state that names how much of both counts. Lines are
 written first and the state after them, so that what a killed process wrote in between is cut off again. A lock that
 dies with its process keeps two processes off one output.
 """
@@ -20,7 +20,7 @@ from core.progress import say
 from core.readers.byte_stream import Mark
 from core.replacing import make_folder, replace_file
 
-LINES, LEFT_OUT, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
+LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Done(msgspec.Struct, frozen=True):
 
     mark: Mark = Mark()
     documents: int = 0
-    left_out: int = 0
+    skipped: int = 0
     entities: int = 0
     relations: int = 0
     repairs: dict[str, int] = {}
@@ -37,14 +37,14 @@ class Done(msgspec.Struct, frozen=True):
     @property
     def index(self) -> int:
         """The index of the next document."""
-        return self.documents + self.left_out
+        return self.documents + self.skipped
 
 
 class _State(msgspec.Struct, frozen=True):
     done: Done
     of: dict[str, str]
     lines: int
-    left_out: int
+    skipped: int
 
 
 class _Identified(msgspec.Struct):
@@ -60,8 +60,8 @@ class Unfinished:
         self.done = state.done if state else Done()
         self._of = state.of if state else {}
         _cut(folder / LINES, state.lines if state else 0)
-        _cut(folder / LEFT_OUT, state.left_out if state else 0)
-        self._files = [(folder / name).open("ab") for name in (LINES, LEFT_OUT)]
+        _cut(folder / SKIPPED, state.skipped if state else 0)
+        self._files = [(folder / name).open("ab") for name in (LINES, SKIPPED)]
 
     def check(self, of: Mapping[str, str]) -> None:
         """Refuse to go on with what was made of something else; remember what it is made of."""
@@ -76,7 +76,7 @@ class Unfinished:
 
     def ids(self) -> Iterator[str]:
         """The ids of all documents so far."""
-        for name in (LINES, LEFT_OUT):
+        for name in (LINES, SKIPPED):
             with open(self._folder / name, "rb") as file:
                 for line in file:
                     found = msgspec.json.decode(line, type=_Identified).id
@@ -88,10 +88,10 @@ class Unfinished:
         with open(self._folder / LINES, "rb") as file:
             return list(islice(file, count))
 
-    def add(self, lines: bytes, left_out: bytes, done: Done) -> None:
+    def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
         """Add what a window of documents gave: all of it counts from here on, or none."""
         try:
-            for file, content in zip(self._files, (lines, left_out), strict=True):
+            for file, content in zip(self._files, (lines, skipped), strict=True):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -105,11 +105,11 @@ class Unfinished:
     def finish(self) -> None:
         """Put everything in its place; a process that dies in here leaves a folder from which this is done again."""
         self.close()
-        beside = left_out_file(self._output)
+        beside = skipped_file(self._output)
         try:
-            if self.done.left_out:
+            if self.done.skipped:
                 # A copy, as the folder has to stay whole until the output is there.
-                shutil.copyfile(self._folder / LEFT_OUT, self._folder / beside.name)
+                shutil.copyfile(self._folder / SKIPPED, self._folder / beside.name)
                 os.replace(self._folder / beside.name, beside)
             else:
                 beside.unlink(missing_ok=True)
@@ -153,8 +153,8 @@ def unfinished(output: Path, *, anew: bool) -> Iterator[Unfinished]:
                 shutil.rmtree(folder)
 
 
-def left_out_file(output: Path) -> Path:
-    """The side file of an output, which holds the documents that were left out of it."""
+def skipped_file(output: Path) -> Path:
+    """The side file of an output, which holds the documents that it lacks, and why."""
     return output.with_name(f"{output.name}.skipped.jsonl")
 
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,22 +10,22 @@ import tyro
 
 from core.documents import Dirt
 from core.errors import UserError
-from core.outputs import STANDARD, Output, is_piped, open_output
+from core.outputs import Output, is_piped, open_output
 from core.progress import Meter, meter, say
 from core.readers import Format
-from core.readers.byte_stream import ByteStream
+from core.readers.byte_stream import STANDARD, ByteStream, open_stream
 from core.readers.predictions import parse_predictions
-from core.readers.source import fault, named_faults
-from core.readers.streaming import DocumentStream, Entry, LeftOut
+from core.readers.source import fault
+from core.readers.streaming import DocumentStream, Entry, Skipped
 from core.replacing import replace_file
 from core.stopping import StopRequest, stop_on_signals
-from core.unfinished import left_out_file
+from core.unfinished import skipped_file
 
 if TYPE_CHECKING:
     from core.trained import OpenRun
 
 TOLD = 5
-"""So many of the documents that are left out are named on stderr, where a side file has them all."""
+"""So many of the documents that are skipped are named on stderr, where a side file has them all."""
 TRIED = 1_000
 """So many documents that cannot be read are passed over before the model is loaded all the same."""
 
@@ -47,15 +46,14 @@ def predict(
     """Predict mentions, clusters, typed entities and relations, one JSON line per document, in the order of the input.
 
     Input of any size is read, predicted and written bit by bit. A document that cannot be read or is too long for the
-    model is left out, told on stderr and kept in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the
+    model is skipped, told on stderr and kept in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the
     others are predicted, and the exit code stays 0. Where no document at all can be read, it is 2 and nothing is
     written. Until all is done, predictions lie in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same command
     goes on from there, and ends with the same bytes.
 
     Args:
         run: a run id, a unique prefix of one, or a run folder.
-        input: documents in any known format (also one JSON object a line) or plain text (a blank line separates
-            documents), or - for stdin.
+        input: documents in any known format, also one JSON object a line, or text with blank lines between; - is stdin.
         output: the file of prediction lines, or - for stdout, which is written as predictions come and cannot go on.
         html: also a page to look at: running text, clusters, the relation graph.
         html_documents: the page shows this many documents, the first ones.
@@ -70,7 +68,7 @@ def predict(
     if html_documents < 1:
         raise UserError(f"--html-documents is {html_documents}, but a page shows at least 1: give 1 or more")
     with (
-        open_input(input) as (stream, size),
+        open_stream(input) as (stream, size),
         open_output(output, anew=anew, keep=html_documents if html else 0) as target,
     ):
         entries = remaining(stream, size, target, format)
@@ -86,23 +84,10 @@ def predict(
         say(f"{kind.replace('_', ' ')}: {count} ({done.examples[kind][0]})")
     if shown < done.documents and html is not None:
         say(f"{html} shows the first {shown} of {done.documents} documents (--html-documents)")
-    if done.left_out:
-        where = "" if is_piped(output) else f": see {left_out_file(Path(output))}"
-        say(f"{done.left_out} of {done.index} documents were left out{where}")
+    if done.skipped:
+        where = "" if is_piped(output) else f": see {skipped_file(Path(output))}"
+        say(f"{done.skipped} of {done.index} documents were skipped{where}")
     say(f"{done.documents} documents: {done.entities} entities, {done.relations} relations")
-
-
-@contextmanager
-def open_input(input: str) -> Iterator[tuple[ByteStream, int | None]]:
-    """The bytes of a file or of stdin, and how many there are, where that is known."""
-    if input == STANDARD:
-        yield ByteStream(sys.stdin.buffer, "stdin"), None
-        return
-    path = Path(input)
-    with named_faults(path):
-        file = path.open("rb")
-    with file:
-        yield ByteStream(file, input), path.stat().st_size if path.is_file() else None
 
 
 def remaining(stream: ByteStream, size: int | None, target: Output, format: Format) -> Iterator[Entry]:
@@ -149,8 +134,8 @@ def predict_all(
     first_reason = ""
     with meter("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
         for window in windows(entries, lambda document: fitting.encode(document, repairs)):
-            tell(window.left_out, target.done.left_out, most_told)
-            first_reason = first_reason or (window.left_out[0].reason if window.left_out else "")
+            tell(window.skipped, target.done.skipped, most_told)
+            first_reason = first_reason or (window.skipped[0].reason if window.skipped else "")
             before = target.done
             with stop_on_signals() as stop:
                 shown = Shown(progress, stop, before.documents)
@@ -166,7 +151,7 @@ def predict_all(
             if stop.asked:
                 raise KeyboardInterrupt
     if not target.done.documents:
-        raise none_usable(target.done.left_out, first_reason)
+        raise none_usable(target.done.skipped, first_reason)
 
 
 class Shown:
@@ -185,13 +170,13 @@ class Shown:
             say("stopping once these documents are written; Ctrl-C again stops at once")
 
 
-def tell(left_out: list[LeftOut], before: int, most: int) -> None:
-    """Say which documents are left out, up to `most` of them in all."""
-    for number, one in enumerate(left_out, start=before + 1):
+def tell(skipped: list[Skipped], before: int, most: int) -> None:
+    """Say which documents are skipped, up to `most` of them in all."""
+    for number, one in enumerate(skipped, start=before + 1):
         if number <= most:
-            say(f"left out: {one.reason}")
+            say(f"skipped: {one.reason}")
         elif number == most + 1:
-            say("left out: more, each with its reason in the side file")
+            say("skipped: more, each with its reason in the side file")
 
 
 def write_page(html: Path, target: Output, opened: "OpenRun", most: int) -> int:

@@ -1,7 +1,7 @@
 """Readers: files of several formats to `Document`s, with the dirt counted and every fault one clear error.
 
 `source` (bytes, JSON, messages) -> `identity`, `dirt`, `types_file`, `sentences` -> one module per format ->
-`read_corpus`.
+`read_corpus`. Documents of an input of any size, one at a time: `streaming`.
 """
 
 import re

@@ -1,6 +1,9 @@
 """A file or a pipe read from front to back: a buffer, and how far it was taken, with a hash of what was."""
 
 import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +13,7 @@ import msgspec
 from core.readers.source import BYTE_ORDER_MARK, named_faults
 
 CHUNK = 1 << 20
+STANDARD = "-"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -63,3 +67,16 @@ class ByteStream:
         while self.taken < mark.taken and (self.buffer or self.more()):
             self.take(min(len(self.buffer), mark.taken - self.taken))
         return self.mark() == mark
+
+
+@contextmanager
+def open_stream(input: str) -> Iterator[tuple[ByteStream, int | None]]:
+    """The bytes of a file, or of stdin where it is called `-`, and how many there are, where that is known."""
+    if input == STANDARD:
+        yield ByteStream(sys.stdin.buffer, "stdin"), None
+        return
+    path = Path(input)
+    with named_faults(path):
+        file = path.open("rb")
+    with file:
+        yield ByteStream(file, input), path.stat().st_size if path.is_file() else None

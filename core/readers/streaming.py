@@ -1,4 +1,4 @@
-"""The documents of an input one at a time, whatever its size: each is read, or left out with its reason.
+"""The documents of an input one at a time, whatever its size: each is read, or skipped with its reason.
 
 `byte_stream` -> `items` (the bytes of each document) -> here, where the module of its format makes it a `Document`.
 """
@@ -23,7 +23,7 @@ from core.readers.source import empty_fault, fault
 from core.readers.text import paragraph_document
 
 RAW_CHARACTERS = 10_000
-"""What is kept of the text of a document that was left out."""
+"""What is kept of the text of a document that was skipped."""
 HEAD_BYTES = 1 << 20
 MOST_HEAD_BYTES = 64 << 20
 
@@ -31,8 +31,8 @@ MOST_HEAD_BYTES = 64 << 20
 _SPREAD = re.compile(rb"\s*\{[^\S\n]*(?:\r?\n)")
 
 
-class LeftOut(msgspec.Struct, frozen=True):
-    """A document that was left out: its place in the input (`index` from 0, `line` from 1), and why.
+class Skipped(msgspec.Struct, frozen=True):
+    """A document that was skipped: its place in the input (`index` from 0, `line` from 1), and why.
 
     `id` is given where the document could be read; `raw` holds up to `RAW_CHARACTERS` of its text, of `size` bytes.
     """
@@ -56,15 +56,15 @@ class Entry(msgspec.Struct, frozen=True):
     reason: str
     mark: Mark
 
-    def left_out(self, what: str | None = None) -> LeftOut:
-        """What is told of the document where it is left out, for its own reason or another one."""
+    def skipped(self, what: str | None = None) -> Skipped:
+        """What is told of the document where it is skipped, for its own reason or another one."""
         document = self.document
         if what is None:
             reason = self.reason
         else:
             title = document.title if document else None
             reason = str(fault(self.path, what, index=self.index, title=title, line=self.item.line))
-        return LeftOut(
+        return Skipped(
             index=self.index,
             line=self.item.line,
             id=document.id if document else None,

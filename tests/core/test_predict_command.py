@@ -99,7 +99,7 @@ def ids(path: Path | str) -> list[str]:
     return [json.loads(line)["id"] for line in Path(path).read_bytes().splitlines()]
 
 
-def left_out(path: Path | str) -> list[dict[str, Any]]:
+def skipped(path: Path | str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(path).read_bytes().splitlines()]
 
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_predicted_is_told_and_kept_beside_the_output(predict: Pr
     code, said = predict()
     assert code == 0
     assert ids("out.jsonl") == [one.id for one in DOCUMENTS[:9]]
-    side = left_out("out.jsonl.skipped.jsonl")
+    side = skipped("out.jsonl.skipped.jsonl")
     assert [one["index"] for one in side] == [5, 6, 7, 8, 9, 14, 15, 16, 17, 18]
     assert [one["title"] for one in side[:5]] == ["empty", "long", None, "T", "tiny 0"]
     assert [json.loads(one["raw"]) for one in side[:5]] == bad
@@ -305,8 +305,8 @@ def test_what_cannot_be_predicted_is_told_and_kept_beside_the_output(predict: Pr
     assert "word pieces, and this run reads 64: cut the document into parts" in side[1]["reason"]
     assert "field labels[0].t is 9" in side[4]["reason"]
     lines = said.splitlines()
-    assert sum(line.startswith("left out: corpus.json") or "corpus.json: document" in line for line in lines) == 5
-    assert lines[-2] == "10 of 19 documents were left out: see out.jsonl.skipped.jsonl"
+    assert sum(line.startswith("skipped: corpus.json") or "corpus.json: document" in line for line in lines) == 5
+    assert lines[-2] == "10 of 19 documents were skipped: see out.jsonl.skipped.jsonl"
     write(corpus, good)
     assert predict()[0] == 0
     assert not Path("out.jsonl.skipped.jsonl").exists()
@@ -319,7 +319,7 @@ def test_a_file_that_is_cut_off_is_predicted_up_to_there(predict: Predict, corpu
     found = ids("out.jsonl")
     assert 10 < len(found) < COUNT
     assert found == [one.id for one in DOCUMENTS[: len(found)]]
-    (last,) = left_out("out.jsonl.skipped.jsonl")
+    (last,) = skipped("out.jsonl.skipped.jsonl")
     assert last["index"] == len(found)
     assert "cut off" in last["reason"]
 

@@ -1,4 +1,4 @@
-"""Documents one at a time: the same as those of a whole file, and the bad ones left out."""
+"""Documents one at a time: the same as those of a whole file, and the bad ones skipped."""
 
 import io
 import json
@@ -128,7 +128,7 @@ def test_a_bad_document_costs_no_other_one(kind: str, form: str) -> None:
     first, second, third = entries(raw.encode())
     assert [first.document and first.document.id, third.document and third.document.id] == ["good", "good#2"]
     assert second.document is None
-    told = second.left_out()
+    told = second.skipped()
     assert (told.index, told.line, told.id, told.title) == (1, 2, None, title)
     assert reason in told.reason
     assert told.reason.startswith("input: document 1")
