@@ -52,7 +52,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     parser.add_argument("--keep", action="store_true", help="add to the readings of the output file, not start anew")
     parser.add_argument("--show", action="store_true", help="print the tables of the output file and measure nothing")
-    return parser.parse_args()
+    given = parser.parse_args()
+    apart = [word for word in APART if word in given.only]
+    if given.quick and apart:
+        parser.error(f"--quick measures the fp32 ratios alone: leave it out to measure {', '.join(apart)}")
+    return given
 
 
 def main() -> int:
