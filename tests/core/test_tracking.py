@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import msgspec
 import pytest
-
 import wandb
+
 from core.config import TrackingConfig
 from core.errors import UserError
 from core.history import read_history

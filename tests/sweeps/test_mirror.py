@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import wandb
 
 import engram
-import wandb
 from core.config import TrackingConfig
 from core.lock import hold
 from core.presets import leaves, merge
