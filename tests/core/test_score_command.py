@@ -1,7 +1,7 @@
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -265,15 +265,12 @@ def test_three_hundred_documents_without_torch_and_fast(shared: Path, tmp_path: 
         "import sys, tyro; from core.commands.score import score; tyro.cli(score); sys.exit('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", program, "--gold", str(gold), "--predictions", str(tmp_path / "p.jsonl"), "--json"]
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        seconds.append(time.perf_counter() - start)
-        assert done.returncode == 0, done.stderr
-        if seconds[-1] < 1.5:
-            break
-    assert min(seconds) < 1.5
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    # Of the processor, which others on the machine do not change: how long a user waits is the benchmark's part.
+    assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 1.5
     found = json.loads(done.stdout)
     assert found["extra"]["documents"] == 300
     assert 50 < found["coref"]["f1"] < 100

@@ -232,7 +232,8 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(settings: dict) 
 
 def test_the_shipped_studies_share_their_common_cells(settings: dict) -> None:
     ids = {name: {run.run_id for run in planned(study, settings).runs} for name, study in shipped().items()}
-    assert ids.keys() == {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "warmup"}
+    named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
+    assert ids.keys() == named
     reference = {run.row: run.run_id for run in planned(find_study("paper"), settings).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}
 
