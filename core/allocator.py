@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 
 # From glibc's malloc.h.
@@ -28,6 +29,13 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_MMAP_THRESHOLD, KEPT)
     mallopt(M_TRIM_THRESHOLD, 2 * KEPT - 1)
+
+
+def give_back_freed_memory() -> None:
+    """Ask glibc to give back what is free now: a model that was just loaded leaves its size behind once more."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def remember_few_shapes() -> None:

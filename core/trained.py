@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from core.allocator import remember_few_shapes
+from core.allocator import give_back_freed_memory, remember_few_shapes
 from core.checkpoint import TrainedModel, load_model
 from core.config import RunConfig
 from core.contents import content_hash
@@ -47,6 +47,7 @@ def open_run(reference: str, *, runs: Path, device: str | None = None, threads: 
         torch.set_num_threads(config.runtime.threads)
     trained = load_model(folder / BEST, config)
     trained.model.to(device_of(config.runtime.device))
+    give_back_freed_memory()
     return OpenRun(
         folder, config, trained, Decoder(trained.model, trained.wordpieces, trained.labels, Settings.of(config))
     )

@@ -10,6 +10,7 @@ from statistics import median
 
 import torch
 
+from core.allocator import give_back_freed_memory
 from core.candidates import gold_in_reach
 from core.decode import Decoder, Settings
 from core.run import forget_peak_memory, peak_memory
@@ -31,6 +32,7 @@ def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
     readings: Readings = {}
     whole = [glued(material, pieces)] if pieces else []
     # Building held two encoders for a moment.
+    give_back_freed_memory()
     forget_peak_memory()
     rest = peak_memory()
     for number in range(STEPS):
