@@ -1,7 +1,7 @@
 """Two sides on the same gold: all measures, paired statistics, and where they differ."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -93,22 +93,11 @@ def by_type(a: Side, b: Side) -> Table:
     """Strict relation types whose F1, counts summed over seeds, differ most."""
     ours, theirs = (total(every(side), HEADLINE) for side in (a, b))
     none = TypeCounts(0, 0, 0)
-    rows = []
-    for name in sorted(ours.keys() | theirs.keys()):
-        first, second = ours.get(name, none), theirs.get(name, none)
-        gold = (first.tp + first.fn) / len(a.counts)
-        rows.append({"type": name, "gold": gold, "a": prf(first).f1, "b": prf(second).f1})
-    data = pd.DataFrame(rows, columns=["type", "gold", "a", "b"])
-    data["delta"] = data["b"] - data["a"]
+    names = sorted(ours.keys() | theirs.keys())
+    data = parts_of("type", {name: (ours.get(name, none), theirs.get(name, none)) for name in names}, len(a.counts))
     data = data.reindex(data["delta"].abs().sort_values(ascending=False, kind="stable").index)
-    columns = [
-        Column("type", "Relation type"),
-        Column("gold", "In gold", "number", decimals=0),
-        Column("a", "A: F1", "number"),
-        Column("b", "B: F1", "number"),
-        Column("delta", "B − A", "number", signed=True),
-    ]
     caption = [f"Strict relation F1, counts summed over seeds; the {SHOWN} types that differ most."]
+    columns = part_columns("type", "Relation type")
     return Table("compare-types", "Relation types", columns, lines_of(data, "type"), caption, (), data)
 
 
@@ -116,29 +105,42 @@ def by_distance(a: Side, b: Side) -> Table:
     """Strict relation F1 within and across sentences, counts summed over the seeds of which both sides know it."""
     apart = [{seed: one[BY_DISTANCE] for seed, one in side.extra.items() if BY_DISTANCE in one} for side in (a, b)]
     seeds = sorted(apart[0].keys() & apart[1].keys())
-    rows = []
-    for name, told in DISTANCES.items():
-        first, second = (
+    counted = {
+        told: tuple(
             add([TypeCounts(*(side[seed][name][part] for part in TypeCounts._fields)) for seed in seeds])
             for side in apart
         )
-        gold = (first.tp + first.fn) / max(1, len(seeds))
-        rows.append({"distance": told, "gold": gold, "a": prf(first).f1, "b": prf(second).f1})
-    data = pd.DataFrame(rows if seeds else [], columns=["distance", "gold", "a", "b"])
+        for name, told in DISTANCES.items()
+    }
+    data = parts_of("distance", counted if seeds else {}, len(seeds))
+    caption = [
+        "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention of "
+        "the tail share one; a false positive is judged by its own mentions."
+    ]
+    columns, lines = part_columns("distance", "Head and tail"), lines_of(data, "distance", equal=True)
+    return Table("compare-distances", "Sentence distance", columns, lines, caption, (), data)
+
+
+def parts_of(key: str, counted: Mapping[str, Sequence[TypeCounts]], seeds: int) -> pd.DataFrame:
+    """F1 of both sides and their difference per part, from its counts on A and on B summed over seeds."""
+    rows = [
+        {key: name, "gold": (first.tp + first.fn) / seeds, "a": prf(first).f1, "b": prf(second).f1}
+        for name, (first, second) in counted.items()
+    ]
+    data = pd.DataFrame(rows, columns=[key, "gold", "a", "b"])
     data["delta"] = data["b"] - data["a"]
-    columns = [
-        Column("distance", "Head and tail"),
+    return data
+
+
+def part_columns(key: str, heading: str) -> list[Column]:
+    """The columns of a table of parts."""
+    return [
+        Column(key, heading),
         Column("gold", "In gold", "number", decimals=0),
         Column("a", "A: F1", "number"),
         Column("b", "B: F1", "number"),
         Column("delta", "B − A", "number", signed=True),
     ]
-    caption = [
-        "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention of "
-        "the tail share one; a false positive is judged by its own mentions."
-    ]
-    lines = lines_of(data, "distance", equal=True)
-    return Table("compare-distances", "Sentence distance", columns, lines, caption, (), data)
 
 
 def by_document(a: Side, b: Side) -> Table:
