@@ -32,7 +32,7 @@ VERBS = {
     "predict": Verb("core.commands.predict", "predict", "annotate documents or raw text, as JSON lines and HTML"),
     "score": Verb("core.commands.score", "score", "score a file of predictions against gold, ours or JEREX's"),
     "import": Verb(
-        "core.commands.importing", "import_run", "make a run of a checkpoint of JEREX or the memory authors"
+        "core.commands.import_run", "import_run", "make a run of a checkpoint of JEREX or the memory authors"
     ),
     "data list": Verb("core.commands.data", "list_datasets", "the registered data sets and which of them are here"),
     "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked and resumable"),
@@ -54,7 +54,7 @@ VERBS = {
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, cells, rows or prediction files on the same documents"),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
-    "study sync": Verb("sweeps.sync", "sync", "upload to W&B what a study wrote offline"),
+    "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def compute_here(folder: Path) -> str:
     """Compute a run folder in this process; the status of its record."""
-    from core.run import run
+    from core.run.execute import run
 
     return run(folder).status
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from core.datasets import EMBEDDED
-from core.record import SCORED
-from reports.load import runs_of
-from studies.calibration import MEASURED, POPULATIONS
-from studies.study_record import StudyRecord
+from core.data.datasets import EMBEDDED
+from core.records.record import SCORED
+from reports.frame import runs_of
+from studies.bootstrap import COVERED
+from studies.record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
 TASKS = (
@@ -27,10 +27,10 @@ def caption_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
 
 def coverage_sentence() -> str:
     """What the bootstrap's interval was measured to cover at five seeds."""
-    covered = [MEASURED[name].bootstrap for name, population in POPULATIONS.items() if population.seeds == 5]
+    least, most = COVERED
     return (
-        f"In simulated studies of five seeds this bootstrap covers {100 * min(covered):.0f} to "
-        f"{100 * max(covered):.0f} % (`python -m studies.calibration`), least where seeds differ most."
+        f"In simulated studies of five seeds this bootstrap covers {100 * least:.0f} to "
+        f"{100 * most:.0f} % (`python -m tests.bench.bootstrap_coverage`), least where seeds differ most."
     )
 
 

@@ -7,26 +7,21 @@ import pandas as pd
 import tyro
 
 from core.errors import UserError
-from core.record import SCORED
-from reports.annotated import of_sides, of_study
+from core.records.record import SCORED
+from reports.baseline_differences import comparisons, with_document_intervals
 from reports.captions import problems
-from reports.compare import by_distance, by_document, by_type, measures, paired_sides
-from reports.compare_measures import further_measures
-from reports.comparison import comparisons
-from reports.contents import drawings_of, tables_of
-from reports.document_intervals import with_document_intervals
-from reports.figures import save
-from reports.load import load, runs_of
-from reports.markdown import to_markdown
-from reports.material import Material
-from reports.page import comparison_page, page
-from reports.sides import read_side
-from reports.viewer import viewer
-from reports.wandb_runs import load_runs, read_runs
-from reports.wandb_study import study_in_project
-from reports.writing import write_frame, write_table, write_text
-from studies.search_record import read_search_record
-from studies.study_record import StudyRecord, find_study_record, study_folder
+from reports.compare import by_distance, by_document, by_type, further_measures, measures, paired_sides
+from reports.compare_inputs import read_side
+from reports.figures.style import save
+from reports.frame import load, runs_of
+from reports.page.documents import of_sides, of_study
+from reports.page.page import comparison_page, page
+from reports.page.viewer import viewer
+from reports.sections import Material, drawings_of, tables_of
+from reports.tables.markdown import to_markdown, write_frame, write_table, write_text
+from reports.wandb_source import load_runs, read_runs, study_in_project
+from studies.record import StudyRecord, find_study_record, study_folder
+from studies.search.trials import read_search_record
 
 
 def report(

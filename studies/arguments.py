@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import msgspec
 
-from core import presets
+from core.config import presets
+from core.config.overrides import settings_from
 from core.errors import UserError
-from core.flags import settings_from
 from studies.plan import Plan, plan
 from studies.study import LARGEST_SEED, find_study
 

@@ -3,22 +3,101 @@
 A resample draws documents with replacement, and seeds with replacement, each as many as there are; every seed of both
 rows is scored on the same drawn documents, and a drawn seed stands for that seed of both rows. Micro-F1 is computed
 anew for each seed and averaged over the drawn seeds, as a table does; F1 is never averaged over documents. A resample
-without any item, in gold or in prediction, scores 0, as in `core.metrics`.
+without any item, in gold or in prediction, scores 0, as in `core.scoring.metrics`.
 
-What the percentile interval covers at five seeds is measured, not asserted: `studies.calibration`.
+What the percentile interval covers at five seeds is measured, not asserted: `COVERED`.
+
+Counts per document of several seeds as arrays, matched by document: what the bootstrap resamples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from core.keys import key_of
-from studies.counts import CountArray
+from core.errors import UserError
+from core.scoring.metrics import DocumentCounts, add
+from core.seeding import key_of
 from studies.statistics import CONFIDENCE, Interval
 
+CountArray = Int[np.ndarray, "seeds documents 3"]
+"""True positives, false positives and false negatives of each document under each seed, all types together."""
+SeedCounts = Mapping[int, Sequence[DocumentCounts]]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedCounts:
+    """The counts of two rows on the same seeds and documents; `left_out` are the seeds that one row lacks."""
+
+    row: CountArray
+    baseline: CountArray
+    seeds: tuple[int, ...]
+    left_out: tuple[int, ...]
+    documents: tuple[str, ...]
+
+
+def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCounts:
+    """The counts of one task on the seeds that both rows have, documents in the order of the row's first seed.
+
+    Raises:
+        UserError: two runs were not scored on the same documents with the same gold.
+    """
+    seeds = tuple(sorted(row.keys() & baseline.keys()))
+    names = {f"seed {seed} of the row": row[seed] for seed in seeds}
+    names |= {f"seed {seed} of the baseline": baseline[seed] for seed in seeds}
+    stacked = _stacked(names, task)
+    return PairedCounts(
+        row=stacked[: len(seeds)],
+        baseline=stacked[len(seeds) :],
+        seeds=seeds,
+        left_out=tuple(sorted(row.keys() ^ baseline.keys())),
+        documents=tuple(document.id for document in row[seeds[0]]) if seeds else (),
+    )
+
+
+def _stacked(runs: Mapping[str, Sequence[DocumentCounts]], task: str) -> CountArray:
+    if not runs:
+        return np.zeros((0, 0, 3), dtype=np.int64)
+    first_name, first = next(iter(runs.items()))
+    ids = [document.id for document in first]
+    arrays = [_one(_in_order(documents, ids, name, first_name), task) for name, documents in runs.items()]
+    gold = arrays[0][:, 0] + arrays[0][:, 2]
+    for name, array in zip(runs, arrays, strict=True):
+        own_gold = array[:, 0] + array[:, 2]
+        for position in np.flatnonzero(own_gold != gold):
+            raise UserError(
+                f"document {ids[position]!r} has {own_gold[position]} gold items of {task!r} in {name} and "
+                f"{gold[position]} in {first_name}: score both on the same gold to compare them"
+            )
+    return np.stack(arrays)
+
+
+def _in_order(documents: Sequence[DocumentCounts], ids: list[str], name: str, first: str) -> Sequence[DocumentCounts]:
+    own = [document.id for document in documents]
+    if own == ids:
+        return documents
+    if len(set(own)) != len(own) or set(own) != set(ids):
+        only = sorted(set(own) ^ set(ids)) or sorted({key for key in own if own.count(key) > 1})
+        raise UserError(
+            f"{name} has {len(own)} documents, {first} has {len(ids)}, and they are not the same (e.g. {only[0]!r}): "
+            "score both on the same split to compare them"
+        )
+    by_id = dict(zip(own, documents, strict=True))
+    return [by_id[key] for key in ids]
+
+
+def _one(documents: Sequence[DocumentCounts], task: str) -> Int[np.ndarray, "documents 3"]:
+    summed = [add(list(document.counts[task].values())) for document in documents]
+    return np.array(summed, dtype=np.int64).reshape(len(documents), 3)
+
+
 RESAMPLES = 10_000
+COVERED = (0.883, 0.974)
+"""Least and most of the simulated studies of five seeds whose nominal 95 % interval held the true difference.
+
+Where the choice of documents is most of the uncertainty it is 94 to 97 %; where the seeds are, five are too few.
+"""
 BLOCK_VALUES = 1_000_000
 """Documents drawn at a time: some ten megabytes, which stay near the processor."""
 
@@ -43,7 +122,7 @@ def bootstrap_difference(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> BootstrapDifference:
-    """Resample the documents and seeds of two rows together; `studies.counts.pair_counts` makes the two arrays.
+    """Resample the documents and seeds of two rows together; `studies.bootstrap.pair_counts` makes the two arrays.
 
     The draws depend on `seed` and on the numbers of seeds and documents alone, so comparisons of one table share them.
 

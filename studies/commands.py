@@ -1,28 +1,29 @@
-"""`engram study list | show | plan`: what a study asks, what it consists of, and what is left to compute."""
+"""`engram study list | show | plan`: what a study asks, what it consists of, and what is left to compute.
+
+A search in words: what `engram study list`, `show` and `plan` print of it.
+"""
 
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tyro
 
 import core
-from core.presets import leaves
-from core.provenance import Provenance, gather
-from core.record import open_run_folder
-from studies.advice import advice
+from core.config.presets import leaves
+from core.errors import UserError
+from core.records.provenance import Provenance, gather
+from core.records.record import open_run_folder
+from core.records.summary import Standing, standing_of
 from studies.arguments import parse, parser, positive
-from studies.calibrate import calibrate
-from studies.declared import refuse_undeclared, undeclared_lines
-from studies.estimate import estimate_of, jobs_for, told, too_little_memory
-from studies.meaning import notes
-from studies.plan import Plan
-from studies.search_told import search_lines, size_of, sweep_of
-from studies.standing import Standing, standing_of
+from studies.checks import advice, notes
+from studies.estimate import calibrate, estimate_of, jobs_for, told, too_little_memory
+from studies.plan import Plan, refuse_undeclared, undeclared_lines
+from studies.record import joined, study_folder, write_study_record
+from studies.search.space import SearchSpace, wandb_sweep
 from studies.study import Study, find_study, shipped
-from studies.study_record import joined, study_folder, write_study_record
 
 ROOT = Path(core.__file__).resolve().parent.parent
 DESCRIPTION = """Print every run of a study, which are finished (*: by other code), what the rest takes, and warnings.
@@ -143,3 +144,38 @@ def print_runs(planned: Plan, standings: Mapping[str, Standing], now: Provenance
 def _print_left_out(study: Study) -> None:
     for name, reason in study.left_out.items():
         print(f"left out: {name}: {reason}")
+
+
+def size_of(study: Study) -> str:
+    """How many rows and runs a study has, or axes a search, in the width of two columns."""
+    if study.search is not None:
+        return f"{f'{len(study.axes)} axes':>10}"
+    return f"{len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}"
+
+
+def search_lines(study: Study) -> Iterator[str]:
+    """What a search would do: space, seeds, rule, and how many runs that can be; nothing for a study of rows."""
+    search, base = study.search, study.base
+    if search is None or base is None:
+        return
+    space = SearchSpace(base, study.declared_axes)
+    seeds, rungs = ", ".join(map(str, search.shared_seeds)), ", ".join(map(str, search.rungs))
+    yield (
+        f"search: up to {search.trials} trials over {space.combinations:,} combinations of {len(space.axes)} axes; the "
+        f"first {search.startup} at random, then by TPE"
+    )
+    yield (
+        f"a trial gets seeds {seeds} in rungs of {rungs}: the better half goes on after the first, then while it is "
+        f"not more than {search.threshold:g} pooled standard errors below the best, paired by seed"
+    )
+    yield (
+        f"{search.trials * search.rungs[0]} to {search.trials * search.rungs[-1]} runs on the search's seeds; then the "
+        f"best config and the rows on seeds {', '.join(map(str, study.seeds))}, which no trial uses"
+    )
+
+
+def sweep_of(study: Study, *, profile: str) -> str:
+    """The W&B sweep over the axes of a study; a UserError where it has none."""
+    if study.base is None:
+        raise UserError(f"study {study.name} has no axes, so no sweep: give one with `base` and `axes`")
+    return wandb_sweep(study.base, study.declared_axes, name=study.name, metric=study.metric, profile=profile)

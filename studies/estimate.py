@@ -1,19 +1,187 @@
-"""What is left of a plan costs: time, memory and disk, and whether this machine has them."""
+"""What is left of a plan costs: time, memory and disk, and whether this machine has them.
 
+What a run of a plan will take, from what earlier runs of the same profile and documents took.
+
+The nearest that is known speaks for a run: its own cell under other seeds; else runs with its relation head, batch
+size, and memory or none; else a calibration (`studies.estimate`), which measured the dearest row; else any run of the
+profile on these documents. Seconds grow with epochs. What other machines took counts only where this one has computed
+nothing.
+
+Seconds and bytes as a reader says them.
+
+A short calibration: a few optimiser steps of the dearest row in a process of its own, remembered beside the studies.
+
+It writes no run folder and no record, so nothing can take it for a result; `core.run.timing` times the steps.
+"""
+
+import json
 import os
+import platform
 import shutil
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from core.config.model_source import encoder_parameters, encoder_width
+from core.config.presets import to_yaml
+from core.config.schema import EncoderConfig, RunConfig
 from core.errors import UserError
-from studies.amounts import duration, size
-from studies.calibrate import remembered
-from studies.cost import Cost, Known
+from core.files import content_hash, make_folder, replace_file
+from core.progress import say
+from core.records.summary import Standing, others_in
+from core.records.timings import StepCosts
 from studies.plan import Plan, PlannedRun
-from studies.standing import Standing, others_in
-from studies.widths import encoder_parameters
+from studies.record import STUDIES
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `21 min`, `3.5 h`, `4.2 days`."""
+    for unit, length, least in (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 5_400.0), ("min", 60.0, 90.0)):
+        if seconds >= least:
+            return f"{seconds / length:.0f} {unit}" if unit == "min" else f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
+
+
+def size(bytes_: float) -> str:
+    """`340 MiB`, `1.2 GiB`."""
+    mebibytes = bytes_ / 2**20
+    if mebibytes >= 1_000:
+        return f"{mebibytes / 1024:.1f} GiB"
+    return f"{mebibytes:.0f} MiB" if mebibytes >= 1 else "under 1 MiB"
+
+
+Ground = tuple[str, str, str]
+"""Profile, documents and encoder: runs that differ in one of them say nothing of each other."""
+
+Kind = tuple[str, bool, int]
+"""What of a system decides most about its cost: relation head, memory or none, documents in a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run takes, and by which measurement; `parameters` is None where it does not say."""
+
+    seconds: float
+    memory_mib: float
+    parameters: int | None
+    source: str
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """A few steps that were measured, and what they are steps of."""
+
+    ground: Ground
+    kind: Kind
+    row: str
+    host: str
+    costs: StepCosts
+
+
+class Known:
+    """What earlier runs and calibrations say of planned ones."""
+
+    def __init__(self, finished: Iterable[Standing], calibrations: Iterable[Calibration] = ()) -> None:
+        scored = [one for one in finished if one.record is not None and one.status == "finished" and one.record.seconds]
+        here = [one for one in scored if host_of(one) == platform.node()]
+        self._cells: defaultdict[tuple[object, ...], _Runs] = defaultdict(_Runs)
+        for one in here or scored:
+            for key in _keys_of(one):
+                self._cells[key].add(one)
+        self._calibrations: dict[tuple[object, ...], Calibration] = {}
+        for measured in sorted(calibrations, key=lambda measured: measured.costs.step_seconds):
+            if measured.host == platform.node():
+                # Where the very kind was not measured, the dearest speaks: rather too much than too little.
+                self._calibrations[measured.ground] = self._calibrations[*measured.ground, *measured.kind] = measured
+        self._grounds = Grounds()
+        self._elsewhere = "" if here else " of other machines"
+
+    def cost(self, run: PlannedRun) -> Cost | None:
+        """The cost of a planned run, None where nothing is known."""
+        ground, config = self._grounds.of(run.config), run.config
+        for key in ((*ground, _signature(run.run_id)), (*ground, *kind_of(config))):
+            if key in self._cells:
+                return self._cells[key].cost(config, f"finished runs of these rows or their like{self._elsewhere}")
+        calibration = self._calibrations.get((*ground, *kind_of(config))) or self._calibrations.get(ground)
+        if calibration is not None:
+            costs = calibration.costs
+            source = f"{costs.steps} steps of row {calibration.row}"
+            return Cost(costs.seconds(config), costs.peak_memory_mib, costs.parameters, source)
+        if ground in self._cells:
+            return self._cells[ground].cost(config, f"finished runs of other rows{self._elsewhere}")
+        return None
+
+
+class Grounds:
+    """The grounds of configs; every encoder is told once."""
+
+    def __init__(self) -> None:
+        self._encoders: dict[EncoderConfig, str] = {}
+
+    def of(self, config: RunConfig) -> Ground:
+        """The ground of a config whose documents are files."""
+        assert config.data.train is not None
+        encoder = self._encoders.get(config.encoder)
+        if encoder is None:
+            encoder = self._encoders.setdefault(config.encoder, _told(config.encoder.model_dump(mode="json")))
+        return config.profile, content_hash(Path(config.data.train)), encoder
+
+
+class _Runs:
+    """Finished runs of one kind."""
+
+    def __init__(self) -> None:
+        self.count, self.seconds_per_epoch, self.memory_mib, self.parameters = 0, 0.0, 0.0, 0
+
+    def add(self, standing: Standing) -> None:
+        assert standing.record is not None
+        record = standing.record
+        self.count += 1
+        self.seconds_per_epoch += record.seconds / record.config.training.epochs
+        self.memory_mib = max(self.memory_mib, record.peak_memory_mib or 0.0)
+        self.parameters = max(self.parameters, record.parameters or 0)
+
+    def cost(self, config: RunConfig, source: str) -> Cost:
+        seconds = self.seconds_per_epoch / self.count * config.training.epochs
+        return Cost(seconds, self.memory_mib, self.parameters or None, source)
+
+
+def kind_of(config: RunConfig) -> Kind:
+    """The kind of a config."""
+    return config.model.relation_head, config.memory is not None, config.training.batch_size
+
+
+def _keys_of(standing: Standing) -> Iterable[tuple[object, ...]]:
+    record = standing.record
+    if record is None or record.provenance is None:
+        return ()
+    config = record.config
+    documents = record.provenance.data.get(config.data.train or "")
+    if documents is None:
+        return ()
+    ground = (config.profile, documents, _told(config.encoder))
+    kind = (config.model.relation_head, config.memory is not None, config.training.batch_size)
+    return (*ground, _signature(record.run_id)), (*ground, *kind), ground
+
+
+def host_of(standing: Standing) -> str:
+    """The machine that computed a run."""
+    record = standing.record
+    return record.provenance.machine.partition(" ")[0] if record is not None and record.provenance is not None else ""
+
+
+def _signature(run_id: str) -> str:
+    return run_id.rpartition("-")[0]
+
+
+def _told(encoder: Mapping[str, object]) -> str:
+    return json.dumps(encoder, sort_keys=True)
+
 
 TRAINING_COPIES = 8
 """Weights' sizes on the disk while a run trains: the best, and the last with two states, each beside its successor."""
@@ -187,3 +355,71 @@ def jobs_for(planned: Plan, devices: Sequence[str] = ()) -> int:
         return len(devices)
     threads = planned.runs[0].config.runtime.threads
     return max(1, (os.cpu_count() or 1) // threads) if threads else 1
+
+
+FILE = "calibrations.json"
+STEPS = 8
+"""Optimiser steps that are timed."""
+
+
+def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
+    """Measure the dearest row on every kind of documents and encoder that the plan has, and remember it."""
+    grounds = Grounds()
+    rows: dict[Ground, str] = {}
+    for row, config in sorted(plan.configs.items(), key=lambda pair: dearness(pair[1])):
+        rows[grounds.of(config)] = row
+    found = []
+    for ground, row in rows.items():
+        say(f"calibration: {STEPS} steps of row {row}, the dearest; no result is kept of them")
+        found.append(Calibration(ground, kind_of(plan.configs[row]), row, platform.node(), measured(plan.configs[row])))
+        remember(found[-1:], runs)
+    return found
+
+
+def dearness(config: RunConfig) -> tuple[float, ...]:
+    """What makes a run take long, the weightiest first."""
+    memory = config.memory
+    reads = 0
+    if memory is not None and memory.warmup < 1.0:
+        modes = sum(mode in memory.read_mode for mode in ("inverse", "normal"))
+        reads = modes * (2 if memory.places == "both" else 1) * (2 if memory.memories == "both" else 1)
+    width = (memory.slot_width or encoder_width(config.encoder) or 0) if memory is not None else 0
+    return (
+        config.training.batch_size,
+        encoder_parameters(config) or 0,
+        config.model.relation_head == "mrc",
+        reads,
+        memory.slots_per_type * width if memory is not None else 0,
+        config.samples.neg_mentions + config.samples.neg_corefs + config.samples.neg_relations,
+    )
+
+
+def measured(config: RunConfig) -> StepCosts:
+    """What a few steps of a config cost, by a process that loads torch in place of this one."""
+    with tempfile.TemporaryDirectory(prefix="engram-calibration-") as folder:
+        asked, answer = Path(folder) / "config.yaml", Path(folder) / "costs.json"
+        asked.write_text(to_yaml(config), encoding="utf-8")
+        command = [sys.executable, "-m", "core.run.timing", str(asked), str(answer), str(STEPS)]
+        code = subprocess.run(command, check=False).returncode
+        if code == 130:
+            raise KeyboardInterrupt
+        if code or not answer.is_file():
+            raise UserError(
+                f"the calibration ended with exit code {code}, see above: the runs would fail in the same way"
+            )
+        return msgspec.json.decode(answer.read_bytes(), type=StepCosts)
+
+
+def remembered(runs: Path) -> list[Calibration]:
+    """The calibrations beside the studies; a damaged file counts as none, as measuring again mends it."""
+    try:
+        return msgspec.json.decode((runs / STUDIES / FILE).read_bytes(), type=list[Calibration])
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def remember(new: Iterable[Calibration], runs: Path) -> None:
+    """Keep calibrations, each in place of an earlier one of the same ground, kind and machine."""
+    kept = {(one.ground, one.kind, one.host): one for one in (*remembered(runs), *new)}
+    make_folder(runs / STUDIES, "give a folder that is yours (--runs DIR)")
+    replace_file(runs / STUDIES / FILE, msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=1) + b"\n")

@@ -1,37 +1,87 @@
-"""`engram study run | status`: bring a study to its records, and how far it is."""
+"""`engram study run | status`: bring a study to its records, and how far it is.
+
+What each `study run` cost, as its driver saw it: a line per run of the command, in the study folder.
+"""
 
 import argparse
 import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import tyro
 from rich.console import Console
 
 from core.errors import UserError
-from core.lock import hold
-from core.progress import say
-from core.record import SCORED
-from core.replacing import make_folder, sweep
-from core.stopping import stop_on_signals
-from core.tracking import mode_of
+from core.files import hold, make_folder, sweep
+from core.progress import say, stop_on_signals
+from core.records.record import SCORED
+from core.records.tracking import mode_of
 from studies.arguments import parse, parser, positive
+from studies.checks import made_ready
 from studies.estimate import jobs_for
 from studies.plan import Plan
-from studies.readiness import made_ready
-from studies.search_record import read_search_record
-from studies.study_record import find_study_record, joined, study_folder, write_study_record
-from sweeps.account import Account, add_account, last_account
-from sweeps.board import BAD, Board
-from sweeps.devices import devices_of
-from sweeps.engine import Engine, InProcessEngine
+from studies.record import find_study_record, joined, study_folder, write_study_record
+from studies.search.trials import read_search_record
+from sweeps.dashboards.sync import told
+from sweeps.display import grid, screen
+from sweeps.engines.engine import Engine, InProcessEngine
+from sweeps.engines.local import LocalEngine, devices_of
 from sweeps.launch import ATTEMPTS, Launch, exit_code
-from sweeps.local import LocalEngine
-from sweeps.screen import grid, screen
-from sweeps.sync import told
+from sweeps.run_states import BAD, Board
+
+ACCOUNTS = "driver.jsonl"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One `study run` from its start to its end; one that was killed leaves none.
+
+    `run_seconds` sums, over the runs that ended here, the time from being handed to a worker (for its first run: from
+    the worker's start, the loading of torch included) to the end that the driver saw.
+    """
+
+    started: str
+    """When, in UTC."""
+    seconds: float
+    """Wall time of the command: planning, runs, closing."""
+    jobs: int
+    ended: int
+    """How many runs ended in it, however they ended."""
+    run_seconds: float
+
+    @property
+    def overhead(self) -> float | None:
+        """The share of the wall time beyond `run_seconds / jobs`: the driver's own, and what idle workers waited."""
+        return 1.0 - self.run_seconds / self.jobs / self.seconds if self.ended else None
+
+    def told(self) -> str:
+        """The account in a line."""
+        told = f"{self.seconds:.1f} s, {self.ended} runs of together {self.run_seconds:.1f} s, {self.jobs} at once"
+        return told + (f": {100 * self.overhead:.1f} % overhead of the driver" if self.overhead is not None else "")
+
+
+def add_account(folder: Path, account: Account) -> None:
+    """Append an account to those of a study; no result hangs on it, so a full disk is passed over."""
+    with suppress(OSError), open(folder / ACCOUNTS, "ab") as file:
+        file.write(msgspec.json.encode(account) + b"\n")
+
+
+def last_account(folder: Path) -> Account | None:
+    """The latest account of a study, None where there is none."""
+    try:
+        lines = (folder / ACCOUNTS).read_bytes().split(b"\n")
+    except OSError:
+        return None
+    for line in reversed(lines):
+        # What comes after the last line, or a line that a full disk cut off, is no account.
+        with suppress(msgspec.MsgspecError):
+            return msgspec.json.decode(line, type=Account)
+    return None
+
 
 LOCAL, IN_PROCESS = "local", "in-process"
 DESCRIPTION = """Compute what is missing of a study: finished runs are kept, cut-off ones go on where they were.

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from core.config import RunConfig
+from core.config.schema import RunConfig
 from core.errors import UserError
-from core.history import last_step
-from core.lock import is_held
-from core.record import (
+from core.files import is_held
+from core.progress import StopRequest
+from core.records.history import last_step
+from core.records.record import (
     FINAL,
     HISTORY,
     SCORED,
@@ -21,11 +22,17 @@ from core.record import (
     tidy_if_killed,
     write_record,
 )
-from core.stopping import StopRequest
+from studies.checks import set_aside
 from studies.plan import Plan, PlannedRun
-from studies.rerun import set_aside
-from sweeps.board import ELSEWHERE, RUNNING, WAITING, Board, State, survey
-from sweeps.engine import Ended, Engine
+from sweeps.engines.engine import Ended, Engine
+from sweeps.run_states import (
+    ELSEWHERE,
+    RUNNING,
+    WAITING,
+    Board,
+    State,
+    survey,
+)
 
 ATTEMPTS = 3
 """How often in a row a run's process may die, or be told to stop by others, without getting any further."""

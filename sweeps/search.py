@@ -14,16 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from core.errors import UserError
-from core.record import SCORED, RunRecord
+from core.records.record import SCORED, RunRecord
 from studies.plan import PlannedRun
-from studies.search import Search
-from studies.search_proposals import propose
-from studies.search_record import SearchTrial
-from studies.search_record import State as TrialState
-from studies.search_rungs import Tried, decide, incumbent
-from studies.search_space import Point, SearchSpace
-from studies.search_store import StorageLost, TrialStore
-from sweeps.board import BAD, RUNNING, WAITING, Board, State
+from studies.search.proposals import propose
+from studies.search.racing import Tried, decide, incumbent
+from studies.search.space import Point, SearchSpace
+from studies.search.spec import Search
+from studies.search.trials import SearchTrial, StorageLost, TrialStore
+from studies.search.trials import State as TrialState
+from sweeps.run_states import BAD, RUNNING, WAITING, Board, State
 
 FAILURES = 5
 """So many failed trials one after another end a search: then it is no config that is wrong."""

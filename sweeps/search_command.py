@@ -8,34 +8,39 @@ from pathlib import Path
 
 import msgspec
 
-from core.datasets import PARTS
+from core.config.presets import Tree, leaves, merge
+from core.config.signature import telling
+from core.data.datasets import PARTS
 from core.errors import UserError
-from core.lock import hold
-from core.presets import Tree, leaves, merge
-from core.replacing import make_folder
-from core.signature import telling
-from core.stopping import stop_on_signals
-from core.tracking import mode_of
+from core.files import hold, make_folder
+from core.progress import stop_on_signals
+from core.records.tracking import mode_of
 from studies.arguments import parse, parser, positive
+from studies.checks import made_ready
 from studies.estimate import jobs_for
 from studies.plan import Plan, PlannedRun, differences, plan
-from studies.readiness import made_ready
-from studies.search import Search, check_search
-from studies.search_proposals import importances
-from studies.search_record import AxisTold, SearchRecord, SearchTrial, read_search_record, write_search_record
-from studies.search_space import Point, SearchSpace
-from studies.search_store import JOURNAL, TrialStore, without_password
+from studies.record import RECORD as STUDY_RECORD
+from studies.record import read_study_record, study_folder, write_study_record
+from studies.search.proposals import importances
+from studies.search.space import Point, SearchSpace
+from studies.search.spec import Search, check_search
+from studies.search.trials import (
+    JOURNAL,
+    AxisTold,
+    SearchRecord,
+    SearchTrial,
+    TrialStore,
+    read_search_record,
+    without_password,
+    write_search_record,
+)
 from studies.study import BASE, BEST, Row, Study
-from studies.study_record import RECORD as STUDY_RECORD
-from studies.study_record import read_study_record, study_folder, write_study_record
-from sweeps.board import Board
 from sweeps.commands import Stopwatch, carry_out
-from sweeps.devices import devices_of
+from sweeps.display import search_screen, summary_of
+from sweeps.engines.local import LocalEngine, devices_of
 from sweeps.launch import Launch
-from sweeps.local import LocalEngine
+from sweeps.run_states import Board
 from sweeps.search import SearchLoop
-from sweeps.search_screen import search_screen
-from sweeps.search_summary import summary_of
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""

@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.batches import Clusters, EntityPairs, MentionPairs, Pieces, SpanPairs, Spans, Targets, TrainingBatch
-from core.importing import Imported, import_checkpoint
-from core.readers.types_file import read_types
-from core.wordpieces import load_wordpieces
+from core.checkpoint_import.convert import Imported, import_checkpoint
+from core.data.formats.types_file import read_types
+from core.features.batches import (
+    Clusters,
+    EntityPairs,
+    MentionPairs,
+    Pieces,
+    SpanPairs,
+    Spans,
+    Targets,
+    TrainingBatch,
+)
+from core.features.wordpieces import load_wordpieces
 
 MODELS = ("jerex_grc", "jerex_mrc", "mem_grc_flow", "mem_grc_read", "mem_mrc_flow", "mem_mrc_read")
 TRAIN = (*(f"train_doc{i}" for i in range(6)), "train_pad01")

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from core import presets
-from core.config import MemoryConfig, RunConfig, Section
+from core.config import presets
+from core.config.presets import section_of
+from core.config.schema import MemoryConfig, RunConfig, Section
+from core.config.signature import markers_of
 from core.errors import UserError
-from core.presets import section_of
-from core.signature import markers_of
 
 
 class Setting(NamedTuple):

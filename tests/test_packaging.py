@@ -59,7 +59,11 @@ def test_every_module_and_data_file_lands_in_the_wheel(wheel: zipfile.ZipFile) -
         for path in (ROOT / name).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"core/presets/memory-mrc.yaml", "core/presets/profiles/paper.yaml", "core/templates/view.html"} <= files
+    assert {
+        "core/config/shipped_presets/memory-mrc.yaml",
+        "core/config/shipped_profiles/paper.yaml",
+        "core/prediction/templates/view.html",
+    } <= files
     assert sorted((files | {"engram.py"}) - set(wheel.namelist())) == []
 
 

@@ -6,17 +6,16 @@ from typing import Any
 
 import torch
 
-from core.batches import TrainingBatch, collate
-from core.candidates import draw_sample
-from core.config import RunConfig
-from core.controls import settle_constants
-from core.decode import Decoder, Settings
-from core.documents import Annotation, Document, Entity, LabelSet, Relation
-from core.encoder import Encoder, load_encoder
-from core.model import JointModel, initialise
-from core.presets import build, merge
-from core.vocabulary import learn_wordpieces
-from core.wordpieces import EncodedDocument, WordPieces
+from core.config.presets import build, merge
+from core.config.schema import RunConfig
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
+from core.features.batches import TrainingBatch, collate
+from core.features.candidates import draw_sample
+from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces
+from core.model.decoder import Decoder, Settings
+from core.model.encoder import Encoder, load_encoder
+from core.model.joint_model import JointModel, initialise
+from core.model.memory import settle_constants
 
 # Tensors of a few hundred numbers: threads would only wait for one another.
 torch.set_num_threads(1)

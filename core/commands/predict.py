@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from core.documents import Dirt
+from core.data.documents import Dirt
+from core.data.formats import Format
+from core.data.formats.predictions import parse_predictions
+from core.data.parsing import fault
+from core.data.stream import STANDARD, ByteStream, DocumentStream, Entry, Skipped, open_stream
 from core.errors import UserError
-from core.outputs import Output, is_piped, open_output
-from core.progress import Meter, meter, say
-from core.readers import Format
-from core.readers.byte_stream import STANDARD, ByteStream, open_stream
-from core.readers.predictions import parse_predictions
-from core.readers.source import fault
-from core.readers.streaming import DocumentStream, Entry, Skipped
-from core.replacing import replace_file
-from core.stopping import StopRequest, stop_on_signals
-from core.unfinished import skipped_file
+from core.files import replace_file
+from core.prediction.output import Output, is_piped, open_output, skipped_file
+from core.progress import Meter, StopRequest, meter, say, stop_on_signals
 
 if TYPE_CHECKING:
-    from core.trained import OpenRun
+    from core.run.load import OpenRun
 
 TOLD = 5
 """So many of the documents that are skipped are named on stderr, where a side file has them all."""
@@ -73,7 +70,7 @@ def predict(
     ):
         entries = remaining(stream, size, target, format)
         # Torch is loaded only once input and output are known to be usable.
-        from core.trained import open_run
+        from core.run.load import open_run
 
         opened = open_run(run, runs=runs, device=device, threads=threads)
         predict_all(entries, opened, target, size=size, most_told=sys.maxsize if is_piped(output) else TOLD)
@@ -125,7 +122,7 @@ def predict_all(
     entries: Iterator[Entry], opened: "OpenRun", target: Output, *, size: int | None, most_told: int
 ) -> None:
     """Predict window by window, with a bar; a first signal to stop is obeyed once the window is written."""
-    from core.predicting import Fitting, predict_window, windows
+    from core.prediction.windows import Fitting, predict_window, windows
 
     target.check(opened.identity())
     repairs = Dirt()
@@ -181,7 +178,7 @@ def tell(skipped: list[Skipped], before: int, most: int) -> None:
 
 def write_page(html: Path, target: Output, opened: "OpenRun", most: int) -> int:
     """Write the page of the first documents; how many it shows."""
-    from core.view import render
+    from core.prediction.html import render
 
     lines = target.first_lines(most)
     pairs = parse_predictions(b"".join(lines), html)

@@ -8,8 +8,16 @@ import msgspec
 import tyro
 
 from core.errors import UserError
-from core.lock import is_held
-from core.record import BEST, LAST, RunRecord, find_run, read_record, run_folders, standing
+from core.files import is_held
+from core.records.record import (
+    BEST,
+    LAST,
+    RunRecord,
+    find_run,
+    read_record,
+    run_folders,
+    standing,
+)
 
 # Offline W&B files stay: they may not have been synced yet.
 LEFTOVERS = (LAST,)

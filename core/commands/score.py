@@ -8,15 +8,14 @@ import msgspec
 import tyro
 from rich.console import Console
 
-from core.commands.score_view import score_view
-from core.diagnostics import evaluate
-from core.documents import Annotation, Corpus, Document, LabelSet
-from core.matching import match_documents
-from core.readers import Format, read_corpus
-from core.readers.predictions import Prediction, parse_predictions
-from core.readers.source import fault, parse_json, read_source
-from core.readers.types_file import read_types, type_fault
-from core.training_facts import Fact, training_facts
+from core.commands.console import score_view
+from core.data.documents import Annotation, Corpus, Document, LabelSet
+from core.data.formats import Format, read_corpus
+from core.data.formats.predictions import Prediction, parse_predictions
+from core.data.formats.types_file import read_types, type_fault
+from core.data.parsing import fault, parse_json, read_source
+from core.scoring.diagnostics import Fact, training_facts
+from core.scoring.evaluate import evaluate, match_documents
 
 
 def score(

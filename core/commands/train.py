@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from core import presets
-from core.config import RunConfig
-from core.datasets import with_paths
+from core.config import presets
+from core.config.overrides import settings_from
+from core.config.schema import RunConfig
+from core.config.signature import signature
+from core.data.datasets import with_paths
 from core.errors import UserError
-from core.flags import settings_from
-from core.record import RunRecord, open_run_folder, read_record
-from core.signature import signature
+from core.records.record import RunRecord, open_run_folder, read_record
 
 USAGE = """usage: engram train PRESET [--profile P] [--config FILE] [--runs DIR] [--SECTION.SETTING VALUE ...]
 
@@ -52,7 +52,7 @@ def train(arguments: Sequence[str]) -> int:
         return 0
     open_run_folder(folder, config)
     # Torch is loaded only once the settings are known to be right.
-    from core.run import run
+    from core.run.execute import run
 
     record = run(folder)
     show(record, folder)
@@ -93,7 +93,7 @@ def _take(rest: list[str], flag: str) -> str | None:
 
 def show(record: RunRecord, folder: Path) -> None:
     """The scores of a run on stdout."""
-    from core.metrics import TASKS
+    from core.scoring.metrics import TASKS
 
     if record.status != "finished":
         print(f"{record.run_id} {record.status}: {(record.error or '').strip().splitlines()[-1:]}", file=sys.stderr)

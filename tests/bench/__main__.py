@@ -20,7 +20,14 @@ import torch
 
 from tests.bench.apart import measure_growth, measure_memory, measure_numbers, measure_startup
 from tests.bench.inference import measure_inference, mentions_per_document
-from tests.bench.material import SIZES, SYSTEMS, THREADS, Bench, load_material, system_config
+from tests.bench.material import (
+    SIZES,
+    SYSTEMS,
+    THREADS,
+    Bench,
+    load_material,
+    system_config,
+)
 from tests.bench.precision import measure_precision
 from tests.bench.results import add_readings, load, save
 from tests.bench.tables import FORMATS, report

@@ -64,7 +64,7 @@ def measure_startup() -> dict[str, float]:
     python = sys.executable
     found = {
         "engram --help": seconds_of([python, "engram.py", "--help"]),
-        "import core.run": seconds_of([python, "-c", "import core.run"]),
+        "import core.run.execute": seconds_of([python, "-c", "import core.run.execute"]),
     }
     folder = shared_documents()
     if folder is None:
@@ -72,7 +72,8 @@ def measure_startup() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         dev, lines = folder / "dev_joint.json", Path(place) / "gold.jsonl"
         program = (
-            "import sys\nfrom core.readers import read_corpus\nfrom core.readers.predictions import write_predictions\n"
+            "import sys\nfrom core.data.formats import read_corpus\n"
+            "from core.data.formats.predictions import write_predictions\n"
             "from pathlib import Path\ndocuments = read_corpus(Path(sys.argv[1])).documents\n"
             "write_predictions([(one, one.gold) for one in documents], Path(sys.argv[2]))"
         )

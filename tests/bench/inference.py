@@ -14,13 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.batches import Clusters, EntityPairs, Pieces, SpanPairs, Spans, pad_pieces
-from core.candidates import all_spans, gold_in_reach, ordered_pairs
-from core.config import RunConfig
-from core.decode import Decoded, Decoder, Settings
-from core.documents import Dirt, LabelSet
-from core.model import EntityStage, JointModel, MentionStage
-from core.wordpieces import EncodedDocument
+from core.config.schema import RunConfig
+from core.data.documents import Dirt, LabelSet
+from core.features.batches import (
+    Clusters,
+    EntityPairs,
+    Pieces,
+    SpanPairs,
+    Spans,
+    pad_pieces,
+)
+from core.features.candidates import all_spans, gold_in_reach, ordered_pairs
+from core.features.wordpieces import EncodedDocument
+from core.model.decoder import Decoded, Decoder, Settings
+from core.model.joint_model import EntityStage, JointModel, MentionStage
 from tests.bench.material import Bench, Material, system_config
 from tests.bench.timing import Readings, Stopwatch
 from tests.bench.training import OWN, PLAIN

@@ -11,13 +11,20 @@ from statistics import median
 
 import torch
 
-from core.allocator import keep_freed_memory
-from core.batches import pad_pieces
-from core.decode import Decoder, Settings, length_buckets
-from core.run import forget_peak_memory, peak_memory
-from core.wordpieces import EncodedDocument
+from core.features.batches import pad_pieces
+from core.features.wordpieces import EncodedDocument
+from core.model.decoder import Decoder, Settings, length_buckets
+from core.run.device import keep_freed_memory
+from core.run.execute import forget_peak_memory, peak_memory
 from tests.bench.inference import Planted, decode_in_parts
-from tests.bench.material import THREADS, Bench, Material, floor_optimizer, load_material, system_config
+from tests.bench.material import (
+    THREADS,
+    Bench,
+    Material,
+    floor_optimizer,
+    load_material,
+    system_config,
+)
 from tests.bench.timing import PYTHON, Stopwatch
 from tests.bench.training import OWN, joint_step, own_step
 

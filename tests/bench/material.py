@@ -16,18 +16,17 @@ import torch
 from torch import nn
 from transformers import AutoModel, BertConfig, PreTrainedModel
 
-from core import synthetic
-from core.config import RunConfig
-from core.documents import Annotation, Document, LabelSet
-from core.encoder import Encoder
+from core.config.presets import build
+from core.config.schema import RunConfig
+from core.data import synthetic
+from core.data.documents import Annotation, Document, LabelSet
+from core.data.formats import read_corpus
+from core.data.formats.types_file import read_types
 from core.errors import UserError
-from core.model import JointModel, initialise
-from core.optimizer import build_optimizer
-from core.presets import build
-from core.readers import read_corpus
-from core.readers.types_file import read_types
-from core.vocabulary import learn_wordpieces
-from core.wordpieces import EncodedDocument, WordPieces, load_wordpieces
+from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces, load_wordpieces
+from core.model.encoder import Encoder
+from core.model.joint_model import JointModel, initialise
+from core.training.optimizer import build_optimizer
 
 SYSTEMS = {"grc": "jerex-grc", "memory-grc": "memory-grc", "mrc": "jerex-mrc", "memory-mrc": "memory-mrc"}
 """System -> its preset, in the order of the tables' columns."""

@@ -10,13 +10,21 @@ from statistics import median
 
 import torch
 
-from core.allocator import give_back_freed_memory
-from core.candidates import gold_in_reach
-from core.decode import Decoder, Settings
-from core.run import forget_peak_memory, peak_memory
-from core.wordpieces import EncodedDocument
+from core.features.candidates import gold_in_reach
+from core.features.wordpieces import EncodedDocument
+from core.model.decoder import Decoder, Settings
+from core.run.device import give_back_freed_memory
+from core.run.execute import forget_peak_memory, peak_memory
 from tests.bench.inference import Planted, decode_one, encode_alone
-from tests.bench.material import THREADS, Bench, Material, floor_optimizer, glued, load_material, system_config
+from tests.bench.material import (
+    THREADS,
+    Bench,
+    Material,
+    floor_optimizer,
+    glued,
+    load_material,
+    system_config,
+)
 from tests.bench.timing import Readings, Stopwatch
 from tests.bench.training import OWN, PLAIN, joint_step, own_step, plain_step
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from core.metrics import TASKS
-from core.provenance import gather
-from core.readers.docred_writing import write_docred
-from core.record import RunRecord, write_record
-from core.synthetic import generate
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
+from core.records.provenance import gather
+from core.records.record import RunRecord, write_record
+from core.scoring.metrics import TASKS
 from studies.plan import plan
 from studies.study import read_study
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.load import load_study
-from studies.pairing import paired_difference
-from studies.statistics import summarize
-from studies.study_record import find_study_record
+from reports.frame import load_study
+from studies.record import find_study_record
+from studies.statistics import paired_difference, summarize
 
 STUDY = Path(__file__).with_name("precision.yaml")
 TASK = "relation_strict"

@@ -4,8 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from core.preparing import prepare
-from core.presets import build
+from core.config.presets import build
+from core.features.prepare import prepare
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.record import RECORD
+from core.records.record import RECORD
 from studies.study import Row
 from tests.reports.records import make_run, make_study, part_of, scores_of
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import torch
 
-from tests.bench.timing import BATCHING, PYTHON, Readings, extend, medians, ratio, share
+from tests.bench.timing import (
+    BATCHING,
+    PYTHON,
+    Readings,
+    extend,
+    medians,
+    ratio,
+    share,
+)
 from tests.bench.training import OWN, PLAIN
 
 FLOORS = {"plain": PLAIN, "own": OWN}

@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from core.metrics import TASKS
-from core.presets import build
-from core.provenance import gather
-from core.readers.docred_writing import write_docred
-from core.record import RunRecord, open_run_folder, write_record
-from core.synthetic import generate
+from core.config.presets import build
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
+from core.records.provenance import gather
+from core.records.record import RunRecord, open_run_folder, write_record
+from core.scoring.metrics import TASKS
 from studies.arguments import parse, parser
-from studies.study_record import write_study_record
+from studies.record import write_study_record
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS, LIMIT_SECONDS, LIMIT_MIB = 5, 3.0, 500.0

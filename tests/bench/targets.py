@@ -25,7 +25,7 @@ MEMORY = 1.3
 SECONDS = {
     "engram --help": 1.5,
     "engram score, 300 documents": 1.5,
-    "import core.run": 6.0,
+    "import core.run.execute": 6.0,
     "1,000 documents prepared, cold": 5.0,
     "1,000 documents prepared, cached": 0.5,
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.documents import Dirt
+from core.data.documents import Dirt
 from studies.plan import differences, row_config
 from studies.study import read_study
 from tests.bench.inference import Planted, decode_in_parts
@@ -17,7 +17,15 @@ from tests.bench.tables import report
 from tests.bench.targets import checks
 from tests.bench.timing import Readings, Stopwatch, share
 from tests.bench.training import OWN, PLAIN
-from tests.tiny import LABELS, SYSTEMS, document, encoded, tiny_config, tiny_decoder, tiny_model
+from tests.tiny import (
+    LABELS,
+    SYSTEMS,
+    document,
+    encoded,
+    tiny_config,
+    tiny_decoder,
+    tiny_model,
+)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -105,7 +113,7 @@ def figures(**changed: object) -> dict[str, Any]:
         "python_share": {"base": {"memory-mrc": 0.04}},
         "peak_mib": {"base": {"infer": {OWN: 100.0, "mrc": 120.0}}},
         "rest_mib": {"base": {"infer": {OWN: 60.0, "mrc": 60.0}}},
-        "startup": {"import core.run": 5.0, "1,000 documents prepared, cached": 0.4},
+        "startup": {"import core.run.execute": 5.0, "1,000 documents prepared, cached": 0.4},
         "bf16_f1": {"fp32": f1, "bf16": f1, "difference": {"mean": -1.0, "low": -3.0, "high": 1.0}},
     } | changed
 
@@ -124,7 +132,7 @@ def test_every_limit_is_told_and_met() -> None:
     ("changed", "missed"),
     [
         ({"batching_share": {"minilm": {"grc": 0.04}}}, "MiniLM, sampling and collation of a step, grc: 0.04 > 0.03"),
-        ({"startup": {"import core.run": 6.5}}, "import core.run, seconds: 6.5 > 6"),
+        ({"startup": {"import core.run.execute": 6.5}}, "import core.run.execute, seconds: 6.5 > 6"),
         (
             {"peak_mib": {"base": {"infer": {OWN: 100.0, "mrc": 131.0}}}},
             "decoding, peak memory / own encoder, mrc: 1.31",

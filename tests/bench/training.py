@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from core.batches import collate, pad_pieces, to_device
-from core.candidates import draw_sample
-from core.config import RunConfig, TrainingConfig
-from core.keys import key_of
-from core.loss import joint_loss
-from core.model import JointModel
-from core.run import build_accelerator
-from core.wordpieces import EncodedDocument
+from core.config.schema import RunConfig, TrainingConfig
+from core.features.batches import collate, pad_pieces, to_device
+from core.features.candidates import draw_sample
+from core.features.wordpieces import EncodedDocument
+from core.model.joint_model import JointModel
+from core.run.execute import build_accelerator
+from core.seeding import key_of
+from core.training.loss import joint_loss
 from tests.bench.material import Bench, Material, floor_optimizer, system_config
 from tests.bench.timing import Readings, Stopwatch
 
@@ -59,7 +59,7 @@ def joint_step(
     step: int,
     watch: Stopwatch,
 ) -> None:
-    """One step of `core.train`, its parts apart."""
+    """One step of `core.training.loop`, its parts apart."""
     accelerator = build_accelerator(config)
     model.train()
     with watch.part("sampling"):

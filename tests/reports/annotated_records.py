@@ -5,15 +5,15 @@ from pathlib import Path
 
 import msgspec
 
-from core.breakdowns import by_sentence_distance
-from core.contents import content_hash
-from core.diagnostics import count_documents
-from core.documents import Annotation, Document, Entity, Relation
-from core.metrics import score
-from core.readers.docred_writing import docred_bytes
-from core.readers.predictions import write_predictions
-from core.record import read_record, write_record
-from studies.study_record import StudyRecord
+from core.data.documents import Annotation, Document, Entity, Relation
+from core.data.formats.docred import docred_bytes
+from core.data.formats.predictions import write_predictions
+from core.files import content_hash
+from core.records.record import read_record, write_record
+from core.scoring.diagnostics import by_sentence_distance
+from core.scoring.evaluate import count_documents
+from core.scoring.metrics import score
+from studies.record import StudyRecord
 from tests.reports.records import PAPER, make_study
 
 HOSTILE = "</script><img src=x onerror=\"document.title='hit'\">"

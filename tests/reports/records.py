@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from core.metrics import TASKS
-from core.presets import build
-from core.provenance import Provenance
-from core.record import RunRecord, Status, write_record
+from core.config.presets import build
+from core.records.provenance import Provenance
+from core.records.record import RunRecord, Status, write_record
+from core.scoring.metrics import TASKS
+from studies.record import Cell, StudyRecord, write_study_record
 from studies.study import Row, Study
-from studies.study_record import Cell, StudyRecord, write_study_record
 
 SHIFT = {"relation_strict": 0.0, "relation": 1.0, "entity": 30.0, "coref": 35.0, "mention": 50.0}
 """What the other tasks of a made run score above its strict relation F1."""

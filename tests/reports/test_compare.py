@@ -8,10 +8,9 @@ import pytest
 
 import engram
 from core.errors import UserError
-from core.metrics import TASKS, DocumentCounts, TypeCounts
-from reports.compare import by_document, by_type, measures, paired_sides
-from reports.compare_measures import further_measures
-from reports.sides import Side, read_side
+from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
+from reports.compare import by_document, by_type, further_measures, measures, paired_sides
+from reports.compare_inputs import Side, read_side
 from tests.reports.records import make_run, make_study
 
 

@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.metrics import TASKS, DocumentCounts, TypeCounts
-from core.record import RECORD
-from reports.comparison import comparisons
-from reports.comparison_tables import comparison_table
-from reports.document_intervals import UNREAD, with_document_intervals
-from reports.load import load_study
-from reports.markdown import to_markdown
+from core.records.record import RECORD
+from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
+from reports.baseline_differences import UNREAD, comparisons, with_document_intervals
+from reports.frame import load_study
+from reports.tables.differences import comparison_table
+from reports.tables.markdown import to_markdown
 from studies.bootstrap import bootstrap_difference
-from studies.study_record import StudyRecord
+from studies.record import StudyRecord
 from tests.reports.records import make_study
 
 SEEDS = {
@@ -84,7 +83,7 @@ def test_of_many_rows_those_that_differ_most_are_resampled(
     made: tuple[StudyRecord, Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, runs, _ = made
-    monkeypatch.setattr("reports.document_intervals.MOST_PAIRS", 1)
+    monkeypatch.setattr("reports.baseline_differences.MOST_PAIRS", 1)
     compared = compared_of(study, runs).drop_duplicates("row").set_index("row")
     assert compared["without"].to_dict() == {"memory-grc": "", "memory-mrc": UNREAD}
 

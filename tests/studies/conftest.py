@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.readers.docred_writing import write_docred
-from core.synthetic import generate
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
 
 
 @pytest.fixture

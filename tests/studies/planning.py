@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from core.provenance import Provenance
+from core.records.provenance import Provenance
 from studies.plan import Plan, plan
-from studies.product import Row
+from studies.rows import Row
 from studies.study import Study, check, expanded
 
 CLEAN = Provenance(

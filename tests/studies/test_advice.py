@@ -3,12 +3,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.provenance import Provenance
-from core.record import RunRecord, Status, write_record
-from studies.advice import advice
+from core.records.provenance import Provenance
+from core.records.record import RunRecord, Status, write_record
+from core.records.summary import Standing, code_of, is_other, standing_of
+from studies.checks import advice, to_rerun
 from studies.plan import plan
-from studies.rerun import to_rerun
-from studies.standing import Standing, code_of, is_other, standing_of
 from studies.study import find_study, shipped
 from tests.studies.planning import CLEAN
 

@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.config import RunConfig
+from core.config.presets import merge
+from core.config.schema import RunConfig
+from core.config.signature import signature
 from core.errors import UserError
-from core.presets import merge
-from core.signature import signature
-from studies.declared import refuse_undeclared, undeclared, undeclared_lines
-from studies.plan import Plan, plan
-from studies.product import Base, Choice, Row
+from studies.plan import Plan, plan, refuse_undeclared, undeclared, undeclared_lines
+from studies.rows import Base, Choice, Row
 from studies.study import shipped
 from tests.settings import Setting, alternatives, every_setting
 from tests.studies.planning import made

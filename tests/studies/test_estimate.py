@@ -8,18 +8,33 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.contents import content_hash
-from core.costs import StepCosts
+from core.config.model_source import encoder_parameters
 from core.errors import UserError
-from core.record import RunRecord, write_record
-from studies.amounts import duration, size
-from studies.calibrate import FILE, calibrate, dearness, remember, remembered
-from studies.cost import Calibration, Grounds, kind_of
-from studies.estimate import REST_BYTES, Estimate, estimate_of, jobs_for, refuse_full_disk, told, too_little_memory
+from core.files import content_hash
+from core.records.record import RunRecord, write_record
+from core.records.summary import standing_of
+from core.records.timings import StepCosts
+from studies.estimate import (
+    FILE,
+    REST_BYTES,
+    Calibration,
+    Estimate,
+    Grounds,
+    calibrate,
+    dearness,
+    duration,
+    estimate_of,
+    jobs_for,
+    kind_of,
+    refuse_full_disk,
+    remember,
+    remembered,
+    size,
+    told,
+    too_little_memory,
+)
 from studies.plan import Plan, PlannedRun, plan
-from studies.standing import standing_of
 from studies.study import find_study
-from studies.widths import encoder_parameters
 from tests.studies.planning import CLEAN
 
 GIB = 2.0**30
@@ -160,7 +175,7 @@ def test_the_dearest_row_is_measured_and_leaves_no_run(
     tmp_path: Path, documents: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("studies.calibrate.measured", lambda config: asked.append(config) or COSTS)
+    monkeypatch.setattr("studies.estimate.measured", lambda config: asked.append(config) or COSTS)
     found = planned(tmp_path, documents)
     [made] = calibrate(found, tmp_path / "runs")
     assert made.row == "memory-mrc"
@@ -245,7 +260,7 @@ def test_without_records_the_encoder_says_how_large_weights_are(tmp_path: Path, 
 
 def test_the_number_of_parameters_is_about_right() -> None:
     # Counted by torch: BERT-base with the heads of JEREX has 112 million, the systems of quick 0.22 to 0.29 million.
-    from core.presets import build
+    from core.config.presets import build
 
     quick = encoder_parameters(build("jerex-grc", profile="quick"))
     assert quick is not None

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.signature import signature
-from studies.meaning import notes, warnings
+from core.config.signature import signature
+from studies.axes import AXES, axis_of
+from studies.checks import notes, warnings
 from studies.plan import Plan, plan
-from studies.product import Base, Choice, Row
-from studies.space import AXES, axis_of
+from studies.rows import Base, Choice, Row
 from studies.study import Study, check, expanded, find_study
 from tests.studies.planning import made
 

@@ -3,12 +3,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
 from core.errors import UserError
-from core.readers.docred_writing import write_docred
-from core.synthetic import generate
 from studies.plan import differences, plan
-from studies.study import SEEDS, Row, Study, find_study, read_study, shipped
-from studies.study_record import find_study_record, read_study_record, write_study_record
+from studies.record import find_study_record, read_study_record, write_study_record
+from studies.study import (
+    SEEDS,
+    Row,
+    Study,
+    find_study,
+    read_study,
+    shipped,
+)
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ from typing import Any
 
 import yaml
 
-from core.lock import HOLDER, is_held
-from core.presets import leaves
-from core.readers.docred_writing import write_docred
-from core.record import CONFIG, HISTORY, RECORD, read_record, run_folders
-from core.replacing import ASIDE
-from core.worker import LOG
+from core.config.presets import leaves
+from core.data.formats.docred import write_docred
+from core.files import ASIDE, HOLDER, is_held
+from core.records.record import CONFIG, HISTORY, RECORD, read_record, run_folders
+from core.run.worker import LOG
 from tests.tiny import TINY, document
 
 ROOT = Path(__file__).resolve().parents[2]

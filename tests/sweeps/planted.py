@@ -9,21 +9,21 @@ import msgspec
 import numpy as np
 import yaml
 
-from core.config import RunConfig
-from core.keys import key_of
-from core.presets import from_yaml
-from core.readers.docred_writing import write_docred
-from core.record import CONFIG, RunRecord, write_record
-from core.signature import run_id
-from core.stopping import StopRequest
-from core.synthetic import generate
+from core.config.presets import from_yaml
+from core.config.schema import RunConfig
+from core.config.signature import run_id
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
+from core.progress import StopRequest
+from core.records.record import CONFIG, RunRecord, write_record
+from core.seeding import key_of
 from studies.plan import Plan, plan
-from studies.search_space import SearchSpace
-from studies.search_store import TrialStore
+from studies.search.space import SearchSpace
+from studies.search.trials import TrialStore
 from studies.study import read_study
-from sweeps.board import Board
-from sweeps.engine import Ended, Engine, InProcessEngine
+from sweeps.engines.engine import Ended, Engine, InProcessEngine
 from sweeps.launch import Launch
+from sweeps.run_states import Board
 from sweeps.search import SearchLoop
 from sweeps.search_command import TrialRuns, about
 from tests.reports.records import scores_of

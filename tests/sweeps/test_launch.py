@@ -13,26 +13,34 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from core.config.presets import from_yaml
+from core.config.signature import run_id
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
 from core.errors import UserError
-from core.glance import glance_at
-from core.history import STEP, History
-from core.lock import HOLDER, hold
-from core.metrics import TASKS
-from core.presets import from_yaml
-from core.readers.docred_writing import write_docred
-from core.record import CONFIG, HISTORY, LAST, RECORD, RunRecord, read_record, write_record
-from core.signature import run_id
-from core.stopping import stop_on_signals
-from core.synthetic import generate
+from core.files import HOLDER, hold
+from core.progress import stop_on_signals
+from core.records.history import STEP, History
+from core.records.record import (
+    CONFIG,
+    HISTORY,
+    LAST,
+    RECORD,
+    RunRecord,
+    read_record,
+    write_record,
+)
+from core.records.summary import glance_at
+from core.scoring.metrics import TASKS
 from engram import main
 from studies.plan import Plan, plan
+from studies.record import StudyRun, write_study_record
 from studies.study import Row, Study
-from studies.study_record import StudyRun, write_study_record
-from sweeps.account import ACCOUNTS, Account, add_account, last_account
-from sweeps.board import Board
-from sweeps.engine import Ended, InProcessEngine
+from sweeps.commands import ACCOUNTS, Account, add_account, last_account
+from sweeps.display import Screen, grid, screen, spread
+from sweeps.engines.engine import Ended, InProcessEngine
 from sweeps.launch import ATTEMPTS, Launch, exit_code
-from sweeps.screen import Screen, grid, screen, spread
+from sweeps.run_states import Board
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.presets import leaves
-from core.readers.docred_writing import write_docred
-from core.record import RECORD
+from core.config.presets import leaves
+from core.data.formats.docred import write_docred
+from core.records.record import RECORD
 from engram import main
-from reports.load import load_study
-from studies.study_record import find_study_record
+from reports.frame import load_study
+from studies.record import find_study_record
 from tests.tiny import TINY, document
 
 STUDY = {

@@ -6,19 +6,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
 from core.errors import UserError
-from core.provenance import gather
-from core.readers.docred_writing import write_docred
-from core.record import RunRecord, read_record, run_folders, write_record
-from core.stopping import StopRequest
-from core.synthetic import generate
+from core.progress import StopRequest
+from core.records.provenance import gather
+from core.records.record import RunRecord, read_record, run_folders, write_record
+from studies.checks import EARLIER, made_ready, set_aside
 from studies.plan import Plan, plan
-from studies.readiness import made_ready
-from studies.rerun import EARLIER, set_aside
 from studies.study import find_study
-from sweeps.board import Board
-from sweeps.engine import InProcessEngine
+from sweeps.engines.engine import InProcessEngine
 from sweeps.launch import Launch
+from sweeps.run_states import Board
 
 NOW = gather({})
 OLD = msgspec.structs.replace(NOW, commit="b" * 40, uncommitted_changes=False)
@@ -117,7 +116,7 @@ def test_what_cannot_be_kept_is_not_computed_again(planned: Plan, monkeypatch: p
     def refuse(one: object, other: object) -> None:
         raise OSError(13, "Permission denied")
 
-    monkeypatch.setattr("studies.rerun.os.rename", refuse)
+    monkeypatch.setattr("studies.checks.os.rename", refuse)
     with pytest.raises(UserError, match=r"cannot be kept as .*earlier.* \(Permission denied\)"):
         set_aside(planned.runs[0].folder)
     assert compute(planned) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.record import read_record, run_folders
+from core.records.record import read_record, run_folders
 from tests.sweeps.place import Place, until
 
 

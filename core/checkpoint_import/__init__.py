@@ -1,0 +1,1 @@
+"""Import of checkpoints of JEREX and of the memory authors."""

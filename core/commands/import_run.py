@@ -1,0 +1,69 @@
+"""`engram import CHECKPOINT`: a run folder of a checkpoint of JEREX or of the memory authors."""
+
+from pathlib import Path
+
+import tyro
+
+from core.data.formats.types_file import read_types
+from core.errors import UserError
+from core.files import make_folder, replace_file
+from core.records.record import BEST, CONFIG, RunRecord, write_record
+
+
+def import_run(
+    checkpoint: tyro.conf.Positional[Path],
+    *,
+    tokenizer: str,
+    output: Path,
+    config: Path | None = None,
+    types: Path | None = None,
+) -> None:
+    """Make a run that `evaluate` and `predict` accept, so that comparing with the real baseline needs no retraining.
+
+    JEREX's own .ckpt carries its types and thresholds; a bare state dict or a memory checkpoint needs --config and
+    --types.
+
+    Args:
+        checkpoint: a .ckpt, .bin or .safetensors file, or a folder that holds one.
+        tokenizer: the tokenizer it was trained with: a folder, a vocab.txt or tokenizer.json, package:NAME, a hub name.
+        output: the run folder to make.
+        config: the reference run's settings (JSON with hparams, encoder, memory_flow_modules, ...).
+        types: the types file it was trained with; the order of its keys is the class index.
+    """
+    if not checkpoint.exists():
+        raise UserError(f"{checkpoint}: no such checkpoint; give a .ckpt, .bin or .safetensors file, or its folder")
+    labels = read_types(types) if types is not None else None
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"{output} is not empty: give a new folder (--output DIR)")
+    from core.checkpoint_import.convert import import_checkpoint
+    from core.config.presets import to_yaml
+    from core.config.signature import run_id
+    from core.features.wordpieces import load_wordpieces
+    from core.progress import say
+    from core.records.provenance import gather
+    from core.training.checkpoints import save_model
+
+    wordpieces = load_wordpieces(tokenizer)
+    imported = import_checkpoint(checkpoint, config=config, types=labels, wordpieces=wordpieces)
+    make_folder((output / BEST).parent, "give a folder that is yours (--output DIR)")
+    save_model(output / BEST, imported.trained)
+    replace_file(output / CONFIG, to_yaml(imported.config).encode())
+    record = RunRecord(
+        run_id=run_id(imported.config),
+        status="imported",
+        config=imported.config.model_dump(mode="json"),
+        provenance=gather({str(checkpoint): _hash(checkpoint)}),
+        chosen_reading=imported.trained.state.reading,
+        parameters=sum(parameter.numel() for parameter in imported.trained.model.parameters()),
+        notes=[f"assumed: {assumption}" for assumption in imported.assumptions],
+    )
+    write_record(output, record)
+    for assumption in imported.assumptions:
+        say(f"not in the checkpoint, assumed: {assumption}")
+    print(f"{imported.config.preset} imported to {output} ({record.parameters:,} parameters)")
+
+
+def _hash(checkpoint: Path) -> str:
+    from core.files import content_hash
+
+    return content_hash(checkpoint)

@@ -1,0 +1,336 @@
+"""The settings of one run: every default, limit and explanation, each written once.
+
+Frozen pydantic models; an unknown or impossible setting dies here, before anything is read or built. Markers in a
+field's annotation say what it means for the run's identity (`core.config.signature`): `NEUTRAL` settings cannot change
+a number, `CONTENT` settings are files that enter as a hash of what they hold, `SOURCE` settings are models, which may
+be a file, a folder, a package or a name.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Marker:
+    """How a field enters the signature of a run."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+NEUTRAL = Marker("neutral")
+"""Cannot change a number: left out of the signature."""
+CONTENT = Marker("content")
+"""A file: enters the signature as the hash of its content, wherever it lies."""
+SOURCE = Marker("source")
+"""A model: enters as the hash of the folder, file or package that it names, a hub name as name@revision."""
+LATER = Marker("later")
+"""Added after the first release: enters the signature only where it differs from its default."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Table = Annotated[int, Field(ge=2, le=100_000)]
+Draws = Annotated[int, Field(ge=0, le=100_000)]
+
+ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
+Mode = Literal["inverse", "normal"]
+Pooling = Literal["mean", "sum", "concat", "gated"]
+Which = Literal["entity", "relation", "both"]
+Reads = Literal["written", "learned", "random", "uniform", "constant"]
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, and a setting it does not know is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class DataConfig(Section):
+    """Which documents the run reads."""
+
+    name: Annotated[str | None, NEUTRAL] = None
+    """A registered data set (`engram data list`); instead of the paths below. Its files enter the signature."""
+    train: Annotated[str | None, CONTENT] = None
+    """Training documents: DocRED JSON, PubTator, or prediction lines."""
+    validation: Annotated[str | None, CONTENT] = None
+    """Validation documents; without it `validation_share` of the training documents, chosen by a hash of the title."""
+    test: Annotated[str | None, CONTENT] = None
+    """Test documents, read once by the chosen checkpoint."""
+    types: Annotated[str | None, CONTENT] = None
+    """Types file (JSON; the order of its keys is the class index); without it the types seen in training."""
+    format: Literal["auto", "docred", "pubtator", "text", "predictions"] = "auto"
+    """Format of the files; auto looks at their first bytes."""
+    validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    """Share of the training documents that validate where there is no validation file."""
+    overlong: Literal["error", "truncate", "skip"] = "error"
+    """What happens to a document with more word pieces than the encoder has positions; repairs are counted."""
+    surface: Literal["tokens", "decoded"] = "tokens"
+    """Surface of a mention for edit distances at inference: its tokens, or its decoded word pieces (JEREX's way)."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "DataConfig":
+        if self.name is not None and (self.train or self.validation or self.test or self.types):
+            raise ValueError(
+                f"data.name ({self.name!r}) and data paths exclude each other: give the name of a registered data set, "
+                "or paths, not both"
+            )
+        return self
+
+
+class ScratchConfig(Section):
+    """The small BERT that `encoder.source: scratch` builds, with a word-piece vocabulary of the training text."""
+
+    width: Annotated[int, Field(ge=8, le=4_096)] = 128
+    """Width H of its states."""
+    layers: Annotated[int, Field(ge=1, le=48)] = 2
+    """Number of transformer layers."""
+    heads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Attention heads per layer; must divide the width."""
+    intermediate: Annotated[int, Field(ge=8, le=16_384)] = 256
+    """Width of the feed-forward layer."""
+    vocabulary: Annotated[int, Field(ge=100, le=200_000)] = 4_000
+    """Largest number of word pieces that are learned from the training documents."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "ScratchConfig":
+        if self.width % self.heads:
+            raise ValueError(f"encoder.scratch.heads ({self.heads}) must divide encoder.scratch.width ({self.width})")
+        return self
+
+
+class EncoderConfig(Section):
+    """The transformer that turns word pieces into states."""
+
+    source: Annotated[str, SOURCE] = "bert-base-cased"
+    """A local folder, `package:NAME` (an installed package that carries a model), a hub name[@revision], or scratch."""
+    pretrained: bool = True
+    """Start from the weights of the source; off: its architecture with fresh weights."""
+    tokenizer: Annotated[str | None, SOURCE] = None
+    """Tokenizer folder, file or name where it does not lie with the encoder."""
+    scratch: ScratchConfig = ScratchConfig()
+    """Sizes of the encoder that `source: scratch` builds."""
+    positions: Annotated[int, Field(ge=16, le=65_536)] = 700
+    """Word pieces that a document may have; a shorter position table grows to it."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention kernel: sdpa is torch's fused one, eager the plain formula."""
+    gradient_checkpointing: bool = False
+    """Recompute the encoder's activations in the backward pass: less memory, about a third more time."""
+
+
+class ModelConfig(Section):
+    """The joint model's heads."""
+
+    relation_head: Literal["grc", "mrc"] = "grc"
+    """Relation classification: global over entity pairs (grc) or multi-instance over mention pairs (mrc)."""
+    meta_width: Annotated[int, Field(ge=1, le=1_024)] = 25
+    """Width of the embeddings of span width, edit distance, token and sentence distance, and entity type."""
+    width_table: Table = 30
+    """Rows of the span-width embedding; wider spans share the last row."""
+    edit_distance_table: Table = 300
+    """Rows of the edit-distance embedding; larger distances share the last row."""
+    token_distance_table: Table = 700
+    """Rows of the token-distance embedding; larger distances share the last row."""
+    sentence_distance_table: Table = 50
+    """Rows of the sentence-distance embedding; larger distances share the last row."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """Dropout in the heads and on entity vectors."""
+    mention_threshold: Probability = 0.85
+    """A span is a mention where its sigmoid reaches this."""
+    coref_threshold: Probability = 0.85
+    """Clusters merge while their complete-linkage distance stays under one minus this."""
+    relation_threshold: Probability = 0.6
+    """A relation holds where its sigmoid reaches this."""
+
+
+class MemoryConfig(Section):
+    """The two writable memories; a run without this section is JEREX."""
+
+    slot_width: Annotated[int, Field(ge=1, le=16_384)] | None = None
+    """Width D of the slots of both memories (the poster's memory size); none: the encoder's width."""
+    entity_slot_width: Annotated[int, Field(ge=1, le=16_384)] | None = None
+    """Width of the entity memory's slots where it differs from `slot_width`."""
+    relation_slot_width: Annotated[int, Field(ge=1, le=16_384)] | None = None
+    """Width of the relation memory's slots where it differs from `slot_width`."""
+    slots_per_type: Annotated[int, Field(ge=1, le=64)] = 1
+    """Slots that each type owns."""
+    slot_logit: Literal["max", "logsumexp"] = "max"
+    """How the logits of a type's slots become one; without effect at one slot per type."""
+    classifies: Which = "both"
+    """Which memories replace their JEREX head as bilinear classifiers (only those are written and can be read)."""
+    read_mode: ReadMode = "inverse"
+    """How memories are read back: not at all, inverse, normal, or inverse and then normal."""
+    pooling: Pooling | None = None
+    """How reads combine with the representation; none: the authors' way, mean after inverse and concat after normal."""
+    places: Literal["tokens", "mentions", "both"] = "both"
+    """Where memories are read: token states, span vectors, or both."""
+    memories: Which = "both"
+    """Which memories are read."""
+    warmup: Share = 0.4
+    """Share of all optimiser steps before reading starts; 0 reads from the start, 1 never reads."""
+    ramp: Share = 0.0
+    """Share of all optimiser steps over which reading fades in after the warm-up; 0 switches it on at once."""
+    read_grad: bool = True
+    """Let gradients of reading flow into the memory slots."""
+    inverse_scale: Literal["sum", "mean"] = "sum"
+    """Scale of the inverse read: attention as it is, or times positions over slots, so that weights average one."""
+    reads: Annotated[Reads, LATER] = "written"
+    """What is read: the written slots; as controls a matrix trained by reading alone (learned), one that stays as drawn
+    (random), all slots or rows alike (uniform), or for the inverse read its mean weight in training (constant)."""
+
+    @model_validator(mode="after")
+    def _reads_what_is_written(self) -> "MemoryConfig":
+        if self.read_mode != "none" and self.classifies != "both" and self.memories != self.classifies:
+            raise ValueError(
+                f"memory.memories ({self.memories}) reads a memory that nothing writes, as memory.classifies is "
+                f"{self.classifies}: set memory.memories to {self.classifies}, or memory.read_mode to none"
+            )
+        if self.warmup + self.ramp > 1.0 and self.ramp > 0.0 and self.warmup < 1.0:
+            raise ValueError(
+                f"memory.warmup ({self.warmup}) + memory.ramp ({self.ramp}) is over 1: "
+                "the ramp would not end in training"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _control_can_be(self) -> "MemoryConfig":
+        if self.reads == "learned" and self.read_mode != "none" and not self.read_grad:
+            raise ValueError(
+                "memory.reads (learned) and memory.read_grad (off) exclude each other: only reading trains that "
+                "matrix, so it would stay as drawn: set memory.read_grad to true, or memory.reads to random"
+            )
+        if self.reads == "constant" and self.read_mode not in ("none", "inverse"):
+            raise ValueError(
+                f"memory.reads (constant) stands in for the weights of the inverse read alone, and memory.read_mode is "
+                f"{self.read_mode}: set memory.read_mode to inverse, or memory.reads to uniform"
+            )
+        return self
+
+    def pooling_after(self, mode: Mode) -> Pooling:
+        """The combination that follows a read of this mode."""
+        return self.pooling or ("mean" if mode == "inverse" else "concat")
+
+
+class SamplesConfig(Section):
+    """What is scored in training: all gold, and drawn negatives per document."""
+
+    max_span_tokens: Annotated[int, Field(ge=1, le=100)] = 10
+    """Width in tokens of the widest candidate span; wider gold mentions are trained on but cannot be predicted."""
+    neg_mentions: Draws = 200
+    """Negative spans drawn per document, up to half of them inside a gold mention."""
+    neg_corefs: Draws = 200
+    """Negative ordered mention pairs drawn per document."""
+    neg_relations: Draws = 200
+    """Unrelated ordered entity pairs drawn per document."""
+
+
+class LossConfig(Section):
+    """Weights of the four losses."""
+
+    mention: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the mention loss."""
+    coref: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the coreference loss."""
+    entity: Annotated[float, Field(ge=0.0)] = 0.25
+    """Weight of the entity-type loss."""
+    relation: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the relation loss."""
+
+
+class TrainingConfig(Section):
+    """The optimisation; one setting for baseline and variant alike."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Passes over the training documents."""
+    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 2
+    """Documents per optimiser step; the last incomplete batch of an epoch is dropped."""
+    lr: Positive = 5e-5
+    """Peak learning rate of AdamW."""
+    head_lr: Positive | None = None
+    """Peak learning rate of everything but the encoder; none: the same as `lr`."""
+    lr_warmup: Share = 0.1
+    """Share of all steps over which the learning rate rises; it falls linearly to 0 afterwards."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """Decoupled weight decay; none on biases and LayerNorm."""
+    eps: Positive = 1e-6
+    """AdamW's epsilon."""
+    bias_correction: bool = True
+    """AdamW's bias correction; the references train without it."""
+    clip: Positive = 1.0
+    """Largest norm of the whole gradient."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Number format of the forward pass; losses and masks stay fp32."""
+    select_from: Share = 0.0
+    """Only epochs that end after this share of all steps may be chosen; a memory row's warm-up, for all rows alike."""
+    keep: Annotated[Literal["best", "none"], NEUTRAL] = "best"
+    """Keep the chosen checkpoint when the run is finished, or nothing but its records."""
+
+
+class InferenceConfig(Section):
+    """How documents are decoded; no setting here but `max_mentions` can change a prediction."""
+
+    max_mentions: Annotated[int, Field(ge=1, le=100_000)] = 400
+    """Most mentions a document may have; an untrained classifier that accepts more keeps its best ones, counted."""
+    piece_budget: Annotated[int, Field(ge=1), NEUTRAL] = 4_096
+    """Word pieces, padding included, that are encoded at once."""
+    row_budget: Annotated[int, Field(ge=1), NEUTRAL] = 16_384
+    """Spans or pairs whose hidden layers are held at once."""
+
+
+class RuntimeConfig(Section):
+    """Where and how chattily the run happens; nothing here enters the signature."""
+
+    device: Annotated[str, NEUTRAL, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """auto, cpu, mps, cuda or cuda:N."""
+    threads: Annotated[Annotated[int, Field(ge=1, le=1_024)] | None, NEUTRAL] = None
+    """Processor threads; none: torch's own choice."""
+    log_every: Annotated[int, Field(ge=1), NEUTRAL] = 10
+    """Optimiser steps between rows of history.jsonl."""
+    checkpoint_seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False), NEUTRAL] = 60.0
+    """Seconds between training checkpoints, the most that a killed run loses; 0 saves after every step."""
+
+
+class TrackingConfig(Section):
+    """Following the run in W&B, which mirrors its folder; nothing here enters the signature."""
+
+    wandb: Annotated[Literal["auto", "online", "offline", "disabled"], NEUTRAL] = "auto"
+    """auto is online where the user is logged in to W&B, offline elsewhere; disabled writes nothing."""
+    project: Annotated[str, NEUTRAL, Field(min_length=1, max_length=128)] = "engram"
+    """W&B project."""
+    entity: Annotated[str | None, NEUTRAL] = None
+    """W&B user or team; none: the logged-in user's default."""
+    group: Annotated[str | None, NEUTRAL] = None
+    """W&B group; none: the signature, so that the seeds of one cell stand together."""
+    job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
+    """W&B job type."""
+    tags: Annotated[str, NEUTRAL] = ""
+    """W&B tags beside preset and profile, separated by commas."""
+    study: Annotated[str | None, NEUTRAL] = None
+    """The study that asked for this run first, as `<study>@<profile>`; studies say it themselves."""
+    row: Annotated[str | None, NEUTRAL] = None
+    """The row of that study; W&B calls the run by it and its seed."""
+    artifacts: Annotated[bool, NEUTRAL] = False
+    """Also upload predictions and the record as an artifact."""
+
+
+class RunConfig(Section):
+    """One run: what it reads, what it builds, how it trains."""
+
+    preset: Annotated[str, NEUTRAL] = "custom"
+    """Name of the preset this config started from; a label only."""
+    profile: Annotated[str, NEUTRAL] = "none"
+    """Name of the profile this config started from; a label only."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Keys every random draw of the run."""
+    data: DataConfig = DataConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    model: ModelConfig = ModelConfig()
+    memory: MemoryConfig | None = None
+    samples: SamplesConfig = SamplesConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    inference: InferenceConfig = InferenceConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    tracking: TrackingConfig = TrackingConfig()

@@ -1,0 +1,148 @@
+"""What a document is: tokens in sentences, and an annotation, gold and predicted alike.
+
+Torch-free. Spans are half-open token spans in the document, never in the sentence. Readers (`core.data.formats`) make
+these objects from files and count the dirt they meet in a `Dirt`; nothing downstream looks at a file format again.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from core.errors import UserError
+
+Span = tuple[int, int]
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """A cluster of mentions and its type.
+
+    `mentions` keeps the order and the duplicates of its source; `type` is the type of the first mention where a source
+    types every mention on its own.
+    """
+
+    mentions: tuple[Span, ...]
+    type: str
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """A typed, directed relation between two entities, by their index in `Annotation.entities`.
+
+    `score` is the sigmoid of the relation logit where a model predicted it, None in gold.
+    """
+
+    head: int
+    tail: int
+    type: str
+    score: float | None = None
+
+
+class Annotation(msgspec.Struct, frozen=True):
+    """Mentions, entities and relations of one document.
+
+    `mentions` holds every mention span; a predicted mention that no entity holds still counts in the mention score.
+    """
+
+    mentions: tuple[Span, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+
+    @staticmethod
+    def of(entities: Iterable[Entity], relations: Iterable[Relation] = ()) -> "Annotation":
+        """An annotation whose mentions are those of its entities, each span once, in order of appearance."""
+        kept = tuple(entities)
+        spans = dict.fromkeys(span for entity in kept for span in entity.mentions)
+        return Annotation(mentions=tuple(spans), entities=kept, relations=tuple(relations))
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A tokenised document, its sentences as token spans, and its gold annotation where it has one.
+
+    `id` is unique within a corpus and keys every random draw for the document. `text` and `offsets` (character span of
+    every token in `text`) are there where the source was running text.
+    """
+
+    id: str
+    tokens: tuple[str, ...]
+    sentences: tuple[Span, ...]
+    title: str | None = None
+    gold: Annotation | None = None
+    text: str | None = None
+    offsets: tuple[Span, ...] | None = None
+
+    def surface(self, span: Span) -> str:
+        """The tokens of a span joined by single spaces and stripped (MODEL.md, section 1.4)."""
+        return " ".join(self.tokens[span[0] : span[1]]).strip()
+
+    def sentence_of(self) -> list[int]:
+        """The sentence index of every token."""
+        index: list[int] = []
+        for number, (start, end) in enumerate(self.sentences):
+            index.extend([number] * (end - start))
+        return index
+
+
+class LabelSet(msgspec.Struct, frozen=True):
+    """The entity and relation types in class-index order, which is the order of the types file, never sorted.
+
+    `entity_names` and `relation_names` are the readable names in the same order (equal to the types where there are
+    none).
+    """
+
+    entity_types: tuple[str, ...]
+    relation_types: tuple[str, ...]
+    entity_names: tuple[str, ...] = ()
+    relation_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for kind, types in (("entity", self.entity_types), ("relation", self.relation_types)):
+            if not types:
+                raise UserError(f"no {kind} types: a corpus needs at least one {kind} type to train or predict")
+            if len(set(types)) != len(types):
+                raise UserError(f"{kind} types occur twice: {sorted({t for t in types if types.count(t) > 1})}")
+        if not self.entity_names:
+            msgspec.structs.force_setattr(self, "entity_names", self.entity_types)
+        if not self.relation_names:
+            msgspec.structs.force_setattr(self, "relation_names", self.relation_types)
+
+    def name_of_relation(self, relation_type: str) -> str:
+        """The readable name of a relation type; the type itself where the set does not hold it."""
+        names = dict(zip(self.relation_types, self.relation_names, strict=True))
+        return names.get(relation_type, relation_type)
+
+    @staticmethod
+    def observed(documents: Sequence[Document]) -> "LabelSet":
+        """The types that occur in the gold of some documents, in order of first appearance."""
+        entity_types: dict[str, None] = {}
+        relation_types: dict[str, None] = {}
+        for document in documents:
+            if document.gold is not None:
+                entity_types.update((entity.type, None) for entity in document.gold.entities)
+                relation_types.update((relation.type, None) for relation in document.gold.relations)
+        return LabelSet(entity_types=tuple(entity_types), relation_types=tuple(relation_types))
+
+
+class Dirt:
+    """Counts of what was odd in a corpus, with up to `keep` examples of each kind.
+
+    Kinds are short words declared by the readers (`blank_token`, `duplicate_span`, ...). Counting is the rule of the
+    house: dirt survives or is repaired, and either way it is reported.
+    """
+
+    def __init__(self, *, keep: int = 3) -> None:
+        self.counts: dict[str, int] = {}
+        self.examples: dict[str, list[str]] = {}
+        self._keep = keep
+
+    def add(self, kind: str, where: str, *, times: int = 1) -> None:
+        """Count `times` more of `kind`; `where` names document and place for the report."""
+        self.counts[kind] = self.counts.get(kind, 0) + times
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < self._keep:
+            examples.append(where)
+
+
+class Corpus(msgspec.Struct, frozen=True):
+    """The documents of one file, in file order, and the dirt that reading met."""
+
+    documents: tuple[Document, ...]
+    dirt: Dirt

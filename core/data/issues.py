@@ -1,0 +1,91 @@
+"""What counts as dirt in an annotated document, the same for every format, and what happens to each kind."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from core.data.documents import Annotation, Dirt, Document
+
+KINDS: dict[str, str] = {
+    "blank_token": "tokens of white space only, such as U+00A0; kept, [UNK] to the encoder",
+    "empty_sentence": "sentences without tokens; kept, so that sentence numbers stay those of the file",
+    "duplicate_span": "mentions whose span their cluster already holds; kept in the file's order",
+    "shared_span": "spans that more than one cluster holds; kept in each",
+    "nested_mention": "mentions lying inside a different span of another cluster (that is, pairs); kept",
+    "mixed_type_cluster": "clusters whose mentions differ in type; the first mention's type is the cluster's",
+    "long_mention": "mentions wider than the widest candidate span; trained on, never predictable",
+    "no_relations": "documents whose gold holds no relation; kept",
+    "unlabelled_relations": "documents with entities but without a list of relations; kept as having none",
+    "name_mismatch": "mentions whose name differs from their tokens by more than white space; the tokens count",
+    "duplicate_relation": "relations annotated again; kept here, one for training and scoring",
+    "self_relation": "relations whose head is their tail; kept",
+    "duplicate_title": "documents whose title is taken; the id gets #2, #3, ...",
+    "no_sentences": "documents without sentences; the document is one sentence",
+    "unknown_id": "mentions with the id -1; each is an entity of its own",
+    "several_ids": "mentions with several ids; a mention of each of the clusters",
+    "seventh_column": "mention lines with a seventh column, filled (composite_mention) or empty (a trailing tab)",
+    "composite_mention": "mention lines whose seventh column names the parts; the mention stays one span",
+    "trailing_tab": "lines that end in a tab; read as without",
+    "text_mismatch": "mentions whose text is not what their offsets hold; the offsets count",
+    "crossing_sentence": "mentions over a sentence border; kept in gold, never predictable",
+    "joined_sentence": "sentence borders that fell inside a mention; the sentences are one",
+    "relation_without_mention": "relations with an id that no mention has; dropped",
+    "unknown_entity_type": "entities of a type that training does not hold; kept in gold, never predictable",
+    "unknown_relation_type": "relations of a type that training does not hold; kept in gold, never predictable",
+}
+
+
+def count_dirt(document: Document, dirt: Dirt, *, max_span_tokens: int) -> None:
+    """Count the dirt that shows in a document itself; what only a format shows is counted by its reader."""
+    where = document.id
+    for position, token in enumerate(document.tokens):
+        if not token.strip():
+            dirt.add("blank_token", f"{where}: token {position}")
+    for number, (start, end) in enumerate(document.sentences):
+        if start == end:
+            dirt.add("empty_sentence", f"{where}: sentence {number}")
+    if document.gold is not None:
+        _count_mentions(document, document.gold, dirt, max_span_tokens)
+        _count_relations(document.id, document.gold, dirt)
+
+
+def _count_mentions(document: Document, gold: Annotation, dirt: Dirt, max_span_tokens: int) -> None:
+    clusters = [set(entity.mentions) for entity in gold.entities]
+    holders = Counter(span for cluster in clusters for span in cluster)
+    sentence_of = document.sentence_of()
+    for number, entity in enumerate(gold.entities):
+        repeats = len(entity.mentions) - len(clusters[number])
+        if repeats:
+            dirt.add("duplicate_span", f"{document.id}: entity {number}", times=repeats)
+        for start, end in entity.mentions:
+            if end - start > max_span_tokens:
+                dirt.add("long_mention", f"{document.id}: entity {number}, tokens {start} to {end}")
+            if sentence_of[start] != sentence_of[end - 1]:
+                dirt.add("crossing_sentence", f"{document.id}: entity {number}, tokens {start} to {end}")
+    for (start, end), times in holders.items():
+        if times > 1:
+            dirt.add("shared_span", f"{document.id}: tokens {start} to {end}")
+    members = [(span, number) for number, cluster in enumerate(clusters) for span in sorted(cluster)]
+    for inner, holder in members:
+        for outer, other in members:
+            if holder != other and inner != outer and outer[0] <= inner[0] and inner[1] <= outer[1]:
+                dirt.add("nested_mention", f"{document.id}: {document.surface(inner)} in {document.surface(outer)}")
+
+
+def _count_relations(where: str, gold: Annotation, dirt: Dirt) -> None:
+    if not gold.relations:
+        dirt.add("no_relations", where)
+    seen: set[tuple[int, int, str]] = set()
+    for relation in gold.relations:
+        key = (relation.head, relation.tail, relation.type)
+        if key in seen:
+            dirt.add("duplicate_relation", f"{where}: {key}")
+        seen.add(key)
+        if relation.head == relation.tail:
+            dirt.add("self_relation", f"{where}: {key}")
+
+
+def count_mixed_types(where: str, types: Iterable[str], dirt: Dirt) -> None:
+    """Count a cluster whose mentions are of several types; `where` names document and cluster."""
+    distinct = list(dict.fromkeys(types))
+    if len(distinct) > 1:
+        dirt.add("mixed_type_cluster", f"{where}: {', '.join(distinct)}")

@@ -1,0 +1,107 @@
+"""What a corpus holds, in numbers.
+
+How many word pieces documents have, with the `tokenizers` library alone: no model library is loaded to count.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+from tokenizers import Tokenizer
+
+from core.data.documents import Annotation, Document
+from core.errors import UserError
+
+
+class CorpusStatistics(msgspec.Struct, frozen=True):
+    """Counts over a corpus; `mentions` and `relations` with duplicates, as the file holds them.
+
+    A relation is intra-sentence where the smallest sentence distance over its mention pairs is 0.
+    """
+
+    documents: int
+    annotated_documents: int
+    sentences: int
+    tokens: int
+    longest_document: int
+    mentions: int
+    entities: int
+    relations: int
+    intra_sentence_relations: int
+    inter_sentence_relations: int
+    entity_types: dict[str, int]
+    relation_types: dict[str, int]
+
+
+def corpus_statistics(documents: Sequence[Document]) -> CorpusStatistics:
+    """The statistics of some documents; types by falling count."""
+    gold = [document.gold for document in documents if document.gold is not None]
+    intra = sum(_intra(document, document.gold) for document in documents if document.gold is not None)
+    relations = sum(len(annotation.relations) for annotation in gold)
+    entity_types = Counter(entity.type for annotation in gold for entity in annotation.entities)
+    relation_types = Counter(relation.type for annotation in gold for relation in annotation.relations)
+    return CorpusStatistics(
+        documents=len(documents),
+        annotated_documents=len(gold),
+        sentences=sum(len(document.sentences) for document in documents),
+        tokens=sum(len(document.tokens) for document in documents),
+        longest_document=max((len(document.tokens) for document in documents), default=0),
+        mentions=sum(len(entity.mentions) for annotation in gold for entity in annotation.entities),
+        entities=sum(len(annotation.entities) for annotation in gold),
+        relations=relations,
+        intra_sentence_relations=intra,
+        inter_sentence_relations=relations - intra,
+        entity_types=dict(entity_types.most_common()),
+        relation_types=dict(relation_types.most_common()),
+    )
+
+
+def _intra(document: Document, gold: Annotation) -> int:
+    sentence_of = document.sentence_of()
+    homes = [{sentence_of[start] for start, _ in entity.mentions} for entity in gold.entities]
+    return sum(not homes[relation.head].isdisjoint(homes[relation.tail]) for relation in gold.relations)
+
+
+def load_tokenizer(source: str) -> Tokenizer:
+    """The tokenizer of a folder that holds a tokenizer.json, of such a file, or of an installed package with one.
+
+    Truncation and padding are off. Raises `UserError` where there is none, or where it cannot be read.
+    """
+    path = _find(source)
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every fault of the file
+        raise UserError(f"{path}: is no tokenizer file ({error}): give a folder with a tokenizer.json") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def piece_counts(documents: Sequence[Document], tokenizer: Tokenizer) -> list[int]:
+    """Word pieces per document: each token alone, without special tokens; a token that yields nothing counts 1."""
+    words = list({token for document in documents for token in document.tokens})
+    encoded = tokenizer.encode_batch(words, add_special_tokens=False)
+    pieces = {word: max(1, len(encoding.ids)) for word, encoding in zip(words, encoded, strict=True)}
+    return [sum(pieces[token] for token in document.tokens) for document in documents]
+
+
+def _find(source: str) -> Path:
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / "tokenizer.json").is_file():
+            return path / "tokenizer.json"
+        raise UserError(f"{path}: the folder holds no tokenizer.json: give a folder that does, or an installed package")
+    name = re.sub(r"[-.]+", "_", source.removeprefix("package:"))
+    spec = find_spec(name) if name.isidentifier() else None
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        for found in sorted(Path(location).rglob("tokenizer.json")):
+            return found
+    raise UserError(
+        f"tokenizer {source} is neither a folder with a tokenizer.json nor an installed package that carries one: "
+        "give one of these (a hub name is not fetched here)"
+    )

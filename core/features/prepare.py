@@ -1,0 +1,57 @@
+"""A run's data, ready to train on: splits read, tokenizer found, documents word-pieced and fitted to the encoder."""
+
+from dataclasses import dataclass
+
+from core.config.schema import DataConfig, RunConfig
+from core.data.documents import Dirt, Document, LabelSet
+from core.data.splits import splits_of
+from core.errors import UserError
+from core.features.wordpiece_cache import encode_cached
+from core.features.wordpieces import EncodedDocument, WordPieces, fit, learn_wordpieces, load_wordpieces
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The encoded documents of each split, the labels, the tokenizer, and the dirt and repairs of each split."""
+
+    splits: dict[str, list[EncodedDocument]]
+    labels: LabelSet
+    wordpieces: WordPieces
+    dirt: dict[str, Dirt]
+
+
+def prepare(config: RunConfig) -> PreparedData:
+    """Read, split, word-piece and fit the documents of a run."""
+    data = config.data
+    splits = splits_of(data, max_span_tokens=config.samples.max_span_tokens)
+    wordpieces = find_wordpieces(config, splits.train.documents)
+    corpora = {"train": splits.train, "validation": splits.validation}
+    if splits.test is not None:
+        corpora["test"] = splits.test
+    encoded, dirt = {}, {}
+    for name, corpus in corpora.items():
+        dirt[name] = corpus.dirt
+        encoded[name] = encode(corpus.documents, wordpieces, config.encoder.positions, data, corpus.dirt)
+    if len(encoded["train"]) < config.training.batch_size:
+        raise UserError(
+            f"{len(encoded['train'])} training documents are fewer than training.batch_size "
+            f"({config.training.batch_size}): no step could be made; lower it or give more documents"
+        )
+    return PreparedData(encoded, splits.labels, wordpieces, dirt)
+
+
+def encode(
+    documents: tuple[Document, ...], wordpieces: WordPieces, positions: int, data: DataConfig, dirt: Dirt
+) -> list[EncodedDocument]:
+    """Documents as word pieces that fit the encoder; what had to be repaired is counted in `dirt`."""
+    encoded = encode_cached(documents, wordpieces)
+    return fit(encoded, positions=positions, overlong=data.overlong, dirt=dirt)
+
+
+def find_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPieces:
+    """The tokenizer of a run: its own, its encoder's, or one learned from the training documents."""
+    if config.encoder.tokenizer is not None:
+        return load_wordpieces(config.encoder.tokenizer)
+    if config.encoder.source == "scratch":
+        return learn_wordpieces(training, size=config.encoder.scratch.vocabulary)
+    return load_wordpieces(config.encoder.source)

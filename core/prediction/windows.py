@@ -1,0 +1,101 @@
+"""Prediction window by window: documents are read ahead, decoded together and written in the order of the input.
+
+A window ends by what it holds itself, never by the clock or by what follows: the same input gives the same windows, so
+a prediction that goes on after any interruption batches, and therefore writes, what it would have without one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from core.config.schema import DataConfig
+from core.data.documents import Dirt, Document
+from core.data.formats.predictions import prediction_line
+from core.data.stream import Entry, Mark, Skipped
+from core.errors import UserError
+from core.features.wordpieces import EncodedDocument, WordPieces, fit
+from core.model.decoder import Decoder
+from core.prediction.output import Done, Output
+
+WINDOW_DOCUMENTS = 128
+WINDOW_PIECES = 32_768
+
+
+@dataclass
+class Window:
+    """Some documents of the input, encoded or skipped, and where the input stands behind them."""
+
+    encoded: list[EncodedDocument] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    pieces: int = 0
+    mark: Mark = field(default_factory=Mark)
+
+    def __len__(self) -> int:
+        return len(self.encoded) + len(self.skipped)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Documents as word pieces that the encoder can take."""
+
+    wordpieces: WordPieces
+    positions: int
+    data: DataConfig
+
+    def encode(self, document: Document, dirt: Dirt) -> EncodedDocument:
+        """The word pieces of a document; raises `UserError` where there are too many and they are not to be cut."""
+        encoded = self.wordpieces.encode(document)
+        pieces = len(encoded.ids)
+        if pieces > self.positions and self.data.overlong != "truncate":
+            raise UserError(f"{pieces} word pieces, and this run reads {self.positions}: cut the document into parts")
+        return fit([encoded], positions=self.positions, overlong=self.data.overlong, dirt=dirt)[0]
+
+
+def windows(
+    entries: Iterable[Entry],
+    encode: Callable[[Document], EncodedDocument],
+    *,
+    documents: int = WINDOW_DOCUMENTS,
+    pieces: int = WINDOW_PIECES,
+) -> Iterator[Window]:
+    """The entries in windows of up to `documents`, each ended by the one that fills it to `pieces` word pieces."""
+    window = Window()
+    for entry in entries:
+        if entry.document is None:
+            window.skipped.append(entry.skipped())
+        else:
+            try:
+                encoded = encode(entry.document)
+            except UserError as error:
+                window.skipped.append(entry.skipped(str(error)))
+            else:
+                window.encoded.append(encoded)
+                window.pieces += len(encoded.ids)
+        window.mark = entry.mark
+        if len(window) >= documents or window.pieces >= pieces:
+            yield window
+            window = Window()
+    if len(window):
+        yield window
+
+
+def predict_window(
+    window: Window, decoder: Decoder, output: Output, *, reading: float, dirt: Dirt, advance: Callable[[int], None]
+) -> None:
+    """Decode a window and add it to the output; `advance` is told how many documents each batch finished."""
+    decoded = decoder.decode(window.encoded, reading=reading, dirt=dirt, advance=advance)
+    annotations = [one.annotation for one in decoded]
+    lines = (prediction_line(one.document, found) for one, found in zip(window.encoded, annotations, strict=True))
+    before = output.done
+    done = Done(
+        mark=window.mark,
+        documents=before.documents + len(annotations),
+        skipped=before.skipped + len(window.skipped),
+        entities=before.entities + sum(len(one.entities) for one in annotations),
+        relations=before.relations + sum(len(one.relations) for one in annotations),
+        repairs=dict(dirt.counts),
+        examples=dict(dirt.examples),
+    )
+    skipped = b"".join(msgspec.json.encode(one) + b"\n" for one in window.skipped)
+    output.add(b"".join(lines), skipped, done)

@@ -1,0 +1,52 @@
+"""history.jsonl: one row per log step and per validation, cut back to the checkpoint when a run goes on.
+
+Rows hold only what the same run gives again, bit for bit; speed is told to the tracker and the screen alone.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.files import replace_file
+
+STEP, VALIDATION = "step", "validation"
+
+
+class History:
+    """The history of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def cut(self, *, step: int, validated: bool) -> None:
+        """Keep the rows up to optimiser step `step`, its validation row only where that counts as validated."""
+        kept = []
+        for row in read_history(self.path):
+            late = row["step"] > step or (row["step"] == step and row["kind"] == VALIDATION and not validated)
+            if not late:
+                kept.append(json.dumps(row) + "\n")
+        replace_file(self.path, "".join(kept).encode())
+
+    def add(self, kind: str, step: int, row: Mapping[str, Any]) -> None:
+        """Append a row and close the file: a killed run keeps every row that it wrote."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "step": step, **row}) + "\n")
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The whole rows of a history; a last row that was cut off is left out, as nothing was made of it."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def last_step(path: Path) -> int:
+    """The last optimiser step that a history tells of; 0 where it tells of none."""
+    return max((int(row["step"]) for row in read_history(path)), default=0)

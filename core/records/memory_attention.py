@@ -1,0 +1,77 @@
+"""What the reads of a run attended to, document by document: `attention.<split>.jsonl` in the run's folder.
+
+`engram evaluate RUN --attention` writes it, one JSON line per document, whole or not at all; reports draw it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core.config.schema import Mode, Reads
+from core.data.documents import Span
+from core.errors import UserError
+from core.files import replace_file
+
+MemoryName = Literal["entity", "relation"]
+Place = Literal["tokens", "mentions"]
+
+
+class ReadAttention(msgspec.Struct, frozen=True):
+    """The attention of one read: of one memory, at one place, in one mode.
+
+    `weights` [slots, items], in 4 digits: items are the tokens at place tokens, the document's `spans` at place
+    mentions. Inverse: a slot's softmax over the items, word pieces summed to tokens, so that a slot's tokens sum to 1,
+    and so do its spans with `elsewhere`. Normal: an item's softmax over the slots, word pieces averaged, so that every
+    item's column sums to 1.
+    """
+
+    memory: MemoryName
+    place: Place
+    mode: Mode
+    slots: tuple[str, ...]
+    """Names of the slots: their types, numbered where a type has several; `slot 1` and so on where a matrix is read."""
+    weights: tuple[tuple[float, ...], ...]
+    elsewhere: tuple[float, ...] = ()
+    """Per slot, what an inverse read at mentions pays to the candidates that are not among `spans`."""
+
+
+class DocumentAttention(msgspec.Struct, frozen=True):
+    """One document and all that was read in it.
+
+    `spans`: the mentions found and the candidates with most attention beside them, in text order; `types`: the
+    predicted entity type of each, None where the span was not accepted as a mention; `candidates`: how many spans there
+    were in all; `source`: what was read (`memory.reads`); `strength`: how strongly (the ramp).
+    """
+
+    id: str
+    title: str | None
+    tokens: tuple[str, ...]
+    sentences: tuple[Span, ...]
+    spans: tuple[Span, ...]
+    types: tuple[str | None, ...]
+    candidates: int
+    source: Reads
+    strength: float
+    reads: tuple[ReadAttention, ...]
+
+
+def attention_path(folder: Path, split: str) -> Path:
+    """Where the attention on a split lies."""
+    return folder / f"attention.{split}.jsonl"
+
+
+def write_attention(path: Path, documents: Sequence[DocumentAttention]) -> None:
+    """Write the attention on some documents, in place of what was there."""
+    replace_file(path, b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
+
+
+def read_attention(path: Path) -> list[DocumentAttention]:
+    """The documents of an attention file; a damaged one is one clear line."""
+    try:
+        return msgspec.json.Decoder(DocumentAttention).decode_lines(path.read_bytes())
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UserError(
+            f"{path} is damaged: {error}; delete it, or run `engram evaluate RUN --attention` again"
+        ) from None

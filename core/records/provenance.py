@@ -1,0 +1,60 @@
+"""Where a result comes from: commit, packages, command, machine, data."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+PACKAGES = ("engram", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """What one would need to know to compute a result again."""
+
+    commit: str | None
+    uncommitted_changes: bool
+    packages: dict[str, str]
+    python: str
+    command: list[str]
+    machine: str
+    processors: int
+    data: dict[str, str]
+
+
+def gather(data: Mapping[str, str]) -> Provenance:
+    """The provenance of this process; `data` maps each file that it reads to its content hash."""
+    root = Path(__file__).resolve().parents[2]
+    commit = _git(root, "rev-parse", "HEAD")
+    return Provenance(
+        commit=commit,
+        uncommitted_changes=bool(commit and _git(root, "status", "--porcelain", "--untracked-files=no")),
+        packages={name: found for name in PACKAGES if (found := _version(name))},
+        python=platform.python_version(),
+        command=list(sys.argv),
+        machine=f"{platform.node()} {platform.platform()} {platform.machine()}",
+        processors=os.cpu_count() or 1,
+        data=dict(data),
+    )
+
+
+def _git(root: Path, *command: str) -> str | None:
+    # A package installed from a wheel lies in nobody's checkout: only a .git beside it speaks for it.
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

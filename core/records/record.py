@@ -1,0 +1,128 @@
+"""RunRecord and the run folder: the contract between core, studies, sweeps and reports.
+
+`runs/<signature>/s<seed>/` holds config.yaml, history.jsonl, record.json, documents.<split>.json,
+predictions.<split>.jsonl and checkpoints/. A record is written aside and renamed: whole or not at all.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core.config.presets import from_yaml, to_yaml
+from core.config.schema import RunConfig
+from core.errors import UserError
+from core.files import hold, is_held, make_folder, replace_file, sweep, was_killed
+from core.records.provenance import Provenance
+
+Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
+SCORED: tuple[Status, ...] = ("finished", "imported")
+"""Statuses of runs whose scores count."""
+FINAL: tuple[Status, ...] = (*SCORED, "diverged")
+"""Statuses of runs that are not computed again: the same config would give the same."""
+CUT_OFF = "cut off"
+CONFIG, RECORD, HISTORY = "config.yaml", "record.json", "history.jsonl"
+BEST, LAST = "checkpoints/best", "checkpoints/last.pt"
+"""The chosen model, and what a run that is not finished goes on from."""
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """What is known of a run: all that reports read."""
+
+    run_id: str
+    status: Status
+    config: dict[str, Any]
+    provenance: Provenance | None = None
+    metrics: dict[str, dict[str, Any]] = {}
+    """Split -> scores as `core.scoring.metrics.Scores` has them."""
+    steps: int = 0
+    chosen_epoch: int | None = None
+    chosen_reading: float | None = None
+    """How strongly the chosen checkpoint reads memory: 0 is a reading row whose choice fell into the warm-up."""
+    seconds: float = 0.0
+    peak_memory_mib: float | None = None
+    parameters: int | None = None
+    repairs: dict[str, dict[str, int]] = {}
+    """Split -> kind of dirt or repair -> how often."""
+    notes: list[str] = []
+    error: str | None = None
+    """The traceback of a failed run, or the reason of a diverged one."""
+
+
+def open_run_folder(folder: Path, config: RunConfig) -> None:
+    """Make a run folder and write its config, or say why not."""
+    make_folder(folder, "give a folder that is yours, on a disk that has room (--runs DIR)")
+    # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
+    replace_file(folder / CONFIG, to_yaml(config).encode())
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write record.json whole."""
+    replace_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """The record of a run folder, None where it has none; a damaged one is one clear line."""
+    path = folder / RECORD
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UserError(f"{path} is damaged: {error}; delete it and run again, or restore it") from None
+
+
+def tidy(folder: Path, *, keep: Literal["best", "none"]) -> None:
+    """Leave a finished run only what it keeps: no optimiser state, the chosen weights where they are wanted."""
+    (folder / LAST).unlink(missing_ok=True)
+    if keep == "none":
+        shutil.rmtree(folder / BEST, ignore_errors=True)
+    sweep_run(folder)
+
+
+def tidy_if_killed(folder: Path) -> None:
+    """Tidy the folder of a run that has its last record, but whose process was killed before it could."""
+    if not was_killed(folder):
+        return
+    with hold(folder):
+        record = read_record(folder)
+        if record is not None and record.status == "finished":
+            tidy(folder, keep=from_yaml(folder / CONFIG).training.keep)
+        else:
+            sweep_run(folder)
+
+
+def sweep_run(folder: Path) -> None:
+    """Delete what processes that were killed while writing have left in a run folder; for who holds its lock."""
+    sweep(folder)
+    sweep((folder / LAST).parent)
+
+
+def standing(folder: Path, record: RunRecord) -> str:
+    """The status of a run as it is now: a process that died has left its record at running."""
+    return CUT_OFF if record.status == "running" and not is_held(folder) else record.status
+
+
+def find_run(reference: str, runs: Path) -> Path:
+    """The run folder that a run id, a unique prefix of one, or a path names."""
+    path = Path(reference).expanduser()
+    if (path / CONFIG).is_file():
+        return path
+    if path.is_dir():
+        raise UserError(f"{path} is a folder but no run: it has no {CONFIG}; give runs/<signature>/s<seed> or a run id")
+    found = {f"{folder.parent.name}-{folder.name}": folder for folder in run_folders(runs)}
+    # A whole id is that run, though the id of seed 1 also begins that of seed 10.
+    matching = [reference] if reference in found else [name for name in found if name.startswith(reference)]
+    if len(matching) == 1:
+        return found[matching[0]]
+    if matching:
+        raise UserError(f"run {reference!r} is ambiguous: it begins {', '.join(matching[:5])}; give more of the id")
+    known = f"its runs are {', '.join(list(found)[:5])}" if found else "there is no run there"
+    raise UserError(f"no run {reference!r} in {runs}/: {known}; give a run id, a prefix or a run folder (--runs DIR)")
+
+
+def run_folders(runs: Path) -> Iterable[Path]:
+    """Every run folder in a folder of runs, in the order of their names."""
+    return (path.parent for path in sorted(runs.glob(f"*/s*/{CONFIG}")))

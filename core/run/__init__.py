@@ -1,0 +1,1 @@
+"""Computing one run folder from its config to its record."""

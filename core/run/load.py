@@ -1,0 +1,52 @@
+"""A finished run, opened: its config, its record and the model that validation chose."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from core.config.presets import from_yaml, merge, validate
+from core.config.schema import RunConfig
+from core.files import content_hash
+from core.model.decoder import Decoder, Settings
+from core.records.record import BEST, CONFIG, find_run
+from core.run.device import device_of, give_back_freed_memory, remember_few_shapes
+from core.training.checkpoints import TrainedModel, load_model
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run's folder, config and model, and the decoder of that model on its device."""
+
+    folder: Path
+    config: RunConfig
+    trained: TrainedModel
+    decoder: Decoder
+
+    @property
+    def positions(self) -> int:
+        """The most word pieces that a document may have."""
+        return min(self.config.encoder.positions, self.trained.model.encoder.positions)
+
+    def identity(self) -> dict[str, str]:
+        """What predictions depend on: the checkpoint by its content, and the settings of decoding."""
+        settings = {**asdict(self.decoder.settings), "positions": self.positions, "overlong": self.config.data.overlong}
+        return {"checkpoint": content_hash(self.folder / BEST), "setting of the run": json.dumps(settings)}
+
+
+def open_run(reference: str, *, runs: Path, device: str | None = None, threads: int | None = None) -> OpenRun:
+    """Open a run by id, prefix or folder, on the device asked for or its own."""
+    remember_few_shapes()
+    folder = find_run(reference, runs)
+    config = from_yaml(folder / CONFIG)
+    asked = {name: value for name, value in (("device", device), ("threads", threads)) if value is not None}
+    config = validate(merge(config.model_dump(), {"runtime": asked}))
+    if config.runtime.threads is not None:
+        torch.set_num_threads(config.runtime.threads)
+    trained = load_model(folder / BEST, config)
+    trained.model.to(device_of(config.runtime.device))
+    give_back_freed_memory()
+    return OpenRun(
+        folder, config, trained, Decoder(trained.model, trained.wordpieces, trained.labels, Settings.of(config))
+    )

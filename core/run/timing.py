@@ -1,0 +1,100 @@
+"""`python -m core.run.timing CONFIG OUT STEPS`: a few optimiser steps of a run, timed; no folder, no record, no result.
+
+The steps are the run's own, on its own documents, with memory read where the run ever reads; one more step on the
+longest documents and their held-out forward stand for the peak of memory.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from core.config.presets import from_yaml
+from core.config.schema import RunConfig
+from core.errors import UserError
+from core.features.batches import batches_of, epoch_order
+from core.features.prepare import prepare
+from core.files import replace_file
+from core.progress import meter, say
+from core.records.timings import StepCosts
+from core.run.execute import build, build_accelerator, peak_memory
+from core.training.held_out import held_out_loss
+from core.training.loop import TrainingInput, draw_batch, one_step
+from core.training.optimizer import build_optimizer
+
+UNTIMED = 2
+"""First steps that only warm up: memory is claimed, kernels are chosen."""
+HELD_OUT = 4
+"""Documents of the held-out forward that is timed."""
+
+
+def measure(config: RunConfig, steps: int) -> StepCosts:
+    """Time `steps` optimiser steps of a run, and the forward of some held-out documents."""
+    started = time.perf_counter()
+    accelerator = build_accelerator(config)
+    data = prepare(config)
+    model = build(config, data)
+    model.to(accelerator.device).train()
+    optimizer = build_optimizer(model, config.training)
+    start_seconds = time.perf_counter() - started
+    given = TrainingInput(data.splits["train"], data.labels, data.wordpieces.padding)
+    reading = 0.0 if config.memory is None or config.memory.warmup == 1.0 else 1.0
+
+    def step(numbers: list[int], epoch: int) -> float:
+        begun = time.perf_counter()
+        one_step(model, draw_batch(model, given, config, numbers, epoch=epoch), config, accelerator, optimizer, reading)
+        return time.perf_counter() - begun
+
+    timed = []
+    with meter("measuring steps", UNTIMED + steps) as progress:
+        for epoch, numbers in islice(batches(config, len(given.documents)), UNTIMED + steps):
+            timed.append(step(numbers, epoch))
+            progress.advance(1)
+    by_length = sorted(range(len(given.documents)), key=lambda number: len(given.documents[number].ids))
+    step(by_length[-config.training.batch_size :], 0)
+    held_out = data.splits["validation"][:HELD_OUT]
+    begun = time.perf_counter()
+    held_out_loss(model, held_out, config, data.labels, padding=data.wordpieces.padding, reading=reading)
+    document_seconds = (time.perf_counter() - begun) / len(held_out)
+    return StepCosts(
+        steps=len(timed[UNTIMED:]),
+        step_seconds=median(timed[UNTIMED:]),
+        document_seconds=document_seconds,
+        start_seconds=start_seconds,
+        documents={name: len(part) for name, part in data.splits.items()},
+        peak_memory_mib=peak_memory(),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
+
+
+def batches(config: RunConfig, documents: int) -> Iterator[tuple[int, list[int]]]:
+    """The batches of a run, epoch after epoch, as many as are asked for."""
+    epoch = 0
+    while True:
+        order = epoch_order(documents, seed=config.seed, epoch=epoch)
+        for numbers in batches_of(order, config.training.batch_size, first=0):
+            yield epoch, [int(number) for number in numbers]
+        epoch += 1
+
+
+def main(arguments: list[str]) -> int:
+    """Measure a config and write what it costs; 2 for a user's mistake, 130 where the user stopped it."""
+    config, out, steps = arguments
+    try:
+        costs = measure(from_yaml(Path(config)), int(steps))
+        replace_file(Path(out), msgspec.json.encode(costs))
+    except UserError as error:
+        say(f"engram: {error}")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    say(f"{costs.steps} steps, {costs.step_seconds:.3f} s each; {costs.peak_memory_mib:.0f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

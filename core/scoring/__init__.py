@@ -1,0 +1,1 @@
+"""Scores of predictions against gold: micro-F1 of the tasks and diagnostics beyond them."""

@@ -1,0 +1,146 @@
+"""Documents against predictions: the five tasks and everything beyond them, in one `Scores`.
+
+Which predicted document belongs to which gold document: by title where both sides have one, else by order.
+
+A gold document without prediction, or with other tokens, is refused: a missing metric raises and never becomes 0.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+import msgspec
+
+from core.data.documents import Annotation, Document
+from core.data.formats.predictions import Prediction
+from core.data.parsing import fault
+from core.errors import UserError
+from core.scoring.coreference import coreference_scores
+from core.scoring.diagnostics import (
+    Fact,
+    average_precision,
+    best_threshold,
+    by_relation_type,
+    by_sentence_distance,
+    ign_scores,
+    lenient_scores,
+    ranked_relations,
+)
+from core.scoring.metrics import DocumentCounts, Scores, count, score
+
+
+def count_documents(documents: Sequence[Document], predicted: Sequence[Annotation]) -> list[DocumentCounts]:
+    """The counts of every document; ValueError for a document without gold: a missing metric raises, it is never 0."""
+    for document in documents:
+        if document.gold is None:
+            raise ValueError(f"document {document.id!r} has no gold annotation to score against")
+    return [
+        count(document.id, document.gold or Annotation(), annotation)
+        for document, annotation in zip(documents, predicted, strict=True)
+    ]
+
+
+def evaluate(
+    documents: Sequence[Document],
+    predicted: Sequence[Annotation],
+    facts: AbstractSet[Fact] | None = None,
+    candidates: Sequence[Annotation] | None = None,
+) -> Scores:
+    """All scores of predictions in the order of their documents; ValueError for a document without gold.
+
+    `candidates` are the predictions with every scored relation, accepted or not. `extra` holds `gold_macro`, `counts`,
+    `coreference` (MUC, B³, CEAFφ4, mean), `lenient`, `by_relation_type`, `by_sentence_distance` (where sentences are
+    known), `ranking` (over the candidates; without them over the predictions, where all have scores), `ign` (where
+    `facts` are given) and `notes`.
+    """
+    counts = count_documents(documents, predicted)
+    scores = score(counts)
+    pairs = [
+        (document.gold or Annotation(), annotation) for document, annotation in zip(documents, predicted, strict=True)
+    ]
+    extra, notes = dict(scores.extra), list(scores.extra["notes"])
+    extra["documents"] = len(documents)
+    extra["coreference"] = coreference_scores(pairs)
+    extra["lenient"] = lenient_scores(pairs)
+    extra["by_relation_type"] = by_relation_type(counts)
+    distances = by_sentence_distance(documents, predicted)
+    if distances is None:
+        notes.append("by_sentence_distance: left out, the gold documents have no sentences")
+    else:
+        extra["by_sentence_distance"] = distances
+    over = predicted if candidates is None else candidates
+    relations = [relation for annotation in over for relation in annotation.relations]
+    if candidates is not None or (relations and all(relation.score is not None for relation in relations)):
+        golds = [document.gold or Annotation() for document in documents]
+        ranked, total_gold = ranked_relations(zip(golds, over, strict=True))
+        threshold, f1 = best_threshold(ranked, total_gold)
+        extra["ranking"] = {
+            "average_precision": average_precision(ranked, total_gold),
+            "best_threshold": threshold,
+            "best_f1": f1,
+        }
+        if candidates is None:
+            notes.append("ranking: over the predicted relations given; best_threshold is fitted on these documents")
+    if facts is not None:
+        extra["ign"] = ign_scores(documents, predicted, facts)
+    # Last, so that a reader finds the remarks after the numbers.
+    del extra["notes"]
+    return msgspec.structs.replace(scores, extra={**extra, "notes": notes})
+
+
+NAMED_IN_FULL = 5
+
+
+def match_documents(
+    gold: Sequence[Document], gold_path: Path, predictions: Sequence[Prediction], predictions_path: Path
+) -> tuple[list[Document], list[Annotation]]:
+    """The gold documents, in their order, and the annotation predicted for each.
+
+    By title where every document of both files has one and no file has a title twice. Raises `UserError` for documents
+    without counterpart, files of different length, and documents whose tokens differ beyond white space.
+    """
+    for index, document in enumerate(gold):
+        if document.gold is None:
+            raise fault(gold_path, "has no gold annotation: give an annotated file", index=index, title=document.title)
+    wanted, found = [document.title for document in gold], [prediction.document.title for prediction in predictions]
+    if _usable(wanted) and _usable(found):
+        place_of = {title: place for place, title in enumerate(found)}
+        _require(wanted, place_of, f"{predictions_path}: no prediction for %s of {gold_path}: predict the whole file")
+        _require(found, set(wanted), f"{gold_path}: no gold for %s of {predictions_path}: give the file predicted from")
+        order = [place_of[title] for title in wanted]
+    elif len(gold) != len(predictions):
+        raise UserError(
+            f"{predictions_path}: {len(predictions)} predicted documents, but {gold_path} has {len(gold)}: without a "
+            "unique title on both sides documents are matched by order, so give as many, in the same order"
+        )
+    else:
+        order = list(range(len(gold)))
+    for document, place in zip(gold, order, strict=True):
+        _check_tokens(document, predictions[place].document, place, gold_path, predictions_path)
+    return list(gold), [predictions[place].annotation for place in order]
+
+
+def _usable(titles: Sequence[str | None]) -> bool:
+    return all(titles) and len(set(titles)) == len(titles)
+
+
+def _require(titles: Sequence[str | None], held: object, message: str) -> None:
+    missing = [str(title) for title in titles if title not in held]  # type: ignore[operator]
+    if missing:
+        named = ", ".join(f'"{title}"' for title in missing[:NAMED_IN_FULL])
+        more = f" and {len(missing) - NAMED_IN_FULL} more" if len(missing) > NAMED_IN_FULL else ""
+        raise UserError(message % f"{len(missing)} of {len(titles)} documents ({named}{more})")
+
+
+def _check_tokens(gold: Document, predicted: Document, place: int, gold_path: Path, predictions_path: Path) -> None:
+    if gold.tokens == predicted.tokens:
+        return
+    way_out = "spans could not be compared; predict from the gold file's own tokens"
+    if len(gold.tokens) != len(predicted.tokens):
+        what = f"field tokens holds {len(predicted.tokens)} tokens, but {gold_path} has {len(gold.tokens)}: {way_out}"
+        raise fault(predictions_path, what, index=place, title=gold.title)
+    for number, (wanted, found) in enumerate(zip(gold.tokens, predicted.tokens, strict=True)):
+        # Blank tokens (a no-break space, say) come out differently from different tokenisers and mean nothing.
+        if wanted.strip() != found.strip():
+            what = f'field tokens[{number}] is "{found}", but {gold_path} has "{wanted}": {way_out}'
+            raise fault(predictions_path, what, index=place, title=gold.title)

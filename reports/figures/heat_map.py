@@ -1,0 +1,85 @@
+"""A study of two axes as a map: a cell per combination, its mean F1 as colour and number."""
+
+import math
+from collections.abc import Hashable
+from itertools import product
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from reports.figures.style import BASELINE, COLUMN, house_style
+from reports.row_means import LONG, summary_of
+from studies.record import StudyRecord
+
+LIGHT = 0.5
+"""Share of the scale from which on a cell is light enough for black letters."""
+
+
+def heat_map_numbers(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+    """A line per combination of the two axes of a study: down, across (titles of the axes in `attrs`), mean, std, n.
+
+    Combinations that are no row have n = 0 and NaN; `reason` says why. `centre` is the study's baseline. Empty where
+    the rows do not stand on exactly two axes.
+    """
+    names = list(dict.fromkeys(name for row in study.study.rows.values() for name in row.at))
+    columns = "down across mean std n centre reason".split()
+    if len(names) != 2:
+        return pd.DataFrame(columns=columns)
+    axes = [study.study.axis(name) for name in names]
+    summary = summary_of(study, frame)
+    summary = summary[summary["task"] == study.study.metric].set_index("row")
+    rows = {tuple(entry.at.get(name) for name in names): row for row, entry in study.study.rows.items() if entry.at}
+    lines = []
+    for values in product(*(axis.values for axis in axes)):
+        row = rows.get(values)
+        down, across = (axis.label(value) for axis, value in zip(axes, values, strict=True))
+        told = study.study.left_out.get(f"{names[0]}={down}+{names[1]}={across}", "no row of the study")
+        found = summary.loc[row] if row is not None else None
+        mean, std, n = (math.nan, math.nan, 0) if found is None else (found["mean"], found["std"], int(found["n"]))
+        lines.append((down, across, mean, std, n, row == study.study.baseline, "" if row is not None else told))
+    numbers = pd.DataFrame(lines, columns=columns)
+    numbers.attrs = {"down": axes[0].title, "across": axes[1].title}
+    return numbers
+
+
+def heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
+    """Mean F1 per combination as colour and number with its std; the baseline framed; n where seeds are missing."""
+    downs, acrosses = (list(dict.fromkeys(numbers[name])) for name in ("down", "across"))
+    cells = {(line["down"], line["across"]): line for line in numbers.to_dict("records")}
+    means = [[cells[down, across]["mean"] for across in acrosses] for down in downs]
+    low, high = float(numbers["mean"].min()), float(numbers["mean"].max())
+    high = high if high > low else low + 1
+    with house_style():
+        figure = Figure(figsize=(COLUMN, 1.15 + 0.42 * len(downs)))
+        panel = figure.subplots()
+        image = panel.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
+        for (y, down), (x, across) in product(enumerate(downs), enumerate(acrosses)):
+            cell = cells[down, across]
+            light = not cell["n"] or (cell["mean"] - low) / (high - low) >= LIGHT
+            form: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6.5}
+            panel.text(x, y, words(cell, seeds), color="black" if light else "white", **form)
+            if cell["centre"]:
+                frame = Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor="#D55E00", linewidth=1.6)
+                panel.add_patch(frame)
+        panel.set_xticks(range(len(acrosses)), acrosses)
+        panel.set_yticks(range(len(downs)), downs)
+        panel.tick_params(length=0)
+        panel.grid(visible=False)
+        panel.set_xlabel(numbers.attrs["across"])
+        panel.set_ylabel(numbers.attrs["down"])
+        panel.set_facecolor("#f0f0f0")
+        bar = figure.colorbar(image, ax=panel, pad=0.02, aspect=14)
+        bar.outline.set_edgecolor(BASELINE)
+        bar.set_label(f"{LONG[metric]} F1", fontsize=7)
+        bar.ax.tick_params(labelsize=6.5)
+    return figure
+
+
+def words(cell: dict[Hashable, Any], seeds: int) -> str:
+    """What a cell says: mean, std below it, and n where it is not complete."""
+    if not cell["n"]:
+        return "–"
+    std = f"± {cell['std']:.2f}" if math.isfinite(cell["std"]) else "± –"
+    return f"{cell['mean']:.2f}\n{std}" + (f"\nn = {cell['n']}" if cell["n"] != seeds else "")

@@ -1,0 +1,1 @@
+"""The HTML page of a report: tables, figures, documents and errors."""

@@ -1,0 +1,1 @@
+"""Search for the best config of a study's axes: Optuna proposes, seeds are replicates."""

@@ -1,0 +1,1 @@
+"""Dashboards: a study in W&B."""

@@ -1,0 +1,134 @@
+"""Where every run of a study stands: read off the run folders once, kept up to date by the driver, then shown."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.errors import UserError
+from core.files import is_held
+from core.records.record import CUT_OFF, FINAL, SCORED, RunRecord, read_record
+from core.records.summary import Glance, glance_at
+from studies.record import StudyRun
+from studies.study import Study
+
+WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damaged"
+BAD = ("failed", "diverged", DAMAGED)
+
+
+@dataclass(slots=True)
+class State:
+    """A run of the plan and where it stands.
+
+    `status` is the record's where there is a final one; else waiting, running (here), elsewhere (another process
+    computes it), or damaged (its record cannot be read).
+    """
+
+    run: StudyRun
+    status: str
+    glance: Glance | None = None
+    error: str | None = None
+    attempts: int = 0
+    """How often in a row its process died, or was told to stop by others, without getting any further."""
+    steps: int = 0
+    """How far it had come when its process last died."""
+    again: bool = False
+    """Whether its folder holds a finished run that is to be computed again, and moves aside before that."""
+    started: float = 0.0
+
+    @property
+    def record(self) -> RunRecord | None:
+        """The whole record, read anew."""
+        return read_record(self.run.folder)
+
+    @property
+    def told(self) -> str:
+        """The status in a reader's words: a run that waits may have been cut off or interrupted before."""
+        before = self.glance.status if self.glance is not None and self.status == WAITING else None
+        return {"running": CUT_OFF, "interrupted": "interrupted"}.get(before or "", self.status)
+
+
+class Board:
+    """The states of a study's runs, in the order in which they are to be computed."""
+
+    def __init__(
+        self, study: Study, runs: Sequence[StudyRun], shared: Mapping[str, str], *, retry_failed: bool = False
+    ) -> None:
+        self.study, self.shared = study, shared
+        self.states: dict[str, State] = {}
+        self.ended = 0
+        """How many runs ended here, however they ended."""
+        self.busy_seconds = 0.0
+        """How long runs were in the hands of the engine, summed."""
+        self._seconds: list[float] = []
+        self._retry_failed = retry_failed
+        for run in runs:
+            self.add(run)
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self.states.values())
+
+    def recompute(self, run_ids: Collection[str]) -> None:
+        """Let finished runs wait to be computed again."""
+        for run_id in run_ids:
+            self.states[run_id].status, self.states[run_id].again = WAITING, True
+
+    def add(self, run: StudyRun) -> State:
+        """Put a run on the board; where it stands by its folder."""
+        self.states[run.run_id] = survey(run, retry_failed=self._retry_failed)
+        return self.states[run.run_id]
+
+    def of(self, *statuses: str) -> list[State]:
+        """The runs of some statuses."""
+        return [state for state in self if state.status in statuses]
+
+    def counts(self) -> Counter[str]:
+        """How many runs have each status, in a reader's words."""
+        return Counter(state.told for state in self)
+
+    def start(self, state: State) -> None:
+        """A run starts here."""
+        state.status, state.error, state.started = RUNNING, None, time.monotonic()
+
+    def end(self, state: State, status: str, error: str | None = None) -> None:
+        """A run has ended, or is to wait again; its record is read anew, and says why where `error` does not."""
+        if state.status == RUNNING:
+            seconds = time.monotonic() - state.started
+            self.ended += 1
+            self.busy_seconds += seconds
+            if status in SCORED:
+                self._seconds.append(seconds)
+        state.status, state.error = status, error
+        try:
+            state.glance = glance_at(state.run.folder)
+        except UserError as damage:
+            state.glance, state.status, state.error = None, DAMAGED, str(damage)
+        if status in BAD and error is None and state.glance is not None:
+            state.error = state.glance.error
+
+    def seconds_left(self, slots: int) -> float | None:
+        """How long the rest takes, from the runs that ended since the start, else from earlier records."""
+        known = self._seconds or [state.glance.seconds for state in self.of(*SCORED) if state.glance is not None]
+        if not known:
+            return None
+        mean, now = sum(known) / len(known), time.monotonic()
+        left = mean * len(self.of(WAITING))
+        left += sum(max(0.0, mean - (now - state.started)) for state in self.of(RUNNING))
+        return left / slots
+
+
+def survey(run: StudyRun, *, retry_failed: bool = False) -> State:
+    """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
+    try:
+        glance = glance_at(run.folder)
+    except UserError as error:
+        return State(run, DAMAGED, error=str(error))
+    if glance is None:
+        return State(run, ELSEWHERE if is_held(run.folder) else WAITING)
+    if glance.status in FINAL:
+        return State(run, glance.status, glance, glance.error)
+    if is_held(run.folder):
+        return State(run, ELSEWHERE, glance)
+    if glance.status == "failed" and not retry_failed:
+        return State(run, "failed", glance, glance.error)
+    return State(run, WAITING, glance)

@@ -1,0 +1,100 @@
+"""`engram evaluate RUN --attention` as a user meets it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engram
+from core.commands.evaluate import choose, reading_memory
+from core.config.presets import to_yaml
+from core.data.formats.docred import write_docred
+from core.errors import UserError
+from core.records.memory_attention import read_attention
+from core.records.record import CONFIG
+from core.run.execute import run
+from tests.tiny import document, encoded, tiny_config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that reads."""
+    folder = tmp_path_factory.mktemp("attention")
+    corpus = folder / "corpus.json"
+    write_docred([document(number) for number in range(6)], corpus)
+    settings = {
+        "data": {name: str(corpus) for name in ("train", "validation", "test")},
+        "training": {"epochs": 1, "batch_size": 2},
+        "runtime": {"device": "cpu", "threads": 1},
+        "memory": {"warmup": 0.0},
+    }
+    (folder / "run").mkdir()
+    (folder / "run" / CONFIG).write_text(to_yaml(tiny_config("memory-grc", settings)))
+    assert run(folder / "run").status == "finished"
+    return folder / "run"
+
+
+def evaluate(*arguments: object) -> int:
+    return engram.main(["evaluate", *map(str, arguments)])
+
+
+def test_it_stores_the_documents_named_beside_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(folder, "--attention", "--documents", "tiny 3", "tiny 1") == 0
+    path = folder / "attention.test.jsonl"
+    out, err = capsys.readouterr()
+    assert f"attention on 2 documents: {path}" in err
+    assert "relation F1 on gold" in out
+    found = read_attention(path)
+    assert [one.title for one in found] == ["tiny 3", "tiny 1"]
+    assert found[0].tokens == document(3).tokens
+    assert [(read.memory, read.place) for read in found[0].reads] == [
+        (memory, place) for place in ("tokens", "mentions") for memory in ("entity", "relation")
+    ]
+    assert evaluate(folder, "--attention", "--split", "validation", "--documents", 4, "--json") == 0
+    assert len(read_attention(folder / "attention.validation.jsonl")) == 4
+    # Files of their own: what was stored of the test documents stays.
+    assert read_attention(path) == found
+
+
+def test_nothing_is_written_where_it_is_not_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.commands.evaluate.store_attention", lambda *given: pytest.fail("stored"))
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert evaluate(folder) == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_mistake_is_one_line_before_anything_is_computed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(folder, "--documents", "3") == 2
+    assert capsys.readouterr().err == (
+        "engram: --documents says whose attention is stored, and none is: add --attention\n"
+    )
+    assert evaluate(folder, "--attention", "--documents", "tiny 33") == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("engram: no document 'tiny 33' among the 6: did you mean 'tiny 3'?")
+    assert out == ""
+
+
+def test_documents_are_titles_ids_or_how_many() -> None:
+    some = encoded(*(document(number) for number in range(12)))
+    titles = [[one.document.title for one in choose(some, wanted)] for wanted in ((), ("2",), ("20",))]
+    assert titles == [[f"tiny {number}" for number in range(most)] for most in (10, 2, 12)]
+    for wrong in ("0", "-1", "1.5", "tiny"):
+        with pytest.raises(UserError, match=f"no document '{wrong}' among the 12"):
+            choose(some, (wrong,))
+
+
+@pytest.mark.parametrize(
+    ("preset", "memory", "reading", "said"),
+    [
+        ("jerex-grc", None, 0.0, r"it has no memory \(jerex-grc\)"),
+        ("memory-grc", {"read_mode": "none"}, 0.0, r"does not read its memory \(memory.read_mode none\)"),
+        ("memory-grc", {"reads": "constant"}, 1.0, r"reads a constant \(memory.reads\)"),
+        ("memory-grc", {"warmup": 0.7}, 0.0, r"was chosen at epoch 2, in its warm-up \(memory.warmup 0.7\)"),
+    ],
+)
+def test_a_run_that_reads_nothing_says_why(preset: str, memory: dict[str, Any], reading: float, said: str) -> None:
+    config = tiny_config(preset, {"memory": memory} if memory else {})
+    with pytest.raises(UserError, match=said) as caught:
+        reading_memory(config, name="it", reading=reading, epoch=2)
+    assert "\n" not in str(caught.value)
+    assert "give " in str(caught.value)

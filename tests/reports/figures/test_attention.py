@@ -1,0 +1,215 @@
+"""The picture of memory attention: its numbers by hand, nothing cut or overlapping, and its place in a report."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from core.errors import UserError
+from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, write_attention
+from reports.baseline_differences import comparisons
+from reports.figures.attention import MOST_ITEMS, MOST_SLOTS, attention, modes_of, picture_of, running
+from reports.figures.style import drawn
+from reports.frame import load_study
+from reports.sections import Material, attended_documents, drawings_of
+from tests.reports.figures.test_figures import clear
+from tests.reports.records import make_study
+
+TOKENS = "Ada Byron works for Acme in Oslo . She was born in Lima .".split()
+SPANS = ((0, 2), (1, 2), (4, 5), (6, 7), (12, 13))
+
+
+def read(place: Any, mode: Any, weights: list[list[float]], memory: Any = "entity") -> ReadAttention:
+    slots = tuple(f"T{number}" for number in range(len(weights)))
+    return ReadAttention(memory, place, mode, slots, tuple(map(tuple, weights)))
+
+
+def made(*reads: ReadAttention, tokens: list[str] = TOKENS, **changes: Any) -> DocumentAttention:
+    plain = DocumentAttention(
+        id="one",
+        title="One",
+        tokens=tuple(tokens),
+        sentences=((0, 8), (8, len(tokens))),
+        spans=SPANS,
+        types=("PER", None, "ORG", "LOC", "LOC"),
+        candidates=40,
+        source="written",
+        strength=1.0,
+        reads=reads,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -> list[list[float]]:
+    scores = np.exp(peak * np.random.default_rng(seed).standard_normal((slots, items)))
+    return (scores / scores.sum(axis, keepdims=True)).tolist()
+
+
+def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_out() -> None:
+    weights = np.full((10, 14), 0.01)
+    weights[3, 4], weights[7, 0] = 0.87, 0.5
+    picture = picture_of(made(read("tokens", "inverse", weights.tolist())), "inverse")
+    (memory,) = picture.memories
+    assert memory.shades[4] == pytest.approx(100 * (0.87 + 9 * 0.01) / 10)
+    assert memory.shades[1] == pytest.approx(1.0)
+    assert memory.even == pytest.approx(100 / 14)
+    assert memory.floor == 0.0
+    (heat,) = memory.heats
+    assert heat.slots[:2] == ("T3", "T7")
+    assert (len(heat.slots), heat.left_out, len(heat.items)) == (MOST_SLOTS, 2, MOST_ITEMS)
+    assert heat.items[:5] == ("Ada", "Byron", "works", "for", "Acme")
+    assert heat.values[0, 4] == pytest.approx(87.0)
+    assert heat.values[1, 0] == pytest.approx(50.0)
+    assert heat.found == (True,) * MOST_ITEMS
+    assert picture.mentions == ((0, 2), (4, 5), (6, 7), (12, 13))
+
+
+def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
+    weights = [[0.25] * 14, [0.25] * 14, [0.25] * 14, [0.25] * 14]
+    weights[2][6], weights[0][6] = 0.45, 0.05
+    (memory,) = picture_of(made(read("tokens", "normal", weights)), "normal").memories
+    assert memory.shades[6] == pytest.approx(45.0)
+    assert memory.even == memory.floor == pytest.approx(25.0)
+    assert memory.heats[0].slots[0] == "T2"
+
+
+def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
+    weights = [[0.1, 0.6, 0.05, 0.02, 0.03], [0.3, 0.2, 0.01, 0.04, 0.05]]
+    (memory,) = picture_of(made(read("mentions", "inverse", weights)), "inverse").memories
+    shades = np.zeros(14)
+    # Byron alone was not found, so that Ada Byron shades both.
+    shades[[0, 1, 4, 6, 12]] = 20.0, 20.0, 3.0, 3.0, 4.0
+    assert memory.shades == pytest.approx(shades.tolist())
+    assert memory.even == pytest.approx(100 / 40)
+    assert memory.heats[0].items == ("Ada Byron", "Byron", "Acme", "Oslo", "Lima")
+    assert memory.heats[0].found == (True, False, True, True, True)
+
+
+def test_a_normal_read_at_mentions_shows_those_that_were_found() -> None:
+    weights = [[0.3, 0.9, 0.6, 0.5, 0.2], [0.7, 0.1, 0.4, 0.5, 0.8]]
+    document = made(read("mentions", "normal", weights))
+    (heat,) = picture_of(document, "normal").memories[0].heats
+    assert heat.items == ("Ada Byron", "Acme", "Oslo", "Lima")
+    np.testing.assert_allclose(heat.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
+    none_found = msgspec.structs.replace(document, types=(None,) * 5)
+    (heat,) = picture_of(none_found, "normal").memories[0].heats
+    assert (len(heat.items), any(heat.found)) == (5, False)
+
+
+def test_shares_that_differ_by_rounding_alone_are_not_made_to_stand_out() -> None:
+    weights = [[0.1667] * 14, [0.1666] * 14, *[[0.1667] * 14] * 4]
+    figure = attention(picture_of(made(read("tokens", "normal", weights)), "normal"))
+    shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches if patch.get_fill()]
+    assert len(shades) == 14
+    assert min(min(shade) for shade in shades) > 0.95
+
+
+def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
+    reads = [
+        read(place, mode, softmaxed(3, 14 if place == "tokens" else 5, 1 if mode == "inverse" else 0, 0), memory)
+        for place in ("tokens", "mentions")
+        for mode in ("inverse", "normal")
+        for memory in ("entity", "relation")
+    ]
+    document = made(*reads)
+    assert modes_of(document) == ("inverse", "normal")
+    for mode in modes_of(document):
+        picture = picture_of(document, mode)
+        assert [memory.memory for memory in picture.memories] == ["entity", "relation"]
+        assert [heat.place for memory in picture.memories for heat in memory.heats] == ["tokens", "mentions"] * 2
+        clear(attention(picture))
+
+
+LENGTHY = ["Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstellenleiterin", *TOKENS, "W" * 200]
+LONG_NAME = "an overlong name of a relation type"
+
+
+def as_in_a_data_set(tokens: list[str], spans: int) -> list[ReadAttention]:
+    """Reads of 6 entity and 96 relation slots."""
+    reads = []
+    for seed, (place, items) in enumerate((("tokens", len(tokens)), ("mentions", spans))):
+        for memory, slots, name in (("entity", 6, "LOC"), ("relation", 96, LONG_NAME)):
+            names = tuple(f"{name} {number}" for number in range(slots))
+            found = read(place, "inverse", softmaxed(slots, items, 1, seed), memory)
+            reads.append(msgspec.structs.replace(found, slots=names))
+    return reads
+
+
+@pytest.mark.parametrize("case", ["long words", "long document", "one slot", "no mentions", "uniform", "one memory"])
+def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
+    if case == "long words":
+        spans = ((0, 1), (1, 3), (0, 14), (15, 16))
+        document = made(*as_in_a_data_set(LENGTHY, 4), tokens=LENGTHY, spans=spans, types=("A", "A", None, "A"))
+    elif case == "long document":
+        words = TOKENS * 15
+        sentences = tuple((start, start + 14) for start in range(0, len(words), 14))
+        document = made(*as_in_a_data_set(words, 5), tokens=words, sentences=sentences)
+    elif case == "one slot":
+        document = made(read("tokens", "inverse", softmaxed(1, 14, 1, 0)))
+    elif case == "no mentions":
+        empty = read("mentions", "inverse", [[], []])
+        document = made(read("tokens", "inverse", softmaxed(2, 14, 1, 0)), empty, spans=(), types=())
+    elif case == "uniform":
+        document = made(read("tokens", "inverse", [[1 / 14] * 14] * 3))
+    else:
+        document = made(read("tokens", "normal", softmaxed(6, 14, 0, 0), "relation"))
+    figure = attention(picture_of(document, document.reads[0].mode))
+    clear(figure)
+    assert drawn(figure, "png", {}).startswith(b"\x89PNG")
+
+
+def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_out() -> None:
+    of_tokens, nothing = read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "inverse", [], "relation")
+    picture = picture_of(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
+    assert [[heat.place for heat in memory.heats] for memory in picture.memories] == [["tokens"]]
+    assert modes_of(made(nothing)) == ()
+
+
+def test_tokens_are_shown_as_they_are() -> None:
+    tokens = ["US$", "$x_1$", "\u00a0", "a\nb", r"\frac{1}", *TOKENS[5:]]
+    document = made(
+        read("tokens", "inverse", [[1 / 14] * 14]),
+        read("mentions", "inverse", [[0.2] * 5]),
+        tokens=tokens,
+        title="$x$ $y",
+    )
+    figure = attention(picture_of(document, "inverse"))
+    clear(figure)
+    shown = [text.get_text() for text in figure.findobj(Text)]
+    assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$"} <= set(shown)
+    assert any(text.startswith("$x$ $y: what") for text in shown)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
+
+
+def test_running_text_keeps_every_token_in_its_place() -> None:
+    placed = running(picture_of(made(read("tokens", "inverse", softmaxed(2, 14, 1, 0))), "inverse"), 20)
+    lines: dict[int, str] = {}
+    for token in placed:
+        assert len(lines.get(token.line, "")) <= token.column
+        lines[token.line] = lines.get(token.line, "").ljust(token.column) + token.text
+    # Lines of 20 characters, and the second sentence begins its own.
+    assert list(lines.values()) == ["Ada Byron works for", "Acme in Oslo .", "She was born in Lima", "."]
+
+
+def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> None:
+    study = make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 38.5}, "memory-grc": {0: 40.0, 1: 41.0}})
+    frame = load_study(study, tmp_path)
+    material = Material(study, frame, comparisons(study, frame))
+    assert attended_documents(material) == []
+    second = tmp_path / f"{1:012x}" / "s1"
+    whole = made(read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "normal", softmaxed(2, 14, 0, 0)))
+    write_attention(attention_path(second, "test"), [whole, made()])
+    # Another split's is not this report's.
+    write_attention(attention_path(second.with_name("s0"), "validation"), [whole])
+    drawings = attended_documents(material)
+    assert [drawing.name for drawing in drawings] == ["attention-1-inverse", "attention-1-normal"]
+    told = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, which reads the written slots."
+    assert all(drawing.caption.startswith(told) for drawing in drawings)
+    last = drawings_of(material)[-2:]
+    assert [drawing.name for drawing in last] == [drawing.name for drawing in drawings]
+    attention_path(second, "test").write_text("{")
+    with pytest.raises(UserError, match=r"attention\.test\.jsonl is damaged"):
+        attended_documents(material)

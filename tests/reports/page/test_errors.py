@@ -1,0 +1,116 @@
+"""Every kind of error on cases made by hand, and that each wrong relation is told exactly once."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.data.documents import Annotation, Entity, Relation, Span
+from core.scoring.metrics import add, count
+from reports.page.errors import KINDS, Finding, findings
+
+ADA, BYRON, SHE, ACME, OSLO = (0, 2), (1, 2), (4, 5), (7, 8), (9, 10)
+PERSON, FIRM, PLACE = Entity((ADA, SHE), "PER"), Entity((ACME,), "ORG"), Entity((OSLO,), "LOC")
+GOLD = Annotation.of([PERSON, FIRM, PLACE], [Relation(0, 1, "works_for"), Relation(1, 2, "based_in")])
+
+
+def predicted(*entities: Entity, relations: tuple[Relation, ...] = ()) -> Annotation:
+    return Annotation.of(entities, relations)
+
+
+def told(annotation: Annotation, kind: str, gold: Annotation = GOLD) -> list[Finding]:
+    return [one for one in findings(gold, annotation) if one.kind == kind]
+
+
+def test_a_right_prediction_has_no_error() -> None:
+    assert findings(GOLD, GOLD) == []
+
+
+def test_missed_spurious_and_boundary_share_no_mention() -> None:
+    made = predicted(Entity((BYRON, SHE), "PER"), Entity(((11, 12),), "LOC"))
+    assert told(made, "mention-boundary") == [Finding("mention-boundary", (ADA,), (BYRON,))]
+    assert told(made, "mention-spurious") == [Finding("mention-spurious", (), ((11, 12),))]
+    assert [one.gold for one in told(made, "mention-missed")] == [(ACME,), (OSLO,)]
+
+
+def test_a_wrong_boundary_names_the_gold_mention_with_the_larger_overlap() -> None:
+    gold = predicted(Entity(((0, 2),), "PER"), Entity(((2, 6),), "PER"))
+    made = predicted(Entity(((1, 5),), "PER"))
+    assert told(made, "mention-boundary", gold) == [Finding("mention-boundary", ((2, 6),), ((1, 5),))]
+    assert told(made, "mention-missed", gold) == []
+
+
+def test_split_and_merged_clusters() -> None:
+    split = predicted(Entity((ADA,), "PER"), Entity((SHE,), "PER"), FIRM, PLACE)
+    assert told(split, "cluster-split") == [Finding("cluster-split", (ADA, SHE), (ADA, SHE))]
+    assert told(split, "cluster-merged") == []
+    merged = predicted(PERSON, Entity((ACME, OSLO), "ORG"))
+    assert told(merged, "cluster-merged") == [Finding("cluster-merged", (ACME, OSLO), (ACME, OSLO))]
+    assert told(merged, "cluster-split") == []
+
+
+def test_a_wrong_type_needs_the_right_cluster() -> None:
+    made = predicted(Entity((ADA,), "ORG"), Entity((ACME,), "LOC"))
+    assert told(made, "entity-type") == [Finding("entity-type", (ACME,), (ACME,), "ORG", "LOC")]
+
+
+@pytest.mark.parametrize(
+    ("relations", "kinds"),
+    [
+        ((), {"relation-missed": 2}),
+        ((Relation(0, 1, "founded"), Relation(1, 2, "based_in")), {"relation-type": 1}),
+        ((Relation(0, 1, "works_for"), Relation(0, 1, "founded")), {"relation-missed": 1, "relation-spurious": 1}),
+        ((Relation(1, 0, "works_for"), Relation(1, 2, "based_in")), {"relation-missed": 1, "relation-spurious": 1}),
+    ],
+)
+def test_relations_between_right_clusters(relations: tuple[Relation, ...], kinds: dict[str, int]) -> None:
+    made = predicted(PERSON, FIRM, PLACE, relations=relations)
+    assert Counter(one.kind for one in findings(GOLD, made)) == kinds
+
+
+def test_relations_of_wrong_clusters_and_types() -> None:
+    lost = predicted(
+        Entity((ADA,), "PER"), FIRM, PLACE, relations=(Relation(0, 1, "works_for"), Relation(1, 2, "based_in"))
+    )
+    assert told(lost, "relation-lost") == [Finding("relation-lost", (ADA, ACME), (), "works_for")]
+    assert told(lost, "relation-stray") == [Finding("relation-stray", (), (ADA, ACME), "", "works_for")]
+    typed = predicted(PERSON, Entity((ACME,), "LOC"), PLACE, relations=(Relation(0, 1, "works_for"),))
+    assert [one.wanted for one in told(typed, "relation-ends")] == ["works_for"]
+    assert [one.wanted for one in told(typed, "relation-missed")] == ["based_in"]
+
+
+spans = st.tuples(st.integers(0, 8), st.integers(1, 3))
+TYPES = ("works_for", "based_in", "founded")
+Drawn = tuple[dict[tuple[int, int], tuple[int, bool]], list[tuple[int, int, str]]]
+# Mentions by start and width, each with its cluster and that cluster's type; relations by the places of their ends.
+drawn = st.tuples(
+    st.dictionaries(spans, st.tuples(st.integers(0, 3), st.booleans()), min_size=2, max_size=8),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(TYPES)), max_size=6),
+)
+
+
+def annotation_of(parts: Drawn) -> Annotation:
+    """Clusters that share no mention, as gold and clustering have them, and relations between them."""
+    mentions, relations = parts
+    clusters: dict[int, list[Span]] = {}
+    for (start, width), (cluster, _) in mentions.items():
+        clusters.setdefault(cluster, []).append((start, start + width))
+    typed = {cluster: "PER" if person else "ORG" for cluster, person in mentions.values()}
+    entities = [Entity(tuple(spans), typed[cluster]) for cluster, spans in clusters.items()]
+    size = len(entities)
+    return Annotation.of(entities, [Relation(head % size, tail % size, name) for head, tail, name in relations])
+
+
+@given(drawn, drawn)
+def test_every_wrong_item_is_told_exactly_once(gold_parts: Drawn, made_parts: Drawn) -> None:
+    gold, made = annotation_of(gold_parts), annotation_of(made_parts)
+    found = findings(gold, made)
+    counted = count("one", gold, made).counts
+    _, spurious, missed = add(list(counted["relation_strict"].values()))
+    kinds = Counter(one.kind for one in found)
+    both = kinds["relation-type"] + kinds["relation-ends"]
+    assert kinds["relation-missed"] + kinds["relation-lost"] + both == missed
+    assert kinds["relation-spurious"] + kinds["relation-stray"] + both == spurious
+    assert kinds["mention-spurious"] + kinds["mention-boundary"] == counted["mention"]["all"].fp
+    assert {one.kind for one in found} <= KINDS.keys()

@@ -1,0 +1,51 @@
+"""The page as text: self-contained, escaped, honest; how it behaves is `test_page_in_browser`'s part."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import engram
+from reports.baseline_differences import RULES
+from studies.study import Row
+from tests.reports.records import PAPER, make_study
+
+SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 42.0}, "odd": {0: 37.0, 1: None}}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("page")
+    make_study(tmp_path, SEEDS, rows={**PAPER, "odd": Row("jerex-grc", title="<b>&odd", group="GRC")}, profile="quick")
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    return tmp_path / "out" / "index.html"
+
+
+def test_the_page_holds_everything_and_loads_nothing(made: Path) -> None:
+    text = made.read_text(encoding="utf-8")
+    addresses = re.findall(r'(?:src|href)="([^"]{0,40})', text)
+    assert addresses
+    assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in addresses)
+    assert "@import" not in text
+    assert "no number here stands for a result on real text" in text.split("<main")[0]
+    assert "Does it help?" in text
+
+
+def test_the_verdict_is_the_rules_and_the_rules_are_printed(made: Path) -> None:
+    text = made.read_text(encoding="utf-8")
+    # Differences 2 and 3: 2.5 ± 12.706 · .7071 / sqrt(2).
+    assert "no difference shown: higher in 2 of 2 seeds, Δ = +2.50 [-3.85, +8.85]" in text
+    assert "the 95 % interval lies above 0" in text
+    for rule in RULES:
+        assert rule.shown in text
+        assert "{" not in rule.shown
+    assert "significant" not in text
+
+
+def test_every_run_is_listed_and_titles_are_escaped(made: Path) -> None:
+    text = made.read_text(encoding="utf-8")
+    for run in ("000000000000-s0", "000000000001-s1", "000000000002-s1"):
+        assert f"<code>{run}</code>" in text
+    assert "&lt;b&gt;&amp;odd" in text
+    assert "<b>&odd" not in text
+    assert "000000000002-s1 was not started" in text

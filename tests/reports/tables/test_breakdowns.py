@@ -1,0 +1,46 @@
+"""Relation types and sentence distances of a study, from its records."""
+
+from pathlib import Path
+
+from reports.frame import load
+from reports.tables.breakdowns import breakdown_tables
+from reports.tables.layout import Table
+from reports.tables.markdown import to_markdown
+from studies.record import StudyRecord
+from studies.study import Row
+from tests.reports.records import make_run, make_study, scores_of
+
+
+def tables_of(study: StudyRecord, runs: Path) -> list[Table]:
+    loaded = load(study, runs)
+    return breakdown_tables(study, loaded.frame, loaded.parts)
+
+
+SEEDS = {"jerex-grc": {0: 38.0, 1: 40.0}, "memory-grc": {0: 41.0, 1: None}}
+
+
+def test_means_over_seeds_by_distance_and_type(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    distances, types = tables_of(study, tmp_path)
+    text = to_markdown(distances)
+    # 38 and 40: intra two above, inter five below, std sqrt(2).
+    assert "41.00 ± 1.41 |       34.00 ± 1.41 |" in text
+    assert "43.00 ± – |" in text
+    assert "(30 in gold)" in " ".join(distances.caption)
+    assert [line.cells[0] for line in types.lines] == ["P17", "P_27 & 1%"]
+    assert "40.0 ± 1.4" in to_markdown(types)
+    # Scored and wrong everywhere is 0; no score at all is no number.
+    assert "0.0 ± 0.0" in to_markdown(types)
+
+
+def test_records_without_a_breakdown_give_no_table(tmp_path: Path) -> None:
+    study = make_study(tmp_path, {"jerex-grc": {0: None}})
+    plain = scores_of(38.0) | {"extra": {}}
+    make_run(tmp_path, f"{0:012x}", 0, f1=38.0, metrics={"test": plain})
+    assert tables_of(study, tmp_path) == []
+
+
+def test_types_are_left_out_where_rows_do_not_fit_side_by_side(tmp_path: Path) -> None:
+    rows = {f"row{number}": Row("jerex-grc") for number in range(7)}
+    study = make_study(tmp_path, {row: {0: 38.0} for row in rows}, rows=rows)
+    assert [table.name for table in tables_of(study, tmp_path)] == ["distances"]

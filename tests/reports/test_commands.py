@@ -1,0 +1,73 @@
+"""`engram report` as a user meets it: exit codes, files, a half-done study, and no torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import engram
+from reports.frame import load_study
+from tests.reports.records import make_run, make_study
+
+ROOT = Path(__file__).resolve().parents[2]
+HALF = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: None}}
+
+
+def test_the_table_goes_to_stdout_and_three_files_beside_the_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study(tmp_path, HALF)
+    assert engram.main(["report", "made", "--runs", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    folder = tmp_path / "studies" / "made@paper" / "report"
+    assert out.startswith((folder / "table.md").read_text())
+    assert "**40.00** ± –" in out
+    assert "000000000001-s1 was not started" in err
+    written = err.split(f"written to {folder}: ")[1].strip().split(", ")
+    assert {"table.md", "table.tex", "table.csv", "comparisons.tex", "cost.csv", "runs.csv"} <= set(written)
+    assert sorted(written) == sorted(path.name for path in folder.iterdir())
+    kept = pd.read_csv(folder / "runs.csv")
+    assert kept["f1"].tolist() == pytest.approx(load_study(study, tmp_path)["f1"].tolist(), nan_ok=True)
+
+
+def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, HALF)
+    arguments = ["report", "made@paper", "--runs", str(tmp_path), "--out", str(tmp_path / "a" / "b")]
+    assert engram.main([*arguments, "--split", "validation"]) == 0
+    assert "validation split" in capsys.readouterr().out
+    assert (tmp_path / "a" / "b" / "table.tex").is_file()
+
+
+def test_a_study_without_a_finished_run_is_a_plain_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, {"jerex-grc": {0: None, 1: None}})
+    make_run(tmp_path, f"{0:012x}", 1, status="failed", error="boom")
+    assert engram.main(["report", "made", "--runs", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("engram: no run of study made@paper is finished yet (1 missing, 1 failed)")
+
+
+def test_a_study_that_was_never_run_names_those_that_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, HALF)
+    assert engram.main(["report", "mode", "--runs", str(tmp_path)]) == 2
+    assert "made@paper" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, HALF)
+    (tmp_path / "taken").write_text("")
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "taken" / "x")]) == 2
+    assert "--out DIR" in capsys.readouterr().err
+
+
+def test_a_report_loads_no_torch(tmp_path: Path) -> None:
+    make_study(tmp_path, HALF)
+    program = (
+        "import sys, engram; code = engram.main(sys.argv[1:]); "
+        "sys.exit(code or ', '.join({'torch', 'transformers', 'accelerate'} & sys.modules.keys()) or 0)"
+    )
+    command = [sys.executable, "-c", program, "report", "made", "--runs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,134 @@
+"""A study from a W&B project: the same frame as from records, and what W&B does not have is missing, never 0."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+
+import engram
+from core.errors import UserError
+from core.records.record import read_record
+from reports.frame import load
+from reports.wandb_source import RemoteRun, load_runs, study_in_project
+from studies.record import StudyRecord
+from studies.study import shipped
+from tests.reports.records import make_study
+from tests.reports.wandb_project import node, serving
+
+SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}}
+COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
+
+
+def told(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """The leaves of nested scores by their path."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = before + name.replace("/", "%2F")
+        found |= told(value, f"{key}/") if isinstance(value, Mapping) else {key: value}
+    return found
+
+
+def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str, RemoteRun]:
+    """The runs of a made study as the tracker mirrors them."""
+    found = {}
+    for cell in study.cells:
+        for seed, run_id in cell.runs.items():
+            record = read_record(runs / cell.signature / f"s{seed}")
+            assert record is not None
+            tracking = {"tags": f"own,{name},{cell.row}"}
+            origin = msgspec.to_builtins(record.provenance)
+            config = {**record.config, "tracking": tracking, "provenance": origin}
+            summary = {**told(record.metrics), "status": record.status}
+            summary |= {cost: getattr(record, cost) for cost in COSTS}
+            found[run_id] = RemoteRun(run_id, config, summary, url="https://w/1")
+    return found
+
+
+def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    here, there = load(study, tmp_path), load_runs(study, mirrored(study, tmp_path))
+    assert list(there.frame.columns) == list(here.frame.columns)
+    same = [name for name in here.frame.columns if name not in ("folder", "address")]
+    pd.testing.assert_frame_equal(there.frame[same], here.frame[same], check_dtype=False)
+    assert set(there.frame["address"]) == {"https://w/1"}
+    assert there.parts == here.parts
+    assert there.parts["000000000000-s0"]["distance"]["intra"].f1 == 40.0
+
+
+def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    runs = mirrored(study, tmp_path)
+    del runs["000000000000-s1"]
+    summary = {key: value for key, value in runs["000000000001-s0"].summary.items() if key != "test/entity/f1"}
+    # A metric with a summary of its own is nested.
+    runs["000000000001-s0"] = replace(runs["000000000001-s0"], summary={**summary, "test/coref/f1": {"max": 74.0}})
+    runs["000000000001-s1"] = replace(runs["000000000001-s1"], summary={}, state="crashed")
+    frame = load_runs(study, runs).frame
+    scored = frame[frame["f1"].notna()]
+    assert set(scored["run"]) == {"000000000000-s0", "000000000001-s0"}
+    own = frame[frame["run"] == "000000000001-s0"].set_index("task")
+    assert math.isnan(own.at["entity", "f1"])
+    assert own.at["coref", "f1"] == 74.0
+    assert set(frame["problem"]) == {
+        "",
+        "000000000000-s1 is not in the W&B project",
+        "000000000001-s0: W&B has no test F1 of entity",
+        "000000000001-s1 cut off in W&B",
+    }
+
+
+def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> None:
+    made = make_study(tmp_path, {**SEEDS, "jerex-mrc": {0: 41.0}}, name="paper")
+    runs = mirrored(made, tmp_path, name="paper")
+    # A run may say its place outright, whatever its tags are.
+    place = {"tags": "", "study": "paper@paper", "row": "jerex-mrc"}
+    runs["000000000002-s3"] = RemoteRun("000000000002-s3", {**runs["000000000002-s0"].config, "tracking": place}, {})
+    # One run of other settings of the same row, and one of another study.
+    config = runs["000000000001-s0"].config
+    runs["ffffffffffff-s0"] = RemoteRun("ffffffffffff-s0", config, {})
+    runs["eeeeeeeeeeee-s0"] = RemoteRun("eeeeeeeeeeee-s0", {**config, "tracking": {"tags": "ladder,memory-grc"}}, {})
+    study = study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile=None)
+    assert study.label == "paper@paper"
+    cells = {cell.row: cell for cell in study.cells}
+    assert list(cells) == list(shipped()["paper"].rows)
+    assert cells["memory-grc"].signature == "000000000001"
+    assert load_runs(study, runs).frame.set_index("run").at["000000000002-s3", "status"].tolist() == ["finished"] * 5
+    # The study has five seeds; those that the project lacks are missing, not left out.
+    frame = load_runs(study, runs).frame
+    assert frame[frame["row"] == "memory-grc"]["seed"].unique().tolist() == [0, 1, 2, 3, 4]
+    assert frame[frame["f1"].notna()].groupby("row")["seed"].nunique().to_dict() == {
+        "jerex-grc": 2,
+        "jerex-mrc": 1,
+        "memory-grc": 2,
+    }
+    with pytest.raises(UserError, match="the W&B project has no run of study 'warmup'"):
+        study_in_project("warmup", tmp_path / "elsewhere", runs.values(), profile=None)
+    with pytest.raises(UserError, match="it has it under paper"):
+        study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile="quick")
+
+
+def test_a_report_of_a_project_over_the_wire(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path, SEEDS)
+    runs = mirrored(study, tmp_path)
+    nodes = [node(run.id, dict(run.config), dict(run.summary)) for run in runs.values()]
+    nodes.append(node("000000000000", {}, {"test/relation_strict/f1": 99.0}, jobType="aggregate"))
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    with serving(nodes) as address:
+        monkeypatch.setenv("WANDB_BASE_URL", address)
+        assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "team/project"]) == 0
+        out = capsys.readouterr().out
+        # The aggregate's 99 is no run's.
+        assert "38.50 ± 0.71 |" in out
+        assert "counts per document lie in the run folders, which were not read" in out
+        assert (tmp_path / "studies" / "made@paper" / "report-wandb" / "index.html").is_file()
+        assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "team/none"]) == 2
+        assert "W&B project team/none cannot be read" in capsys.readouterr().err
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "project"]) == 2
+    assert "write entity/project" in capsys.readouterr().err

@@ -1,0 +1,149 @@
+"""Trials in a storage: every backend keeps them whole, refuses what is not its search, and says when it is away."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import optuna
+import pytest
+
+from core.errors import UserError
+from studies.axes import axis_of
+from studies.search.trials import JOURNAL, SearchTrial, StorageLost, TrialStore, without_password
+
+AXES = [axis_of("slot-width"), axis_of("warmup")]
+ABOUT = {"profile": "quick", "rungs": (1, 2), "axes": {"memory.warmup": ["0", "1"]}}
+BEGUN = SearchTrial(0, {"slot-width": "H"}, "a" * 12, {100: f"{'a' * 12}-s100"}, 1)
+RUNS = {100: f"{'a' * 12}-s100", 101: f"{'a' * 12}-s101"}
+
+
+class StoreContract(ABC):
+    """Every promise of a store; inherit, and define `where`."""
+
+    @abstractmethod
+    def where(self, folder: Path) -> str:
+        """The storage of a test."""
+
+    def store(self, folder: Path, about: dict[str, Any] = ABOUT, name: str = "mine@quick") -> TrialStore:
+        return TrialStore(self.where(folder), name=name, axes=AXES, about=about)
+
+    def test_a_trial_comes_back_as_it_was_kept(self, tmp_path: Path) -> None:
+        store = self.store(tmp_path)
+        assert store.load() == []
+        store.add(BEGUN)
+        onward = msgspec.structs.replace(BEGUN.scored({100: 0.1 + 0.2}), rung=2, runs=RUNS, why="the best so far")
+        store.keep(onward)
+        store.close()
+        again = self.store(tmp_path)
+        assert again.load() == [onward]
+        finished = msgspec.structs.replace(
+            onward.scored({100: 0.1 + 0.2, 101: 1 / 3}), state="finished", why="finished: it has all 2 seeds"
+        )
+        again.keep(finished)
+        again.close()
+        last = self.store(tmp_path)
+        assert last.load() == [finished], "not a digit is lost"
+        last.close()
+
+    def test_optuna_and_its_dashboard_see_value_spread_and_seeds(self, tmp_path: Path) -> None:
+        store = self.store(tmp_path)
+        store.add(BEGUN)
+        store.keep(msgspec.structs.replace(BEGUN.scored({100: 30.0}), rung=2, runs=RUNS, why="the best so far"))
+        store.keep(
+            msgspec.structs.replace(
+                BEGUN.scored({100: 30.0, 101: 34.0}), rung=2, runs=RUNS, state="stopped", why="stopped: -3"
+            )
+        )
+        store.add(msgspec.structs.replace(BEGUN, number=1, params={"slot-width": "32", "warmup": "1"}))
+        store.keep(msgspec.structs.replace(BEGUN, number=1, state="failed", why="seed 100 failed: boom"))
+        store.add(msgspec.structs.replace(BEGUN, number=2))
+        study = optuna.load_study(study_name="mine@quick", storage=store._backend)
+        first, second, third = study.trials
+        assert (first.state.name, first.value, first.params) == ("COMPLETE", 32.0, {"slot-width": "H"})
+        assert first.intermediate_values == {1: 30.0, 2: 32.0}
+        told = first.user_attrs
+        assert told["sd"] == pytest.approx(8**0.5)
+        assert (told["mean"], told["n"], told["seeds"], told["rung"]) == (32.0, 2, [100, 101], 2)
+        assert told["why"] == "stopped: -3"
+        assert list(told["runs"].values()) == list(RUNS.values())
+        assert (second.state.name, second.user_attrs["why"]) == ("FAIL", "seed 100 failed: boom")
+        assert third.state.name == "RUNNING"
+        assert study.best_trial.number == 0
+        store.close()
+
+    def test_another_search_of_the_same_name_is_refused(self, tmp_path: Path) -> None:
+        self.store(tmp_path).close()
+        with pytest.raises(UserError, match=r"was begun with rungs \[1, 2\], this time it is \[1, 3\].*--name NAME"):
+            self.store(tmp_path, ABOUT | {"rungs": (1, 3)})
+        other = self.store(tmp_path, ABOUT | {"rungs": (1, 3)}, name="other@quick")
+        assert other.load() == []
+        other.close()
+
+    def test_a_study_of_something_else_is_left_alone(self, tmp_path: Path) -> None:
+        store = self.store(tmp_path, name="mine@quick")
+        foreign = optuna.create_study(storage=store._backend, study_name="theirs")
+        foreign.add_trial(optuna.create_trial(value=1.0))
+        with pytest.raises(UserError, match="is no search of Engram"):
+            self.store(tmp_path, name="theirs")
+        assert len(foreign.trials) == 1
+        store.close()
+
+    def test_a_second_driver_is_noticed(self, tmp_path: Path) -> None:
+        one, other = self.store(tmp_path), self.store(tmp_path)
+        one.load()
+        other.load()
+        one.add(BEGUN)
+        with pytest.raises(UserError, match="a search has one driver"):
+            other.add(BEGUN)
+        one.close()
+        other.close()
+
+
+class TestJournal(StoreContract):
+    def where(self, folder: Path) -> str:
+        return str(folder / JOURNAL)
+
+    def test_a_half_written_last_line_is_cut_off(self, tmp_path: Path) -> None:
+        store = self.store(tmp_path)
+        store.add(BEGUN)
+        path = tmp_path / JOURNAL
+        whole = path.read_bytes()
+        store.keep(msgspec.structs.replace(BEGUN.scored({100: 30.0}), state="stopped"))
+        for cut in (1, 9):
+            path.write_bytes(whole + path.read_bytes()[len(whole) : len(whole) + cut])
+            again = self.store(tmp_path)
+            assert again.load() == [BEGUN]
+            again.keep(msgspec.structs.replace(BEGUN.scored({100: 30.0}), state="stopped"))
+            assert [trial.state for trial in self.store(tmp_path).load()] == ["stopped"]
+
+    def test_a_folder_that_is_not_there_is_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageLost, match=r"the trials in .*nowhere/optuna.journal cannot be reached: "):
+            TrialStore(str(tmp_path / "nowhere" / JOURNAL), name="mine", axes=AXES, about=ABOUT)
+
+
+class TestSqlite(StoreContract):
+    def where(self, folder: Path) -> str:
+        return f"sqlite:///{folder / 'trials.db'}"
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("foo://somewhere", "--storage foo://somewhere is no URL of a database"),
+        ("postgresql+nodriver://me:secret@host/db", r"--storage postgresql\+nodriver://me@host/db is no URL"),
+        ("mysql+mysqldb://me:secret@host/db", r"--storage mysql\+mysqldb://me@host/db needs a driver"),
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/db", r"postgresql\+psycopg://me@127.0.0.1:1/db cannot be reached"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_one_line_without_the_password(storage: str, message: str) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(UserError, match=message) as caught:
+        TrialStore(storage, name="mine", axes=AXES, about=ABOUT)
+    assert "secret" not in str(caught.value)
+
+
+def test_passwords_are_not_shown() -> None:
+    assert without_password("postgresql+psycopg://me:se:c@ret@host:5432/db") == "postgresql+psycopg://me@host:5432/db"
+    assert without_password("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
+    assert without_password("/home/me/trials.journal") == "/home/me/trials.journal"

@@ -1,0 +1,75 @@
+import msgspec
+import pytest
+
+from core.config.presets import build
+from core.config.signature import signature
+from core.errors import UserError
+from studies.axes import AXES, Axis, axis_of
+
+
+def at_path(config: object, path: str) -> object:
+    for step in path.split("."):
+        config = getattr(config, step)
+    return config
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
+def test_every_value_builds_on_the_memory_preset_and_is_a_cell_of_its_own(axis: Axis) -> None:
+    axis.check("memory-grc")
+    configs = [build("memory-grc", row=axis.setting(value)) for value in axis.values]
+    assert [at_path(config, axis.path) for config in configs] == list(axis.values)
+    cells = [signature(config) for config in configs]
+    assert len(set(cells)) == len(axis.values)
+    assert cells.count(signature(build("memory-grc"))) == 1, "one value is the preset's own"
+
+
+def test_the_axes_have_their_own_names_paths_and_words() -> None:
+    assert [axis.name for axis in AXES] == [
+        "slot-width",
+        "slots-per-type",
+        "warmup",
+        "read-mode",
+        "pooling",
+        "places",
+        "memories",
+        "read-gradient",
+        "inverse-scale",
+        "reads",
+        "ramp",
+        "relation-head",
+    ]
+    for part in ("path", "title", "sentence"):
+        assert len({getattr(axis, part) for axis in AXES}) == len(AXES)
+
+
+def test_values_are_called_as_tables_call_them() -> None:
+    assert list(axis_of("slot-width").told()) == ["32", "128", "256", "H", "768", "1536"]
+    assert list(axis_of("warmup").told()) == ["0", "0.1", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert list(axis_of("read-gradient").told()) == ["off", "on"]
+    assert axis_of("slots-per-type").label(16) == "16"
+    mixed = Axis(name="a", title="A", path="p", values=(1, True), labels=("one", "on"), sentence="")
+    assert (mixed.label(True), mixed.label(1)) == ("on", "one")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"values": ()}, "axis warmup: 0 values"),
+        ({"labels": ("early",)}, "axis warmup: 7 values and 1 labels"),
+        ({"values": (0, 0.0)}, "axis warmup: two of its values are called the same: 0, 0"),
+    ],
+)
+def test_an_axis_without_values_or_clear_names_is_one_line(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        msgspec.structs.replace(axis_of("warmup"), **change).check("memory-grc")
+
+
+def test_a_memory_axis_needs_a_memory_and_others_do_not() -> None:
+    with pytest.raises(UserError, match=r"axis warmup.*jerex-grc has no memory, start from memory-grc"):
+        axis_of("warmup").check("jerex-grc")
+    axis_of("relation-head").check("jerex-grc")
+
+
+def test_an_unknown_axis_names_its_neighbour() -> None:
+    with pytest.raises(UserError, match=r"unknown axis 'warm-up': the axes are slot-width, .*Did you mean warmup"):
+        axis_of("warm-up")

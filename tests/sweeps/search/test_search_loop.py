@@ -1,0 +1,369 @@
+"""The driver of a search, with runs that only pretend: what it tries, stops, keeps, and how it outlives any death."""
+
+import io
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from rich.console import Console
+
+import sweeps.run_states
+from core.config.schema import RunConfig
+from core.errors import UserError
+from core.progress import StopRequest
+from core.records.record import RunRecord, read_record
+from studies.search.trials import SearchTrial
+from sweeps.display import SHOWN, search_screen, seconds_left
+from sweeps.display import shown as screen_rows
+from sweeps.engines.engine import InProcessEngine
+from sweeps.launch import Launch
+from sweeps.search import FAILURES, validation_score
+from tests.sweeps.planted import AnyOrderEngine, Place, Pretended, hill
+
+WRITES = (
+    "create_new_study",
+    "set_study_user_attr",
+    "create_new_trial",
+    "set_trial_user_attr",
+    "set_trial_intermediate_value",
+    "set_trial_state_values",
+)
+
+
+class Killed(BaseException):
+    """The driver dies."""
+
+
+class Fate:
+    """Counts events, and kills the driver at one of them."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at, self.count = at, 0
+
+    def event(self, what: str) -> None:
+        self.count += 1
+        if self.count == self.at:
+            raise Killed(what)
+
+
+class MortalStorage:
+    """A storage whose every write is two events, one before and one after it took effect."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend, self.fate = backend, Fate()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.backend, name)
+        if name not in WRITES:
+            return found
+
+        def write(*given: Any, **named: Any) -> Any:
+            self.fate.event(f"before {name}")
+            result = found(*given, **named)
+            self.fate.event(f"after {name}")
+            return result
+
+        return write
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch) -> Callable[[], MortalStorage]:
+    """A fresh storage in memory that outlives the stores that are opened on it."""
+    from optuna.storages import InMemoryStorage
+
+    def fresh() -> MortalStorage:
+        made = MortalStorage(InMemoryStorage())
+        monkeypatch.setattr("studies.search.trials.opened", lambda where: made)
+        return made
+
+    return fresh
+
+
+def outcome(trials: list[SearchTrial]) -> list[tuple[Any, ...]]:
+    return [(one.number, one.params, one.signature, one.scores, one.state, one.rung, one.why) for one in trials]
+
+
+def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
+    run = Pretended()
+    loop = Place(tmp_path).search(run)
+    assert loop.is_ended
+    assert len(loop.trials) == 8
+    assert len({trial.signature for trial in loop.trials}) == 8, "no cell is tried twice"
+    assert loop.trials[0].params == {"slot-width": "H", "read-mode": "inverse", "warmup": "0.4"}, "the base comes first"
+    assert sorted(run.computed) == sorted(run_id for trial in loop.trials for run_id in trial.runs.values())
+    assert len(run.computed) < 8 * 3, "some are stopped early"
+    for trial in loop.trials:
+        assert trial.state == ("finished" if trial.n == 3 else "stopped")
+        assert list(trial.scores) == list(trial.runs) == [100, 101, 102][: trial.n]
+        assert trial.value == pytest.approx(np.mean(list(trial.scores.values())))
+        if trial.n > 1:
+            assert trial.spread == pytest.approx(np.std(list(trial.scores.values()), ddof=1))
+        else:
+            assert trial.spread is None
+    assert loop.best is not None
+    assert loop.best.value == max(trial.value for trial in loop.trials if trial.n == 3 and trial.value is not None)
+
+
+def test_a_finished_search_computes_nothing_and_more_trials_go_on(tmp_path: Path) -> None:
+    place, run = Place(tmp_path), Pretended()
+    first = place.search(run)
+    computed = list(run.computed)
+    again = place.search(run)
+    assert run.computed == computed
+    assert outcome(again.trials) == outcome(first.trials)
+    longer = place.search(run, trials=12)
+    assert outcome(longer.trials[:8]) == outcome(first.trials)
+    assert len(longer.trials) == 12
+    assert run.computed[: len(computed)] == computed
+    whole = place.search(Pretended(), trials=12, runs="whole")
+    assert outcome(whole.trials) == outcome(longer.trials), "as if asked at once"
+
+
+def test_a_death_at_any_moment_changes_no_decision(
+    tmp_path: Path, storage: Callable[[], MortalStorage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, search={"trials": 3, "rungs": [1, 2], "seeds": [100, 101], "startup": 2})
+    kept, run = storage(), Pretended()
+    run.before = kept.fate.event
+    whole = outcome(place.search(run, runs="whole").trials)
+    computed, events = run.computed, kept.fate.count
+    assert events > 30
+    # All of them were tried once; ten keep the test short.
+    for at in sorted(random.Random(0).sample(range(1, events + 1), 10)):
+        kept, run = storage(), Pretended()
+        kept.fate = Fate(at)
+        run.before = kept.fate.event
+        with pytest.raises(Killed):
+            place.search(run, runs=f"killed-{at}")
+        assert outcome(place.search(run, runs=f"killed-{at}").trials) == whole, at
+        # A run is computed again only where it died before its record was written.
+        assert sorted(set(run.computed)) == sorted(set(computed)), at
+        assert len(run.computed) <= len(computed) + 1, at
+
+
+def test_deaths_one_after_another_change_nothing_either(tmp_path: Path, storage: Callable[[], MortalStorage]) -> None:
+    place, generator = Place(tmp_path), random.Random(3)
+    storage()
+    whole = outcome(place.search(Pretended(), runs="whole").trials)
+    kept, run, deaths = storage(), Pretended(), 0
+    while True:
+        kept.fate = Fate(generator.randint(10, 45))
+        run.before = kept.fate.event
+        try:
+            loop = place.search(run, runs="killed")
+            break
+        except Killed:
+            deaths += 1
+    assert deaths > 3
+    assert outcome(loop.trials) == whole
+
+
+@pytest.mark.parametrize("slots", [2, 4])
+def test_several_at_once_keep_every_slot_busy_and_propose_different_cells(tmp_path: Path, slots: int) -> None:
+    place, run = Place(tmp_path, search={"trials": 16}), Pretended()
+    engine = AnyOrderEngine(run, slots=slots, key=slots)
+    loop = place.search(run, engine)
+    assert loop.is_ended
+    assert len({trial.signature for trial in loop.trials}) == 16
+    assert len(set(run.computed)) == len(run.computed), "no run twice"
+    # Until the last trial has begun there is always something to do.
+    last = run.computed.index(loop.trials[-1].runs[100])
+    assert set(engine.busy[: last - slots]) == {slots}
+
+
+def test_with_several_at_once_decisions_that_were_made_are_kept(
+    tmp_path: Path, storage: Callable[[], MortalStorage]
+) -> None:
+    place = Place(tmp_path, search={"trials": 10})
+    for at in (25, 60, 110):
+        kept, run = storage(), Pretended()
+        kept.fate = Fate(at)
+        run.before = kept.fate.event
+        where = f"killed-{at}"
+        with pytest.raises(Killed):
+            place.search(run, AnyOrderEngine(run, slots=3, key=at), runs=where)
+        before = place.loops[-1].store.load()
+        after = place.search(run, AnyOrderEngine(run, slots=3, key=at + 1), runs=where).trials
+        assert len(after) == 10
+        for old, new in zip(before, after, strict=False):
+            assert (old.number, old.params, old.signature) == (new.number, new.params, new.signature)
+            assert new.rung >= old.rung
+            if not old.is_open:
+                assert new == old
+        assert all(not trial.is_open for trial in after)
+
+
+def test_a_failed_run_fails_its_trial_and_the_search_goes_on(tmp_path: Path) -> None:
+    run = Pretended(fails=lambda config: config.memory is not None and config.memory.read_mode == "inverse")
+    loop = Place(tmp_path, search={"trials": 10}).search(run)
+    failed = [trial for trial in loop.trials if trial.state == "failed"]
+    assert {trial.params["read-mode"] for trial in failed} == {"inverse"}
+    assert failed[0].why == "seed 100 failed: ValueError: as planted"
+    assert failed[0].value is None
+    assert len(loop.trials) == 10
+    assert loop.best is not None
+    assert loop.best.params["read-mode"] != "inverse"
+
+
+def test_a_later_seed_that_fails_takes_its_trial_out(tmp_path: Path) -> None:
+    run = Pretended(
+        fails=lambda config: config.seed == 101 and config.memory is not None and config.memory.warmup == 0.4
+    )
+    loop = Place(tmp_path).search(run)
+    assert loop.trials[0].state == "failed"
+    assert loop.trials[0].why.startswith("seed 101 failed")
+    assert loop.best is not None
+    assert loop.best.number != 0
+
+
+def test_where_everything_fails_the_search_ends_early(tmp_path: Path) -> None:
+    loop = Place(tmp_path, search={"trials": 40}).search(Pretended(fails=lambda config: True))
+    assert len(loop.trials) == FAILURES
+    assert loop.is_ended
+    assert loop.given_up is not None
+    assert "ValueError: as planted" in loop.given_up
+
+
+def test_a_run_without_a_validation_score_fails_its_trial(tmp_path: Path) -> None:
+    run = Pretended()
+    run.score = lambda config: float("nan") if config.seed == 101 else hill(config)
+    loop = Place(tmp_path).search(run)
+    assert loop.trials[0].why == "seed 101: its record has no validation score of relation_strict"
+    assert loop.trials[0].state == "failed"
+
+
+def test_a_small_space_is_tried_out(tmp_path: Path) -> None:
+    axes = [{"name": "warmup", "values": [0.2, 0.4]}, {"name": "read-mode", "values": ["none", "inverse"]}]
+    loop = Place(tmp_path, axes=axes, search={"trials": 30}).search(Pretended())
+    assert sorted(tuple(trial.params.values()) for trial in loop.trials) == [
+        ("inverse", "0.2"),
+        ("inverse", "0.4"),
+        ("write-only",),
+    ]
+    assert loop.is_ended
+
+
+def test_runs_that_another_study_computed_are_read_not_computed(tmp_path: Path) -> None:
+    place, run = Place(tmp_path), Pretended()
+    first = place.search(run)
+    (tmp_path / "runs.journal").unlink()
+    again = Pretended()
+    assert outcome(place.search(again).trials) == outcome(first.trials)
+    assert again.computed == []
+
+
+def test_other_documents_under_an_open_trial_are_refused(tmp_path: Path) -> None:
+    place, run = Place(tmp_path), Pretended()
+
+    def dies(what: str) -> None:
+        if len(run.computed) == 2:
+            raise Killed
+
+    run.before = dies
+    with pytest.raises(Killed):
+        place.search(run)
+    documents = tmp_path / "documents.json"
+    documents.write_text(documents.read_text() + "\n")
+    with pytest.raises(UserError, match=r"trial \d was begun as cell .* documents or code have changed"):
+        place.search(Pretended())
+
+
+class NoTest(dict[str, Any]):
+    """Metrics of a record in which nobody may look at test, nor at everything."""
+
+    def __getitem__(self, key: str) -> Any:
+        assert key != "test", "a search looked at test"
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        assert key != "test", "a search looked at test"
+        return super().get(key, default)
+
+    def _all(self) -> Iterator[Any]:
+        raise AssertionError("a search looked at every split")
+
+    values = items = __iter__ = _all  # type: ignore[assignment]
+
+
+def test_no_part_of_a_search_looks_at_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked = []
+
+    def guarded(folder: Path) -> RunRecord | None:
+        record = read_record(folder)
+        if record is None:
+            return None
+        looked.append(folder)
+        return RunRecord(
+            run_id=record.run_id, status=record.status, config={}, metrics=NoTest(record.metrics), seconds=2.0
+        )
+
+    monkeypatch.setattr(sweeps.run_states, "read_record", guarded)
+
+    def upside_down(config: RunConfig, value: float) -> dict[str, Any]:
+        return {"relation_strict": {"f1": 1000.0 - value}}
+
+    place = Place(tmp_path)
+    loop = place.loop(slots=1)
+    with search_screen(loop, slots=1) as shown:
+        engine = InProcessEngine(Pretended(test=upside_down))
+        launch = Launch(loop.board, engine, place.planned(), tell=shown.tell, feed=loop.feed)
+        loop.wire(add=launch.add, hear=shown.hear)
+        launch.run(StopRequest())
+        shown.foot()
+    assert loop.is_ended
+    assert len(looked) >= 8
+    monkeypatch.setattr(sweeps.run_states, "read_record", read_record)
+    plain = place.search(Pretended(), runs="without")
+    assert outcome(loop.trials) == outcome(plain.trials), "test scores that say the opposite change nothing"
+    told = capsys.readouterr().err
+    assert "validation F1 40.02" in told
+    assert not re.search(r"9\d\d\.\d\d", told), "no score of test is shown"
+
+
+@pytest.mark.parametrize("metrics", [{}, {"test": {"relation_strict": {"f1": 3.0}}}, {"validation": {"coref": {}}}])
+def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> None:
+    assert validation_score(RunRecord(run_id="a-s0", status="finished", config={}, metrics=metrics), "coref") is None
+    assert validation_score(None, "coref") is None
+
+
+def test_in_a_terminal_the_trials_stand_and_what_went_wrong_is_a_line(tmp_path: Path) -> None:
+    place, shown = Place(tmp_path), io.StringIO()
+    loop = place.loop()
+    run = Pretended(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
+    with search_screen(loop, slots=1, console=Console(file=shown, force_terminal=True, width=150)) as told:
+        launch = Launch(loop.board, InProcessEngine(run), place.planned(), tell=told.tell, feed=loop.feed)
+        loop.wire(add=launch.add, hear=told.hear)
+        launch.run(StopRequest())
+    out = shown.getvalue()
+    assert "trial 1  no score  failed: seed 100 failed: ValueError: as planted" in out
+    assert "trial 0 begins" not in out, "that is a line where there is no terminal"
+    assert loop.best is not None
+    failed = sum(trial.state == "failed" for trial in loop.trials)
+    told_best = f"best: trial {loop.best.number}, {loop.best.told()}, {failed} runs failed"
+    assert f"8 of 8 trials, 0 runs running, {told_best}" in out
+
+
+def test_the_table_holds_the_best_the_open_and_the_last() -> None:
+    ended = [SearchTrial(number, {}, str(number), {}, 1, state="stopped") for number in range(30)]
+    begun = [SearchTrial(number, {}, str(number), {}, 1) for number in (30, 31)]
+    held = [trial.number for trial in screen_rows([*ended, *begun], ended[3])]
+    assert held == [3, *range(21, 32)]
+    assert len(held) == SHOWN
+    assert screen_rows(ended[:2], None) == ended[:2]
+
+
+def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    assert seconds_left(place.loop(runs="none"), 1) is None
+    loop = place.search(Pretended())
+    assert seconds_left(loop, 1) == 0
+    runs = sum(trial.n for trial in loop.trials)
+    loop.search = msgspec.structs.replace(loop.search, trials=16)
+    assert seconds_left(loop, 2) == pytest.approx(8 * (runs / 8) * 2.0 / 2), "pretended runs take two seconds"
