@@ -5,6 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a property; how many examples are drawn stays each test's own choice.
+settings.register_profile("engram", deadline=None)
+settings.load_profile("engram")
 
 ABSENT = "shared data:"
 

@@ -133,7 +133,7 @@ def draw_value(draw: st.DrawFn, config: RunConfig, setting: Setting) -> RunConfi
         return config
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(configs())
 def test_a_config_round_trips_through_yaml(tmp_path_factory: pytest.TempPathFactory, config: RunConfig) -> None:
     path = tmp_path_factory.mktemp("yaml") / "config.yaml"

@@ -24,7 +24,7 @@ from core.features.wordpieces import EncodedDocument
 from tests.tiny import LABELS, document, encoded
 
 ENTITY_TYPES, RELATION_TYPES = LABELS.entity_types, LABELS.relation_types
-relaxed = settings(deadline=None, max_examples=60)
+relaxed = settings(max_examples=60)
 
 
 @st.composite

@@ -7,7 +7,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from core.model.decoder import clear_groups, clusters_of
 
-relaxed = settings(deadline=None, max_examples=100)
+relaxed = settings(max_examples=100)
 
 
 def cut_by_scipy(similarities: np.ndarray, count: int, threshold: float) -> set[tuple[int, ...]]:

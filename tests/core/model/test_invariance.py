@@ -32,7 +32,7 @@ TASKS = ("mention", "coref", "entity", "relation")
 DOCUMENTS = [document(0), document(1, extra=2), document(2, extra=4), document(3)]
 ROWS = [{}, {"memory": {"read_mode": "inverse-normal", "inverse_scale": "mean", "pooling": "gated", "slot_width": 9}}]
 CASES = [(name, row) for name in SYSTEMS for row in (ROWS if name.startswith("memory") else ROWS[:1])]
-repeatable = settings(deadline=None, max_examples=8, derandomize=True)
+repeatable = settings(max_examples=8, derandomize=True)
 
 
 def bare(name: str, tokens: str, *, entities: tuple[Entity, ...] | None = ()) -> Document:
@@ -185,7 +185,6 @@ def test_no_candidate_at_all_is_no_crash(name: str) -> None:
 
 
 @given(st.lists(st.integers(1, 50), max_size=20), st.integers(1, 120))
-@settings(deadline=None)
 def test_length_buckets_hold_every_document_once_within_the_budget(lengths: list[int], budget: int) -> None:
     buckets = list(length_buckets(lengths, budget))
     assert sorted(number for bucket in buckets for number in bucket) == list(range(len(lengths)))
@@ -194,7 +193,6 @@ def test_length_buckets_hold_every_document_once_within_the_budget(lengths: list
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 120))
-@settings(deadline=None)
 def test_budgeted_slices_cover_all_rows_within_the_budget(sizes: list[int], budget: int) -> None:
     parts = list(budgeted(np.array(sizes, dtype=np.int64), budget))
     covered = [number for part, _ in parts for number in range(*part.indices(len(sizes)))]
