@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 
-ASIDE = ".aside."
+TEMPORARY_MARK = ".aside."
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -34,12 +34,12 @@ def make_folder(folder: Path, way_out: str) -> None:
         raise UserError(f"{folder} cannot be made ({error.strerror}): {way_out}") from None
 
 
-def aside_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Where a file or folder is written before it is renamed to `path`: beside it, under a name that says by whom."""
-    return path.with_name(f".{path.name}{ASIDE}{os.getpid()}")
+    return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}")
 
 
-def replace_file(path: Path | str, content: bytes) -> None:
+def atomic_write(path: Path | str, content: bytes) -> None:
     """Write bytes beside `path` and rename over it; raises `UserError` where the folder is missing or not writable."""
     path = Path(path)
     if path.is_dir():
@@ -48,7 +48,7 @@ def replace_file(path: Path | str, content: bytes) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}: make it first (mkdir -p {path.parent})")
     aside = None
     try:
-        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f"{aside_of(path).name}.")
+        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f"{temporary_path(path).name}.")
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         # mkstemp makes files private; results follow the umask like any other file.
@@ -66,8 +66,8 @@ def replace_file(path: Path | str, content: bytes) -> None:
 
 def sweep(folder: Path) -> None:
     """Delete what processes that were killed while writing into a folder have left in it; what lives keeps its own."""
-    for path in folder.glob(f".*{ASIDE}*"):
-        writer = path.name.partition(ASIDE)[2].partition(".")[0]
+    for path in folder.glob(f".*{TEMPORARY_MARK}*"):
+        writer = path.name.partition(TEMPORARY_MARK)[2].partition(".")[0]
         if writer == str(os.getpid()) or not _lives(writer):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -82,7 +82,7 @@ def _lives(process: str) -> bool:
     return True
 
 
-LOCK, HOLDER = ".lock", ".holder"
+LOCK, HOLDER_FILE = ".lock", ".holder"
 PATIENCE_SECONDS = 0.5
 """How long a lock is tried for: whoever only asks whether a folder is held has the lock for a moment."""
 
@@ -95,7 +95,8 @@ def hold(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=PATIENCE_SECONDS, poll_interval=0.01)
     except Timeout:
         raise UserError(
-            f"{folder} is being computed by {holder_of(folder)}: wait for it, or stop that process; nothing was changed"
+            f"{folder} is being computed by {lock_holder(folder)}: wait for it, or stop that "
+            "process; nothing was changed"
         ) from None
     except OSError as error:
         raise UserError(
@@ -104,15 +105,15 @@ def hold(folder: Path) -> Iterator[None]:
     try:
         # Only told to those who are refused: a full disk is no reason not to go on.
         with suppress(OSError):
-            (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            (folder / HOLDER_FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
         with suppress(OSError):
-            (folder / HOLDER).unlink()
+            (folder / HOLDER_FILE).unlink()
         lock.release()
 
 
-def is_held(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
     """Whether some process computes this folder now; those who ask do not disturb one another."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
@@ -132,13 +133,13 @@ def is_held(folder: Path) -> bool:
 
 def was_killed(folder: Path) -> bool:
     """Whether the last process that held a folder ended without letting go of it."""
-    return (folder / HOLDER).exists() and not is_held(folder)
+    return (folder / HOLDER_FILE).exists() and not is_locked(folder)
 
 
-def holder_of(folder: Path) -> str:
+def lock_holder(folder: Path) -> str:
     """The process that holds a folder, as far as it said."""
     try:
-        return (folder / HOLDER).read_text()
+        return (folder / HOLDER_FILE).read_text()
     except OSError:
         return "another process"
 

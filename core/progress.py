@@ -27,7 +27,7 @@ PLAIN_SECONDS = 15.0
 Unit = Literal["items", "bytes"]
 
 
-class Meter:
+class ProgressBar:
     """Counts work that is done, with a text beside it; where the total is not known, only the text tells how far."""
 
     def __init__(
@@ -63,14 +63,14 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def meter(title: str, total: int | None, *, done: int = 0, unit: Unit = "items") -> Iterator[Meter]:
+def meter(title: str, total: int | None, *, done: int = 0, unit: Unit = "items") -> Iterator[ProgressBar]:
     """A meter that shows itself while the work goes on; `done` of the total was done before and says nothing of speed.
 
     Bytes are shown as a share of their total.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Meter(title, total, None, done=done, unit=unit)
+        yield ProgressBar(title, total, None, done=done, unit=unit)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -82,7 +82,7 @@ def meter(title: str, total: int | None, *, done: int = 0, unit: Unit = "items")
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console) as progress:
-        yield Meter(title, total, progress, done=done, unit=unit)
+        yield ProgressBar(title, total, progress, done=done, unit=unit)
 
 
 # SIGUSR1 is what schedulers send some time before a time limit.

@@ -3,7 +3,7 @@
 import hashlib
 
 
-def key_of(*parts: str | int) -> int:
+def seed_for(*parts: str | int) -> int:
     """A 63-bit seed that depends on every part and on nothing else."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

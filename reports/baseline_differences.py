@@ -15,8 +15,8 @@ from core.errors import UserError
 from core.progress import meter
 from core.scoring.metrics import UNTYPED, DocumentCounts, add
 from reports.compare_inputs import read_counts
-from reports.frame import runs_of
-from reports.row_means import tasks_of
+from reports.frame import run_facts
+from reports.row_means import task_headings
 from studies.bootstrap import RESAMPLES, BootstrapDifference, SeedCounts, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable
@@ -71,8 +71,8 @@ def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -
             values.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
     for row in study.study.rows:
-        baseline = study.study.baseline_of(row)
-        for task in tasks_of(study) if baseline != row else ():
+        baseline = study.study.row_baseline(row)
+        for task in task_headings(study) if baseline != row else ():
             ours, theirs = values.get((row, task), {}), values.get((baseline, task), {})
             unlike = [seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]]
             row_values, baseline_values = ({s: one[s] for s in one if s not in unlike} for one in (ours, theirs))
@@ -81,7 +81,7 @@ def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -
             numbers = {"delta": found.mean, "std": found.std, "low": found.interval.low, "high": found.interval.high}
             counts = {"n": found.n, "higher": found.higher, "equal": found.equal, "lower": found.lower}
             tests = {"p_t": found.p_t, "p_sign_flip": found.p_sign_flip, "p_floor": found.p_floor}
-            power = {"improvement": found.improvement, "detectable": found.std * effect_found(found.n)}
+            power = {"improvement": found.improvement, "detectable": found.std * detectable_effect(found.n)}
             told = {"seeds": found.seeds, "left_out": found.left_out, "unlike": sorted(unlike)}
             seeds = {name: " ".join(map(str, some)) for name, some in told.items()}
             lines.append({**named, **numbers, **counts, **tests, **power, **seeds})
@@ -93,12 +93,12 @@ def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -
 
 
 @cache
-def effect_found(n: int) -> float:
+def detectable_effect(n: int) -> float:
     """The difference, in standard deviations, that n shared seeds find with the chance `POWER`."""
     return smallest_detectable(n, 1.0)
 
 
-def most_different(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
+def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
     """At most so many compared rows, in the study's order: those that differ most on the study's metric."""
     rows = list(dict.fromkeys(compared["row"]))
     if len(rows) <= most:
@@ -126,12 +126,12 @@ def verdict(line: dict[Any, Any]) -> str:
     )
 
 
-MOST_PAIRS = 40
+MAX_RESAMPLED_ROWS = 40
 """Pairs of rows whose documents are resampled; of a larger study those that differ most."""
-UNREAD = "not among the pairs that differ most"
+NOT_RESAMPLED = "not among the pairs that differ most"
 
 
-def with_document_intervals(
+def add_document_intervals(
     study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, *, resamples: int = RESAMPLES
 ) -> pd.DataFrame:
     """The comparisons with the columns low_all, high_all (95 %, points of F1), above, documents and without.
@@ -139,8 +139,8 @@ def with_document_intervals(
     They are of the same shared seeds as the line's t-interval. `without` says in words why a line has none; its numbers
     are then missing. `above` is the share of resamples in which the row is higher.
     """
-    folders, split = folders_of(frame), frame["split"].iloc[0]
-    kept = most_different(study, compared, MOST_PAIRS)
+    folders, split = find_run_folders(frame), frame["split"].iloc[0]
+    kept = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
     found: dict[tuple[str, str], BootstrapDifference] = {}
     without: dict[str, str] = {}
     with meter("intervals over documents", len(kept)) as done:
@@ -155,7 +155,7 @@ def with_document_intervals(
     lines: list[dict[str, Any]] = []
     for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True):
         one = found.get((row, task))
-        told = "" if one or not n else without.get(row, UNREAD)
+        told = "" if one or not n else without.get(row, NOT_RESAMPLED)
         if one is None:
             numbers = {"low_all": math.nan, "high_all": math.nan, "above": math.nan, "documents": None}
         else:
@@ -193,9 +193,9 @@ def stored(row: str, seeds: list[int], folders: Mapping[tuple[str, int], Path], 
     return found
 
 
-def folders_of(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
+def find_run_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
     """Row and seed -> the run's folder, of runs that were read from one."""
-    runs = runs_of(frame)
+    runs = run_facts(frame)
     runs = runs[runs["folder"] != ""]
     return {
         (row, int(seed)): Path(folder)

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from core.data.datasets import EMBEDDED
+from core.data.datasets import SYNTHETIC
 from core.records.record import SCORED
-from reports.frame import runs_of
-from studies.bootstrap import COVERED
+from reports.frame import run_facts
+from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
@@ -17,7 +17,7 @@ TASKS = (
 )
 SPREAD = "±: sample standard deviation over seeds (ddof 1)."
 BOLD = "Bold: highest mean of a group."
-NO_REAL_RESULT = "The corpus is the embedded, generated one: no number here stands for a result on real text."
+EMBEDDED_CORPUS_NOTE = "The corpus is the embedded, generated one: no number here stands for a result on real text."
 
 
 def caption_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
@@ -27,7 +27,7 @@ def caption_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
 
 def coverage_sentence() -> str:
     """What the bootstrap's interval was measured to cover at five seeds."""
-    least, most = COVERED
+    least, most = COVERAGE
     return (
         f"In simulated studies of five seeds this bootstrap covers {100 * least:.0f} to "
         f"{100 * most:.0f} % (`python -m tests.bench.bootstrap_coverage`), least where seeds differ most."
@@ -44,14 +44,14 @@ def data_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
 def seeds_sentence(frame: pd.DataFrame) -> str:
     """Which seeds, and which n a complete row has."""
     seeds = sorted(set(frame["seed"]))
-    return f"Seeds {spelled(seeds)}; n: seeds with a score, {len(seeds)} where a row is complete."
+    return f"Seeds {format_ranges(seeds)}; n: seeds with a score, {len(seeds)} where a row is complete."
 
 
 def notes_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
-    runs = runs_of(frame)
-    found = [NO_REAL_RESULT] if is_embedded(study) else []
-    return [*found, *chosen(study), *incomplete(study, runs), *early_choices(study, runs), *mixed(runs)]
+    runs = run_facts(frame)
+    found = [EMBEDDED_CORPUS_NOTE] if is_embedded(study) else []
+    return [*found, *chosen(study), *incomplete(study, runs), *early_choice_notes(study, runs), *mixed(runs)]
 
 
 def chosen(study: StudyRecord) -> list[str]:
@@ -67,7 +67,7 @@ def chosen(study: StudyRecord) -> list[str]:
 
 def is_embedded(study: StudyRecord) -> bool:
     """Whether the study ran on the corpus that Engram generates."""
-    return study.data_name == EMBEDDED
+    return study.data_name == SYNTHETIC
 
 
 def incomplete(study: StudyRecord, runs: pd.DataFrame) -> list[str]:
@@ -76,19 +76,19 @@ def incomplete(study: StudyRecord, runs: pd.DataFrame) -> list[str]:
     sentences = []
     for row, part in absent.groupby("row", sort=False):
         told = [
-            f"seed{'s' if len(some) > 1 else ''} {spelled(some['seed'])} {status}"
+            f"seed{'s' if len(some) > 1 else ''} {format_ranges(some['seed'])} {status}"
             for status, some in part.groupby("status", sort=False)
         ]
         sentences.append(f"{label(study, str(row))}: without a score: {', '.join(told)}.")
     return sentences
 
 
-def early_choices(study: StudyRecord, runs: pd.DataFrame) -> list[str]:
+def early_choice_notes(study: StudyRecord, runs: pd.DataFrame) -> list[str]:
     """Rows that read memory but whose chosen checkpoint lies before reading began: it is the baseline's in effect."""
     early = runs[runs["status"].isin(SCORED) & (runs["reads"] == True) & (runs["chosen_reading"] == 0)]  # noqa: E712
     return [
         f"{label(study, str(row))}: chosen before memory was read (seed{'s' if len(part) > 1 else ''} "
-        f"{spelled(part['seed'])}); raise training.select_from to compare what reading does."
+        f"{format_ranges(part['seed'])}); raise training.select_from to compare what reading does."
         for row, part in early.groupby("row", sort=False)
     ]
 
@@ -119,24 +119,24 @@ def mixed(runs: pd.DataFrame) -> list[str]:
 
 def problems(frame: pd.DataFrame) -> list[str]:
     """A line per run that should have a score and has none: what became of it."""
-    runs = runs_of(frame).drop_duplicates("run")
+    runs = run_facts(frame).drop_duplicates("run")
     return [str(problem) for problem in runs.loc[runs["problem"] != "", "problem"]]
 
 
 def label(study: StudyRecord, row: str) -> str:
     """A row as text names it: its title with its group, where it has one."""
-    title, group = study.study.title_of(row), study.study.rows[row].group
+    title, group = study.study.row_title(row), study.study.rows[row].group
     return f"{title} ({group})" if group else title
 
 
 def against(study: StudyRecord, row: str) -> str:
     """What a row's baseline is called beside it: with its group, where that is another."""
-    baseline = study.study.baseline_of(row)
+    baseline = study.study.row_baseline(row)
     same = study.study.rows[row].group == study.study.rows[baseline].group
-    return study.study.title_of(baseline) if same else label(study, baseline)
+    return study.study.row_title(baseline) if same else label(study, baseline)
 
 
-def spelled(numbers: Iterable[int]) -> str:
+def format_ranges(numbers: Iterable[int]) -> str:
     """`0–4, 7` for 0, 1, 2, 3, 4, 7."""
     runs: list[list[int]] = []
     for number in sorted(int(number) for number in numbers):

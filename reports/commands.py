@@ -8,18 +8,18 @@ import tyro
 
 from core.errors import UserError
 from core.records.record import SCORED
-from reports.baseline_differences import comparisons, with_document_intervals
+from reports.baseline_differences import add_document_intervals, comparisons
 from reports.captions import problems
-from reports.compare import by_distance, by_document, by_type, further_measures, measures, paired_sides
-from reports.compare_inputs import read_side
+from reports.compare import by_distance, by_document, by_type, further_measures_table, measures, pair_systems
+from reports.compare_inputs import read_system
 from reports.figures.style import save
-from reports.frame import load, runs_of
-from reports.page.documents import of_sides, of_study
-from reports.page.page import comparison_page, page
+from reports.frame import load, run_facts
+from reports.page.documents import load_compared_documents, of_study
+from reports.page.page import build_comparison_page, page
 from reports.page.viewer import viewer
-from reports.sections import Material, drawings_of, tables_of
+from reports.sections import Material, make_figures, tables_of
 from reports.tables.markdown import to_markdown, write_frame, write_table, write_text
-from reports.wandb_source import load_runs, read_runs, study_in_project
+from reports.wandb_source import load_from_wandb, read_runs, study_in_project
 from studies.record import StudyRecord, find_study_record, study_folder
 from studies.search.trials import read_search_record
 
@@ -55,22 +55,22 @@ def report(
     else:
         remote = {run.id: run for run in read_runs(from_wandb)}
         record = study_in_project(study, runs, remote.values(), profile=profile)
-        loaded = load_runs(record, remote, split=split)
+        loaded = load_from_wandb(record, remote, split=split)
     frame = loaded.frame
     search = read_search_record(study_folder(runs, record.label))
     if search is None or not search.trials:
-        some_run_must_be_done(record, frame)
-    compared = with_document_intervals(record, frame, comparisons(record, frame))
+        require_a_scored_run(record, frame)
+    compared = add_document_intervals(record, frame, comparisons(record, frame))
     material = Material(record, frame, compared, loaded.parts, loaded.configs, search)
     tables = tables_of(material)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
-    drawings = drawings_of(material)
+    drawings = make_figures(material)
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
     written = [path for table in tables for path in write_table(table, folder)]
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))
     local = from_wandb is None
-    looked_at = viewer(of_study(record, frame, most_documents=documents)) if documents > 0 and local else None
+    looked_at = viewer(of_study(record, frame, max_documents=documents)) if documents > 0 and local else None
     written.append(write_text(page(record, frame, compared, tables, drawings, looked_at), folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)
@@ -99,21 +99,23 @@ def compare(
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
     """
-    sides = [read_side(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
-    one, other = paired_sides(*sides)
-    found = [compared(one, other) for compared in (measures, further_measures, by_distance, by_type, by_document)]
+    sides = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
+    one, other = pair_systems(*sides)
+    found = [compared(one, other) for compared in (measures, further_measures_table, by_distance, by_type, by_document)]
     tables = [table for table in found if table.lines]
     print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
-        looked_at = viewer(of_sides(one, other, split=split, most_documents=documents)) if documents > 0 else None
+        looked_at = (
+            viewer(load_compared_documents(one, other, split=split, max_documents=documents)) if documents > 0 else None
+        )
         written = [path for table in tables for path in write_table(table, out)]
-        written.append(write_text(comparison_page(one.label, other.label, tables, looked_at), out / "index.html"))
+        written.append(write_text(build_comparison_page(one.label, other.label, tables, looked_at), out / "index.html"))
         print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 
-def some_run_must_be_done(study: StudyRecord, frame: pd.DataFrame) -> None:
+def require_a_scored_run(study: StudyRecord, frame: pd.DataFrame) -> None:
     """Raise a UserError where not one run of the study has a score."""
-    runs = runs_of(frame).drop_duplicates("run")
+    runs = run_facts(frame).drop_duplicates("run")
     if runs["status"].isin(SCORED).any():
         return
     counted = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts(sort=False).items())

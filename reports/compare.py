@@ -20,8 +20,8 @@ from core.scoring.metrics import (
     score,
     total,
 )
-from reports.captions import coverage_sentence, spelled
-from reports.compare_inputs import Side
+from reports.captions import coverage_sentence, format_ranges
+from reports.compare_inputs import ComparedSystem
 from reports.row_means import LONG
 from reports.tables.breakdowns import DISTANCES
 from reports.tables.layout import Column, Line, Table, Value, sign_flip
@@ -34,7 +34,7 @@ SHOWN = 10
 ONE_EACH = "One run on each side: the intervals speak of other documents, nothing is said of other seeds."
 
 
-def paired_sides(a: Side, b: Side) -> tuple[Side, Side]:
+def pair_systems(a: ComparedSystem, b: ComparedSystem) -> tuple[ComparedSystem, ComparedSystem]:
     """Both sides on the seeds that they share; two single runs are one pair, whatever their seeds.
 
     Raises a UserError where several seeds stand on a side and none is shared.
@@ -44,14 +44,15 @@ def paired_sides(a: Side, b: Side) -> tuple[Side, Side]:
     shared = sorted(a.counts.keys() & b.counts.keys())
     if not shared:
         raise UserError(
-            f"{a.label} (seeds {spelled(a.counts)}) and {b.label} (seeds {spelled(b.counts)}) share no seed: "
+            f"{a.label} (seeds {format_ranges(a.counts)}) and {b.label} (seeds {format_ranges(b.counts)}) share no "
+            "seed: "
             "differences are paired by seed; run the missing ones, or compare two single runs"
         )
     same = {seed: seed for seed in shared}
     return a.under(same), b.under(same)
 
 
-def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
+def measures(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES) -> Table:
     """F1 of all tasks on both sides and their difference: per seed, and over documents and seeds together."""
     columns = [
         Column("task", "Task"),
@@ -100,7 +101,7 @@ def measures(a: Side, b: Side, *, resamples: int = RESAMPLES) -> Table:
     return Table("compare", f"{a.label} and {b.label}", columns, lines, caption, notes, pd.DataFrame(data))
 
 
-def by_type(a: Side, b: Side) -> Table:
+def by_type(a: ComparedSystem, b: ComparedSystem) -> Table:
     """Strict relation types whose F1, counts summed over seeds, differ most."""
     ours, theirs = (total(every(side), HEADLINE) for side in (a, b))
     none = TypeCounts(0, 0, 0)
@@ -112,7 +113,7 @@ def by_type(a: Side, b: Side) -> Table:
     return Table("compare-types", "Relation types", columns, lines_of(data, "type"), caption, (), data)
 
 
-def by_distance(a: Side, b: Side) -> Table:
+def by_distance(a: ComparedSystem, b: ComparedSystem) -> Table:
     """Strict relation F1 within and across sentences, counts summed over the seeds of which both sides know it."""
     apart = [{seed: one[BY_DISTANCE] for seed, one in side.extra.items() if BY_DISTANCE in one} for side in (a, b)]
     seeds = sorted(apart[0].keys() & apart[1].keys())
@@ -154,7 +155,7 @@ def part_columns(key: str, heading: str) -> list[Column]:
     ]
 
 
-def by_document(a: Side, b: Side) -> Table:
+def by_document(a: ComparedSystem, b: ComparedSystem) -> Table:
     """Documents in which the sides' strict relations differ most: right ones and wrong ones, mean over seeds."""
     named: dict[str, dict[str, float]] = {}
     for side, letter in ((a, "a"), (b, "b")):
@@ -183,7 +184,7 @@ def lines_of(data: pd.DataFrame, name: str, *, equal: bool = False) -> list[Line
     ]
 
 
-def every(side: Side) -> Sequence[DocumentCounts]:
+def every(side: ComparedSystem) -> Sequence[DocumentCounts]:
     """The counts of all seeds, one after another."""
     return [document for counts in side.counts.values() for document in counts]
 
@@ -204,7 +205,7 @@ FURTHER = {
 """What is in a run's scores beyond the five tasks: name -> where in `core.scoring.metrics.Scores.extra`."""
 
 
-def further_measures(a: Side, b: Side) -> Table:
+def further_measures_table(a: ComparedSystem, b: ComparedSystem) -> Table:
     """A line per measure that both sides know at every seed, with the difference paired by seed."""
     ours, theirs = (dict(measured(side)) for side in (a, b))
     columns = [
@@ -231,7 +232,7 @@ def further_measures(a: Side, b: Side) -> Table:
     return Table("compare-further", "Further measures", columns, lines, caption, (), pd.DataFrame(data))
 
 
-def measured(side: Side) -> Iterator[tuple[str, dict[int, float]]]:
+def measured(side: ComparedSystem) -> Iterator[tuple[str, dict[int, float]]]:
     """Each measure that a side knows at every seed, with its value per seed."""
     scores = {seed: score(counts) for seed, counts in side.counts.items()}
     for task in TASKS:

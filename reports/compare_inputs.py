@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedSystem:
     """One of two things compared: what it is called, and its counts per seed."""
 
     label: str
@@ -31,7 +31,7 @@ class Side:
     predictions: Sequence[Prediction] = ()
     """Gold documents and what was predicted for them, where the side is a prediction file."""
 
-    def under(self, seeds: Mapping[int, int]) -> "Side":
+    def under(self, seeds: Mapping[int, int]) -> "ComparedSystem":
         """The side with some of its seeds alone, each under the number that it is mapped to."""
         return replace(
             self,
@@ -45,7 +45,7 @@ def _under(part: Mapping[int, T], seeds: Mapping[int, int]) -> dict[int, T]:
     return {new: part[old] for old, new in seeds.items() if old in part}
 
 
-def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> Side:
+def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) -> ComparedSystem:
     """The side that a reference names, tried as: prediction file, `study:row`, cell (signature), run.
 
     Raises a UserError for a reference that names nothing, and for one without a single scored run.
@@ -57,7 +57,7 @@ def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> S
         documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
         pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
         counts = {0: count_documents(documents, annotations)}
-        return Side(path.name, counts, {0: evaluate(documents, annotations).extra}, predictions=pairs)
+        return ComparedSystem(path.name, counts, {0: evaluate(documents, annotations).extra}, predictions=pairs)
     study, colon, row = reference.rpartition(":")
     if colon and not path.exists():
         record = find_study_record(study, runs)
@@ -76,7 +76,7 @@ def read_side(reference: str, *, runs: Path, split: str, gold: Path | None) -> S
     return scored(f"{found.parent.name}-{found.name}", {int(seed) if seed.isdigit() else 0: found}, split)
 
 
-def scored(label: str, folders: dict[int, Path], split: str) -> Side:
+def scored(label: str, folders: dict[int, Path], split: str) -> ComparedSystem:
     """The side of some run folders; those that are not finished are left out, but one must be."""
     counts, extra, found = {}, {}, {}
     for seed, folder in folders.items():
@@ -86,7 +86,7 @@ def scored(label: str, folders: dict[int, Path], split: str) -> Side:
             extra[seed] = record.metrics.get(split, {}).get("extra", {})
     if not counts:
         raise UserError(f"{label} has no finished run to compare: let it finish, or give another")
-    return Side(label, counts, extra, found)
+    return ComparedSystem(label, counts, extra, found)
 
 
 def read_counts(path: Path) -> list[DocumentCounts]:

@@ -16,10 +16,10 @@ import pandas as pd
 from core.errors import UserError
 from core.progress import meter
 from core.records.provenance import Provenance
-from core.records.record import CUT_OFF, SCORED
+from core.records.record import KILLED, SCORED
 from core.records.summary import Extra, Part, PartialRecord, TrackingSettings, read_partial_record
 from core.scoring.metrics import TASKS
-from studies.record import Cell, StudyRecord
+from studies.record import RowRuns, StudyRecord
 
 MISSING, DAMAGED = "missing", "damaged"
 SCORES = ("precision", "recall", "f1", "macro_precision", "macro_recall", "macro_f1")
@@ -43,7 +43,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class StudyResults:
     """A study's runs, each read once: the tidy frame, the breakdowns, and the settings of each row."""
 
     frame: pd.DataFrame
@@ -53,12 +53,12 @@ class Loaded:
     """Row -> the resolved config of its first run that has a record."""
 
 
-def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> pd.DataFrame:
+def load_frame(study: StudyRecord, runs: Path, *, split: str = "test") -> pd.DataFrame:
     """The tidy frame of a study on one split alone, see `load`."""
     return load(study, runs, split=split).frame
 
 
-def load(study: StudyRecord, runs: Path, *, split: str = "test") -> Loaded:
+def load(study: StudyRecord, runs: Path, *, split: str = "test") -> StudyResults:
     """Read a study's records; scores are those of one split.
 
     Raises a UserError for a finished run without scores of the split.
@@ -66,7 +66,7 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> Loaded:
     kinds = KINDS if len(study.cells) <= MOST_ROWS else KINDS[:1]
     with_config: set[str] = set()
 
-    def find(cell: Cell, seed: int) -> Found:
+    def find(cell: RowRuns, seed: int) -> Found:
         found = find_run(cell, seed, runs, split=split, kinds=kinds, config=cell.row not in with_config)
         if found.config is not None:
             with_config.add(cell.row)
@@ -78,11 +78,11 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> Loaded:
 
 def gathered(
     study: StudyRecord,
-    find: Callable[[Cell, int], Found],
+    find: Callable[[RowRuns, int], Found],
     *,
     split: str,
     advance: Callable[[], None] = lambda: None,
-) -> Loaded:
+) -> StudyResults:
     """The runs of a study as `find` finds them, rows and seeds in the study's order.
 
     The frame has the columns row, seed, split, task; the six scores of `core.scoring.metrics.TaskScores` in percent
@@ -110,10 +110,10 @@ def gathered(
     for place, name in enumerate(SCORES):
         frame.insert(4 + place, name, [line[place] for line in scores])
     parts = {run_id: found.parts for run_id, found in known.items() if found.scores}
-    return Loaded(frame, parts, configs)
+    return StudyResults(frame, parts, configs)
 
 
-def find_run(cell: Cell, seed: int, runs: Path, *, split: str, kinds: Sequence[str], config: bool) -> Found:
+def find_run(cell: RowRuns, seed: int, runs: Path, *, split: str, kinds: Sequence[str], config: bool) -> Found:
     """What the folder of a run says of it.
 
     `status` is that of the record, or "missing" (never started), "damaged", or "cut off" (its process is gone);
@@ -134,12 +134,12 @@ def find_run(cell: Cell, seed: int, runs: Path, *, split: str, kinds: Sequence[s
     settings = msgspec.json.decode(record.config) if config else None
     facts |= described(record)
     if record.status in SCORED:
-        scores, extra = checked_scores(record, split)
+        scores, extra = check_scores(record, split)
         parts = {kind: extra.parts(kind) for kind in kinds}
         return Found(facts | {"documents": extra.documents}, scores, parts, settings)
-    if record.standing(folder) == CUT_OFF:
+    if record.standing(folder) == KILLED:
         told = f"{run_id} was cut off; the study goes on with it when run again"
-        return Found(facts | {"status": CUT_OFF, "problem": told}, config=settings)
+        return Found(facts | {"status": KILLED, "problem": told}, config=settings)
     return Found(facts | {"problem": reason(record)}, config=settings)
 
 
@@ -203,7 +203,7 @@ def seed_means(data: Mapping[str, Any], hashes: str) -> str:
     return f"{files} {json.dumps(how, sort_keys=True)}"
 
 
-def checked_scores(record: PartialRecord, split: str) -> tuple[dict[str, dict[str, float]], Extra]:
+def check_scores(record: PartialRecord, split: str) -> tuple[dict[str, dict[str, float]], Extra]:
     """The scores of a finished run per task, and its breakdowns; a UserError where a score is not there."""
     if split not in record.metrics:
         has = ", ".join(record.metrics) or "none"
@@ -230,6 +230,6 @@ def reason(record: PartialRecord) -> str:
     return f"{record.run_id} {record.status}{': ' + lines[-1] if lines else ''}"
 
 
-def runs_of(frame: pd.DataFrame) -> pd.DataFrame:
+def run_facts(frame: pd.DataFrame) -> pd.DataFrame:
     """One line per row and seed: the run behind it, without scores."""
     return frame.drop_duplicates(["row", "seed"]).drop(columns=["task", *SCORES]).reset_index(drop=True)

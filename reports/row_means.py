@@ -7,7 +7,7 @@ import pandas as pd
 from studies.record import StudyRecord
 from studies.statistics import summarize
 
-SHORT = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
+TASK_HEADINGS = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
 """The four tasks of the poster's table, in its order, and what it calls them."""
 LOOSE = "Rel. loose"
 LONG = {
@@ -20,9 +20,9 @@ LONG = {
 """What text and figures call the tasks."""
 
 
-def tasks_of(study: StudyRecord) -> dict[str, str]:
+def task_headings(study: StudyRecord) -> dict[str, str]:
     """The tasks of a study's tables and what their columns are called: the poster's four and the study's metric."""
-    return SHORT if study.study.metric in SHORT else {**SHORT, study.study.metric: LOOSE}
+    return TASK_HEADINGS if study.study.metric in TASK_HEADINGS else {**TASK_HEADINGS, study.study.metric: LOOSE}
 
 
 def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:
@@ -40,13 +40,13 @@ def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") ->
     lines = []
     for (row, task), scored in found.items():
         one = summarize(value for value, _, _ in scored)
-        titles = {"row": row, "title": study.study.title_of(row), "group": study.study.rows[row].group, "task": task}
+        titles = {"row": row, "title": study.study.row_title(row), "group": study.study.rows[row].group, "task": task}
         names = {"seeds": " ".join(str(seed) for _, seed, _ in scored), "runs": " ".join(run for _, _, run in scored)}
         lines.append({**titles, "mean": one.mean, "std": one.std, "n": one.n, **names})
     return pd.DataFrame(lines)
 
 
-def best_of_groups(summary: pd.DataFrame, *, decimals: int = 2) -> set[tuple[str, str]]:
+def find_best_of_groups(summary: pd.DataFrame, *, decimals: int = 2) -> set[tuple[str, str]]:
     """(row, task) of the highest mean of each group and task, as printed: equal ones are all best.
 
     A group with a single scored row has no best.

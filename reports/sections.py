@@ -14,16 +14,16 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.baseline_differences import most_different
-from reports.captions import METRIC, data_sentence, label, spelled
-from reports.figures.attention import SOURCES, WORDS, attended, attention, modes_of, picture_of
-from reports.figures.curves import axis, axis_curve, curves, differences, scores_by_row, training_curves
-from reports.figures.heat_map import heat_map, heat_map_numbers
+from reports.baseline_differences import find_largest_differences
+from reports.captions import METRIC, data_sentence, format_ranges, label
+from reports.figures.attention import SOURCES, WORDS, attended, attention, build_picture, find_modes
+from reports.figures.curves import axis, axis_frame, curves, differences, scores_frame, training_frame
+from reports.figures.heat_map import heat_map, heat_map_frame
 from reports.figures.search import history_figure, importance_figure
 from reports.figures.style import forest, scores
-from reports.row_means import LONG, SHORT
+from reports.row_means import LONG, TASK_HEADINGS
 from reports.tables.breakdowns import Parts, breakdown_tables
-from reports.tables.differences import comparison_table, cost_table
+from reports.tables.differences import cost_table, differences_table
 from reports.tables.layout import Table
 from reports.tables.published import TABLE, published_table
 from reports.tables.results import ablation_table, main_table
@@ -51,7 +51,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class ReportFigure:
     """A figure with its file name and what its caption says."""
 
     name: str
@@ -61,13 +61,13 @@ class Drawing:
 
 MOST_LINES = 200
 """Lines of a table that are printed; CSV files hold all."""
-FEWEST_ABLATED = 3
+MIN_ABLATION_ROWS = 3
 """Compared rows from which on they have a table of their own, a line each."""
 MOST_ROWS, MOST_CURVES = 40, 10
 """What a figure can hold: rows of a forest, rows of training curves."""
-MOST_CELLS = 80
+MAX_HEAT_MAP_CELLS = 80
 """Cells that a map can hold."""
-MOST_ATTENDED = 8
+MAX_ATTENTION_ROWS = 8
 """Rows whose stored attention is drawn."""
 
 
@@ -78,12 +78,12 @@ def results(material: Material) -> list[Table]:
 
 def compared_rows(material: Material) -> list[Table]:
     """Every row against its baseline."""
-    return [located(comparison_table(material.study, material.compared), material)] if len(material.compared) else []
+    return [located(differences_table(material.study, material.compared), material)] if len(material.compared) else []
 
 
 def ablation(material: Material) -> list[Table]:
     """What each row changes, where there are more rows than the table of differences shows at a glance."""
-    if material.compared["row"].nunique() < FEWEST_ABLATED:
+    if material.compared["row"].nunique() < MIN_ABLATION_ROWS:
         return []
     return [located(ablation_table(material.study, material.frame, material.compared), material)]
 
@@ -110,11 +110,11 @@ def published(material: Material) -> list[Table]:
     return [published_table()] if groups & {row.group for row in TABLE} else []
 
 
-def forests(material: Material) -> list[Drawing]:
+def forests(material: Material) -> list[ReportFigure]:
     """Differences to the baseline, seed by seed."""
     study = material.study
     compared = material.compared
-    head = most_different(study, compared, MOST_ROWS)
+    head = find_largest_differences(study, compared, MOST_ROWS)
     apart = differences(study, material.frame, compared[compared["row"].isin(head)])
     left = compared["row"].nunique()
     if not len(apart):
@@ -124,78 +124,80 @@ def forests(material: Material) -> list[Drawing]:
     metric = study.study.metric
     alone = forest(apart[apart["task"] == metric], [metric])
     return [
-        measured(Drawing("forest", alone, f"{LONG[metric].capitalize()} F1 less the baseline's. {told}"), material),
-        measured(Drawing("forest-tasks", forest(apart, list(SHORT)), f"All four tasks: {told}"), material),
+        measured(
+            ReportFigure("forest", alone, f"{LONG[metric].capitalize()} F1 less the baseline's. {told}"), material
+        ),
+        measured(ReportFigure("forest-tasks", forest(apart, list(TASK_HEADINGS)), f"All four tasks: {told}"), material),
     ]
 
 
-def seeds_of_rows(material: Material) -> list[Drawing]:
+def seeds_of_rows(material: Material) -> list[ReportFigure]:
     """F1 of every row, seed by seed."""
     if len(material.study.study.rows) > MOST_ROWS:
         return []
-    numbers = scores_by_row(material.study, material.frame)
+    numbers = scores_frame(material.study, material.frame)
     if not len(numbers):
         return []
     metric = material.study.study.metric
     told = f"{LONG[metric].capitalize()} F1. Dots: seeds; diamond and bar: mean and 95 % t-interval over seeds."
-    return [measured(Drawing("scores", scores(numbers, metric), told), material)]
+    return [measured(ReportFigure("scores", scores(numbers, metric), told), material)]
 
 
-def axis_curves(material: Material) -> list[Drawing]:
+def axis_curves(material: Material) -> list[ReportFigure]:
     """F1 along the study's axis of numbers."""
     study = material.study
-    title, numbers = axis_curve(study, material.frame, material.configs)
+    title, numbers = axis_frame(study, material.frame, material.configs)
     if not title or not len(numbers):
         return []
     baseline = study.study.baseline
-    off = scores_by_row(study, material.frame)
+    off = scores_frame(study, material.frame)
     off = off[(off["row"] == baseline) & ~off["row"].isin(numbers["row"])]
     beside = (label(study, baseline), float(off["mean"].iloc[0])) if len(off) else None
     line = f" Dashed: mean of {beside[0]}." if beside else ""
     told = f"{LONG[study.study.metric].capitalize()} F1 against {title.lower()}. Dots: seeds; bars: mean and 95 % "
     figure = axis(title, numbers, metric=study.study.metric, beside=beside)
-    return [measured(Drawing("axis", figure, f"{told}t-interval over seeds.{line}"), material)]
+    return [measured(ReportFigure("axis", figure, f"{told}t-interval over seeds.{line}"), material)]
 
 
-def map_of_two_axes(material: Material) -> list[Drawing]:
+def map_of_two_axes(material: Material) -> list[ReportFigure]:
     """Every combination of two axes."""
     study = material.study.study
-    numbers = heat_map_numbers(material.study, material.frame)
-    if not len(numbers) or len(numbers) > MOST_CELLS or not numbers["n"].any():
+    numbers = heat_map_frame(material.study, material.frame)
+    if not len(numbers) or len(numbers) > MAX_HEAT_MAP_CELLS or not numbers["n"].any():
         return []
     told = (
         f"{LONG[study.metric].capitalize()} F1: mean over seeds, ± sample standard deviation (ddof 1). Framed: the row "
         "that all are compared with. A dash: no score, or no such row."
     )
     figure = heat_map(numbers, metric=study.metric, seeds=len(study.seeds))
-    return [measured(Drawing("map", figure, told), material)]
+    return [measured(ReportFigure("map", figure, told), material)]
 
 
-def training(material: Material) -> list[Drawing]:
+def training(material: Material) -> list[ReportFigure]:
     """Loss and validation F1 over training."""
     if len(material.study.study.rows) > MOST_CURVES:
         return []
-    trained = training_curves(material.study, material.frame)
+    trained = training_frame(material.study, material.frame)
     if not len(trained):
         return []
-    seeds = spelled(set(material.frame["seed"]))
+    seeds = format_ranges(set(material.frame["seed"]))
     told = (
         f"Training loss and validation F1 over training. Lines: mean over seeds {seeds}, where they have a history; "
         "bands: one sample standard deviation to either side; dotted: where memories begin to be read, which ends the "
         "warm-up."
     )
-    return [Drawing("curves", curves(trained, metric=material.study.study.metric), told)]
+    return [ReportFigure("curves", curves(trained, metric=material.study.study.metric), told)]
 
 
-def attended_documents(material: Material) -> list[Drawing]:
+def attention_figures(material: Material) -> list[ReportFigure]:
     """A picture per mode of reading of the rows whose attention was stored (`engram evaluate RUN --attention`)."""
     drawings = []
-    for number, (row, run, document) in enumerate(islice(attended(material.frame), MOST_ATTENDED)):
-        modes = modes_of(document)
+    for number, (row, run, document) in enumerate(islice(attended(material.frame), MAX_ATTENTION_ROWS)):
+        modes = find_modes(document)
         for mode in modes:
             who = f"Memory attention. {label(material.study, row)}: run {run}, which reads {SOURCES[document.source]}."
             name = f"attention-{number + 1}" + (f"-{mode}" if len(modes) > 1 else "")
-            drawings.append(Drawing(name, attention(picture_of(document, mode)), f"{who} {WORDS[mode]}"))
+            drawings.append(ReportFigure(name, attention(build_picture(document, mode)), f"{who} {WORDS[mode]}"))
     return drawings
 
 
@@ -205,12 +207,12 @@ def trials(material: Material) -> list[Table]:
     return [trials_table(search)] if search is not None and search.trials else []
 
 
-def searched(material: Material) -> list[Drawing]:
+def searched(material: Material) -> list[ReportFigure]:
     """Every trial of a search, and which axes mattered."""
-    return search_drawings(material.search) if material.search is not None else []
+    return search_figures(material.search) if material.search is not None else []
 
 
-def search_drawings(search: SearchRecord) -> list[Drawing]:
+def search_figures(search: SearchRecord) -> list[ReportFigure]:
     """The figures of a search."""
     drawings = []
     tried, mattered = history(search), importance(search)
@@ -219,10 +221,10 @@ def search_drawings(search: SearchRecord) -> list[Drawing]:
             "Trials of the search by mean validation F1. The line is the best by then, with more seeds before a higher "
             "mean: it falls where a config that had been lucky on fewer seeds got more."
         )
-        drawings.append(Drawing("search-history", history_figure(tried, metric=search.metric), told))
+        drawings.append(ReportFigure("search-history", history_figure(tried, metric=search.metric), told))
     if len(mattered):
         told = "How much each axis sets the better trials apart from the others (PED-ANOVA): shares of 1."
-        drawings.append(Drawing("search-importance", importance_figure(mattered), told))
+        drawings.append(ReportFigure("search-importance", importance_figure(mattered), told))
     return drawings
 
 
@@ -236,13 +238,13 @@ TABLES: tuple[Callable[[Material], list[Table]], ...] = (
     trials,
     appendix,
 )
-DRAWINGS: tuple[Callable[[Material], list[Drawing]], ...] = (
+DRAWINGS: tuple[Callable[[Material], list[ReportFigure]], ...] = (
     forests,
     seeds_of_rows,
     axis_curves,
     map_of_two_axes,
     training,
-    attended_documents,
+    attention_figures,
     searched,
 )
 
@@ -252,7 +254,7 @@ def tables_of(material: Material) -> list[Table]:
     return [table.shortened(MOST_LINES) for part in TABLES for table in part(material)]
 
 
-def drawings_of(material: Material) -> list[Drawing]:
+def make_figures(material: Material) -> list[ReportFigure]:
     """The figures of a report; one that has nothing to show is left out."""
     return [drawing for part in DRAWINGS for drawing in part(material)]
 
@@ -262,12 +264,12 @@ def located(table: Table, material: Material) -> Table:
     return replace(table, caption=[*table.caption, METRIC, *where(material)])
 
 
-def measured(drawing: Drawing, material: Material) -> Drawing:
+def measured(drawing: ReportFigure, material: Material) -> ReportFigure:
     """The drawing with data, split and seeds in its caption."""
     return replace(drawing, caption=" ".join([drawing.caption, *where(material)]))
 
 
 def where(material: Material) -> list[str]:
     """On which data, split and seeds the numbers were measured."""
-    seeds = spelled(set(material.frame["seed"]))
+    seeds = format_ranges(set(material.frame["seed"]))
     return [data_sentence(material.study, material.frame), f"Seeds {seeds}."]

@@ -16,22 +16,22 @@ from urllib.parse import unquote
 import msgspec
 
 from core.errors import UserError
-from core.records.record import CUT_OFF, SCORED
+from core.records.record import KILLED, SCORED
 from core.records.summary import Part, PartialRecord
 from core.scoring.metrics import TASKS
 from reports.frame import (
     MISSING,
     SCORES,
     Found,
-    Loaded,
+    StudyResults,
     blank,
     described,
     gathered,
 )
-from studies.record import STUDIES, Cell, StudyRecord, find_study_record
+from studies.record import STUDIES, RowRuns, StudyRecord, find_study_record
 from studies.study import Study, find_study
 
-MIRRORS = ("aggregate", "study")
+AGGREGATE_JOB_TYPES = ("aggregate", "study")
 """Job types of what W&B holds beside runs: a cell's spread, a study's table."""
 STATES = {"finished": "finished", "failed": "failed"}
 """W&B's state -> ours, where a summary does not say; of all others a run was running."""
@@ -61,7 +61,7 @@ def read_runs(project: str) -> Iterator[RemoteRun]:
 
     try:
         for run in wandb.Api().runs(project, per_page=500, lazy=False):
-            if run.job_type not in MIRRORS:
+            if run.job_type not in AGGREGATE_JOB_TYPES:
                 yield RemoteRun(run.id, dict(run.config), dict(run.summary_metrics or {}), run.state, run.url)
     except (wandb.errors.Error, ValueError, OSError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -70,26 +70,26 @@ def read_runs(project: str) -> Iterator[RemoteRun]:
         ) from None
 
 
-def load_runs(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split: str = "test") -> Loaded:
+def load_from_wandb(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split: str = "test") -> StudyResults:
     """The same frame as `reports.frame.load` gives, from W&B's runs by id; breakdowns and histories stay in records."""
 
-    def find(cell: Cell, seed: int) -> Found:
+    def find(cell: RowRuns, seed: int) -> Found:
         run_id = cell.runs[seed]
         if run_id not in runs:
             told = f"{run_id} is not in the W&B project"
             return Found(blank(run_id, cell.signature) | {"status": MISSING, "problem": told})
-        return found_of(runs[run_id], cell.signature, split)
+        return read_remote_run(runs[run_id], cell.signature, split)
 
     return gathered(study, find, split=split)
 
 
-def found_of(run: RemoteRun, signature: str, split: str) -> Found:
+def read_remote_run(run: RemoteRun, signature: str, split: str) -> Found:
     """What W&B says of one run; a score that its summary lacks is missing and named."""
     record = record_of(run)
     facts = blank(run.id, signature) | described(record) | {"address": run.url}
     config = dict(run.config)
     if record.status not in SCORED:
-        status = CUT_OFF if record.status == "running" and run.state in DEAD else record.status
+        status = KILLED if record.status == "running" and run.state in DEAD else record.status
         return Found(facts | {"status": status, "problem": f"{run.id} {status} in W&B"}, config=config)
     scores = {task: {name: number(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
     absent = [task for task in TASKS if math.isnan(scores[task]["f1"])]
@@ -163,10 +163,10 @@ def study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *, prof
         told = " and ".join(profiles)
         raise UserError(f"the W&B project has study {study.name} as {told}: say which with --profile P")
     of_profile = [run for run in own if run.config.get("profile") == profile]
-    return StudyRecord(study=study, profile=profile, settings={}, cells=cells_of(study, of_profile))
+    return StudyRecord(study=study, profile=profile, settings={}, cells=find_study_rows(study, of_profile))
 
 
-def cells_of(study: Study, remote: Iterable[RemoteRun]) -> list[Cell]:
+def find_study_rows(study: Study, remote: Iterable[RemoteRun]) -> list[RowRuns]:
     """A cell per row: its signature in the project, of several the one with the most seeds; every seed of the study."""
     found: dict[str, dict[str, set[int]]] = {row: {} for row in study.rows}
     for run in remote:
@@ -194,8 +194,8 @@ def place_of(run: RemoteRun, study: Study) -> str | None:
     return next((tag for tag in (*after, *tags) if tag in study.rows), None)
 
 
-def cell_of(row: str, signatures: Mapping[str, set[int]], seeds: Iterable[int]) -> Cell:
+def cell_of(row: str, signatures: Mapping[str, set[int]], seeds: Iterable[int]) -> RowRuns:
     """The cell of one row; a row of which the project has no run is named by its runs, which are then missing."""
     signature = max(signatures, key=lambda name: len(signatures[name]), default=row)
     wanted = sorted({*seeds, *signatures.get(signature, ())})
-    return Cell(row, signature, {seed: f"{signature}-s{seed}" for seed in wanted})
+    return RowRuns(row, signature, {seed: f"{signature}-s{seed}" for seed in wanted})

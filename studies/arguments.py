@@ -8,7 +8,7 @@ from typing import NoReturn
 import msgspec
 
 from core.config import presets
-from core.config.overrides import settings_from
+from core.config.overrides import parse_overrides
 from core.errors import UserError
 from studies.plan import Plan, plan
 from studies.study import LARGEST_SEED, find_study
@@ -58,7 +58,7 @@ def parser(prog: str, description: str, *, epilog: str = EPILOG) -> Parser:
     given.add_argument("--profile", default="quick", help=f"on what: {profiles} (default: quick)")
     given.add_argument(
         "--seeds",
-        type=seeds_of,
+        type=parse_seeds,
         help="how many seeds (5 is 0 to 4), or which (0,3,7), the same for every row; default: the study's own",
     )
     given.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (default: runs)")
@@ -70,7 +70,7 @@ def parser(prog: str, description: str, *, epilog: str = EPILOG) -> Parser:
 def parse(given: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
     """The arguments and the plan that they ask for."""
     read, flags = given.parse_known_args(list(arguments))
-    settings = settings_from(flags)
+    settings = parse_overrides(flags)
     if read.wandb:
         settings = presets.merge(settings, {"tracking": {"wandb": read.wandb}})
     presets.difference(read.profile, "profiles")
@@ -87,7 +87,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def seeds_of(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str) -> tuple[int, ...]:
     """`5` as 0 to 4, `0,3,7` as these."""
     if "," not in text:
         count = positive(text)

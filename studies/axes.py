@@ -176,7 +176,7 @@ AXES = (
 )
 
 
-def axis_of(name: str) -> Axis:
+def find_axis(name: str) -> Axis:
     """The declared axis of a name; an unknown one names its neighbours."""
     known = {axis.name: axis for axis in AXES}
     if name not in known:

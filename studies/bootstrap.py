@@ -5,7 +5,7 @@ rows is scored on the same drawn documents, and a drawn seed stands for that see
 anew for each seed and averaged over the drawn seeds, as a table does; F1 is never averaged over documents. A resample
 without any item, in gold or in prediction, scores 0, as in `core.scoring.metrics`.
 
-What the percentile interval covers at five seeds is measured, not asserted: `COVERED`.
+What the percentile interval covers at five seeds is measured, not asserted: `COVERAGE`.
 
 Counts per document of several seeds as arrays, matched by document: what the bootstrap resamples.
 """
@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from core.errors import UserError
 from core.scoring.metrics import DocumentCounts, add
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.statistics import CONFIDENCE, Interval
 
 CountArray = Int[np.ndarray, "seeds documents 3"]
@@ -93,7 +93,7 @@ def _one(documents: Sequence[DocumentCounts], task: str) -> Int[np.ndarray, "doc
 
 
 RESAMPLES = 10_000
-COVERED = (0.883, 0.974)
+COVERAGE = (0.883, 0.974)
 """Least and most of the simulated studies of five seeds whose nominal 95 % interval held the true difference.
 
 Where the choice of documents is most of the uncertainty it is 94 to 97 %; where the seeds are, five are too few.
@@ -181,8 +181,8 @@ def _resampled(
     flat = np.ascontiguousarray(counts.transpose(2, 0, 1, 3).reshape(documents, -1))
     found = []
     draws = zip(
-        _draws(key_of("bootstrap", "documents", seed), documents, documents, resamples),
-        _draws(key_of("bootstrap", "seeds", seed), seeds, documents, resamples),
+        _draws(seed_for("bootstrap", "documents", seed), documents, documents, resamples),
+        _draws(seed_for("bootstrap", "seeds", seed), seeds, documents, resamples),
         strict=True,
     )
     for of_documents, of_seeds in draws:

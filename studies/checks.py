@@ -21,10 +21,10 @@ from core.config.schema import MemoryConfig, RunConfig
 from core.config.signature import signature
 from core.errors import UserError
 from core.files import content_hash, make_folder
-from core.records.provenance import Provenance, gather
+from core.records.provenance import Provenance, collect_provenance
 from core.records.record import FINAL
 from core.records.summary import UNCOMMITTED, Standing, standing_of
-from studies.estimate import estimate_of, refuse_full_disk, too_little_memory
+from studies.estimate import estimate_plan, memory_warnings, refuse_full_disk
 from studies.plan import Plan, refuse_undeclared
 
 SHOWN = 4
@@ -75,7 +75,7 @@ def reads(memory: MemoryConfig) -> bool:
 
 def idle_axes(plan: Plan) -> list[str]:
     """A line per axis of which all values are one cell, as another setting switches it off."""
-    rows = [row for name, row in plan.study.rows.items() if plan.study.is_product(name)]
+    rows = [row for name, row in plan.study.rows.items() if plan.study.is_from_axes(name)]
     return [
         f"axis {axis.name} changes nothing here: with all its values ({', '.join(axis.told())}) {axis.path} makes the "
         "same run, so only one is kept; another setting of the base, or of its rows, switches it off"
@@ -198,21 +198,21 @@ class Ready:
     """The ids of finished runs that are to be computed again."""
 
 
-def made_ready(planned: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Ready:
+def check_ready(planned: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Ready:
     """Look a plan over before anything of it starts; nothing is written.
 
     Raises a UserError where rows differ in more than the study says, and where the disk cannot hold what is left.
     """
     refuse_undeclared(planned)
-    now = gather({})
+    now = collect_provenance({})
     standings = {run.run_id: standing_of(run.folder) for run in planned.runs}
-    again = to_rerun(standings.values(), now) if rerun else []
-    estimate = estimate_of(planned, standings, runs, jobs=jobs, again=again)
+    again = runs_to_repeat(standings.values(), now) if rerun else []
+    estimate = estimate_plan(planned, standings, runs, jobs=jobs, again=again)
     refuse_full_disk(estimate, runs)
     folders = {standing.folder for standing in again}
     kept = [standing for standing in standings.values() if standing.folder not in folders]
     return Ready(
-        warnings=[*advice(planned, now=now, standings=kept), *too_little_memory(estimate)],
+        warnings=[*advice(planned, now=now, standings=kept), *memory_warnings(estimate)],
         again=frozenset(run.run_id for run in planned.runs if run.folder in folders),
     )
 
@@ -220,7 +220,7 @@ def made_ready(planned: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> 
 EARLIER = "earlier"
 
 
-def to_rerun(standings: Iterable[Standing], now: Provenance) -> list[Standing]:
+def runs_to_repeat(standings: Iterable[Standing], now: Provenance) -> list[Standing]:
     """The runs that would give another result only because other code computed them; imported ones are none."""
     return [one for one in standings if one.status in FINAL and one.is_other_code(now)]
 

@@ -14,12 +14,12 @@ import tyro
 import core
 from core.config.presets import leaves
 from core.errors import UserError
-from core.records.provenance import Provenance, gather
+from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import Standing, standing_of
 from studies.arguments import parse, parser, positive
 from studies.checks import advice, notes
-from studies.estimate import calibrate, estimate_of, jobs_for, told, too_little_memory
+from studies.estimate import calibrate, default_jobs, estimate_plan, memory_warnings, told
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import joined, study_folder, write_study_record
 from studies.search.space import SearchSpace, wandb_sweep
@@ -51,7 +51,7 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     """
     found = find_study(study)
     if wandb_sweep:
-        print(sweep_of(found, profile=profile), end="")
+        print(build_wandb_sweep(found, profile=profile), end="")
         return
     print(f"{found.name}: {found.question}\n")
     print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
@@ -60,14 +60,14 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
         print(f"rows may differ from what they are compared with in {', '.join(found.varies)} alone")
     for axis in found.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.told())}\n  {axis.sentence}")
-    for number, line in enumerate(search_lines(found)):
+    for number, line in enumerate(describe_search(found)):
         print(f"\n{line}" if not number else line)
     print()
     width = max(map(len, found.rows)) + 2
     for name, row in found.rows.items():
-        against = found.baseline_of(name)
+        against = found.row_baseline(name)
         compared = f"; compared with {against}" if against not in (name, found.baseline) else ""
-        title = ", ".join(part for part in (row.group, found.title_of(name)) if part)
+        title = ", ".join(part for part in (row.group, found.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
         print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
     _print_left_out(found)
@@ -94,7 +94,7 @@ def show_plan(arguments: Sequence[str]) -> None:
     )
     given, planned = parse(wanted, arguments)
     standings = {run.run_id: standing_of(run.folder) for run in planned.runs}
-    now = gather({})
+    now = collect_provenance({})
     for line in [*undeclared_lines(planned), *advice(planned, now=now, standings=standings.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
     if given.commands:
@@ -104,12 +104,12 @@ def show_plan(arguments: Sequence[str]) -> None:
     for row, same in planned.shared.items():
         print(f"{row} is the same cell as {same}: computed once")
     _print_left_out(planned.study)
-    for line in search_lines(planned.study):
+    for line in describe_search(planned.study):
         print(line)
     if given.calibrate:
         calibrate(planned, given.runs)
-    estimate = estimate_of(planned, standings, given.runs, jobs=given.jobs or jobs_for(planned))
-    for line in too_little_memory(estimate):
+    estimate = estimate_plan(planned, standings, given.runs, jobs=given.jobs or default_jobs(planned))
+    for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
     for line in notes(planned):
         print(f"note: {line}")
@@ -153,7 +153,7 @@ def size_of(study: Study) -> str:
     return f"{len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}"
 
 
-def search_lines(study: Study) -> Iterator[str]:
+def describe_search(study: Study) -> Iterator[str]:
     """What a search would do: space, seeds, rule, and how many runs that can be; nothing for a study of rows."""
     search, base = study.search, study.base
     if search is None or base is None:
@@ -174,7 +174,7 @@ def search_lines(study: Study) -> Iterator[str]:
     )
 
 
-def sweep_of(study: Study, *, profile: str) -> str:
+def build_wandb_sweep(study: Study, *, profile: str) -> str:
     """The W&B sweep over the axes of a study; a UserError where it has none."""
     if study.base is None:
         raise UserError(f"study {study.name} has no axes, so no sweep: give one with `base` and `axes`")

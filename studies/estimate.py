@@ -28,11 +28,11 @@ from pathlib import Path
 
 import msgspec
 
-from core.config.model_source import encoder_parameters, encoder_width
+from core.config.model_source import encoder_width, estimate_parameter_count
 from core.config.presets import to_yaml
 from core.config.schema import EncoderConfig, RunConfig
 from core.errors import UserError
-from core.files import content_hash, make_folder, replace_file
+from core.files import atomic_write, content_hash, make_folder
 from core.progress import say
 from core.records.summary import Standing, others_in
 from core.records.timings import StepCosts
@@ -88,7 +88,7 @@ class Known:
 
     def __init__(self, finished: Iterable[Standing], calibrations: Iterable[Calibration] = ()) -> None:
         scored = [one for one in finished if one.record is not None and one.status == "finished" and one.record.seconds]
-        here = [one for one in scored if host_of(one) == platform.node()]
+        here = [one for one in scored if machine_name(one) == platform.node()]
         self._cells: defaultdict[tuple[object, ...], _Runs] = defaultdict(_Runs)
         for one in here or scored:
             for key in _keys_of(one):
@@ -169,7 +169,7 @@ def _keys_of(standing: Standing) -> Iterable[tuple[object, ...]]:
     return (*ground, _signature(record.run_id)), (*ground, *kind), ground
 
 
-def host_of(standing: Standing) -> str:
+def machine_name(standing: Standing) -> str:
     """The machine that computed a run."""
     record = standing.record
     return record.provenance.machine.partition(" ")[0] if record is not None and record.provenance is not None else ""
@@ -228,7 +228,7 @@ class Estimate:
         return kept + TRAINING_COPIES * sum(largest[: self.jobs])
 
 
-def estimate_of(
+def estimate_plan(
     planned: Plan, standings: Mapping[str, Standing], runs: Path, *, jobs: int, again: Sequence[Standing] = ()
 ) -> Estimate:
     """What the runs take that are left, or are to be computed `again`, by all that was computed in `runs`."""
@@ -248,7 +248,7 @@ def estimate_of(
 def weight_bytes(run: PlannedRun, cost: Cost | None) -> float:
     """The size of a run's weights, by an earlier run or its encoder's; 0 where neither is known."""
     parameters = cost.parameters if cost is not None else None
-    return 4.0 * (parameters if parameters is not None else encoder_parameters(run.config) or 0)
+    return 4.0 * (parameters if parameters is not None else estimate_parameter_count(run.config) or 0)
 
 
 def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
@@ -294,7 +294,7 @@ def sources(estimate: Estimate) -> str:
     return "measured on " + ", and on ".join(source for source, _ in found.most_common())
 
 
-def too_little_memory(estimate: Estimate) -> list[str]:
+def memory_warnings(estimate: Estimate) -> list[str]:
     """A line where the runs that are computed at once would not fit in memory."""
     needed, there = estimate.memory_bytes, memory_of_machine()
     if needed <= there:
@@ -349,7 +349,7 @@ def rest_of(folders: Sequence[Path]) -> float:
     return sum(sizes) / len(sizes) if sizes else REST_BYTES
 
 
-def jobs_for(planned: Plan, devices: Sequence[str] = ()) -> int:
+def default_jobs(planned: Plan, devices: Sequence[str] = ()) -> int:
     """As many runs at once as there are devices, or as the processors hold at the threads that a run asks for."""
     if devices:
         return len(devices)
@@ -366,7 +366,7 @@ def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
     """Measure the dearest row on every kind of documents and encoder that the plan has, and remember it."""
     grounds = Grounds()
     rows: dict[Ground, str] = {}
-    for row, config in sorted(plan.configs.items(), key=lambda pair: dearness(pair[1])):
+    for row, config in sorted(plan.configs.items(), key=lambda pair: cost_order(pair[1])):
         rows[grounds.of(config)] = row
     found = []
     for ground, row in rows.items():
@@ -376,7 +376,7 @@ def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
     return found
 
 
-def dearness(config: RunConfig) -> tuple[float, ...]:
+def cost_order(config: RunConfig) -> tuple[float, ...]:
     """What makes a run take long, the weightiest first."""
     memory = config.memory
     reads = 0
@@ -386,7 +386,7 @@ def dearness(config: RunConfig) -> tuple[float, ...]:
     width = (memory.slot_width or encoder_width(config.encoder) or 0) if memory is not None else 0
     return (
         config.training.batch_size,
-        encoder_parameters(config) or 0,
+        estimate_parameter_count(config) or 0,
         config.model.relation_head == "mrc",
         reads,
         memory.slots_per_type * width if memory is not None else 0,
@@ -422,4 +422,4 @@ def remember(new: Iterable[Calibration], runs: Path) -> None:
     """Keep calibrations, each in place of an earlier one of the same ground, kind and machine."""
     kept = {(one.ground, one.kind, one.host): one for one in (*remembered(runs), *new)}
     make_folder(runs / STUDIES, "give a folder that is yours (--runs DIR)")
-    replace_file(runs / STUDIES / FILE, msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=1) + b"\n")
+    atomic_write(runs / STUDIES / FILE, msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=1) + b"\n")

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from core.config.model_source import encoder_width, with_own_width
+from core.config.model_source import encoder_width, normalise_slot_width
 from core.config.presets import Tree, build, leaves, merge
 from core.config.schema import NEUTRAL, DataConfig, RunConfig, TrackingConfig
-from core.config.signature import markers_of, signature
-from core.data.datasets import with_paths
+from core.config.signature import read_markers, signature
+from core.data.datasets import resolve_paths
 from core.errors import UserError
-from studies.record import Cell, StudyRecord, StudyRun, label_of
+from studies.record import RowRuns, StudyRecord, StudyRun, study_label
 from studies.study import Row, Study
 
 SAID_BY = {
@@ -52,7 +52,7 @@ class Plan:
     @property
     def label(self) -> str:
         """The name of its study folder."""
-        return label_of(self.study.name, self.profile)
+        return study_label(self.study.name, self.profile)
 
     def record(self) -> StudyRecord:
         """What the study folder says of this plan."""
@@ -66,7 +66,7 @@ class Plan:
             profile=self.profile,
             settings=self.settings,
             cells=[
-                Cell(row, next(iter(cells[row].values())).rpartition("-")[0], cells[row]) for row in self.study.rows
+                RowRuns(row, next(iter(cells[row].values())).rpartition("-")[0], cells[row]) for row in self.study.rows
             ],
         )
 
@@ -94,20 +94,20 @@ def plan(
     first: dict[str, str] = {}
     shared: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    baselines = {study.baseline_of(row) for row in study.rows}
+    baselines = {study.row_baseline(row) for row in study.rows}
     for name, row in study.rows.items():
         config = row_config(name, row, profile=profile, settings=settings)
-        check_place(name, row, study, config)
+        check_position(name, row, study, config)
         data = resolved.get(config.data)
         if data is None:
-            data = resolved.setdefault(config.data, with_paths(config.data))
+            data = resolved.setdefault(config.data, resolve_paths(config.data))
         if data.train is None:
             raise UserError(NO_DATA.format(profile=profile))
         tracking = tagged(config, name, study, kind="baseline" if name in baselines else "variant")
-        config = with_own_width(config.model_copy(update={"data": data, "tracking": tracking}))
+        config = normalise_slot_width(config.model_copy(update={"data": data, "tracking": tracking}))
         cell = signature(config)
         same = first.setdefault(cell, name)
-        if same != name and study.is_product(name) and name not in baselines:
+        if same != name and study.is_from_axes(name) and name not in baselines:
             left_out[name] = f"the same cell as {same} under profile {profile}"
             continue
         configs[name] = config
@@ -149,7 +149,7 @@ def tagged(config: RunConfig, name: str, study: Study, *, kind: str) -> Tracking
     free = config.tracking.job_type == TrackingConfig.model_fields["job_type"].default
     return config.tracking.model_copy(
         update={
-            "study": label_of(study.name, config.profile),
+            "study": study_label(study.name, config.profile),
             "row": name,
             "tags": ",".join(tags),
             "job_type": kind if free else config.tracking.job_type,
@@ -174,7 +174,7 @@ def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]
         raise UserError(f"row {name}: {error}") from None
 
 
-def check_place(name: str, row: Row, study: Study, config: RunConfig) -> None:
+def check_position(name: str, row: Row, study: Study, config: RunConfig) -> None:
     """Raise a UserError for a row that says it stands at a value of an axis where its config has another."""
     for told, value in row.at.items():
         axis = study.axis(told)
@@ -217,7 +217,7 @@ def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
 @cache
 def counted(section: type[BaseModel]) -> tuple[str, ...]:
     """The settings and sections of a section that can change a number."""
-    return tuple(name for name in section.model_fields if NEUTRAL not in markers_of(section, name))
+    return tuple(name for name in section.model_fields if NEUTRAL not in read_markers(section, name))
 
 
 def told(value: Any) -> Any:
@@ -237,11 +237,11 @@ def undeclared(plan: Plan) -> dict[str, Difference]:
     """
     found: dict[str, Difference] = {}
     for name in plan.study.rows:
-        baseline = plan.configs[plan.study.baseline_of(name)]
+        baseline = plan.configs[plan.study.row_baseline(name)]
         config = plan.configs[name]
         if config is baseline:
             continue
-        said = said_by(plan, name)
+        said = declared_settings(plan, name)
         rest = {
             path: values
             for path, values in differences(baseline, config).items()
@@ -253,15 +253,15 @@ def undeclared(plan: Plan) -> dict[str, Difference]:
     return found
 
 
-def said_by(plan: Plan, name: str) -> tuple[str, ...]:
+def declared_settings(plan: Plan, name: str) -> tuple[str, ...]:
     """The settings and sections in which a study says that a row may differ from its baseline."""
     study = plan.study
     if study.varies:
         return study.varies
-    row, baseline = study.rows[name], study.rows[study.baseline_of(name)]
+    row, baseline = study.rows[name], study.rows[study.row_baseline(name)]
     said = [axis.path for axis in study.declared_axes]
     said += _between_presets(baseline.preset, row.preset)
-    if not study.is_product(name):
+    if not study.is_from_axes(name):
         said += leaves(row.settings)
     return tuple(said)
 
@@ -295,7 +295,7 @@ def with_value(config: Any, path: str, value: Any) -> Any:
 def undeclared_lines(plan: Plan) -> list[str]:
     """A line for every row that differs from its baseline in more than the study says."""
     return [
-        f"row {name} differs from {plan.study.baseline_of(name)} in more than the study says: "
+        f"row {name} differs from {plan.study.row_baseline(name)} in more than the study says: "
         + "; ".join(f"{path} {there!r}, not {here!r}" for path, (here, there) in rest.items())
         + ": make them equal, or name these settings in `varies`"
         for name, rest in undeclared(plan).items()

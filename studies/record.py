@@ -6,15 +6,15 @@ from pathlib import Path
 import msgspec
 
 from core.config.presets import Tree, difference, merge
-from core.config.signature import telling
+from core.config.signature import drop_neutral_sections
 from core.errors import UserError
-from core.files import make_folder, replace_file
+from core.files import atomic_write, make_folder
 from studies.study import Study
 
 STUDIES, RECORD = "studies", "study.json"
 
 
-class Cell(msgspec.Struct, frozen=True):
+class RowRuns(msgspec.Struct, frozen=True):
     """A row's runs, as the study record names them."""
 
     row: str
@@ -40,12 +40,12 @@ class StudyRecord(msgspec.Struct, frozen=True):
     profile: str
     settings: Tree
     """What flags changed in every row."""
-    cells: list[Cell]
+    cells: list[RowRuns]
 
     @property
     def label(self) -> str:
         """The name of the study folder."""
-        return label_of(self.study.name, self.profile)
+        return study_label(self.study.name, self.profile)
 
     @property
     def shared(self) -> dict[str, str]:
@@ -76,7 +76,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
         return tuple(sorted(found, key=lambda run: run.seed))
 
 
-def label_of(name: str, profile: str) -> str:
+def study_label(name: str, profile: str) -> str:
     """`<study>@<profile>`."""
     return f"{name}@{profile}"
 
@@ -90,7 +90,7 @@ def write_study_record(runs: Path, record: StudyRecord) -> Path:
     """Write study.json whole; its path."""
     path = study_folder(runs, record.label) / RECORD
     make_folder(path.parent, "give a folder that is yours (--runs DIR)")
-    replace_file(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     return path
 
 
@@ -108,7 +108,7 @@ def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> S
     """The record of a study that was run, under the one profile it was run under or the one that is given."""
     folder = runs / STUDIES
     name = Path(name).stem if name.endswith((".yaml", ".yml")) else name
-    wanted = label_of(name, profile) if profile else name
+    wanted = study_label(name, profile) if profile else name
     found = [
         path.parent.name
         for path in sorted(folder.glob(f"*/{RECORD}"))
@@ -132,7 +132,7 @@ def joined(record: StudyRecord, folder: Path) -> StudyRecord:
     before = read_study_record(folder / RECORD)
     if before is None:
         return record
-    earlier, now = telling(before.settings), telling(record.settings)
+    earlier, now = drop_neutral_sections(before.settings), drop_neutral_sections(record.settings)
     cells = {cell.row: cell.signature for cell in before.cells}
     # Documents that lie elsewhere on this machine are another setting, but the same cells.
     if earlier != now and any(cells.get(cell.row, cell.signature) != cell.signature for cell in record.cells):

@@ -11,7 +11,7 @@ from core.config.presets import Tree, build, merge
 from core.config.schema import DataConfig, RunConfig
 from core.config.signature import signature
 from core.errors import UserError
-from studies.axes import Axis, Value, axis_of
+from studies.axes import Axis, Value, find_axis
 
 JOIN = "+"
 
@@ -61,7 +61,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 sentence=self.sentence or "An axis of this study's own.",
                 labels=self.labels,
             )
-        known = axis_of(self.name)
+        known = find_axis(self.name)
         values = self.values or known.values
         return msgspec.structs.replace(
             known,
@@ -72,9 +72,9 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def axes_of(choices: Sequence[str | Choice]) -> tuple[Axis, ...]:
+def resolve_axes(choices: Sequence[str | Choice]) -> tuple[Axis, ...]:
     """The axes that a study names."""
-    axes = tuple(axis_of(choice) if isinstance(choice, str) else choice.axis() for choice in choices)
+    axes = tuple(find_axis(choice) if isinstance(choice, str) else choice.axis() for choice in choices)
     for part in ("name", "path"):
         told = [getattr(axis, part) for axis in axes]
         if len(set(told)) < len(told):

@@ -31,8 +31,8 @@ import msgspec
 from core.config.presets import NumberLoader, load_yaml, settings_of
 from core.errors import UserError
 from core.scoring.metrics import TASKS
-from studies.axes import Axis, axis_of
-from studies.rows import Base, Choice, Row, axes_of, rows_of
+from studies.axes import Axis, find_axis
+from studies.rows import Base, Choice, Row, resolve_axes, rows_of
 from studies.search.space import SearchSpace
 from studies.search.spec import Search, check_search
 
@@ -70,29 +70,29 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search: Search | None = None
     """How the axes are searched; none: their combinations are rows."""
 
-    def title_of(self, row: str) -> str:
+    def row_title(self, row: str) -> str:
         """What a table calls a row."""
         return self.rows[row].title or row
 
-    def baseline_of(self, row: str) -> str:
+    def row_baseline(self, row: str) -> str:
         """The row that a row is compared with."""
         return self.rows[row].baseline or self.baseline
 
     @property
     def declared_axes(self) -> tuple[Axis, ...]:
         """The axes, in full."""
-        return axes_of(self.axes)
+        return resolve_axes(self.axes)
 
     def axis(self, name: str) -> Axis:
         """The axis of a name, the study's own before the declared one."""
-        return next((axis for axis in self.declared_axes if axis.name == name), None) or axis_of(name)
+        return next((axis for axis in self.declared_axes if axis.name == name), None) or find_axis(name)
 
     def tags_of(self, row: str) -> tuple[str, ...]:
         """What W&B finds a row by: study, row, and its places on axes."""
         at = self.rows[row].at
         return (self.name, row, *(f"{axis}={self.axis(axis).label(value)}" for axis, value in at.items()))
 
-    def is_product(self, row: str) -> bool:
+    def is_from_axes(self, row: str) -> bool:
         """Whether the axes made this row."""
         names = {choice if isinstance(choice, str) else choice.name for choice in self.axes}
         return self.search is None and bool(names) and self.rows[row].at.keys() == names
@@ -129,10 +129,10 @@ def read_study(path: Path) -> Study:
         study = study_of(tree, Study)
     except ValueError as error:
         raise UserError(f"{path} is no study: {error}") from None
-    return check(expanded(study, where=str(path), name=study.name or path.stem), where=str(path))
+    return check(expand_axes(study, where=str(path), name=study.name or path.stem), where=str(path))
 
 
-def expanded(study: Study, *, where: str, name: str) -> Study:
+def expand_axes(study: Study, *, where: str, name: str) -> Study:
     """The study with the rows that its axes make."""
     if bool(study.axes) != (study.base is not None):
         raise UserError(f"{where}: axes need a base and a base needs axes: give both, or only rows")
@@ -162,13 +162,13 @@ def check(study: Study, *, where: str) -> Study:
         if "," in row or len(row) > LONGEST:
             raise UserError(f"{where}: row name {row!r} must do without commas and have at most {LONGEST} characters")
     for row in study.rows:
-        if study.baseline_of(row) in study.left_out:
-            reason = study.left_out[study.baseline_of(row)]
-            raise UserError(f"{where}: baseline {study.baseline_of(row)} is left out ({reason}): name another row")
-        if study.baseline_of(row) not in study.rows:
+        if study.row_baseline(row) in study.left_out:
+            reason = study.left_out[study.row_baseline(row)]
+            raise UserError(f"{where}: baseline {study.row_baseline(row)} is left out ({reason}): name another row")
+        if study.row_baseline(row) not in study.rows:
             raise UserError(
-                f"{where}: row {row} is compared with {study.baseline_of(row)!r}, which is none of the rows "
-                f"({', '.join(study.rows)}): correct `baseline`{meant(study.baseline_of(row), study.rows)}"
+                f"{where}: row {row} is compared with {study.row_baseline(row)!r}, which is none of the rows "
+                f"({', '.join(study.rows)}): correct `baseline`{meant(study.row_baseline(row), study.rows)}"
             )
     if study.metric not in TASKS:
         raise UserError(

@@ -20,24 +20,24 @@ from core.errors import UserError
 from core.files import hold, make_folder, sweep
 from core.progress import say, stop_on_signals
 from core.records.record import SCORED
-from core.records.tracking import mode_of
+from core.records.tracking import wandb_mode
 from studies.arguments import parse, parser, positive
-from studies.checks import made_ready
-from studies.estimate import jobs_for
+from studies.checks import check_ready
+from studies.estimate import default_jobs
 from studies.plan import Plan
 from studies.record import find_study_record, joined, study_folder, write_study_record
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import told
 from sweeps.display import grid, screen
 from sweeps.engines.engine import Engine, InProcessEngine
-from sweeps.engines.local import LocalEngine, devices_of
-from sweeps.launch import ATTEMPTS, Launch, exit_code
-from sweeps.run_states import BAD, Board
+from sweeps.engines.local import LocalEngine, parse_devices
+from sweeps.launch import ATTEMPTS, Launcher, exit_code
+from sweeps.run_states import BAD, RunStates
 
-ACCOUNTS = "driver.jsonl"
+LAUNCH_TIMINGS = "driver.jsonl"
 
 
-class Account(msgspec.Struct, frozen=True):
+class LaunchTiming(msgspec.Struct, frozen=True):
     """One `study run` from its start to its end; one that was killed leaves none.
 
     `run_seconds` sums, over the runs that ended here, the time from being handed to a worker (for its first run: from
@@ -64,22 +64,22 @@ class Account(msgspec.Struct, frozen=True):
         return told + (f": {100 * self.overhead:.1f} % overhead of the driver" if self.overhead is not None else "")
 
 
-def add_account(folder: Path, account: Account) -> None:
+def append_timing(folder: Path, account: LaunchTiming) -> None:
     """Append an account to those of a study; no result hangs on it, so a full disk is passed over."""
-    with suppress(OSError), open(folder / ACCOUNTS, "ab") as file:
+    with suppress(OSError), open(folder / LAUNCH_TIMINGS, "ab") as file:
         file.write(msgspec.json.encode(account) + b"\n")
 
 
-def last_account(folder: Path) -> Account | None:
+def read_last_timing(folder: Path) -> LaunchTiming | None:
     """The latest account of a study, None where there is none."""
     try:
-        lines = (folder / ACCOUNTS).read_bytes().split(b"\n")
+        lines = (folder / LAUNCH_TIMINGS).read_bytes().split(b"\n")
     except OSError:
         return None
     for line in reversed(lines):
         # What comes after the last line, or a line that a full disk cut off, is no account.
         with suppress(msgspec.MsgspecError):
-            return msgspec.json.decode(line, type=Account)
+            return msgspec.json.decode(line, type=LaunchTiming)
     return None
 
 
@@ -98,7 +98,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     watch = Stopwatch()
     wanted = parser("engram study run", DESCRIPTION)
     wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
-    wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
     wanted.add_argument(
         "--engine",
         choices=[LOCAL, IN_PROCESS],
@@ -123,22 +123,22 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     given, planned = parse(wanted, arguments)
     if planned.study.search is not None:
         raise UserError(f"study {planned.study.name} is a search: `engram study search {given.study}` runs it")
-    engine = engine_of(planned, given, here)
-    ready = made_ready(planned, given.runs, jobs=engine.slots, rerun=given.rerun)
+    engine = build_engine(planned, given, here)
+    ready = check_ready(planned, given.runs, jobs=engine.slots, rerun=given.rerun)
     for line in ready.warnings:
         print(f"engram: warning: {line}", file=sys.stderr)
     tracking = planned.runs[0].config.tracking
     if tracking.wandb != "disabled":
         # Every run would refuse for want of a key; say it before anything starts.
-        mode_of(tracking)
+        wandb_mode(tracking)
     folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
         sweep(folder)
-        return carry_out(planned, given, arguments, engine, watch=watch, again=ready.again, attempts=given.attempts)
+        return run_plan(planned, given, arguments, engine, watch=watch, again=ready.again, attempts=given.attempts)
 
 
-def carry_out(
+def run_plan(
     planned: Plan,
     given: argparse.Namespace,
     arguments: Sequence[str],
@@ -152,21 +152,21 @@ def carry_out(
     """Write the record of a plan, compute its runs, `again` those of other code, and tell W&B of the study."""
     record = joined(planned.record(), study_folder(given.runs, planned.label))
     write_study_record(given.runs, record)
-    board = Board(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
-    board.recompute(again)
-    stopped = compute(board, planned, engine, attempts=attempts)
-    print(f"{planned.label}: {', '.join(f'{count} {status}' for status, count in sorted(board.counts().items()))}")
-    if board.ended:
-        account = watch.account(board, engine.slots)
+    run_states = RunStates(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
+    run_states.recompute(again)
+    stopped = compute(run_states, planned, engine, attempts=attempts)
+    print(f"{planned.label}: {', '.join(f'{count} {status}' for status, count in sorted(run_states.counts().items()))}")
+    if run_states.ended:
+        account = watch.account(run_states, engine.slots)
         say(account.told())
-        add_account(study_folder(given.runs, planned.label), account)
+        append_timing(study_folder(given.runs, planned.label), account)
     same = f"engram study {verb} {shlex.join(arguments)}"
     if stopped:
         say(f"engram: stopped; the same command goes on: {same}")
-    elif board.of("failed"):
+    elif run_states.of("failed"):
         say(f"engram: some runs failed; try them again with: {same}{'' if given.retry else ' --retry failed'}")
     told(record, given.runs, planned.runs[0].config.tracking, stopped=stopped)
-    return exit_code(board, stopped=stopped)
+    return exit_code(run_states, stopped=stopped)
 
 
 def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:
@@ -178,32 +178,32 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
         runs: where run folders lie.
     """
     record = find_study_record(study, runs, profile=profile)
-    board = Board(record.study, record.runs_in(runs), record.shared)
-    Console().print(grid(board))
-    print(", ".join(f"{count} {status}" for status, count in sorted(board.counts().items())))
-    account = last_account(study_folder(runs, record.label))
+    run_states = RunStates(record.study, record.runs_in(runs), record.shared)
+    Console().print(grid(run_states))
+    print(", ".join(f"{count} {status}" for status, count in sorted(run_states.counts().items())))
+    account = read_last_timing(study_folder(runs, record.label))
     if account is not None:
         print(f"last computed {account.started}: {account.told()}")
     searched = read_search_record(study_folder(runs, record.label))
     if searched is not None:
         best = f", best trial {searched.best}: {searched.best_trial.told()}" if searched.best_trial else ""
         print(f"search: {len(searched.trials)} of {searched.search.trials} trials begun{best}")
-    for state in board.of(*BAD):
+    for state in run_states.of(*BAD):
         last = (state.error or "").strip().splitlines()[-1:]
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")
-    return 1 if board.of(*BAD) else 0
+    return 1 if run_states.of(*BAD) else 0
 
 
-def compute(board: Board, planned: Plan, engine: Engine, *, attempts: int) -> bool:
+def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: int) -> bool:
     """Compute what a board says is missing of a plan, and close the engine; whether the user stopped it."""
-    done, total = len(board.of(*SCORED)), len(board.states)
+    done, total = len(run_states.of(*SCORED)), len(run_states.states)
     plain = isinstance(engine, InProcessEngine)
-    with stop_on_signals() as stop, screen(board, slots=engine.slots, plain=plain) as shown:
+    with stop_on_signals() as stop, screen(run_states, slots=engine.slots, plain=plain) as shown:
         shown.note(f"{planned.label}: {total} runs, {done} finished already, {engine.slots} at once")
-        for state in board.of(*BAD):
+        for state in run_states.of(*BAD):
             shown.tell(state)
         try:
-            Launch(board, engine, planned, tell=shown.tell, attempts=attempts).run(stop)
+            Launcher(run_states, engine, planned, tell=shown.tell, attempts=attempts).run(stop)
         except KeyboardInterrupt:
             return True
         finally:
@@ -217,21 +217,21 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started, self._from = datetime.now(UTC), time.monotonic()
 
-    def account(self, board: Board, jobs: int) -> Account:
+    def account(self, run_states: RunStates, jobs: int) -> LaunchTiming:
         """What it cost so far."""
-        return Account(
+        return LaunchTiming(
             started=f"{self._started:%Y-%m-%d %H:%M:%S} UTC",
             seconds=time.monotonic() - self._from,
             jobs=jobs,
-            ended=board.ended,
-            run_seconds=board.busy_seconds,
+            ended=run_states.ended,
+            run_seconds=run_states.busy_seconds,
         )
 
 
-def engine_of(planned: Plan, given: argparse.Namespace, here: Callable[[Path], str] | None) -> Engine:
+def build_engine(planned: Plan, given: argparse.Namespace, here: Callable[[Path], str] | None) -> Engine:
     """The engine that is asked for."""
     if given.engine == LOCAL:
-        return LocalEngine(jobs=given.jobs or jobs_for(planned, given.devices), devices=given.devices)
+        return LocalEngine(jobs=given.jobs or default_jobs(planned, given.devices), devices=given.devices)
     if (given.jobs or 1) > 1 or given.devices:
         raise UserError(
             "--engine in-process computes one run at a time in this process: leave out --jobs and --devices"

@@ -20,7 +20,7 @@ from core.records.record import SCORED
 from studies.estimate import duration
 from studies.search.trials import SearchRecord, SearchTrial, StorageLost
 from studies.statistics import summarize
-from sweeps.run_states import BAD, ELSEWHERE, RUNNING, Board, State
+from sweeps.run_states import BAD, ELSEWHERE, RUNNING, RunStates, State
 from sweeps.search import SearchLoop, validation_score
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
@@ -35,8 +35,8 @@ FRAME = 4
 class Screen:
     """Tells what happens to the runs of a board."""
 
-    def __init__(self, board: Board, *, slots: int) -> None:
-        self.board, self.slots = board, slots
+    def __init__(self, run_states: RunStates, *, slots: int) -> None:
+        self.run_states, self.slots = run_states, slots
         self.live: Live | None = None
 
     def tell(self, state: State) -> None:
@@ -56,7 +56,7 @@ class Screen:
             say(line)
 
     def _line(self, state: State) -> str:
-        done, total = len(self.board.of(*SCORED)), len(self.board.states)
+        done, total = len(self.run_states.of(*SCORED)), len(self.run_states.states)
         parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
         if state.status in SCORED and state.glance is not None:
             value = score(state, self._metric)
@@ -68,39 +68,39 @@ class Screen:
             parts.append("another process computes it")
         if state.error:
             parts.append(state.error.strip().splitlines()[-1])
-        left = self.board.seconds_left(self.slots)
+        left = self.run_states.seconds_left(self.slots)
         if left:
             parts.append(f"{duration(left)} left")
         return "  ".join(parts)
 
     @property
     def _metric(self) -> str:
-        return self.board.study.metric
+        return self.run_states.study.metric
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # What is taller than the screen could not be drawn over in the next frame.
-        rows, room = rows_of(self.board), console.height - FRAME
+        rows, room = rows_of(self.run_states), console.height - FRAME
         shown = list(rows) if len(rows) <= room else moving(rows, room - 1)
-        yield grid(self.board, shown)
+        yield grid(self.run_states, shown)
         if len(shown) < len(rows):
             yield folded([state for name in rows.keys() - set(shown) for state in rows[name]], len(rows) - len(shown))
         yield Text(self._foot(), no_wrap=True, overflow="ellipsis")
 
     def _foot(self) -> str:
-        counts = self.board.counts()
+        counts = self.run_states.counts()
         parts = [f"{count} {status}" for status, count in sorted(counts.items())]
-        left = self.board.seconds_left(self.slots)
+        left = self.run_states.seconds_left(self.slots)
         return ", ".join(parts) + (f"; {duration(left)} left" if left else "")
 
 
-def grid(board: Board, names: Sequence[str] | None = None) -> Table:
+def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
     """A line per row: the state of each seed, and mean ± std of the study's metric over the seeds that are finished.
 
     `names` are the rows to show, all of them where none are given.
     """
-    metric = board.study.metric
-    rows = rows_of(board)
-    seeds = sorted({state.run.seed for state in board})
+    metric = run_states.study.metric
+    rows = rows_of(run_states)
+    seeds = sorted({state.run.seed for state in run_states})
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("row", min_width=12)
     apart = len(seeds) <= SEEDS_APART
@@ -135,12 +135,12 @@ def folded(states: Sequence[State], rows: int) -> Text:
     return Text(f"… and {rows} other rows: {told}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def rows_of(board: Board) -> dict[str, list[State]]:
+def rows_of(run_states: RunStates) -> dict[str, list[State]]:
     """Each row with its states by seed; a row that is the same cell as another shows that one's."""
     found: dict[str, list[State]] = {}
-    for state in sorted(board, key=lambda state: state.run.seed):
+    for state in sorted(run_states, key=lambda state: state.run.seed):
         found.setdefault(state.run.row, []).append(state)
-    return {row: found.get(board.shared.get(row, row), []) for row in board.study.rows}
+    return {row: found.get(run_states.shared.get(row, row), []) for row in run_states.study.rows}
 
 
 def score(state: State, task: str) -> float | None:
@@ -157,10 +157,12 @@ def spread(values: list[float]) -> str:
 
 
 @contextmanager
-def screen(board: Board, *, slots: int, console: Console | None = None, plain: bool = False) -> Iterator[Screen]:
+def screen(
+    run_states: RunStates, *, slots: int, console: Console | None = None, plain: bool = False
+) -> Iterator[Screen]:
     """The screen while a study runs, on stderr where no console is given; `plain`: lines also in a terminal."""
     console = console or Console(stderr=True)
-    shown = Screen(board, slots=slots)
+    shown = Screen(run_states, slots=slots)
     if plain or not console.is_terminal:
         yield shown
         return
@@ -212,7 +214,7 @@ class SearchScreen:
     def _run_line(self, state: State) -> str:
         parts = [f"{state.run.row} seed {state.run.seed}", state.status]
         if state.status in SCORED and state.record is not None:
-            score = validation_score(state.record, self.loop.board.study.metric)
+            score = validation_score(state.record, self.loop.run_states.study.metric)
             parts.append(f"{state.record.seconds:.0f} s")
             parts += [f"validation F1 {score:.2f}"] if score is not None else []
         if state.error:
@@ -241,10 +243,10 @@ class SearchScreen:
         """How far it is: trials, running runs, the best, time left."""
         loop = self.loop
         ended = sum(not trial.is_open for trial in loop.trials)
-        parts = [f"{ended} of {loop.search.trials} trials", f"{len(loop.board.of(RUNNING))} runs running"]
+        parts = [f"{ended} of {loop.search.trials} trials", f"{len(loop.run_states.of(RUNNING))} runs running"]
         if loop.best is not None:
             parts.append(f"best: trial {loop.best.number}, {loop.best.told()}")
-        failed = loop.board.of(*BAD)
+        failed = loop.run_states.of(*BAD)
         if failed:
             parts.append(f"{len(failed)} runs failed")
         if loop.lost is not None:
@@ -274,13 +276,13 @@ def trial_line(trial: SearchTrial) -> str:
 
 def seconds_left(loop: SearchLoop, slots: int) -> float | None:
     """How long the rest takes, if coming trials need as many runs as the ended ones; None before a run has ended."""
-    seconds = [state.record.seconds for state in loop.board.of(*SCORED) if state.record is not None]
+    seconds = [state.record.seconds for state in loop.run_states.of(*SCORED) if state.record is not None]
     ended = [trial for trial in loop.trials if not trial.is_open]
     if not seconds or not ended:
         return None
     runs = sum(trial.rung for trial in ended) / len(ended)
     begun = sum(trial.rung - trial.n for trial in loop.trials if trial.is_open)
-    left = 0 if loop.given_up else max(0, loop.search.trials - len(loop.trials))
+    left = 0 if loop.gave_up_because else max(0, loop.search.trials - len(loop.trials))
     return (left * runs + begun) * sum(seconds) / len(seconds) / slots
 
 

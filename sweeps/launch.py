@@ -9,7 +9,7 @@ import msgspec
 
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import is_held
+from core.files import is_locked
 from core.progress import StopRequest
 from core.records.history import last_step
 from core.records.record import (
@@ -17,21 +17,21 @@ from core.records.record import (
     HISTORY,
     SCORED,
     RunRecord,
+    clean_up_if_killed,
     open_run_folder,
     read_record,
-    tidy_if_killed,
     write_record,
 )
 from studies.checks import set_aside
 from studies.plan import Plan, PlannedRun
-from sweeps.engines.engine import Ended, Engine
+from sweeps.engines.engine import EndedRun, Engine
 from sweeps.run_states import (
     ELSEWHERE,
     RUNNING,
     WAITING,
-    Board,
+    RunStates,
     State,
-    survey,
+    read_run_state,
 )
 
 ATTEMPTS = 3
@@ -42,7 +42,7 @@ Tell = Callable[[State], None]
 Feed = Callable[[], bool]
 
 
-class Launch:
+class Launcher:
     """Brings the runs of a board to their records on an engine; `tell` hears of every change.
 
 
@@ -51,7 +51,7 @@ class Launch:
 
     def __init__(
         self,
-        board: Board,
+        run_states: RunStates,
         engine: Engine,
         plan: Plan,
         *,
@@ -59,7 +59,7 @@ class Launch:
         attempts: int = ATTEMPTS,
         feed: Feed = lambda: False,
     ) -> None:
-        self.board, self.engine, self.tell, self.attempts, self._feed = board, engine, tell, attempts, feed
+        self.run_states, self.engine, self.tell, self.attempts, self._feed = run_states, engine, tell, attempts, feed
         self._configs: dict[str, RunConfig] = {}
         self._folders: dict[Path, str] = {}
         for run in plan.runs:
@@ -69,7 +69,7 @@ class Launch:
     def run(self, stop: StopRequest) -> None:
         """Compute what waits. Asked to stop, let the running ones save; raised a KeyboardInterrupt, kill them."""
         stopping = False
-        for state in self.board.of(*FINAL):
+        for state in self.run_states.of(*FINAL):
             self._tidy(state)
         try:
             while True:
@@ -79,11 +79,11 @@ class Launch:
                 if not stopping:
                     self._feed()
                     self._fill()
-                if not self.board.of(RUNNING) and (stopping or self._is_done()):
+                if not self.run_states.of(RUNNING) and (stopping or self._is_done()):
                     return
                 for ended in self.engine.wait(WAIT_SECONDS):
                     self._ended(ended, stopping=stopping)
-                if self.board.of(ELSEWHERE) and not self.board.of(RUNNING, WAITING):
+                if self.run_states.of(ELSEWHERE) and not self.run_states.of(RUNNING, WAITING):
                     # Everything that is left is computed elsewhere: an engine with nothing to do does not wait.
                     time.sleep(WAIT_SECONDS)
                 self._look_elsewhere()
@@ -94,28 +94,28 @@ class Launch:
 
     def _hear_out(self) -> None:
         until = time.monotonic() + CLOSE_SECONDS
-        while self.board.of(RUNNING) and time.monotonic() < until:
+        while self.run_states.of(RUNNING) and time.monotonic() < until:
             for ended in self.engine.wait(WAIT_SECONDS):
                 self._ended(ended, stopping=True)
 
     def add(self, run: PlannedRun) -> State:
         """Put one more run on the board; where it stands."""
         self._know(run)
-        return self.board.add(run)
+        return self.run_states.add(run)
 
     def _know(self, run: PlannedRun) -> None:
         self._configs[run.run_id], self._folders[run.folder] = run.config, run.run_id
 
     def _is_done(self) -> bool:
         # Runs that could not even start have made room that nobody was asked to fill.
-        return not self.board.of(WAITING, ELSEWHERE) and not self._feed()
+        return not self.run_states.of(WAITING, ELSEWHERE) and not self._feed()
 
     def _fill(self) -> None:
-        running = len(self.board.of(RUNNING))
-        for state in self.board.of(WAITING):
+        running = len(self.run_states.of(RUNNING))
+        for state in self.run_states.of(WAITING):
             if running >= self.engine.slots:
                 return
-            if is_held(state.run.folder):
+            if is_locked(state.run.folder):
                 self._change(state, ELSEWHERE)
                 continue
             try:
@@ -126,14 +126,14 @@ class Launch:
             except UserError as error:
                 self._change(state, "failed", str(error))
                 continue
-            self.board.start(state)
+            self.run_states.start(state)
             self.tell(state)
             self.engine.submit(state.run.folder)
             running += 1
 
-    def _ended(self, ended: Ended, *, stopping: bool) -> None:
-        state = self.board.states[self._folders[ended.folder]]
-        found = survey(state.run)
+    def _ended(self, ended: EndedRun, *, stopping: bool) -> None:
+        state = self.run_states.states[self._folders[ended.folder]]
+        found = read_run_state(state.run)
         if ended.status == "cancelled":
             self._change(state, WAITING)
         elif found.status in (*FINAL, ELSEWHERE):
@@ -175,24 +175,24 @@ class Launch:
     def _tidy(self, state: State) -> None:
         # A folder that only others may write stays as it is: its record is whole.
         with suppress(OSError, UserError):
-            tidy_if_killed(state.run.folder)
+            clean_up_if_killed(state.run.folder)
 
     def _look_elsewhere(self) -> None:
         if time.monotonic() - self._looked < ELSEWHERE_SECONDS:
             return
         self._looked = time.monotonic()
-        for state in self.board.of(ELSEWHERE):
-            now = survey(state.run)
+        for state in self.run_states.of(ELSEWHERE):
+            now = read_run_state(state.run)
             if now.status != ELSEWHERE:
                 self._change(state, now.status, now.error)
 
     def _change(self, state: State, status: str, error: str | None = None) -> None:
-        self.board.end(state, status, error)
+        self.run_states.end(state, status, error)
         self.tell(state)
 
 
-def exit_code(board: Board, *, stopped: bool) -> int:
+def exit_code(run_states: RunStates, *, stopped: bool) -> int:
     """0 where every run is finished, 130 where the user stopped it, 1 where some run failed."""
-    if all(state.status in SCORED for state in board):
+    if all(state.status in SCORED for state in run_states):
         return 0
     return 130 if stopped else 1

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import UserError
-from core.files import is_held
-from core.records.record import CUT_OFF, FINAL, SCORED, RunRecord, read_record
+from core.files import is_locked
+from core.records.record import FINAL, KILLED, SCORED, RunRecord, read_record
 from core.records.summary import Glance, glance_at
 from studies.record import StudyRun
 from studies.study import Study
@@ -45,10 +45,10 @@ class State:
     def told(self) -> str:
         """The status in a reader's words: a run that waits may have been cut off or interrupted before."""
         before = self.glance.status if self.glance is not None and self.status == WAITING else None
-        return {"running": CUT_OFF, "interrupted": "interrupted"}.get(before or "", self.status)
+        return {"running": KILLED, "interrupted": "interrupted"}.get(before or "", self.status)
 
 
-class Board:
+class RunStates:
     """The states of a study's runs, in the order in which they are to be computed."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Board:
 
     def add(self, run: StudyRun) -> State:
         """Put a run on the board; where it stands by its folder."""
-        self.states[run.run_id] = survey(run, retry_failed=self._retry_failed)
+        self.states[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
         return self.states[run.run_id]
 
     def of(self, *statuses: str) -> list[State]:
@@ -117,17 +117,17 @@ class Board:
         return left / slots
 
 
-def survey(run: StudyRun, *, retry_failed: bool = False) -> State:
+def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> State:
     """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
     try:
         glance = glance_at(run.folder)
     except UserError as error:
         return State(run, DAMAGED, error=str(error))
     if glance is None:
-        return State(run, ELSEWHERE if is_held(run.folder) else WAITING)
+        return State(run, ELSEWHERE if is_locked(run.folder) else WAITING)
     if glance.status in FINAL:
         return State(run, glance.status, glance, glance.error)
-    if is_held(run.folder):
+    if is_locked(run.folder):
         return State(run, ELSEWHERE, glance)
     if glance.status == "failed" and not retry_failed:
         return State(run, "failed", glance, glance.error)

@@ -22,7 +22,7 @@ from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search
 from studies.search.trials import SearchTrial, StorageLost, TrialStore
 from studies.search.trials import State as TrialState
-from sweeps.run_states import BAD, RUNNING, WAITING, Board, State
+from sweeps.run_states import BAD, RUNNING, WAITING, RunStates, State
 
 FAILURES = 5
 """So many failed trials one after another end a search: then it is no config that is wrong."""
@@ -42,14 +42,14 @@ class SearchLoop:
         search: Search,
         space: SearchSpace,
         store: TrialStore,
-        board: Board,
+        run_states: RunStates,
         *,
         slots: int,
         runs: Runs,
     ) -> None:
-        self.search, self.space, self.store, self.board = search, space, store, board
+        self.search, self.space, self.store, self.run_states = search, space, store, run_states
         self._slots, self._runs_of = slots, runs
-        self.wire(add=board.add)
+        self.wire(add=run_states.add)
         self.trials: list[SearchTrial] = []
         self._runs: dict[int, Mapping[int, PlannedRun]] = {}
         self._cells: dict[str, str] = {}
@@ -57,7 +57,7 @@ class SearchLoop:
         self._tried_out = False
         self.lost: StorageLost | None = None
         """Why the storage does not answer, as long as it does not."""
-        self.given_up: str | None = None
+        self.gave_up_because: str | None = None
         """Why the search ended early."""
 
     def wire(self, *, add: Add, hear: Hear = lambda trial: None, reached: Reached = lambda lost: None) -> None:
@@ -77,7 +77,7 @@ class SearchLoop:
     @property
     def is_ended(self) -> bool:
         """Whether nothing is left to try."""
-        complete = len(self.trials) >= self.search.trials or self._tried_out or self.given_up is not None
+        complete = len(self.trials) >= self.search.trials or self._tried_out or self.gave_up_because is not None
         return self._loaded and complete and not any(trial.is_open for trial in self.trials)
 
     def feed(self) -> bool:
@@ -87,7 +87,7 @@ class SearchLoop:
             if not self._loaded:
                 self._load()
             self._settle()
-            while len(self.board.of(WAITING, RUNNING)) < self._slots and self._add_next():
+            while len(self.run_states.of(WAITING, RUNNING)) < self._slots and self._add_next():
                 added = True
                 self._settle()
         except StorageLost as error:
@@ -111,7 +111,7 @@ class SearchLoop:
         self._loaded = True
 
     def _checked(self, trial: SearchTrial) -> Mapping[int, PlannedRun]:
-        runs = self._runs_of(trial.number, self.space.at_params(trial.params))
+        runs = self._runs_of(trial.number, self.space.point_from_params(trial.params))
         if _cell(runs) != trial.signature:
             raise UserError(
                 f"trial {trial.number} was begun as cell {trial.signature} and is {_cell(runs)} now: documents or code "
@@ -124,7 +124,7 @@ class SearchLoop:
         for trial in self.trials:
             if not trial.is_open:
                 continue
-            states = [self.board.states.get(run_id) for run_id in trial.runs.values()]
+            states = [self.run_states.states.get(run_id) for run_id in trial.runs.values()]
             bad = next((state for state in states if state is not None and state.status in BAD), None)
             if bad is not None:
                 last = (bad.error or "no reason told").strip().splitlines()[-1]
@@ -137,9 +137,9 @@ class SearchLoop:
     def _judge(self, trial: SearchTrial, states: Sequence[State]) -> None:
         scores: dict[int, float] = {}
         for state in states:
-            score = validation_score(state.record, self.board.study.metric)
+            score = validation_score(state.record, self.run_states.study.metric)
             if score is None:
-                why = f"seed {state.run.seed}: its record has no validation score of {self.board.study.metric}"
+                why = f"seed {state.run.seed}: its record has no validation score of {self.run_states.study.metric}"
                 self._keep(msgspec.structs.replace(trial, state="failed", why=why))
                 return
             scores[state.run.seed] = score
@@ -160,11 +160,11 @@ class SearchLoop:
     def _add_next(self) -> bool:
         """Add the next run: of the first open trial that lacks one, else of a new trial; whether there was any."""
         for trial in self.trials:
-            missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.board.states]
+            missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.run_states.states]
             if trial.is_open and missing:
                 self._add(self._runs[trial.number][missing[0]])
                 return True
-        if self.given_up is not None or len(self.trials) >= self.search.trials:
+        if self.gave_up_because is not None or len(self.trials) >= self.search.trials:
             return False
         return self._begin()
 
@@ -205,7 +205,7 @@ class SearchLoop:
         closed = [trial for trial in self.trials if not trial.is_open]
         last = closed[-FAILURES:]
         if len(last) == FAILURES and all(trial.state == "failed" for trial in last):
-            self.given_up = (
+            self.gave_up_because = (
                 f"the last {FAILURES} trials all failed ({last[-1].why}): mend the cause, then give it a new --name"
             )
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 
 from core.config.presets import Tree, leaves, merge
-from core.config.signature import telling
+from core.config.signature import drop_neutral_sections
 from core.data.datasets import PARTS
 from core.errors import UserError
 from core.files import hold, make_folder
 from core.progress import stop_on_signals
-from core.records.tracking import mode_of
+from core.records.tracking import wandb_mode
 from studies.arguments import parse, parser, positive
-from studies.checks import made_ready
-from studies.estimate import jobs_for
+from studies.checks import check_ready
+from studies.estimate import default_jobs
 from studies.plan import Plan, PlannedRun, differences, plan
 from studies.record import RECORD as STUDY_RECORD
 from studies.record import read_study_record, study_folder, write_study_record
@@ -26,7 +26,7 @@ from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search, check_search
 from studies.search.trials import (
     JOURNAL,
-    AxisTold,
+    AxisLabels,
     SearchRecord,
     SearchTrial,
     TrialStore,
@@ -35,11 +35,11 @@ from studies.search.trials import (
     write_search_record,
 )
 from studies.study import BASE, BEST, Row, Study
-from sweeps.commands import Stopwatch, carry_out
+from sweeps.commands import Stopwatch, run_plan
 from sweeps.display import search_screen, summary_of
-from sweeps.engines.local import LocalEngine, devices_of
-from sweeps.launch import Launch
-from sweeps.run_states import Board
+from sweeps.engines.local import LocalEngine, parse_devices
+from sweeps.launch import Launcher
+from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop
 
 JOB_TYPE = "trial"
@@ -74,7 +74,7 @@ def search(arguments: Sequence[str]) -> int:
     wanted = parser("engram study search", DESCRIPTION, epilog=EPILOG)
     wanted.add_argument("--trials", type=positive, help="configs tried in all, earlier ones counted (default: its own)")
     wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
-    wanted.add_argument("--devices", type=devices_of, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    wanted.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
     wanted.add_argument(
         "--storage",
         help="where Optuna keeps the trials: sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME, or a journal file "
@@ -87,12 +87,12 @@ def search(arguments: Sequence[str]) -> int:
     given, planned = parse(wanted, arguments)
     # Words that are printed again, and so end up in logs.
     arguments = [without_password(word) for word in arguments]
-    asked = asked_for(planned.study, given, planned.settings)
-    jobs = given.jobs or jobs_for(planned, given.devices)
-    for line in made_ready(planned, given.runs, jobs=jobs).warnings:
+    asked = read_search_flags(planned.study, given, planned.settings)
+    jobs = given.jobs or default_jobs(planned, given.devices)
+    for line in check_ready(planned, given.runs, jobs=jobs).warnings:
         print(f"engram: warning: {line}", file=sys.stderr)
     if planned.runs[0].config.tracking.wandb != "disabled":
-        mode_of(planned.runs[0].config.tracking)
+        wandb_mode(planned.runs[0].config.tracking)
     folder = study_folder(given.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with hold(folder):
@@ -103,10 +103,12 @@ def search(arguments: Sequence[str]) -> int:
         if code or record.best_trial is None or given.no_report_runs:
             return code
         engine = LocalEngine(jobs=jobs, devices=given.devices)
-        return carry_out(with_best(planned, record, given), given, arguments, engine, watch=Stopwatch(), verb="search")
+        return run_plan(
+            plan_with_best(planned, record, given), given, arguments, engine, watch=Stopwatch(), verb="search"
+        )
 
 
-def asked_for(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
+def read_search_flags(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
     """The search that a study and the flags ask for, checked against the rows' seeds and the settings of every run."""
     if study.search is None:
         raise UserError(
@@ -130,13 +132,13 @@ def searched(
     folder = study_folder(given.runs, planned.label)
     space = SearchSpace(study.base, study.declared_axes)
     storage = given.storage or str(folder / JOURNAL)
-    same_storage(read_search_record(folder), storage)
+    refuse_other_storage(read_search_record(folder), storage)
     store = TrialStore(storage, name=planned.label, axes=space.axes, about=about(planned, asked))
     trial_runs = TrialRuns(planned, given.runs, asked)
-    board = Board(study, (), {}, retry_failed=given.retry == "failed")
-    jobs = given.jobs or jobs_for(planned, given.devices)
+    run_states = RunStates(study, (), {}, retry_failed=given.retry == "failed")
+    jobs = given.jobs or default_jobs(planned, given.devices)
     engine = LocalEngine(jobs=jobs, devices=given.devices)
-    loop = SearchLoop(asked, space, store, board, slots=jobs, runs=trial_runs)
+    loop = SearchLoop(asked, space, store, run_states, slots=jobs, runs=trial_runs)
     blank = SearchRecord(
         label=planned.label,
         question=study.question,
@@ -144,7 +146,7 @@ def searched(
         search=asked,
         profile=planned.profile,
         settings=planned.settings,
-        axes=[AxisTold(axis.name, axis.title, list(axis.told())) for axis in space.declared],
+        axes=[AxisLabels(axis.name, axis.title, list(axis.told())) for axis in space.declared],
         own=own.params if (own := space.own()) is not None else {},
         storage=store.shown,
     )
@@ -162,7 +164,7 @@ def searched(
                 shown.hear(trial)
                 write_search_record(folder, record())
 
-            launch = Launch(board, engine, planned, tell=shown.tell, feed=loop.feed)
+            launch = Launcher(run_states, engine, planned, tell=shown.tell, feed=loop.feed)
             loop.wire(add=launch.add, hear=hear, reached=shown.reached)
             shown.note(f"{planned.label}: up to {asked.trials} trials of {len(space.axes)} axes, {jobs} runs at once")
             launch.run(stop)
@@ -182,8 +184,8 @@ def searched(
             f"engram: {loop.lost}; nothing is lost: when it answers, the same command goes on: {again}", file=sys.stderr
         )
         return found, 1
-    if loop.given_up is not None:
-        print(f"engram: {loop.given_up}", file=sys.stderr)
+    if loop.gave_up_because is not None:
+        print(f"engram: {loop.gave_up_because}", file=sys.stderr)
         return found, 1
     return found, 0
 
@@ -216,7 +218,7 @@ def about(planned: Plan, asked: Search) -> Tree:
     assert study.base is not None
     return {
         "profile": planned.profile,
-        "settings": telling(planned.settings),
+        "settings": drop_neutral_sections(planned.settings),
         "metric": study.metric,
         "base": msgspec.to_builtins(study.base),
         "axes": {axis.path: list(axis.told()) for axis in study.declared_axes},
@@ -224,7 +226,7 @@ def about(planned: Plan, asked: Search) -> Tree:
     }
 
 
-def same_storage(before: SearchRecord | None, storage: str) -> None:
+def refuse_other_storage(before: SearchRecord | None, storage: str) -> None:
     """Raise a UserError where the trials of this search were kept elsewhere."""
     shown = without_password(storage)
     if before is not None and before.storage != shown:
@@ -234,12 +236,12 @@ def same_storage(before: SearchRecord | None, storage: str) -> None:
         )
 
 
-def with_best(planned: Plan, record: SearchRecord, given: argparse.Namespace) -> Plan:
+def plan_with_best(planned: Plan, record: SearchRecord, given: argparse.Namespace) -> Plan:
     """The plan of the table: the study's rows and the best config, on the study's seeds."""
     study, trial = planned.study, record.best_trial
     assert study.base is not None
     assert trial is not None
-    point = SearchSpace(study.base, study.declared_axes).at_params(trial.params)
+    point = SearchSpace(study.base, study.declared_axes).point_from_params(trial.params)
     row = Row(study.base.preset, point.settings, title=f"best of {len(record.trials)} trials", tried=len(record.trials))
 
     def planned_with(row: Row) -> Plan:
@@ -248,6 +250,6 @@ def with_best(planned: Plan, record: SearchRecord, given: argparse.Namespace) ->
 
     found = planned_with(row)
     # Of the rows that others are compared with, the one that differs least: the same relation head, say.
-    candidates = dict.fromkeys([study.baseline, *(study.baseline_of(name) for name in study.rows)])
+    candidates = dict.fromkeys([study.baseline, *(study.row_baseline(name) for name in study.rows)])
     nearest = min(candidates, key=lambda name: len(differences(found.configs[name], found.configs[BEST])))
     return planned_with(msgspec.structs.replace(row, baseline=nearest))

@@ -37,7 +37,7 @@ def load_golden(root: Path, name: str) -> Imported:
     )
 
 
-def lay_batch(arrays: dict[str, np.ndarray], *, multi_instance: bool) -> TrainingBatch:
+def build_batch(arrays: dict[str, np.ndarray], *, multi_instance: bool) -> TrainingBatch:
     """A recorded training batch [B, ...] as our flat one; what its sample masks leave out is dropped."""
     masks = arrays["context_masks"]
     counts = masks.sum(1)
@@ -81,7 +81,7 @@ def lay_batch(arrays: dict[str, np.ndarray], *, multi_instance: bool) -> Trainin
         entity_pairs=EntityPairs(
             heads=torch.from_numpy(entity_pairs[:, 0].copy()),
             tails=torch.from_numpy(entity_pairs[:, 1].copy()),
-            mention_pairs=lay_mention_pairs(arrays, first_piece, first_span) if multi_instance else None,
+            mention_pairs=build_mention_pairs(arrays, first_piece, first_span) if multi_instance else None,
         ),
         targets=Targets(
             mention=torch.from_numpy(rows("mention_types", "mention_sample_masks")).float(),
@@ -92,7 +92,7 @@ def lay_batch(arrays: dict[str, np.ndarray], *, multi_instance: bool) -> Trainin
     )
 
 
-def lay_mention_pairs(arrays: dict[str, np.ndarray], first_piece: np.ndarray, first_span: np.ndarray) -> MentionPairs:
+def build_mention_pairs(arrays: dict[str, np.ndarray], first_piece: np.ndarray, first_span: np.ndarray) -> MentionPairs:
     columns: list[list[int]] = []
     offsets = [0]
     for doc in range(len(arrays["encodings"])):
@@ -109,7 +109,7 @@ def lay_mention_pairs(arrays: dict[str, np.ndarray], first_piece: np.ndarray, fi
     return MentionPairs(heads, tails, starts, ends, tokens, sentences, torch.tensor(offsets))
 
 
-def kept_logits(recorded: dict[str, np.ndarray], batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+def valid_logits(recorded: dict[str, np.ndarray], batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     """The recorded logits of the valid samples, in our names and flat order."""
     masks = {"mention": "mention", "coref": "coref", "entity": "entity", "relation": "rel"}
     return {

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from core.config import presets
-from core.config.presets import section_of
+from core.config.presets import section_model
 from core.config.schema import MemoryConfig, RunConfig, Section
-from core.config.signature import markers_of
+from core.config.signature import read_markers
 from core.errors import UserError
 
 
@@ -24,7 +24,7 @@ class Setting(NamedTuple):
     @property
     def marks(self) -> set[str]:
         """Names of its signature markers."""
-        return {mark.name for mark in markers_of(self.owner, self.name)}
+        return {mark.name for mark in read_markers(self.owner, self.name)}
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Setting(NamedTuple):
 def every_setting(model: type[Section] = RunConfig, before: str = "") -> Iterator[Setting]:
     """All plain settings below a section, those of optional sections too."""
     for name in model.model_fields:
-        section = section_of(model, name)
+        section = section_model(model, name)
         if section is None:
             yield Setting(before + name, model)
         else:
@@ -48,7 +48,7 @@ def every_section(model: type[Section] = RunConfig) -> Iterator[type[Section]]:
     """A section and all sections below it."""
     yield model
     for name in model.model_fields:
-        section = section_of(model, name)
+        section = section_model(model, name)
         if section is not None:
             assert issubclass(section, Section)
             yield from every_section(section)

@@ -15,7 +15,7 @@ from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpiec
 from core.model.decoder import Decoder, Settings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
-from core.model.memory import settle_constants
+from core.model.memory import set_constant_reads
 
 # Tensors of a few hundred numbers: threads would only wait for one another.
 torch.set_num_threads(1)
@@ -98,7 +98,7 @@ def tiny_model(config: RunConfig, *, seed: int = 0, scale: float = 1.0) -> Joint
         relation_types=len(LABELS.relation_types),
     )
     initialise(model, loaded, seed=seed)
-    settle_constants(model.reads, encoded(*map(document, range(4))), config.samples, LABELS)
+    set_constant_reads(model.reads, encoded(*map(document, range(4))), config.samples, LABELS)
     if scale != 1.0:
         with torch.no_grad():
             for name, parameter in model.named_parameters():

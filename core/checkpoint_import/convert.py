@@ -52,7 +52,7 @@ def import_checkpoint(
         raise UserError(f"{checkpoint} is not a JEREX or memory checkpoint: it has no tensors of {missing_part}*")
     assumptions: list[str] = []
     labels = choose_labels(types, settings, read.hyper_parameters, weights, checkpoint)
-    architecture = architecture_of(weights, settings.get("encoder", {}), hyper, assumptions)
+    architecture = read_architecture(weights, settings.get("encoder", {}), hyper, assumptions)
     tree = settings_of(read.weights, weights, settings, hyper, assumptions)
     tree["encoder"]["source"] = str(checkpoint.resolve())
     run = validate(tree)
@@ -118,7 +118,7 @@ def _in_order(types: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def architecture_of(
+def read_architecture(
     weights: Weights, given: dict[str, Any], hyper: dict[str, Any], assumptions: list[str]
 ) -> dict[str, Any]:
     """BERT's architecture with every size from the tensors; heads and activation from the config."""

@@ -116,7 +116,7 @@ def strip_prefix(weights: Weights) -> Weights:
     return dict(weights)
 
 
-def original_of(name: str) -> str:
+def resolve_alias(name: str) -> str:
     """The name of the tensor that an aliased name repeats; other names as they are."""
     for alias, original in ALIASES.items():
         if name.startswith(alias):
@@ -133,7 +133,7 @@ def drop_aliases(weights: Weights) -> Weights:
     for name, tensor in weights.items():
         if IGNORED.match(name):
             continue
-        original = original_of(name)
+        original = resolve_alias(name)
         source = sources.setdefault(original, name)
         if original in kept and not torch.equal(kept[original], tensor):
             raise UserError(f"checkpoint tensors {source} and {name} should be one and differ; the file is damaged")

@@ -27,12 +27,12 @@ def report_view(content: Mapping[str, Any], kinds: Mapping[str, str], names: Map
         counts.add_row(key.replace("_", " "), f"{value:,}")
     for key, value in content.get("word_pieces", {}).items():
         counts.add_row(f"word pieces: {key.replace('_', ' ')}", f"{value:,}")
-    dirt = _table("dirt", "count", "what it is, and what becomes of it", "for example")
-    for kind, count in content["dirt"].items():
-        dirt.add_row(kind, f"{count:,}", kinds[kind], Text(content["examples"][kind][0], overflow="ellipsis"))
+    issues = _table("dirt", "count", "what it is, and what becomes of it", "for example")
+    for kind, count in content["issues"].items():
+        issues.add_row(kind, f"{count:,}", kinds[kind], Text(content["examples"][kind][0], overflow="ellipsis"))
     parts: list[RenderableType] = [Text(content["file"], style="bold"), counts]
-    if content["dirt"]:
-        parts.append(dirt)
+    if content["issues"]:
+        parts.append(issues)
     for kind, found in types.items():
         if found:
             table = _table(kind.replace("_", " "), "count", "name")
@@ -56,7 +56,7 @@ def document_view(document: Document, labels: LabelSet | None) -> RenderableType
         clusters.add_row(Text(str(number), style=_colour(number)), entity.type, Text(surfaces))
     relations = _table("head", "relation", "tail")
     for relation in gold.relations:
-        name = labels.name_of_relation(relation.type) if labels else relation.type
+        name = labels.relation_name(relation.type) if labels else relation.type
         shown = relation.type if name == relation.type else f"{relation.type} {name}"
         relations.add_row(
             _entity_name(document, gold, relation.head), shown, _entity_name(document, gold, relation.tail)

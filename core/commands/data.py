@@ -13,12 +13,12 @@ from core.data.datasets import REGISTRY, data_root, dataset
 from core.data.datasets import fetch as fetch_files
 from core.data.documents import Document
 from core.data.formats import Format, read_corpus
-from core.data.formats.jerex_split import EXPECTED, joint_training
+from core.data.formats.jerex_split import EXPECTED, rebuild_training_split
 from core.data.formats.types_file import read_types
 from core.data.issues import KINDS
 from core.data.parsing import fault
-from core.data.statistics import corpus_statistics, load_tokenizer, piece_counts
-from core.files import replace_file
+from core.data.statistics import compute_statistics, count_wordpieces, load_tokenizer
+from core.files import atomic_write
 
 
 def report(
@@ -46,13 +46,13 @@ def report(
     corpus = read_corpus(file, format=format, labels=labels, max_span_tokens=max_span_tokens)
     content: dict[str, Any] = {
         "file": str(file),
-        "statistics": msgspec.to_builtins(corpus_statistics(corpus.documents)),
-        "dirt": {kind: corpus.dirt.counts[kind] for kind in KINDS if kind in corpus.dirt.counts},
-        "examples": corpus.dirt.examples,
+        "statistics": msgspec.to_builtins(compute_statistics(corpus.documents)),
+        "issues": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
+        "examples": corpus.issues.examples,
     }
     if tokenizer is not None:
         loaded = load_tokenizer(tokenizer)
-        pieces = piece_counts(corpus.documents, loaded)
+        pieces = count_wordpieces(corpus.documents, loaded)
         special = loaded.num_special_tokens_to_add(False)
         content["word_pieces"] = {
             "total": sum(pieces),
@@ -107,8 +107,8 @@ def build_split(
         jerex_test: test_joint.json of the split, whose documents are left out.
         output: the file to write, say train_joint.json.
     """
-    made = joint_training([train_annotated, dev], [jerex_dev, jerex_test])
-    replace_file(output, b"[" + b",\n".join(made.documents) + b"]\n")
+    made = rebuild_training_split([train_annotated, dev], [jerex_dev, jerex_test])
+    atomic_write(output, b"[" + b",\n".join(made.documents) + b"]\n")
     size = len(made.documents)
     verdict = f"as many as the split has ({EXPECTED:,})" if size == EXPECTED else f"but the split has {EXPECTED:,}"
     print(f"{output}: {size:,} documents, {verdict}")

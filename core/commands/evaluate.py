@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from core.data.documents import Corpus, Dirt
+from core.data.documents import Corpus, Issues
 from core.data.formats import Format, read_corpus
 from core.errors import UserError
 from core.records.memory_attention import attention_path
@@ -73,19 +73,19 @@ def evaluate(
     missing = [document.id for document in corpus.documents if document.gold is None]
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
-    dirt = Dirt()
-    encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, dirt)
+    issues = Issues()
+    encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, issues)
     attended = choose(encoded, documents) if attention else []
     with meter("evaluating", len(encoded)) as progress:
         result = evaluate_split(
             opened.decoder,
             encoded,
             reading=state.reading,
-            dirt=dirt,
+            issues=issues,
             on_gold=True,
             advance=progress.advance,
         )
-    result.scores["extra"]["repairs"] = dict(dirt.counts)
+    result.scores["extra"]["repairs"] = dict(issues.counts)
     show(result.scores, as_json=json)
     if memory is not None:
         store_attention(opened, attended, memory, attention_path(opened.folder, "input" if input else split))
@@ -93,12 +93,12 @@ def evaluate(
 
 def own_split(opened: "OpenRun", split: str) -> Corpus:
     """The documents of a run's own split, as the run has read them."""
-    from core.data.splits import splits_of
+    from core.data.splits import read_splits
 
     data = opened.config.data
     if data.train is None:
         raise UserError(f"{opened.folder} has no documents of its own (an imported run): give --input FILE")
-    splits = splits_of(data, max_span_tokens=opened.config.samples.max_span_tokens)
+    splits = read_splits(data, max_span_tokens=opened.config.samples.max_span_tokens)
     corpus = splits.test if split == "test" else splits.validation
     if corpus is None:
         raise UserError(f"{opened.folder} was trained without test documents (data.test): give --input FILE")
@@ -170,13 +170,13 @@ def store_attention(
     opened: "OpenRun", documents: Sequence["EncodedDocument"], memory: MemoryConfig, path: Path
 ) -> None:
     """Decode the documents once more, one by one, and write what their reads attend to."""
-    from core.model.memory_attention import attention_on
+    from core.model.memory_attention import document_attention
     from core.progress import meter, say
 
     found = []
     with meter("attention", len(documents)) as progress:
         for one in documents:
-            found.append(attention_on(opened.decoder, one, memory, reading=opened.trained.state.reading))
+            found.append(document_attention(opened.decoder, one, memory, reading=opened.trained.state.reading))
             progress.advance()
     write_attention(path, found)
     say(f"attention on {len(found)} documents: {path}; the report of a study draws the first")

@@ -6,7 +6,7 @@ import tyro
 
 from core.data.formats.types_file import read_types
 from core.errors import UserError
-from core.files import make_folder, replace_file
+from core.files import atomic_write, make_folder
 from core.records.record import BEST, CONFIG, RunRecord, write_record
 
 
@@ -40,19 +40,19 @@ def import_run(
     from core.config.signature import run_id
     from core.features.wordpieces import load_wordpieces
     from core.progress import say
-    from core.records.provenance import gather
+    from core.records.provenance import collect_provenance
     from core.training.checkpoints import save_model
 
     wordpieces = load_wordpieces(tokenizer)
     imported = import_checkpoint(checkpoint, config=config, types=labels, wordpieces=wordpieces)
     make_folder((output / BEST).parent, "give a folder that is yours (--output DIR)")
     save_model(output / BEST, imported.trained)
-    replace_file(output / CONFIG, to_yaml(imported.config).encode())
+    atomic_write(output / CONFIG, to_yaml(imported.config).encode())
     record = RunRecord(
         run_id=run_id(imported.config),
         status="imported",
         config=imported.config.model_dump(mode="json"),
-        provenance=gather({str(checkpoint): _hash(checkpoint)}),
+        provenance=collect_provenance({str(checkpoint): _hash(checkpoint)}),
         chosen_reading=imported.trained.state.reading,
         parameters=sum(parameter.numel() for parameter in imported.trained.model.parameters()),
         notes=[f"assumed: {assumption}" for assumption in imported.assumptions],

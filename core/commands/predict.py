@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.data.formats import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.parsing import fault
 from core.data.stream import STANDARD, ByteStream, DocumentStream, Entry, Skipped, open_stream
 from core.errors import UserError
-from core.files import replace_file
-from core.prediction.output import Output, is_piped, open_output, skipped_file
-from core.progress import Meter, StopRequest, meter, say, stop_on_signals
+from core.files import atomic_write
+from core.prediction.output import Output, is_piped, open_output, skipped_path
+from core.progress import ProgressBar, StopRequest, meter, say, stop_on_signals
 
 if TYPE_CHECKING:
     from core.run.load import OpenRun
@@ -82,7 +82,7 @@ def predict(
     if shown < done.documents and html is not None:
         say(f"{html} shows the first {shown} of {done.documents} documents (--html-documents)")
     if done.skipped:
-        where = "" if is_piped(output) else f": see {skipped_file(Path(output))}"
+        where = "" if is_piped(output) else f": see {skipped_path(Path(output))}"
         say(f"{done.skipped} of {done.index} documents were skipped{where}")
     say(f"{done.documents} documents: {done.entities} entities, {done.relations} relations")
 
@@ -125,7 +125,7 @@ def predict_all(
     from core.prediction.windows import Fitting, predict_window, windows
 
     target.check(opened.identity())
-    repairs = Dirt()
+    repairs = Issues()
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     fitting = Fitting(opened.trained.wordpieces, opened.positions, opened.config.data)
     first_reason = ""
@@ -141,7 +141,7 @@ def predict_all(
                     opened.decoder,
                     target,
                     reading=opened.trained.state.reading,
-                    dirt=repairs,
+                    issues=repairs,
                     advance=shown.advance,
                 )
             progress.advance(window.mark.taken - before.mark.taken)
@@ -154,7 +154,7 @@ def predict_all(
 class Shown:
     """Shows the documents that are decoded, and that a stop was asked for."""
 
-    def __init__(self, progress: Meter, stop: StopRequest, documents: int) -> None:
+    def __init__(self, progress: ProgressBar, stop: StopRequest, documents: int) -> None:
         self._progress, self._stop, self._documents = progress, stop, documents
         self._answered = False
 
@@ -182,7 +182,7 @@ def write_page(html: Path, target: Output, opened: "OpenRun", most: int) -> int:
 
     lines = target.first_lines(most)
     pairs = parse_predictions(b"".join(lines), html)
-    replace_file(html, render(pairs, opened.trained.labels).encode())
+    atomic_write(html, render(pairs, opened.trained.labels).encode())
     return len(pairs)
 
 

@@ -8,7 +8,7 @@ import msgspec
 import tyro
 
 from core.errors import UserError
-from core.files import is_held
+from core.files import is_locked
 from core.records.record import (
     BEST,
     LAST,
@@ -69,7 +69,7 @@ def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: tyro.conf.FlagC
     """
     total = 0
     for folder, record, _ in _records(runs):
-        if record is None or record.status != "finished" or is_held(folder):
+        if record is None or record.status != "finished" or is_locked(folder):
             continue
         for path in [folder / name for name in (*LEFTOVERS, *((BEST,) if weights else ()))]:
             if path.exists():

@@ -43,10 +43,12 @@ def score(
     corpus = read_corpus(gold, format=format, labels=labels)
     predicted = parse_predictions(read_source(predictions), predictions)
     if labels is not None:
-        predicted = [with_types(prediction, index, labels, predictions) for index, prediction in enumerate(predicted)]
-    documents, annotations = match_documents(known_sentences(corpus), gold, predicted, predictions)
+        predicted = [
+            names_to_types(prediction, index, labels, predictions) for index, prediction in enumerate(predicted)
+        ]
+    documents, annotations = match_documents(drop_unknown_sentences(corpus), gold, predicted, predictions)
     scores = evaluate(documents, annotations, facts=read_facts(facts) if facts is not None else None)
-    scores.extra["notes"].extend(strange_types(documents, annotations))
+    scores.extra["notes"].extend(unknown_type_notes(documents, annotations))
     if json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(scores)).decode() + "\n")
     else:
@@ -55,9 +57,9 @@ def score(
         Console(file=sys.stdout, width=width, highlight=False).print(score_view(scores))
 
 
-def known_sentences(corpus: Corpus) -> list[Document]:
+def drop_unknown_sentences(corpus: Corpus) -> list[Document]:
     """The documents of a corpus, those that came without sentences with none, not with one long one."""
-    if not corpus.dirt.counts.get("no_sentences"):
+    if not corpus.issues.counts.get("no_sentences"):
         return list(corpus.documents)
     return [
         msgspec.structs.replace(document, sentences=())
@@ -67,7 +69,7 @@ def known_sentences(corpus: Corpus) -> list[Document]:
     ]
 
 
-def strange_types(documents: Sequence[Document], annotations: Sequence[Annotation]) -> list[str]:
+def unknown_type_notes(documents: Sequence[Document], annotations: Sequence[Annotation]) -> list[str]:
     """A note for every kind of type, entity or relation, of which prediction and gold share none at all."""
     golds = [document.gold or Annotation() for document in documents]
     notes = []
@@ -80,7 +82,7 @@ def strange_types(documents: Sequence[Document], annotations: Sequence[Annotatio
     return notes
 
 
-def with_types(prediction: Prediction, index: int, labels: LabelSet, path: Path) -> Prediction:
+def names_to_types(prediction: Prediction, index: int, labels: LabelSet, path: Path) -> Prediction:
     """The prediction with types where it had readable names; raises `UserError` for what is neither."""
 
     def typed(kind: str, value: str, types: tuple[str, ...], names: tuple[str, ...], field: str) -> str:

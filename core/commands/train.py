@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.config import presets
-from core.config.overrides import settings_from
+from core.config.overrides import parse_overrides
 from core.config.schema import RunConfig
 from core.config.signature import signature
-from core.data.datasets import with_paths
+from core.data.datasets import resolve_paths
 from core.errors import UserError
 from core.records.record import RunRecord, open_run_folder, read_record
 
@@ -38,7 +38,7 @@ def train(arguments: Sequence[str]) -> int:
     if not arguments or {"-h", "--help"}.intersection(arguments):
         return show_help()
     config, runs, dry = parse(arguments)
-    config = config.model_copy(update={"data": with_paths(config.data)})
+    config = config.model_copy(update={"data": resolve_paths(config.data)})
     if config.data.train is None:
         raise UserError(NO_DATA)
     folder = runs / signature(config) / f"s{config.seed}"
@@ -70,12 +70,12 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool]:
     runs = Path(_take(rest, "--runs") or "runs")
     dry = "--dry-run" in rest
     rest = [argument for argument in rest if argument != "--dry-run"]
-    row = presets.read_tree(Path(file)) if file else {}
+    row = presets.read_settings(Path(file)) if file else {}
     known = presets.difference(preset) | row
     if "memory" not in known and any(argument.startswith("--memory.") for argument in rest):
         with_memory = preset.replace("jerex", "memory")
         raise UserError(f"preset {preset} has no memory, so --memory.* says nothing: start from {with_memory}")
-    config = presets.build(preset, profile=profile, row=presets.merge(row, settings_from(rest)))
+    config = presets.build(preset, profile=profile, row=presets.merge(row, parse_overrides(rest)))
     return config, runs, dry
 
 

@@ -21,7 +21,7 @@ def encoder_width(encoder: EncoderConfig) -> int | None:
     return _width_in(folder / "config.json") if folder is not None else None
 
 
-def encoder_parameters(config: RunConfig) -> int | None:
+def estimate_parameter_count(config: RunConfig) -> int | None:
     """About how many parameters a run has, from its encoder's sizes or files; None where only the hub would know.
 
     Heads and memories come to 10 to 25 H² in the four systems, and to some hundred H for types and tables.
@@ -43,7 +43,7 @@ def _folder_of(encoder: EncoderConfig) -> Path | None:
     return folder if folder is not None else _cached(encoder.source)
 
 
-def with_own_width(config: RunConfig) -> RunConfig:
+def normalise_slot_width(config: RunConfig) -> RunConfig:
     """The config with a slot width that is the encoder's own written as none, the one way that studies share."""
     if config.memory is None or config.memory.slot_width is None:
         return config

@@ -6,14 +6,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from core.config.presets import Tree, merge, section_of, settings_of
+from core.config.presets import Tree, merge, section_model, settings_of
 from core.config.schema import RunConfig
 from core.errors import UserError
 
 LABELS = ("preset", "profile")
 
 
-def settings_from(flags: Sequence[str]) -> Tree:
+def parse_overrides(flags: Sequence[str]) -> Tree:
     """The settings that flags give, as strings that pydantic converts; a misspelt one names its neighbours.
 
     `--memory.slot-width 256` and `--memory.slot-width=256` are the same; `none` clears an optional setting.
@@ -38,12 +38,12 @@ def _nested(flag: str, text: str) -> Tree:
         raise UserError(f"{flag} cannot be set twice: the preset is the first word, --profile P comes once")
     model: type[BaseModel] = RunConfig
     for number, step in enumerate(steps[:-1]):
-        section = section_of(model, step)
+        section = section_model(model, step)
         if section is None:
             raise _unknown(flag, steps[:number])
         model = section
     field = model.model_fields.get(steps[-1])
-    if field is None or section_of(model, steps[-1]) is not None:
+    if field is None or section_model(model, steps[-1]) is not None:
         raise _unknown(flag, steps[:-1])
     value: Any = text
     if text.lower() in ("none", "null") and type(None) in get_args(field.annotation):
@@ -65,6 +65,6 @@ def _unknown(flag: str, section: list[str]) -> UserError:
 def _paths(model: type[BaseModel], before: list[str]) -> list[list[str]]:
     paths = []
     for name in model.model_fields:
-        section = section_of(model, name)
+        section = section_model(model, name)
         paths += _paths(section, [*before, name]) if section else [[*before, name]]
     return paths

@@ -102,10 +102,10 @@ def to_yaml(config: RunConfig) -> str:
 
 def from_yaml(path: Path) -> RunConfig:
     """The config in a YAML file, validated; a setting it does not give has its default."""
-    return validate(read_tree(path), where=f"{path}: ")
+    return validate(read_settings(path), where=f"{path}: ")
 
 
-def read_tree(path: Path) -> Tree:
+def read_settings(path: Path) -> Tree:
     """The settings in a YAML file as a nested dict, not yet validated."""
     try:
         tree = load_yaml(path.read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def _sentence(path: str) -> str:
     steps = path.split(".")
     model: type[BaseModel] = RunConfig
     for step in steps[:-1]:
-        section = section_of(model, step)
+        section = section_model(model, step)
         if section is None:
             return ""
         model = section
@@ -159,14 +159,14 @@ def settings_of(steps: list[str]) -> list[str]:
     """The names of the settings in the section at this path; empty where there is none."""
     model: type[BaseModel] = RunConfig
     for step in steps:
-        section = section_of(model, step)
+        section = section_model(model, step)
         if section is None:
             return []
         model = section
     return list(model.model_fields)
 
 
-def section_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+def section_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     """The model class of a section of settings, also of an optional one; None for a plain setting."""
     field = model.model_fields.get(name)
     if field is None:

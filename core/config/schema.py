@@ -24,7 +24,7 @@ CONTENT = Marker("content")
 """A file: enters the signature as the hash of its content, wherever it lies."""
 SOURCE = Marker("source")
 """A model: enters as the hash of the folder, file or package that it names, a hub name as name@revision."""
-LATER = Marker("later")
+ADDED_LATER = Marker("later")
 """Added after the first release: enters the signature only where it differs from its default."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -176,7 +176,7 @@ class MemoryConfig(Section):
     """Let gradients of reading flow into the memory slots."""
     inverse_scale: Literal["sum", "mean"] = "sum"
     """Scale of the inverse read: attention as it is, or times positions over slots, so that weights average one."""
-    reads: Annotated[Reads, LATER] = "written"
+    reads: Annotated[Reads, ADDED_LATER] = "written"
     """What is read: the written slots; as controls a matrix trained by reading alone (learned), one that stays as drawn
     (random), all slots or rows alike (uniform), or for the inverse read its mean weight in training (constant)."""
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.config.presets import section_of
+from core.config.presets import section_model
 from core.config.schema import (
+    ADDED_LATER,
     CONTENT,
-    LATER,
     NEUTRAL,
     SOURCE,
     Marker,
@@ -55,19 +55,19 @@ def identity(config: RunConfig) -> dict[str, Any]:
     return tree
 
 
-def telling(settings: Mapping[str, Any]) -> dict[str, Any]:
+def drop_neutral_sections(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a nested dict less the sections of which none can change a number (runtime, tracking)."""
     return {name: value for name, value in settings.items() if not _is_neutral(name)}
 
 
 def _is_neutral(name: str) -> bool:
-    section = section_of(RunConfig, name)
+    section = section_model(RunConfig, name)
     if section is None:
-        return NEUTRAL in markers_of(RunConfig, name)
-    return all(NEUTRAL in markers_of(section, field) for field in section.model_fields)
+        return NEUTRAL in read_markers(RunConfig, name)
+    return all(NEUTRAL in read_markers(section, field) for field in section.model_fields)
 
 
-def markers_of(model: type[BaseModel], name: str) -> set[Marker]:
+def read_markers(model: type[BaseModel], name: str) -> set[Marker]:
     """The signature markers of a setting."""
     return {mark for mark in model.model_fields[name].metadata if isinstance(mark, Marker)}
 
@@ -76,21 +76,21 @@ def _identity(section: BaseModel) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        marks = markers_of(type(section), name)
-        if NEUTRAL in marks or (LATER in marks and value == field.default):
+        marks = read_markers(type(section), name)
+        if NEUTRAL in marks or (ADDED_LATER in marks and value == field.default):
             continue
         if isinstance(value, BaseModel):
             tree[name] = _identity(value)
         elif CONTENT in marks and value is not None:
             tree[name] = content_hash(Path(value))
         elif SOURCE in marks and value is not None:
-            tree[name] = content_of(value)
+            tree[name] = model_identity(value)
         else:
             tree[name] = value
     return tree
 
 
-def content_of(source: str) -> str:
+def model_identity(source: str) -> str:
     """What a model's path, package or hub name stands for: a content hash, or name@revision."""
     if source == "scratch":
         return source

@@ -38,7 +38,7 @@ from core.data import synthetic
 from core.data.parsing import fault
 from core.data.splits import Splits, load_splits, validation_split
 from core.errors import UserError
-from core.files import content_hash, make_folder, replace_file
+from core.files import atomic_write, content_hash, make_folder
 
 
 class DataFile(msgspec.Struct, frozen=True):
@@ -301,7 +301,7 @@ def _unreachable(url: str, error: Exception) -> UserError:
 
 
 __all__ = [
-    "Fetched",
+    "FetchedFile",
     "Splits",
     "content_hash",
     "data_root",
@@ -309,18 +309,18 @@ __all__ = [
     "fetch",
     "load_splits",
     "locate",
+    "resolve_paths",
     "split_paths",
     "validation_split",
-    "with_paths",
 ]
 
 PARTS = ("train", "validation", "test", "types")
 OWN_FOLDER = "set ENGRAM_DATA to a folder of yours"
-EMBEDDED = "synthetic"
+SYNTHETIC = "synthetic"
 """The generated corpus of `core.data.synthetic`: no address, no download."""
 
 
-class Fetched(msgspec.Struct, frozen=True):
+class FetchedFile(msgspec.Struct, frozen=True):
     """What became of a file: `state` is present, fetched, or no address."""
 
     path: Path
@@ -363,31 +363,31 @@ def split_paths(name: str) -> dict[str, Path | None]:
     return {part: locate(name, getattr(entry, part)) for part in PARTS}
 
 
-def with_paths(data: DataConfig) -> DataConfig:
+def resolve_paths(data: DataConfig) -> DataConfig:
     """The settings with the name of a registered data set replaced by its files, and every path made absolute."""
     paths: dict[str, str | Path | None] = {part: getattr(data, part) for part in PARTS}
-    if data.name == EMBEDDED:
-        paths |= embedded_paths()
+    if data.name == SYNTHETIC:
+        paths |= synthetic_paths()
     elif data.name is not None:
         paths |= split_paths(data.name)
     told = {part: str(Path(path).expanduser().absolute()) if path else None for part, path in paths.items()}
     return data.model_copy(update={"name": None, **told})
 
 
-def embedded_paths() -> dict[str, Path]:
+def synthetic_paths() -> dict[str, Path]:
     """The files of the embedded corpus, generated where they are not there, or are not what is generated."""
-    folder = data_root() / EMBEDDED
+    folder = data_root() / SYNTHETIC
     make_folder(folder, OWN_FOLDER)
     paths = {}
     for name, content in synthetic.files().items():
         path = folder / f"{name}.json"
         if not path.is_file() or path.read_bytes() != content:
-            replace_file(path, content)
+            atomic_write(path, content)
         paths[name] = path
     return paths
 
 
-def fetch(name: str) -> Iterator[Fetched]:
+def fetch(name: str) -> Iterator[FetchedFile]:
     """Bring the files of a data set into place one by one, each checked and pinned; files in place are only checked."""
     folder = data_root() / name
     for file in dataset(name).files:
@@ -395,12 +395,12 @@ def fetch(name: str) -> Iterator[Fetched]:
         state = "present"
         if not path.exists():
             if file.address is None:
-                yield Fetched(path, "no address")
+                yield FetchedFile(path, "no address")
                 continue
             make_folder(folder, OWN_FOLDER)
             _bring(file, file.address, path)
             state = "fetched"
-        yield Fetched(path, state, _verify(path, file.sha256, pin_new=True))
+        yield FetchedFile(path, state, _verify(path, file.sha256, pin_new=True))
 
 
 def _bring(file: DataFile, address: str, path: Path) -> None:
@@ -411,7 +411,7 @@ def _bring(file: DataFile, address: str, path: Path) -> None:
     packed = path.parent / archive
     if not packed.exists():
         download(address, packed, sha256=file.archive_sha256)
-    replace_file(path, unpack(packed, file.name))
+    atomic_write(path, unpack(packed, file.name))
 
 
 def _verify(path: Path, registered: str | None, *, pin_new: bool = False) -> str:
@@ -422,7 +422,7 @@ def _verify(path: Path, registered: str | None, *, pin_new: bool = False) -> str
     if expected is None and pin.is_file():
         expected, source = pin.read_text().partition(" ")[0].strip(), str(pin)
     if expected is None and pin_new:
-        replace_file(pin, f"{found}  {path.name}\n".encode())
+        atomic_write(pin, f"{found}  {path.name}\n".encode())
     elif expected not in (None, found):
         raise fault(
             path,

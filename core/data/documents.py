@@ -1,7 +1,7 @@
 """What a document is: tokens in sentences, and an annotation, gold and predicted alike.
 
 Torch-free. Spans are half-open token spans in the document, never in the sentence. Readers (`core.data.formats`) make
-these objects from files and count the dirt they meet in a `Dirt`; nothing downstream looks at a file format again.
+these objects from files and count the dirt they meet in a `Issues`; nothing downstream looks at a file format again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ class Document(msgspec.Struct, frozen=True):
         """The tokens of a span joined by single spaces and stripped (MODEL.md, section 1.4)."""
         return " ".join(self.tokens[span[0] : span[1]]).strip()
 
-    def sentence_of(self) -> list[int]:
+    def sentence_numbers(self) -> list[int]:
         """The sentence index of every token."""
         index: list[int] = []
         for number, (start, end) in enumerate(self.sentences):
@@ -104,7 +104,7 @@ class LabelSet(msgspec.Struct, frozen=True):
         if not self.relation_names:
             msgspec.structs.force_setattr(self, "relation_names", self.relation_types)
 
-    def name_of_relation(self, relation_type: str) -> str:
+    def relation_name(self, relation_type: str) -> str:
         """The readable name of a relation type; the type itself where the set does not hold it."""
         names = dict(zip(self.relation_types, self.relation_names, strict=True))
         return names.get(relation_type, relation_type)
@@ -121,7 +121,7 @@ class LabelSet(msgspec.Struct, frozen=True):
         return LabelSet(entity_types=tuple(entity_types), relation_types=tuple(relation_types))
 
 
-class Dirt:
+class Issues:
     """Counts of what was odd in a corpus, with up to `keep` examples of each kind.
 
     Kinds are short words declared by the readers (`blank_token`, `duplicate_span`, ...). Counting is the rule of the
@@ -145,4 +145,4 @@ class Corpus(msgspec.Struct, frozen=True):
     """The documents of one file, in file order, and the dirt that reading met."""
 
     documents: tuple[Document, ...]
-    dirt: Dirt
+    issues: Issues

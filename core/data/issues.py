@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from core.data.documents import Annotation, Dirt, Document
+from core.data.documents import Annotation, Document, Issues
 
 KINDS: dict[str, str] = {
     "blank_token": "tokens of white space only, such as U+00A0; kept, [UNK] to the encoder",
@@ -34,58 +34,58 @@ KINDS: dict[str, str] = {
 }
 
 
-def count_dirt(document: Document, dirt: Dirt, *, max_span_tokens: int) -> None:
+def count_issues(document: Document, issues: Issues, *, max_span_tokens: int) -> None:
     """Count the dirt that shows in a document itself; what only a format shows is counted by its reader."""
     where = document.id
     for position, token in enumerate(document.tokens):
         if not token.strip():
-            dirt.add("blank_token", f"{where}: token {position}")
+            issues.add("blank_token", f"{where}: token {position}")
     for number, (start, end) in enumerate(document.sentences):
         if start == end:
-            dirt.add("empty_sentence", f"{where}: sentence {number}")
+            issues.add("empty_sentence", f"{where}: sentence {number}")
     if document.gold is not None:
-        _count_mentions(document, document.gold, dirt, max_span_tokens)
-        _count_relations(document.id, document.gold, dirt)
+        _count_mentions(document, document.gold, issues, max_span_tokens)
+        _count_relations(document.id, document.gold, issues)
 
 
-def _count_mentions(document: Document, gold: Annotation, dirt: Dirt, max_span_tokens: int) -> None:
+def _count_mentions(document: Document, gold: Annotation, issues: Issues, max_span_tokens: int) -> None:
     clusters = [set(entity.mentions) for entity in gold.entities]
     holders = Counter(span for cluster in clusters for span in cluster)
-    sentence_of = document.sentence_of()
+    sentence_numbers = document.sentence_numbers()
     for number, entity in enumerate(gold.entities):
         repeats = len(entity.mentions) - len(clusters[number])
         if repeats:
-            dirt.add("duplicate_span", f"{document.id}: entity {number}", times=repeats)
+            issues.add("duplicate_span", f"{document.id}: entity {number}", times=repeats)
         for start, end in entity.mentions:
             if end - start > max_span_tokens:
-                dirt.add("long_mention", f"{document.id}: entity {number}, tokens {start} to {end}")
-            if sentence_of[start] != sentence_of[end - 1]:
-                dirt.add("crossing_sentence", f"{document.id}: entity {number}, tokens {start} to {end}")
+                issues.add("long_mention", f"{document.id}: entity {number}, tokens {start} to {end}")
+            if sentence_numbers[start] != sentence_numbers[end - 1]:
+                issues.add("crossing_sentence", f"{document.id}: entity {number}, tokens {start} to {end}")
     for (start, end), times in holders.items():
         if times > 1:
-            dirt.add("shared_span", f"{document.id}: tokens {start} to {end}")
+            issues.add("shared_span", f"{document.id}: tokens {start} to {end}")
     members = [(span, number) for number, cluster in enumerate(clusters) for span in sorted(cluster)]
     for inner, holder in members:
         for outer, other in members:
             if holder != other and inner != outer and outer[0] <= inner[0] and inner[1] <= outer[1]:
-                dirt.add("nested_mention", f"{document.id}: {document.surface(inner)} in {document.surface(outer)}")
+                issues.add("nested_mention", f"{document.id}: {document.surface(inner)} in {document.surface(outer)}")
 
 
-def _count_relations(where: str, gold: Annotation, dirt: Dirt) -> None:
+def _count_relations(where: str, gold: Annotation, issues: Issues) -> None:
     if not gold.relations:
-        dirt.add("no_relations", where)
+        issues.add("no_relations", where)
     seen: set[tuple[int, int, str]] = set()
     for relation in gold.relations:
         key = (relation.head, relation.tail, relation.type)
         if key in seen:
-            dirt.add("duplicate_relation", f"{where}: {key}")
+            issues.add("duplicate_relation", f"{where}: {key}")
         seen.add(key)
         if relation.head == relation.tail:
-            dirt.add("self_relation", f"{where}: {key}")
+            issues.add("self_relation", f"{where}: {key}")
 
 
-def count_mixed_types(where: str, types: Iterable[str], dirt: Dirt) -> None:
+def count_mixed_types(where: str, types: Iterable[str], issues: Issues) -> None:
     """Count a cluster whose mentions are of several types; `where` names document and cluster."""
     distinct = list(dict.fromkeys(types))
     if len(distinct) > 1:
-        dirt.add("mixed_type_cluster", f"{where}: {', '.join(distinct)}")
+        issues.add("mixed_type_cluster", f"{where}: {', '.join(distinct)}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.errors import UserError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -36,7 +36,7 @@ def fault(
 def read_source(path: Path | str) -> bytes:
     """The bytes of a file without a byte order mark; raises `UserError` where there is no readable, non-empty file."""
     path = Path(path)
-    with named_faults(path):
+    with named_file_errors(path):
         raw = path.read_bytes()
     raw = raw.removeprefix(BYTE_ORDER_MARK)
     if not raw.strip():
@@ -45,7 +45,7 @@ def read_source(path: Path | str) -> bytes:
 
 
 @contextmanager
-def named_faults(path: Path | str) -> Iterator[None]:
+def named_file_errors(path: Path | str) -> Iterator[None]:
     """Turn what the system says against a file into a `UserError` that names it and the way out."""
     path = Path(path)
     try:
@@ -96,7 +96,7 @@ def parse_json(raw: bytes, wanted: Any, path: Path | str, *, index: int | None =
         # msgspec leaves strings alone that it skips: bad bytes there would pass.
         decode_text(raw, path, index=index, line=line)
     try:
-        with collector_paused():
+        with garbage_collector_paused():
             return msgspec.json.decode(raw, type=wanted)
     except msgspec.ValidationError as error:
         raise _schema_fault(error, raw, path, index, line) from None
@@ -113,7 +113,7 @@ def parse_json(raw: bytes, wanted: Any, path: Path | str, *, index: int | None =
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
+def garbage_collector_paused() -> Iterator[None]:
     """Hold the garbage collector still: a big parse makes no garbage, and scanning it costs a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
@@ -169,11 +169,11 @@ def _schema_fault(
     return fault(path, what, index=index, title=title if isinstance(title, str) else None, line=line)
 
 
-class Identities:
+class UniqueIds:
     """Hands out ids: the title itself, then `title#2`, `title#3` for its repeats, each repeat counted."""
 
-    def __init__(self, dirt: Dirt) -> None:
-        self._dirt = dirt
+    def __init__(self, issues: Issues) -> None:
+        self._dirt = issues
         self._given: set[str] = set()
         self._next: dict[str, int] = {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from core.config.schema import DataConfig
-from core.data.documents import Corpus, Dirt, Document, LabelSet
+from core.data.documents import Corpus, Document, Issues, LabelSet
 from core.data.formats import Format, read_corpus
 from core.data.formats.types_file import read_types
 from core.data.parsing import fault
@@ -26,7 +26,7 @@ class Splits(msgspec.Struct, frozen=True):
     labels: LabelSet
 
 
-def splits_of(data: DataConfig, *, max_span_tokens: int) -> Splits:
+def read_splits(data: DataConfig, *, max_span_tokens: int) -> Splits:
     """The corpora that a run's settings name; a registered name must have become paths before."""
     if data.train is None:
         raise UserError("no training documents: give data.train, or data.name of a registered data set")
@@ -79,7 +79,7 @@ def load_splits(
         kept, held_out = validation_split(trained.documents, validation_share)
     except UserError as error:
         raise fault(train, str(error)) from None
-    return Splits(Corpus(kept, trained.dirt), Corpus(held_out, Dirt()), read[test] if test else None, labels)
+    return Splits(Corpus(kept, trained.issues), Corpus(held_out, Issues()), read[test] if test else None, labels)
 
 
 def validation_split(
@@ -110,7 +110,7 @@ def _count_unknown_types(corpus: Corpus, labels: LabelSet) -> None:
         if document.gold is not None:
             for entity in document.gold.entities:
                 if entity.type not in labels.entity_types:
-                    corpus.dirt.add("unknown_entity_type", f"{document.id}: {entity.type}")
+                    corpus.issues.add("unknown_entity_type", f"{document.id}: {entity.type}")
             for relation in document.gold.relations:
                 if relation.type not in labels.relation_types:
-                    corpus.dirt.add("unknown_relation_type", f"{document.id}: {relation.type}")
+                    corpus.issues.add("unknown_relation_type", f"{document.id}: {relation.type}")

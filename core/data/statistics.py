@@ -36,7 +36,7 @@ class CorpusStatistics(msgspec.Struct, frozen=True):
     relation_types: dict[str, int]
 
 
-def corpus_statistics(documents: Sequence[Document]) -> CorpusStatistics:
+def compute_statistics(documents: Sequence[Document]) -> CorpusStatistics:
     """The statistics of some documents; types by falling count."""
     gold = [document.gold for document in documents if document.gold is not None]
     intra = sum(_intra(document, document.gold) for document in documents if document.gold is not None)
@@ -60,8 +60,8 @@ def corpus_statistics(documents: Sequence[Document]) -> CorpusStatistics:
 
 
 def _intra(document: Document, gold: Annotation) -> int:
-    sentence_of = document.sentence_of()
-    homes = [{sentence_of[start] for start, _ in entity.mentions} for entity in gold.entities]
+    sentence_numbers = document.sentence_numbers()
+    homes = [{sentence_numbers[start] for start, _ in entity.mentions} for entity in gold.entities]
     return sum(not homes[relation.head].isdisjoint(homes[relation.tail]) for relation in gold.relations)
 
 
@@ -80,7 +80,7 @@ def load_tokenizer(source: str) -> Tokenizer:
     return tokenizer
 
 
-def piece_counts(documents: Sequence[Document], tokenizer: Tokenizer) -> list[int]:
+def count_wordpieces(documents: Sequence[Document], tokenizer: Tokenizer) -> list[int]:
     """Word pieces per document: each token alone, without special tokens; a token that yields nothing counts 1."""
     words = list({token for document in documents for token in document.tokens})
     encoded = tokenizer.encode_batch(words, add_special_tokens=False)

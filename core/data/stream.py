@@ -23,13 +23,13 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import msgspec
 
-from core.data.documents import Dirt, Document
-from core.data.formats import Format, sniff
+from core.data.documents import Document, Issues
+from core.data.formats import Format, detect_format
 from core.data.formats.docred import docred_document
 from core.data.formats.predictions import annotated_document
 from core.data.formats.pubtator import pubtator_document
 from core.data.formats.text import paragraph_document
-from core.data.parsing import BYTE_ORDER_MARK, Identities, empty_fault, fault, named_faults
+from core.data.parsing import BYTE_ORDER_MARK, UniqueIds, empty_fault, fault, named_file_errors
 from core.errors import UserError
 
 CHUNK = 1 << 20
@@ -57,7 +57,7 @@ class ByteStream:
 
     def more(self) -> bool:
         """Put the next chunk behind the buffer; False at the end of the input."""
-        with named_faults(self.path):
+        with named_file_errors(self.path):
             chunk = self._file.read(self._chunk)
         self.buffer += chunk
         return bool(chunk)
@@ -96,7 +96,7 @@ def open_stream(input: str) -> Iterator[tuple[ByteStream, int | None]]:
         yield ByteStream(sys.stdin.buffer, "stdin"), None
         return
     path = Path(input)
-    with named_faults(path):
+    with named_file_errors(path):
         file = path.open("rb")
     with file:
         yield ByteStream(file, input), path.stat().st_size if path.is_file() else None
@@ -372,7 +372,7 @@ class DocumentStream:
         self.format: Format = _sniffed(stream) if format == "auto" else format
         self._array = stream.buffer.lstrip().startswith(b"[")
         self._lines = not self._array and _SPREAD.match(stream.buffer) is None
-        self._identities = Identities(Dirt())
+        self._identities = UniqueIds(Issues())
         self._index = 0
 
     def go_on(self, after: Mark, index: int, ids: Iterable[str]) -> bool:
@@ -425,7 +425,7 @@ def _sniffed(stream: ByteStream) -> Format:
     while True:
         whole = not stream.fill(length)
         try:
-            return sniff(bytes(stream.buffer), stream.path)
+            return detect_format(bytes(stream.buffer), stream.path)
         except UserError:
             if whole or length >= MOST_HEAD_BYTES:
                 raise

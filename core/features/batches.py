@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.features.candidates import MentionPairIndex, Sample, edit_distances, mention_pairs, pair_geometry
 from core.features.wordpieces import EncodedDocument
-from core.seeding import key_of
+from core.seeding import seed_for
 
 Part = TypeVar("Part")
 
@@ -118,10 +118,10 @@ def to_device(part: Part, device: torch.device) -> Part:
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
     """The order in which an epoch visits the documents, keyed by (seed, epoch)."""
-    return np.random.default_rng(key_of("order", seed, epoch)).permutation(count)
+    return np.random.default_rng(seed_for("order", seed, epoch)).permutation(count)
 
 
-def batches_of(order: np.ndarray, size: int, *, first: int = 0) -> Iterator[np.ndarray]:
+def epoch_batches(order: np.ndarray, size: int, *, first: int = 0) -> Iterator[np.ndarray]:
     """The complete batches of an order, from batch number `first` on; an incomplete last one is dropped."""
     for number in range(first, len(order) // size):
         yield order[number * size : (number + 1) * size]
@@ -137,11 +137,11 @@ def pad_pieces(documents: Sequence[EncodedDocument], padding: int) -> Pieces:
     return Pieces(ids=torch.from_numpy(ids), mask=torch.from_numpy(mask), counts=counts)
 
 
-def lay_spans(documents: Sequence[EncodedDocument], spans: Sequence[np.ndarray]) -> Spans:
+def build_spans(documents: Sequence[EncodedDocument], spans: Sequence[np.ndarray]) -> Spans:
     """Token spans of each document as rows of the flat states."""
     offsets = starting_rows([len(document.ids) for document in documents])
     pieces = [
-        document.pieces_of(part) + offset for document, part, offset in zip(documents, spans, offsets, strict=True)
+        document.to_pieces(part) + offset for document, part, offset in zip(documents, spans, offsets, strict=True)
     ]
     flat = np.concatenate(pieces)
     tokens = np.concatenate(list(spans))
@@ -158,13 +158,13 @@ def starting_rows(counts: Sequence[int]) -> np.ndarray:
     return np.array([0, *accumulate(counts)][:-1], dtype=np.int64)
 
 
-def lay_span_pairs(pairs: np.ndarray, distances: np.ndarray) -> SpanPairs:
+def build_span_pairs(pairs: np.ndarray, distances: np.ndarray) -> SpanPairs:
     """Pairs [P, 2] of span rows and their edit distances as tensors."""
     first, second = torch.from_numpy(pairs.T.copy())
     return SpanPairs(first=first, second=second, edit_distances=torch.from_numpy(distances))
 
 
-def lay_clusters(clusters: Sequence[np.ndarray]) -> Clusters:
+def build_clusters(clusters: Sequence[np.ndarray]) -> Clusters:
     """Entities, each an array of span rows, behind one another."""
     offsets = np.zeros(len(clusters) + 1, dtype=np.int64)
     np.cumsum([len(cluster) for cluster in clusters], out=offsets[1:])
@@ -172,13 +172,13 @@ def lay_clusters(clusters: Sequence[np.ndarray]) -> Clusters:
     return Clusters(mentions=torch.from_numpy(flat), offsets=torch.from_numpy(offsets))
 
 
-def lay_mention_pairs(
+def build_mention_pairs(
     encoded: EncodedDocument, spans: np.ndarray, index: MentionPairIndex, *, first_piece: int, first_span: int
 ) -> MentionPairs:
     """The mention pairs of one document, whose pieces and spans start at these flat rows."""
     bounds = np.array(encoded.document.sentences, dtype=np.int64).reshape(-1, 2)
-    sentence_of = np.repeat(np.arange(len(bounds)), bounds[:, 1] - bounds[:, 0])
-    geometry = pair_geometry(spans, encoded.pieces_of(spans), sentence_of[spans[:, 0]], index.mentions)
+    sentence_numbers = np.repeat(np.arange(len(bounds)), bounds[:, 1] - bounds[:, 0])
+    geometry = pair_geometry(spans, encoded.to_pieces(spans), sentence_numbers[spans[:, 0]], index.mentions)
     rows = torch.from_numpy(index.mentions.T + first_span)
     between = torch.from_numpy(geometry.between.T + first_piece)
     return MentionPairs(
@@ -228,7 +228,7 @@ def collate(samples: Sequence[Sample], *, padding: int, multi_instance: bool) ->
     if multi_instance:
         layered = join_mention_pairs(
             [
-                lay_mention_pairs(
+                build_mention_pairs(
                     sample.encoded,
                     sample.spans,
                     mention_pairs(sample.clusters, sample.entity_pairs),
@@ -241,12 +241,12 @@ def collate(samples: Sequence[Sample], *, padding: int, multi_instance: bool) ->
     heads, tails = torch.from_numpy(entity_pairs.T.copy())
     return TrainingBatch(
         pieces=pad_pieces(documents, padding),
-        spans=lay_spans(documents, [sample.spans for sample in samples]),
-        span_pairs=lay_span_pairs(
+        spans=build_spans(documents, [sample.spans for sample in samples]),
+        span_pairs=build_span_pairs(
             np.concatenate([sample.coref_pairs + row for sample, row in zip(samples, first_spans, strict=True)]),
             np.concatenate(distances),
         ),
-        clusters=lay_clusters(
+        clusters=build_clusters(
             [cluster + row for sample, row in zip(samples, first_spans, strict=True) for cluster in sample.clusters]
         ),
         entity_pairs=EntityPairs(heads=heads, tails=tails, mention_pairs=layered),

@@ -16,7 +16,7 @@ from rapidfuzz.process import cdist
 from core.config.schema import SamplesConfig
 from core.data.documents import Annotation, Document, Entity, LabelSet
 from core.features.wordpieces import EncodedDocument
-from core.seeding import key_of
+from core.seeding import seed_for
 
 Ints = np.ndarray
 
@@ -41,12 +41,12 @@ class Sample(msgspec.Struct, frozen=True):
 
 def all_spans(document: Document, max_span_tokens: int) -> Ints:
     """Every span [S, 2] of up to `max_span_tokens` tokens within a sentence, by sentence, then width, then start."""
-    parts = [spans_of_sentence(end - start, max_span_tokens) + start for start, end in document.sentences]
+    parts = [sentence_spans(end - start, max_span_tokens) + start for start, end in document.sentences]
     return np.concatenate(parts) if parts else np.zeros((0, 2), dtype=np.int64)
 
 
 @lru_cache(maxsize=1_024)
-def spans_of_sentence(length: int, max_span_tokens: int) -> Ints:
+def sentence_spans(length: int, max_span_tokens: int) -> Ints:
     """The spans [S, 2] of a sentence that starts at 0, by width, then start; remembered, so not to be written."""
     widths, starts = counted(length - np.arange(min(max_span_tokens, length)))
     spans = np.stack([starts, starts + widths + 1], axis=1)
@@ -67,8 +67,8 @@ def draw_sample(encoded: EncodedDocument, config: SamplesConfig, labels: LabelSe
     relation of a type that the label set does not know.
     """
     document = encoded.document
-    generator = np.random.default_rng(key_of("sample", seed, epoch, document.id))
-    gold = gold_in_reach(document, labels)
+    generator = np.random.default_rng(seed_for("sample", seed, epoch, document.id))
+    gold = trainable_gold(document, labels)
     mentions = np.array(list(dict.fromkeys(gold.mentions)), dtype=np.int64).reshape(-1, 2)
     order = {(int(start), int(end)): index for index, (start, end) in enumerate(mentions)}
     clusters = [np.array(list(dict.fromkeys(order[span] for span in entity.mentions))) for entity in gold.entities]
@@ -89,7 +89,7 @@ def draw_sample(encoded: EncodedDocument, config: SamplesConfig, labels: LabelSe
     )
 
 
-def gold_in_reach(document: Document, labels: LabelSet) -> Annotation:
+def trainable_gold(document: Document, labels: LabelSet) -> Annotation:
     """The gold that a document can be trained on: spans within its tokens, types that the label set knows."""
     if document.gold is None:
         return Annotation()

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.config.schema import DataConfig, RunConfig
-from core.data.documents import Dirt, Document, LabelSet
-from core.data.splits import splits_of
+from core.data.documents import Document, Issues, LabelSet
+from core.data.splits import read_splits
 from core.errors import UserError
 from core.features.wordpiece_cache import encode_cached
 from core.features.wordpieces import EncodedDocument, WordPieces, fit, learn_wordpieces, load_wordpieces
@@ -17,38 +17,38 @@ class PreparedData:
     splits: dict[str, list[EncodedDocument]]
     labels: LabelSet
     wordpieces: WordPieces
-    dirt: dict[str, Dirt]
+    issues: dict[str, Issues]
 
 
 def prepare(config: RunConfig) -> PreparedData:
     """Read, split, word-piece and fit the documents of a run."""
     data = config.data
-    splits = splits_of(data, max_span_tokens=config.samples.max_span_tokens)
-    wordpieces = find_wordpieces(config, splits.train.documents)
+    splits = read_splits(data, max_span_tokens=config.samples.max_span_tokens)
+    wordpieces = choose_wordpieces(config, splits.train.documents)
     corpora = {"train": splits.train, "validation": splits.validation}
     if splits.test is not None:
         corpora["test"] = splits.test
-    encoded, dirt = {}, {}
+    encoded, issues = {}, {}
     for name, corpus in corpora.items():
-        dirt[name] = corpus.dirt
-        encoded[name] = encode(corpus.documents, wordpieces, config.encoder.positions, data, corpus.dirt)
+        issues[name] = corpus.issues
+        encoded[name] = encode(corpus.documents, wordpieces, config.encoder.positions, data, corpus.issues)
     if len(encoded["train"]) < config.training.batch_size:
         raise UserError(
             f"{len(encoded['train'])} training documents are fewer than training.batch_size "
             f"({config.training.batch_size}): no step could be made; lower it or give more documents"
         )
-    return PreparedData(encoded, splits.labels, wordpieces, dirt)
+    return PreparedData(encoded, splits.labels, wordpieces, issues)
 
 
 def encode(
-    documents: tuple[Document, ...], wordpieces: WordPieces, positions: int, data: DataConfig, dirt: Dirt
+    documents: tuple[Document, ...], wordpieces: WordPieces, positions: int, data: DataConfig, issues: Issues
 ) -> list[EncodedDocument]:
-    """Documents as word pieces that fit the encoder; what had to be repaired is counted in `dirt`."""
+    """Documents as word pieces that fit the encoder; what had to be repaired is counted in `issues`."""
     encoded = encode_cached(documents, wordpieces)
-    return fit(encoded, positions=positions, overlong=data.overlong, dirt=dirt)
+    return fit(encoded, positions=positions, overlong=data.overlong, issues=issues)
 
 
-def find_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPieces:
+def choose_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPieces:
     """The tokenizer of a run: its own, its encoder's, or one learned from the training documents."""
     if config.encoder.tokenizer is not None:
         return load_wordpieces(config.encoder.tokenizer)

@@ -17,7 +17,7 @@ import platformdirs
 from core.data.documents import Document
 from core.errors import UserError
 from core.features.wordpieces import EncodedDocument, WordPieces
-from core.files import replace_file
+from core.files import atomic_write
 
 # A corpus this small is word-pieced sooner than it is looked up.
 SMALLEST = 100
@@ -78,6 +78,6 @@ def _write(path: Path, encoded: Sequence[EncodedDocument]) -> None:
     np.savez(content, ids=ids.astype(np.int32), lengths=lengths.astype(np.int32))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content.getvalue())
+        atomic_write(path, content.getvalue())
     except (OSError, UserError):
         return

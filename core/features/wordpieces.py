@@ -16,7 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from core.data.documents import Dirt, Document, Span
+from core.data.documents import Document, Issues, Span
 from core.errors import UserError
 from core.features.pretrained import load_pretrained
 from core.files import model_folder
@@ -38,7 +38,7 @@ class EncodedDocument(msgspec.Struct, frozen=True):
     ids: np.ndarray
     bounds: np.ndarray
 
-    def pieces_of(self, spans: np.ndarray) -> np.ndarray:
+    def to_pieces(self, spans: np.ndarray) -> np.ndarray:
         """Token spans [S, 2] as word-piece spans [S, 2]."""
         return self.bounds.take(spans)
 
@@ -123,7 +123,11 @@ def _from_file(path: Path) -> PreTrainedTokenizerFast:
 
 
 def fit(
-    documents: Iterable[EncodedDocument], *, positions: int, overlong: Literal["error", "truncate", "skip"], dirt: Dirt
+    documents: Iterable[EncodedDocument],
+    *,
+    positions: int,
+    overlong: Literal["error", "truncate", "skip"],
+    issues: Issues,
 ) -> list[EncodedDocument]:
     """The documents that fit into `positions` word pieces, the others refused, cut or left out, and counted."""
     kept = []
@@ -138,7 +142,7 @@ def fit(
                 f"document {name!r} has {pieces} word pieces, the limit is {positions}: raise encoder.positions, or "
                 "set data.overlong to truncate or skip"
             )
-        dirt.add(f"overlong_{'truncated' if overlong == 'truncate' else 'skipped'}", f"{name}: {pieces} word pieces")
+        issues.add(f"overlong_{'truncated' if overlong == 'truncate' else 'skipped'}", f"{name}: {pieces} word pieces")
         if overlong == "truncate":
             kept.append(truncate(encoded, positions))
     return kept

@@ -20,8 +20,8 @@ from torch import Tensor
 from core.config.schema import RunConfig
 from core.data.documents import (
     Annotation,
-    Dirt,
     Entity,
+    Issues,
     LabelSet,
     Relation,
     Span,
@@ -29,11 +29,11 @@ from core.data.documents import (
 from core.features.batches import (
     EntityPairs,
     MentionPairs,
+    build_clusters,
+    build_mention_pairs,
+    build_span_pairs,
+    build_spans,
     join_mention_pairs,
-    lay_clusters,
-    lay_mention_pairs,
-    lay_span_pairs,
-    lay_spans,
     pad_pieces,
     starting_rows,
     to_device,
@@ -41,17 +41,17 @@ from core.features.batches import (
 from core.features.candidates import (
     all_spans,
     edit_distances,
-    gold_in_reach,
     mention_pairs,
     ordered_pairs,
+    trainable_gold,
     unordered_pairs,
 )
 from core.features.wordpieces import EncodedDocument, WordPieces
 from core.model.joint_model import EntityStage, JointModel, MentionStage
 
 # Relation candidates below this score are not kept for ranking measures; nobody accepts a relation down there.
-RANKED_FLOOR = 0.01
-RANKED_MOST = 1_000
+MIN_RANKED_SCORE = 0.01
+MAX_RANKED = 1_000
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -101,13 +101,13 @@ class Decoder:
         documents: Sequence[EncodedDocument],
         *,
         reading: float,
-        dirt: Dirt,
+        issues: Issues,
         on_gold: bool = False,
         advance: Callable[[int], None] = lambda done: None,
     ) -> list[Decoded]:
         """The predictions, in input order; `advance` is told how many documents each batch finished.
 
-        A document whose classifier accepts more than `max_mentions` spans keeps its best ones, counted in `dirt`.
+        A document whose classifier accepts more than `max_mentions` spans keeps its best ones, counted in `issues`.
         With `on_gold` the gold mentions and clusters take the place of the predicted ones, so that relations can be
         compared without what comes before them.
         """
@@ -120,23 +120,25 @@ class Decoder:
             with torch.inference_mode():
                 for numbers in length_buckets([len(one.ids) for one in documents], self.settings.piece_budget):
                     batch = [documents[number] for number in numbers]
-                    results.update(zip(numbers, self._decode_batch(batch, reading, dirt, on_gold), strict=True))
+                    results.update(zip(numbers, self._decode_batch(batch, reading, issues, on_gold), strict=True))
                     advance(len(numbers))
         finally:
             if was_training:
                 self.model.train()
         return [results[number] for number in range(len(documents))]
 
-    def _decode_batch(self, batch: list[EncodedDocument], reading: float, dirt: Dirt, on_gold: bool) -> list[Decoded]:
+    def _decode_batch(
+        self, batch: list[EncodedDocument], reading: float, issues: Issues, on_gold: bool
+    ) -> list[Decoded]:
         states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         spans = [all_spans(one.document, self.settings.max_span_tokens) for one in batch]
-        gold = [gold_in_reach(one.document, self.labels) if on_gold else Annotation() for one in batch]
-        spans = [with_spans(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
-        stage = self.model.mentions(states, to_device(lay_spans(batch, spans), self.device), reading=reading)
+        gold = [trainable_gold(one.document, self.labels) if on_gold else Annotation() for one in batch]
+        spans = [add_spans(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
+        stage = self.model.mentions(states, to_device(build_spans(batch, spans), self.device), reading=reading)
         if on_gold:
             accepted = [rows_of(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
         else:
-            accepted = self._accept(batch, stage.logits, spans, dirt)
+            accepted = self._accept(batch, stage.logits, spans, issues)
         first_spans = starting_rows([len(part) for part in spans])
         rows = np.concatenate([kept + first for kept, first in zip(accepted, first_spans, strict=True)])
         chosen = torch.from_numpy(rows).to(self.device)
@@ -153,7 +155,7 @@ class Decoder:
             clusters = self._cluster(batch, spans, mentions)
         first_mentions = starting_rows([len(part) for part in spans])
         laid = [cluster + first for part, first in zip(clusters, first_mentions, strict=True) for cluster in part]
-        entities = self.model.entities(mentions, to_device(lay_clusters(laid), self.device))
+        entities = self.model.entities(mentions, to_device(build_clusters(laid), self.device))
         types = entities.logits.argmax(1)
         pairs = [ordered_pairs(len(part)) for part in clusters]
         scores = self._relate(batch, spans, clusters, pairs, states, mentions, entities, types)
@@ -174,7 +176,7 @@ class Decoder:
         return decoded
 
     def _accept(
-        self, batch: list[EncodedDocument], logits: Tensor, spans: list[np.ndarray], dirt: Dirt
+        self, batch: list[EncodedDocument], logits: Tensor, spans: list[np.ndarray], issues: Issues
     ) -> list[np.ndarray]:
         scores = torch.sigmoid(logits.float()).cpu().numpy()
         accepted, first = [], 0
@@ -183,7 +185,7 @@ class Decoder:
             first += len(part)
             kept = np.flatnonzero(own >= np.float32(self.settings.mention_threshold))
             if len(kept) > self.settings.max_mentions:
-                dirt.add("mention_flood", f"{one.document.id}: {len(kept)} spans accepted as mentions")
+                issues.add("mention_flood", f"{one.document.id}: {len(kept)} spans accepted as mentions")
                 best = np.argsort(-own[kept], kind="stable")[: self.settings.max_mentions]
                 kept = np.sort(kept[best])
             accepted.append(kept)
@@ -199,7 +201,7 @@ class Decoder:
             similarities = np.zeros(len(upper), dtype=np.float32)
             for start in range(0, len(upper), self.settings.row_budget):
                 rows = slice(start, start + self.settings.row_budget)
-                pairs = to_device(lay_span_pairs(upper[rows] + first, distances[rows]), self.device)
+                pairs = to_device(build_span_pairs(upper[rows] + first, distances[rows]), self.device)
                 similarities[rows] = torch.sigmoid(self.model.coref(mentions, pairs).float()).cpu().numpy()
             clusters.append(clusters_of(similarities, count=len(part), threshold=self.settings.coref_threshold))
             first += len(part)
@@ -208,7 +210,7 @@ class Decoder:
     def _surfaces(self, one: EncodedDocument, spans: np.ndarray) -> list[str]:
         if self.settings.surface == "tokens":
             return [one.document.surface((start, end)) for start, end in spans.tolist()]
-        return [self.wordpieces.decode(one.ids[start:end].tolist()) for start, end in one.pieces_of(spans).tolist()]
+        return [self.wordpieces.decode(one.ids[start:end].tolist()) for start, end in one.to_pieces(spans).tolist()]
 
     def _relate(
         self,
@@ -244,14 +246,14 @@ class Decoder:
             row_counts = np.ones(len(pairs[number]), dtype=np.int64)
             if self.model.multi_instance:
                 row_counts = sizes[pairs[number][:, 0]] * sizes[pairs[number][:, 1]]
-            for chunk, size in budgeted(row_counts, self.settings.row_budget):
+            for chunk, size in split_by_budget(row_counts, self.settings.row_budget):
                 if held + size > self.settings.row_budget:
                     flush()
                     held = 0
                 held += size
                 part, layer = pairs[number][chunk], None
                 if self.model.multi_instance:
-                    layer = lay_mention_pairs(
+                    layer = build_mention_pairs(
                         one,
                         spans[number],
                         mention_pairs(clusters[number], part),
@@ -278,7 +280,7 @@ class Decoder:
             for cluster, name in zip(clusters, types, strict=True)
         )
         flat = scores.ravel()
-        places = np.flatnonzero(flat >= RANKED_FLOOR)
+        places = np.flatnonzero(flat >= MIN_RANKED_SCORE)
         places = places[np.argsort(-flat[places], kind="stable")]
         rows, columns = np.divmod(places, scores.shape[1])
         candidates = zip(pairs[rows].tolist(), columns.tolist(), flat[places].tolist(), strict=True)
@@ -289,10 +291,10 @@ class Decoder:
         bound = float(np.float32(self.settings.relation_threshold))
         kept = tuple(relation for relation in ranked if relation.score is not None and relation.score >= bound)
         annotation = Annotation(mentions=tuple(sorted(found)), entities=entities, relations=kept)
-        return Decoded(annotation=annotation, ranked=ranked[:RANKED_MOST])
+        return Decoded(annotation=annotation, ranked=ranked[:MAX_RANKED])
 
 
-def with_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
+def add_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
     """The spans [S, 2] and, behind them, those of `more` that they lack."""
     if not more:
         return spans
@@ -320,7 +322,7 @@ def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         yield group
 
 
-def budgeted(sizes: np.ndarray, budget: int) -> Iterator[tuple[slice, int]]:
+def split_by_budget(sizes: np.ndarray, budget: int) -> Iterator[tuple[slice, int]]:
     """Consecutive slices whose sizes add up to at most the budget (a larger single one stands alone)."""
     start = 0
     while start < len(sizes):
@@ -339,7 +341,7 @@ def clusters_of(similarities: np.ndarray, *, count: int, threshold: float) -> li
     if count <= 1:
         return [np.arange(count)] if count else []
     distances = (np.float32(1.0) - similarities.astype(np.float32)).astype(np.float64)
-    groups = clear_groups(distances < 1.0 - threshold, count)
+    groups = unambiguous_groups(distances < 1.0 - threshold, count)
     if groups is None:
         tree = linkage(distances, method="complete")
         merged = {mention: [mention] for mention in range(count)}
@@ -351,7 +353,7 @@ def clusters_of(similarities: np.ndarray, *, count: int, threshold: float) -> li
     return [np.array(group) for group in groups]
 
 
-def clear_groups(close: np.ndarray, count: int) -> list[list[int]] | None:
+def unambiguous_groups(close: np.ndarray, count: int) -> list[list[int]] | None:
     """The groups of mentions that are close to one another and to nobody else; None where some mention is in doubt.
 
     Whatever the order of merging, complete linkage ends in these groups, and finding them takes a fraction of its time.

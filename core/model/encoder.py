@@ -48,7 +48,7 @@ def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
         AutoModel.from_pretrained,
         config.source,
         "encoder",
-        attn_implementation=attention_of(architecture, config),
+        attn_implementation=choose_attention(architecture, config),
         dtype=torch.float32,
         **without_pooler(architecture),
     )
@@ -70,7 +70,7 @@ def without_pooler(architecture: PreTrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if architecture.model_type in ("bert", "roberta") else {}
 
 
-def attention_of(architecture: PreTrainedConfig, config: EncoderConfig) -> str:
+def choose_attention(architecture: PreTrainedConfig, config: EncoderConfig) -> str:
     """The attention kernel of an encoder: DeBERTa's relative attention exists as the plain formula only."""
     return "eager" if architecture.model_type == "deberta-v2" else config.attention
 
@@ -79,7 +79,7 @@ def build_transformer(architecture: PreTrainedConfig, config: EncoderConfig) -> 
     """A transformer of this architecture with fresh weights."""
     transformer: PreTrainedModel = AutoModel.from_config(
         architecture,
-        attn_implementation=attention_of(architecture, config),
+        attn_implementation=choose_attention(architecture, config),
         dtype=torch.float32,
         **without_pooler(architecture),
     )
@@ -104,7 +104,7 @@ def scratch_architecture(config: EncoderConfig, vocabulary: int) -> BertConfig:
     )
 
 
-def offset_of(architecture: PreTrainedConfig) -> int:
+def position_offset(architecture: PreTrainedConfig) -> int:
     """Rows of the position table before the first position: RoBERTa counts from padding_idx + 1."""
     return int(architecture.pad_token_id or 0) + 1 if architecture.model_type == "roberta" else 0
 
@@ -113,7 +113,7 @@ def grow_config(architecture: PreTrainedConfig, positions: int) -> PreTrainedCon
     """The same architecture with room for `positions` word pieces."""
     grown = type(architecture).from_dict(architecture.to_dict())
     known = int(getattr(architecture, "max_position_embeddings", 0))
-    grown.max_position_embeddings = max(known, positions + offset_of(architecture))
+    grown.max_position_embeddings = max(known, positions + position_offset(architecture))
     # DeBERTa sizes its relative positions by the table unless told otherwise: growing must not move what it learned.
     if architecture.model_type == "deberta-v2" and int(getattr(architecture, "max_relative_positions", -1)) < 1:
         grown.max_relative_positions = known
@@ -163,7 +163,7 @@ class Encoder(nn.Module):
     @property
     def positions(self) -> int:
         """The most word pieces that a document may have."""
-        return int(self.transformer.config.max_position_embeddings) - offset_of(self.transformer.config)
+        return int(self.transformer.config.max_position_embeddings) - position_offset(self.transformer.config)
 
     def forward(self, pieces: Pieces) -> Float[Tensor, "T H"]:
         """The last hidden states of the word pieces of all documents, behind one another."""
@@ -185,7 +185,7 @@ class Encoder(nn.Module):
         """The states of all documents as one row without padding, each document attending to itself."""
         if self.family == "roberta":
             # RoBERTa counts from behind its padding index, and leaves out pieces that are padding.
-            padding = offset_of(self.transformer.config) - 1
+            padding = position_offset(self.transformer.config) - 1
             counted = pieces.ids.ne(padding)
             positions = counted.cumsum(1) * counted + padding
         else:

@@ -27,9 +27,9 @@ from core.model.heads.mention import MentionHead
 from core.model.heads.relation_grc import GlobalRelationHead
 from core.model.heads.relation_mrc import MultiInstanceRelationHead
 from core.model.layers import Dropout, Linear
-from core.model.memory import BilinearClassifier, Memory, PlaceRead, ReadMatrix, memory_of
+from core.model.memory import BilinearClassifier, Memory, PlaceRead, ReadMatrix, get_memory
 from core.model.ops import range_max, segment_max
-from core.seeding import key_of
+from core.seeding import seed_for
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class JointModel(nn.Module):
         self.entity_head: EntityHead | BilinearClassifier
         self.type_embedding: nn.Embedding | None
         if "entity" in self.memories:
-            slot_width = memory_of(self.memories, "entity").width
+            slot_width = get_memory(self.memories, "entity").width
             self.entity_head = BilinearClassifier(width=width, slot_width=slot_width)
             self.type_embedding, type_width = None, slot_width
         else:
@@ -112,7 +112,7 @@ class JointModel(nn.Module):
             )
         self.relation_classifier: nn.Linear | BilinearClassifier
         if "relation" in self.memories:
-            slot_width = memory_of(self.memories, "relation").width
+            slot_width = get_memory(self.memories, "relation").width
             self.relation_classifier = BilinearClassifier(width=width, slot_width=slot_width)
         else:
             self.relation_classifier = Linear(width, relation_types)
@@ -164,7 +164,7 @@ class JointModel(nn.Module):
     ) -> Float[Tensor, "Q R"]:
         """Relation logits of ordered entity pairs; `entity_types` are gold in training, predicted at inference."""
         rows = (
-            memory_of(self.memories, "entity").type_rows()
+            get_memory(self.memories, "entity").type_rows()
             if self.type_embedding is None
             else self.type_embedding.weight
         )
@@ -207,7 +207,7 @@ def build_reads(memory: MemoryConfig | None, width: int, memories: nn.ModuleDict
     """What is read at each place, by place; empty where nothing is."""
     if memory is None or memory.read_mode == "none":
         return nn.ModuleDict()
-    read = {name: memory_of(memories, name).width for name in read_names(memory, memories)}
+    read = {name: get_memory(memories, name).width for name in read_names(memory, memories)}
     places = ("tokens", "mentions") if memory.places == "both" else (memory.places,)
     return nn.ModuleDict({place: PlaceRead(config=memory, width=width, slot_widths=read) for place in places})
 
@@ -216,7 +216,7 @@ def build_read_matrices(memory: MemoryConfig | None, memories: nn.ModuleDict) ->
     """The matrices that are read in place of the memories, by name; empty where the memories themselves are read."""
     if memory is None or memory.read_mode == "none" or memory.reads not in ("learned", "random"):
         return nn.ModuleDict()
-    shapes = {name: memory_of(memories, name).slots.shape for name in read_names(memory, memories)}
+    shapes = {name: get_memory(memories, name).slots.shape for name in read_names(memory, memories)}
     frozen = memory.reads == "random"
     return nn.ModuleDict({name: ReadMatrix(slots=c, width=d, frozen=frozen) for name, (c, d) in shapes.items()})
 
@@ -252,7 +252,7 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
             elif name in norms:
                 parameter.fill_(1.0)
             else:
-                generator = torch.Generator().manual_seed(key_of("weights", seed, name))
+                generator = torch.Generator().manual_seed(seed_for("weights", seed, name))
                 drawn = torch.randn(parameter.shape, generator=generator) * INITIAL_STD
                 parameter[first:].copy_(drawn[first:])
 

@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-class PartedLinear(nn.Module):
+class SplitLinear(nn.Module):
     """A Linear with bias whose input is the concatenation of named parts, in the order of `parts`."""
 
     def __init__(self, *, parts: dict[str, int], width: int) -> None:

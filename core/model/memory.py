@@ -47,7 +47,7 @@ class ConstantRead(nn.Module):
     """The inverse read with one number in place of its weights: every row times the mean weight of the inverse read.
 
     Attention of C slots sums to C over the rows of a document, whatever was learned, so the mean weight over all rows
-    of all training documents is C x documents / rows: known before the first step (`settle_constants`), and from then
+    of all training documents is C x documents / rows: known before the first step (`set_constant_reads`), and from then
     on the same in every document, in training as at inference. With the inverse scale `mean`, weights average 1. It
     differs from uniform attention, whose weight is C / rows of the document at hand: at mentions several times smaller
     at inference, where all candidates are rows, than in training.
@@ -67,7 +67,7 @@ class ConstantRead(nn.Module):
         return (self.share * len(slots)).to(rows.dtype) * rows if self.scale == "sum" else rows
 
 
-def settle_constants(
+def set_constant_reads(
     reads: nn.ModuleDict, documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet
 ) -> None:
     """Set the constants among the reads of a model, by place, from its training documents."""
@@ -78,12 +78,14 @@ def settle_constants(
         if isinstance(module, ConstantRead)
     ]
     if constants:
-        shares = mean_shares(documents, samples, labels)
+        shares = mean_attention_shares(documents, samples, labels)
         for place, module in constants:
             module.share.fill_(shares[place])
 
 
-def mean_shares(documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet) -> dict[str, float]:
+def mean_attention_shares(
+    documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet
+) -> dict[str, float]:
     """Place -> documents over rows, in training: rows are word pieces at tokens, gold and drawn spans at mentions.
 
     How many spans are drawn of a document is the same in every epoch and under every seed.
@@ -120,14 +122,14 @@ class Memory(nn.Module):
         return self.slots.detach().view(self.types, self.slots_per_type, -1).mean(1)
 
 
-def memory_of(memories: nn.ModuleDict, name: str) -> Memory:
+def get_memory(memories: nn.ModuleDict, name: str) -> Memory:
     """The memory of a name; a ModuleDict knows only that it holds modules."""
     memory = memories[name]
     assert isinstance(memory, Memory)
     return memory
 
 
-def slots_of(sources: nn.ModuleDict, name: str) -> Float[Tensor, "C D"]:
+def get_slots(sources: nn.ModuleDict, name: str) -> Float[Tensor, "C D"]:
     """What is read under the name of a memory: its slots, or the matrix in their place."""
     slots = sources[name].slots
     assert isinstance(slots, Tensor)
@@ -245,7 +247,7 @@ class PlaceRead(nn.Module):
             assert isinstance(readers, nn.ModuleDict)
             parts = []
             for name, reader in readers.items():
-                slots = slots_of(sources, name)
+                slots = get_slots(sources, name)
                 parts.append(reader(result, slots if self.read_grad else slots.detach(), counts))
             result = self.combine[mode](result, parts)
         return result if strength == 1.0 else (1.0 - strength) * rows + strength * result

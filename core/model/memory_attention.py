@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from core.config.schema import MemoryConfig, Mode
-from core.data.documents import Annotation, Dirt, LabelSet, Span
+from core.data.documents import Annotation, Issues, LabelSet, Span
 from core.features.candidates import all_spans
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder
@@ -43,7 +43,7 @@ def watched(model: JointModel) -> Iterator[dict[Key, np.ndarray]]:
 
         return keep
 
-    hooks = [read.register_forward_hook(hook_of(key)) for key, read in reads_of(model)]
+    hooks = [read.register_forward_hook(hook_of(key)) for key, read in attention_reads(model)]
     try:
         yield seen
     finally:
@@ -51,7 +51,7 @@ def watched(model: JointModel) -> Iterator[dict[Key, np.ndarray]]:
             hook.remove()
 
 
-def reads_of(model: JointModel) -> Iterator[tuple[Key, SlotRead]]:
+def attention_reads(model: JointModel) -> Iterator[tuple[Key, SlotRead]]:
     """Every read that has an attention, by place, mode and memory, in the order in which a document meets them."""
     for place, at_place in model.reads.items():
         assert isinstance(at_place, PlaceRead)
@@ -62,14 +62,14 @@ def reads_of(model: JointModel) -> Iterator[tuple[Key, SlotRead]]:
                     yield Key(cast(Place, place), cast(Mode, mode), cast(MemoryName, memory)), read
 
 
-def attention_on(
+def document_attention(
     decoder: Decoder, document: EncodedDocument, memory: MemoryConfig, *, reading: float
 ) -> DocumentAttention:
     """What every read attends to in one document, with the mentions that are found in it."""
     with watched(decoder.model) as seen:
-        annotation = decoder.decode([document], reading=reading, dirt=Dirt())[0].annotation
+        annotation = decoder.decode([document], reading=reading, issues=Issues())[0].annotation
     candidates = all_spans(document.document, decoder.settings.max_span_tokens)
-    kept = kept_spans(candidates, annotation, seen)
+    kept = recorded_spans(candidates, annotation, seen)
     found = {span: entity.type for entity in annotation.entities for span in entity.mentions}
     spans: list[Span] = [(int(start), int(end)) for start, end in candidates[kept]]
     return DocumentAttention(
@@ -83,13 +83,13 @@ def attention_on(
         source=memory.reads,
         strength=reading,
         reads=tuple(
-            read_of(key, attention, document, kept, slot_names(key, memory, decoder.labels))
+            build_read_attention(key, attention, document, kept, slot_names(key, memory, decoder.labels))
             for key, attention in seen.items()
         ),
     )
 
 
-def kept_spans(candidates: np.ndarray, annotation: Annotation, seen: dict[Key, np.ndarray]) -> np.ndarray:
+def recorded_spans(candidates: np.ndarray, annotation: Annotation, seen: dict[Key, np.ndarray]) -> np.ndarray:
     """Rows of the candidates [S, 2] that are recorded, in text order: mentions found, and the strongest others.
 
     Strong is what gets most of the first mode that is read at mentions: inverse attention, each memory counting alike,
@@ -109,7 +109,7 @@ def kept_spans(candidates: np.ndarray, annotation: Annotation, seen: dict[Key, n
     return rows[np.lexsort(candidates[rows].T[::-1])]
 
 
-def read_of(
+def build_read_attention(
     key: Key, attention: np.ndarray, document: EncodedDocument, kept: np.ndarray, slots: tuple[str, ...]
 ) -> ReadAttention:
     """The record of a read's attention [rows, slots]: pieces joined to tokens, or the spans that are kept."""

@@ -147,9 +147,7 @@ def _relation_views(
     relations: Iterable[Relation], views: dict[int, EntityView], labels: LabelSet | None
 ) -> list[RelationView]:
     made = [
-        RelationView(
-            views[r.head], views[r.tail], r.type, labels.name_of_relation(r.type) if labels else r.type, r.score
-        )
+        RelationView(views[r.head], views[r.tail], r.type, labels.relation_name(r.type) if labels else r.type, r.score)
         for r in dict.fromkeys(relations)
     ]
     return sorted(made, key=lambda r: (-(r.score or 0.0), r.head.number, r.tail.number, r.name))

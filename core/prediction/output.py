@@ -21,7 +21,7 @@ import msgspec
 
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
-from core.files import hold, make_folder, replace_file
+from core.files import atomic_write, hold, make_folder
 from core.progress import say
 
 LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
@@ -100,7 +100,7 @@ class Unfinished:
                 file.flush()
                 os.fsync(file.fileno())
             sizes = [file.tell() for file in self._files]
-            replace_file(self._folder / STATE, msgspec.json.encode(_State(done, self._of, *sizes)))
+            atomic_write(self._folder / STATE, msgspec.json.encode(_State(done, self._of, *sizes)))
         except (OSError, UserError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no room for the state"
             raise self._unwritten(self._folder, reason) from None
@@ -109,7 +109,7 @@ class Unfinished:
     def finish(self) -> None:
         """Put everything in its place; a process that dies in here leaves a folder from which this is done again."""
         self.close()
-        beside = skipped_file(self._output)
+        beside = skipped_path(self._output)
         try:
             if self.done.skipped:
                 # A copy, as the folder has to stay whole until the output is there.
@@ -157,7 +157,7 @@ def unfinished(output: Path, *, anew: bool) -> Iterator[Unfinished]:
                 shutil.rmtree(folder)
 
 
-def skipped_file(output: Path) -> Path:
+def skipped_path(output: Path) -> Path:
     """The side file of an output, which holds the documents that it lacks, and why."""
     return output.with_name(f"{output.name}.skipped.jsonl")
 

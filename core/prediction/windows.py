@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from core.config.schema import DataConfig
-from core.data.documents import Dirt, Document
-from core.data.formats.predictions import prediction_line
+from core.data.documents import Document, Issues
+from core.data.formats.predictions import encode_prediction
 from core.data.stream import Entry, Mark, Skipped
 from core.errors import UserError
 from core.features.wordpieces import EncodedDocument, WordPieces, fit
@@ -43,13 +43,13 @@ class Fitting:
     positions: int
     data: DataConfig
 
-    def encode(self, document: Document, dirt: Dirt) -> EncodedDocument:
+    def encode(self, document: Document, issues: Issues) -> EncodedDocument:
         """The word pieces of a document; raises `UserError` where there are too many and they are not to be cut."""
         encoded = self.wordpieces.encode(document)
         pieces = len(encoded.ids)
         if pieces > self.positions and self.data.overlong != "truncate":
             raise UserError(f"{pieces} word pieces, and this run reads {self.positions}: cut the document into parts")
-        return fit([encoded], positions=self.positions, overlong=self.data.overlong, dirt=dirt)[0]
+        return fit([encoded], positions=self.positions, overlong=self.data.overlong, issues=issues)[0]
 
 
 def windows(
@@ -81,12 +81,12 @@ def windows(
 
 
 def predict_window(
-    window: Window, decoder: Decoder, output: Output, *, reading: float, dirt: Dirt, advance: Callable[[int], None]
+    window: Window, decoder: Decoder, output: Output, *, reading: float, issues: Issues, advance: Callable[[int], None]
 ) -> None:
     """Decode a window and add it to the output; `advance` is told how many documents each batch finished."""
-    decoded = decoder.decode(window.encoded, reading=reading, dirt=dirt, advance=advance)
+    decoded = decoder.decode(window.encoded, reading=reading, issues=issues, advance=advance)
     annotations = [one.annotation for one in decoded]
-    lines = (prediction_line(one.document, found) for one, found in zip(window.encoded, annotations, strict=True))
+    lines = (encode_prediction(one.document, found) for one, found in zip(window.encoded, annotations, strict=True))
     before = output.done
     done = Done(
         mark=window.mark,
@@ -94,8 +94,8 @@ def predict_window(
         skipped=before.skipped + len(window.skipped),
         entities=before.entities + sum(len(one.entities) for one in annotations),
         relations=before.relations + sum(len(one.relations) for one in annotations),
-        repairs=dict(dirt.counts),
-        examples=dict(dirt.examples),
+        repairs=dict(issues.counts),
+        examples=dict(issues.examples),
     )
     skipped = b"".join(msgspec.json.encode(one) + b"\n" for one in window.skipped)
     output.add(b"".join(lines), skipped, done)

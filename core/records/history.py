@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.files import replace_file
+from core.files import atomic_write
 
 STEP, VALIDATION = "step", "validation"
 
@@ -26,7 +26,7 @@ class History:
             late = row["step"] > step or (row["step"] == step and row["kind"] == VALIDATION and not validated)
             if not late:
                 kept.append(json.dumps(row) + "\n")
-        replace_file(self.path, "".join(kept).encode())
+        atomic_write(self.path, "".join(kept).encode())
 
     def add(self, kind: str, step: int, row: Mapping[str, Any]) -> None:
         """Append a row and close the file: a killed run keeps every row that it wrote."""

@@ -12,7 +12,7 @@ import msgspec
 from core.config.schema import Mode, Reads
 from core.data.documents import Span
 from core.errors import UserError
-from core.files import replace_file
+from core.files import atomic_write
 
 MemoryName = Literal["entity", "relation"]
 Place = Literal["tokens", "mentions"]
@@ -64,7 +64,7 @@ def attention_path(folder: Path, split: str) -> Path:
 
 def write_attention(path: Path, documents: Sequence[DocumentAttention]) -> None:
     """Write the attention on some documents, in place of what was there."""
-    replace_file(path, b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
+    atomic_write(path, b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
 
 
 def read_attention(path: Path) -> list[DocumentAttention]:

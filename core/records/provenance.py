@@ -26,7 +26,7 @@ class Provenance(msgspec.Struct, frozen=True):
     data: dict[str, str]
 
 
-def gather(data: Mapping[str, str]) -> Provenance:
+def collect_provenance(data: Mapping[str, str]) -> Provenance:
     """The provenance of this process; `data` maps each file that it reads to its content hash."""
     root = Path(__file__).resolve().parents[2]
     commit = _git(root, "rev-parse", "HEAD")

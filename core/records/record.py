@@ -14,7 +14,7 @@ import msgspec
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import hold, is_held, make_folder, replace_file, sweep, was_killed
+from core.files import atomic_write, hold, is_locked, make_folder, sweep, was_killed
 from core.records.provenance import Provenance
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
@@ -22,7 +22,7 @@ SCORED: tuple[Status, ...] = ("finished", "imported")
 """Statuses of runs whose scores count."""
 FINAL: tuple[Status, ...] = (*SCORED, "diverged")
 """Statuses of runs that are not computed again: the same config would give the same."""
-CUT_OFF = "cut off"
+KILLED = "cut off"
 CONFIG, RECORD, HISTORY = "config.yaml", "record.json", "history.jsonl"
 BEST, LAST = "checkpoints/best", "checkpoints/last.pt"
 """The chosen model, and what a run that is not finished goes on from."""
@@ -55,12 +55,12 @@ def open_run_folder(folder: Path, config: RunConfig) -> None:
     """Make a run folder and write its config, or say why not."""
     make_folder(folder, "give a folder that is yours, on a disk that has room (--runs DIR)")
     # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
-    replace_file(folder / CONFIG, to_yaml(config).encode())
+    atomic_write(folder / CONFIG, to_yaml(config).encode())
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write record.json whole."""
-    replace_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    atomic_write(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def read_record(folder: Path) -> RunRecord | None:
@@ -79,10 +79,10 @@ def tidy(folder: Path, *, keep: Literal["best", "none"]) -> None:
     (folder / LAST).unlink(missing_ok=True)
     if keep == "none":
         shutil.rmtree(folder / BEST, ignore_errors=True)
-    sweep_run(folder)
+    delete_run_leftovers(folder)
 
 
-def tidy_if_killed(folder: Path) -> None:
+def clean_up_if_killed(folder: Path) -> None:
     """Tidy the folder of a run that has its last record, but whose process was killed before it could."""
     if not was_killed(folder):
         return
@@ -91,10 +91,10 @@ def tidy_if_killed(folder: Path) -> None:
         if record is not None and record.status == "finished":
             tidy(folder, keep=from_yaml(folder / CONFIG).training.keep)
         else:
-            sweep_run(folder)
+            delete_run_leftovers(folder)
 
 
-def sweep_run(folder: Path) -> None:
+def delete_run_leftovers(folder: Path) -> None:
     """Delete what processes that were killed while writing have left in a run folder; for who holds its lock."""
     sweep(folder)
     sweep((folder / LAST).parent)
@@ -102,7 +102,7 @@ def sweep_run(folder: Path) -> None:
 
 def standing(folder: Path, record: RunRecord) -> str:
     """The status of a run as it is now: a process that died has left its record at running."""
-    return CUT_OFF if record.status == "running" and not is_held(folder) else record.status
+    return KILLED if record.status == "running" and not is_locked(folder) else record.status
 
 
 def find_run(reference: str, runs: Path) -> Path:

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
-from core.files import is_held
+from core.files import is_locked
 from core.records.provenance import Provenance
-from core.records.record import CUT_OFF, RECORD, SCORED, RunRecord, Status, standing
+from core.records.record import KILLED, RECORD, SCORED, RunRecord, Status, standing
 
 
 class TaskGlance(msgspec.Struct, frozen=True, gc=False):
@@ -129,7 +129,7 @@ class Standing(msgspec.Struct, frozen=True):
     @property
     def is_left(self) -> bool:
         """Whether `study run` goes on with it; what failed or is damaged waits for the user."""
-        return self.status in (WAITING, CUT_OFF, "interrupted", "running")
+        return self.status in (WAITING, KILLED, "interrupted", "running")
 
     def is_other_code(self, now: Provenance) -> bool:
         """Whether it was computed by code that is known not to be this process's."""
@@ -138,7 +138,7 @@ class Standing(msgspec.Struct, frozen=True):
     @property
     def code(self) -> str:
         """The code that made it, as messages call it."""
-        return code_of(self.record.provenance if self.record is not None else None)
+        return describe_code(self.record.provenance if self.record is not None else None)
 
 
 def standing_of(folder: Path) -> Standing:
@@ -149,7 +149,7 @@ def standing_of(folder: Path) -> Standing:
         return Standing(folder, WAITING)
     except (OSError, msgspec.MsgspecError):
         return Standing(folder, DAMAGED)
-    status = CUT_OFF if record.status == "running" and not is_held(folder) else record.status
+    status = KILLED if record.status == "running" and not is_locked(folder) else record.status
     return Standing(folder, status, record)
 
 
@@ -180,7 +180,7 @@ def is_other(made: "_Provenance | Provenance | None", now: Provenance) -> bool:
     return made.commit != now.commit or (made.uncommitted_changes and not now.uncommitted_changes)
 
 
-def code_of(made: "_Provenance | Provenance | None") -> str:
+def describe_code(made: "_Provenance | Provenance | None") -> str:
     """Commit, or the package's version where there is none."""
     if made is None:
         return "unknown"

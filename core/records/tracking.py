@@ -77,7 +77,7 @@ class WandbTracker:
     def start(self, record: RunRecord, folder: Path) -> None:
         """Open the W&B run; online without a key is a mistake that is told."""
         self.folder = folder
-        mode = mode_of(self.settings)
+        mode = wandb_mode(self.settings)
         preset, profile = str(record.config["preset"]), str(record.config["profile"])
         row, seed = self.settings.row, record.config.get("seed")
         identity = Identity(
@@ -119,7 +119,7 @@ def tags_of(settings: TrackingConfig) -> list[str]:
     return [tag.strip() for tag in settings.tags.split(",") if tag.strip()]
 
 
-def mode_of(settings: TrackingConfig) -> Mode:
+def wandb_mode(settings: TrackingConfig) -> Mode:
     """online or offline; asking for online without a key is a mistake that is told."""
     if settings.wandb == "offline" or (settings.wandb == "auto" and not logged_in()):
         return "offline"

@@ -16,7 +16,7 @@ LONGEST_TAG = 64
 INIT_SECONDS = 30.0
 FINISH_SECONDS = 120.0
 """How long a run waits at its end for W&B to take what is left; the rest stays in files that can be uploaded later."""
-SYNCED, CUT_SHORT = ".synced", ".cut-short"
+SYNCED, UPLOAD_INCOMPLETE = ".synced", ".cut-short"
 """Empty files beside a run's own: W&B's mark of a finished `wandb sync`, and ours that an upload was cut short."""
 
 
@@ -150,7 +150,7 @@ class WandbRun:
             self._warn(f"did not take everything ({reason(error)}): the rest is to be uploaded later")
             if self.mode == "online":
                 with suppress(OSError):
-                    Path(run.settings.sync_file + CUT_SHORT).touch()
+                    Path(run.settings.sync_file + UPLOAD_INCOMPLETE).touch()
             return False
         return True
 

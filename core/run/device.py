@@ -14,7 +14,7 @@ import torch
 from core.errors import UserError
 
 
-def device_of(wanted: str) -> torch.device:
+def find_device(wanted: str) -> torch.device:
     """The device that `runtime.device` names; auto is the first GPU where there is one, else the processor."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -52,14 +52,14 @@ def keep_freed_memory() -> None:
     mallopt(M_TRIM_THRESHOLD, 2 * KEPT - 1)
 
 
-def give_back_freed_memory() -> None:
+def release_freed_memory() -> None:
     """Ask glibc to give back what is free now: a model that was just loaded leaves its size behind once more."""
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def remember_few_shapes() -> None:
+def limit_onednn_cache() -> None:
     """Ask oneDNN to keep the code of few products; only before the first product, and unless the user has said else.
 
     It keeps the code of the last 1,024 shapes. Documents give hardly a shape twice, so that decoding would grow by

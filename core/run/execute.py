@@ -17,17 +17,17 @@ from accelerate.state import AcceleratorState
 from core.config.presets import from_yaml
 from core.config.schema import RunConfig
 from core.config.signature import run_id
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.data.formats.predictions import write_predictions
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
-from core.files import content_hash, hold, replace_file
+from core.files import atomic_write, content_hash, hold
 from core.model.decoder import Decoder, Settings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
-from core.model.memory import settle_constants
-from core.progress import Meter, StopRequest, meter, say, stop_on_signals
-from core.records.provenance import gather
+from core.model.memory import set_constant_reads
+from core.progress import ProgressBar, StopRequest, meter, say, stop_on_signals
+from core.records.provenance import collect_provenance
 from core.records.record import (
     BEST,
     CONFIG,
@@ -35,15 +35,15 @@ from core.records.record import (
     LAST,
     RunRecord,
     Status,
+    clean_up_if_killed,
+    delete_run_leftovers,
     read_record,
-    sweep_run,
     tidy,
-    tidy_if_killed,
     write_record,
 )
 from core.records.tracking import Tracker, build_tracker
-from core.run.device import device_of, keep_freed_memory
-from core.run.observer import Watcher
+from core.run.device import find_device, keep_freed_memory
+from core.run.observer import RunObserver
 from core.scoring.diagnostics import training_facts
 from core.training.checkpoints import load_model, recover_model
 from core.training.held_out import SplitResult, evaluate_split
@@ -58,7 +58,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
     """
     done = read_record(folder)
     if done is not None and done.status in FINAL:
-        tidy_if_killed(folder)
+        clean_up_if_killed(folder)
         return done
     config = from_yaml(folder / CONFIG)
     told = tracker if tracker is not None else build_tracker(config.tracking)
@@ -68,9 +68,9 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         if done is not None and done.status in FINAL:
             return done
         recover_model(folder / BEST)
-        sweep_run(folder)
+        delete_run_leftovers(folder)
         started = time.perf_counter()
-        forget_peak_memory()
+        reset_peak_memory()
         record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
         before = done.seconds if done is not None and done.run_id == record.run_id else 0.0
 
@@ -81,7 +81,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
             )
 
         try:
-            record = msgspec.structs.replace(record, provenance=gather(data_hashes(config)), seconds=before)
+            record = msgspec.structs.replace(record, provenance=collect_provenance(data_hashes(config)), seconds=before)
             write_record(folder, record)
             told.start(record, folder)
             record = compute(folder, config, record, told, stop)
@@ -119,7 +119,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
     with meter("training", steps) as progress:
-        watcher = Watcher(
+        run_observer = RunObserver(
             folder,
             config,
             data,
@@ -131,9 +131,9 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
             stop=stop,
         )
         given = TrainingInput(data.splits["train"], data.labels, data.wordpieces.padding)
-        train(model, given, config, accelerator, watcher)
-    assert watcher.chosen is not None
-    chosen = watcher.chosen
+        train(model, given, config, accelerator, run_observer)
+    assert run_observer.chosen is not None
+    chosen = run_observer.chosen
     best = load_model(folder / BEST, config)
     if best.state != chosen.state:
         # A kill between the two checkpoints heals as the same steps choose the same again: unless they differ.
@@ -143,14 +143,14 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
         )
     model.load_state_dict(best.model.state_dict())
     facts = training_facts(one.document for one in data.splits["train"])
-    counted = {name: dict(dirt.counts) for name, dirt in data.dirt.items()} | {"epochs": watcher.repairs}
+    counted = {name: dict(issues.counts) for name, issues in data.issues.items()} | {"epochs": run_observer.repairs}
     metrics: dict[str, dict[str, Any]] = {}
     for split in ("validation", "test"):
         if split in data.splits:
-            dirt = Dirt()
+            issues = Issues()
             with meter(f"evaluating {split}", len(data.splits[split])) as progress:
 
-                def advance(done: int, progress: Meter = progress) -> None:
+                def advance(done: int, progress: ProgressBar = progress) -> None:
                     progress.advance(done)
                     if stop.asked:
                         raise KeyboardInterrupt
@@ -159,14 +159,14 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
                     decoder,
                     data.splits[split],
                     reading=chosen.state.reading,
-                    dirt=dirt,
+                    issues=issues,
                     facts=facts,
                     on_gold=True,
                     advance=advance,
                 )
             store(folder, split, result)
             metrics[split] = result.scores
-            counted[split] = counted.get(split, {}) | dict(dirt.counts)
+            counted[split] = counted.get(split, {}) | dict(issues.counts)
     return msgspec.structs.replace(
         record,
         metrics=metrics,
@@ -194,7 +194,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=True)
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
-    device = device_of(config.runtime.device)
+    device = find_device(config.runtime.device)
     if device.type == "cpu":
         keep_freed_memory()
     if device.type == "cuda":
@@ -223,14 +223,14 @@ def build(config: RunConfig, data: PreparedData) -> JointModel:
         relation_types=len(data.labels.relation_types),
     )
     initialise(model, loaded, seed=config.seed)
-    settle_constants(model.reads, data.splits["train"], config.samples, data.labels)
+    set_constant_reads(model.reads, data.splits["train"], config.samples, data.labels)
     return model
 
 
 def store(folder: Path, split: str, result: SplitResult) -> None:
     """Write the predictions and the counts per document of a split."""
     write_predictions(zip(result.documents, result.annotations, strict=True), folder / f"predictions.{split}.jsonl")
-    replace_file(folder / f"documents.{split}.json", msgspec.json.encode(result.counts))
+    atomic_write(folder / f"documents.{split}.json", msgspec.json.encode(result.counts))
 
 
 def data_hashes(config: RunConfig) -> dict[str, str]:
@@ -240,7 +240,7 @@ def data_hashes(config: RunConfig) -> dict[str, str]:
     return {path: content_hash(Path(path)) for path in paths if path is not None}
 
 
-def forget_peak_memory() -> None:
+def reset_peak_memory() -> None:
     """Let the peak begin anew, as a worker's next run is not the last one's heir; only Linux can."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

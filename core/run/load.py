@@ -11,7 +11,7 @@ from core.config.schema import RunConfig
 from core.files import content_hash
 from core.model.decoder import Decoder, Settings
 from core.records.record import BEST, CONFIG, find_run
-from core.run.device import device_of, give_back_freed_memory, remember_few_shapes
+from core.run.device import find_device, limit_onednn_cache, release_freed_memory
 from core.training.checkpoints import TrainedModel, load_model
 
 
@@ -37,7 +37,7 @@ class OpenRun:
 
 def open_run(reference: str, *, runs: Path, device: str | None = None, threads: int | None = None) -> OpenRun:
     """Open a run by id, prefix or folder, on the device asked for or its own."""
-    remember_few_shapes()
+    limit_onednn_cache()
     folder = find_run(reference, runs)
     config = from_yaml(folder / CONFIG)
     asked = {name: value for name, value in (("device", device), ("threads", threads)) if value is not None}
@@ -45,8 +45,8 @@ def open_run(reference: str, *, runs: Path, device: str | None = None, threads: 
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
     trained = load_model(folder / BEST, config)
-    trained.model.to(device_of(config.runtime.device))
-    give_back_freed_memory()
+    trained.model.to(find_device(config.runtime.device))
+    release_freed_memory()
     return OpenRun(
         folder, config, trained, Decoder(trained.model, trained.wordpieces, trained.labels, Settings.of(config))
     )

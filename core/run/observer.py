@@ -8,21 +8,21 @@ from typing import Any
 import torch
 
 from core.config.schema import RunConfig
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.features.prepare import PreparedData
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
-from core.progress import Meter, StopRequest, say
+from core.progress import ProgressBar, StopRequest, say
 from core.records.history import STEP, VALIDATION, History
 from core.records.record import BEST, HISTORY, LAST
 from core.records.tracking import Tracker
 from core.scoring.metrics import HEADLINE, TASKS
 from core.training.checkpoints import Chosen, ModelState, TrainedModel, restore_training, save_model, save_training
 from core.training.held_out import evaluate_split, held_out_loss
-from core.training.loop import Moment, Position, StepReport
+from core.training.loop import Position, StepReport, TrainingState
 
 
-class Watcher:
+class RunObserver:
     """Observes the training loop of one run and owns its files while it trains."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Watcher:
         run_id: str,
         steps: int,
         tracker: Tracker,
-        progress: Meter,
+        progress: ProgressBar,
         stop: StopRequest,
     ) -> None:
         self.folder, self.config, self.data, self.decoder = folder, config, data, decoder
@@ -58,7 +58,7 @@ class Watcher:
         self.progress.advance(position.step)
         return position
 
-    def stepped(self, report: StepReport, moment: Moment) -> None:
+    def stepped(self, report: StepReport, moment: TrainingState) -> None:
         """Show every step, write every `runtime.log_every`th, save when it is time or a stop is asked for."""
         self._documents += self.config.training.batch_size
         speed = self._documents / max(1e-9, time.perf_counter() - self._since)
@@ -81,17 +81,17 @@ class Watcher:
         if time.perf_counter() - self._saved >= self.config.runtime.checkpoint_seconds:
             self.save(moment)
 
-    def epoch_ended(self, epoch: int, step: int, reading: float, moment: Moment) -> None:
+    def on_epoch_end(self, epoch: int, step: int, reading: float, moment: TrainingState) -> None:
         """Validate, and keep the weights if strict relation F1 is the best so far (of equal ones the later)."""
-        unvalidated = Moment(Position(step, validated=False), moment.model, moment.optimizer)
+        unvalidated = TrainingState(Position(step, validated=False), moment.model, moment.optimizer)
         held_out = self.data.splits["validation"]
-        dirt = Dirt()
+        issues = Issues()
 
         def advance(done: int) -> None:
             if self.stop.asked:
                 self._stop(unvalidated)
 
-        result = evaluate_split(self.decoder, held_out, reading=reading, dirt=dirt, advance=advance)
+        result = evaluate_split(self.decoder, held_out, reading=reading, issues=issues, advance=advance)
         losses = held_out_loss(
             moment.model,
             held_out,
@@ -100,7 +100,7 @@ class Watcher:
             padding=self.data.wordpieces.padding,
             reading=reading,
         )
-        self._report_flood(dirt, len(held_out))
+        self._report_flood(issues, len(held_out))
         row: dict[str, Any] = {"epoch": epoch, "reading": reading}
         row |= {f"validation/loss/{name}": value for name, value in losses.items()}
         row |= {f"validation/{task}/f1": result.scores[task]["f1"] for task in TASKS}
@@ -113,17 +113,17 @@ class Watcher:
             self.save(moment)
         self._since, self._documents = time.perf_counter(), 0
 
-    def save(self, moment: Moment) -> None:
+    def save(self, moment: TrainingState) -> None:
         """Write the training checkpoint."""
         save_training(self.folder / LAST, moment, run_id=self.run_id, chosen=self.chosen, repairs=self.repairs)
         self._saved = time.perf_counter()
 
-    def _stop(self, moment: Moment) -> None:
+    def _stop(self, moment: TrainingState) -> None:
         self.save(moment)
         say(f"stopped at step {moment.position.step} of {self.steps}, saved: the same command goes on from there")
         raise KeyboardInterrupt
 
-    def _choose(self, moment: Moment, state: ModelState, headline: float) -> None:
+    def _choose(self, moment: TrainingState, state: ModelState, headline: float) -> None:
         # The last epoch may always be chosen: a run must end with a model.
         if state.step <= self.config.training.select_from * self.steps and state.step < self.steps:
             return
@@ -132,14 +132,14 @@ class Watcher:
             save_model(self.folder / BEST, trained)
             self.chosen = Chosen(state, headline)
 
-    def _report_flood(self, dirt: Dirt, documents: int) -> None:
-        flooded = dirt.counts.get("mention_flood", 0)
+    def _report_flood(self, issues: Issues, documents: int) -> None:
+        flooded = issues.counts.get("mention_flood", 0)
         if flooded:
             self.repairs["mention_flood"] = self.repairs.get("mention_flood", 0) + flooded
             say(
                 f"{flooded} of {documents} validation documents had more than inference.max_mentions "
                 f"({self.config.inference.max_mentions}) spans accepted, as an untrained mention classifier does "
-                f"({dirt.examples['mention_flood'][0]}): only the best were kept, as pairs grow with the square. "
+                f"({issues.examples['mention_flood'][0]}): only the best were kept, as pairs grow with the square. "
                 "Train longer, or raise the limit"
             )
 

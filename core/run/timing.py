@@ -16,14 +16,14 @@ import msgspec
 from core.config.presets import from_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.features.batches import batches_of, epoch_order
+from core.features.batches import epoch_batches, epoch_order
 from core.features.prepare import prepare
-from core.files import replace_file
+from core.files import atomic_write
 from core.progress import meter, say
 from core.records.timings import StepCosts
 from core.run.execute import build, build_accelerator, peak_memory
 from core.training.held_out import held_out_loss
-from core.training.loop import TrainingInput, draw_batch, one_step
+from core.training.loop import TrainingInput, draw_batch, train_step
 from core.training.optimizer import build_optimizer
 
 UNTIMED = 2
@@ -46,7 +46,9 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
 
     def step(numbers: list[int], epoch: int) -> float:
         begun = time.perf_counter()
-        one_step(model, draw_batch(model, given, config, numbers, epoch=epoch), config, accelerator, optimizer, reading)
+        train_step(
+            model, draw_batch(model, given, config, numbers, epoch=epoch), config, accelerator, optimizer, reading
+        )
         return time.perf_counter() - begun
 
     timed = []
@@ -76,7 +78,7 @@ def batches(config: RunConfig, documents: int) -> Iterator[tuple[int, list[int]]
     epoch = 0
     while True:
         order = epoch_order(documents, seed=config.seed, epoch=epoch)
-        for numbers in batches_of(order, config.training.batch_size, first=0):
+        for numbers in epoch_batches(order, config.training.batch_size, first=0):
             yield epoch, [int(number) for number in numbers]
         epoch += 1
 
@@ -86,7 +88,7 @@ def main(arguments: list[str]) -> int:
     config, out, steps = arguments
     try:
         costs = measure(from_yaml(Path(config)), int(steps))
-        replace_file(Path(out), msgspec.json.encode(costs))
+        atomic_write(Path(out), msgspec.json.encode(costs))
     except UserError as error:
         say(f"engram: {error}")
         return 2

@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from core.data.documents import Annotation, Span
-from core.scoring.metrics import harmonic, ratio
+from core.scoring.metrics import harmonic_mean, ratio
 
 Clusters = Sequence[frozenset[Span]]
 SMALL_BLOCK = (60, 8)
@@ -38,7 +38,7 @@ def coreference_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[s
     scores: dict[str, dict[str, float]] = {}
     for name, (precision_part, precision_whole, recall_part, recall_whole) in sums.items():
         precision, recall = ratio(precision_part, precision_whole), ratio(recall_part, recall_whole)
-        scores[name] = {"precision": precision, "recall": recall, "f1": harmonic(precision, recall)}
+        scores[name] = {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
     scores["mean"] = {"f1": sum(scores[name]["f1"] for name in measures) / len(measures)}
     return scores
 

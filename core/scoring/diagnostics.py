@@ -23,7 +23,7 @@ from collections.abc import Set as AbstractSet
 from itertools import groupby, product
 
 from core.data.documents import Annotation, Document, Span
-from core.scoring.metrics import DocumentCounts, TypeCounts, harmonic, items, prf, ratio, total
+from core.scoring.metrics import DocumentCounts, TypeCounts, harmonic_mean, items, prf, ratio, total
 
 
 def by_relation_type(counts: Sequence[DocumentCounts]) -> dict[str, dict[str, float]]:
@@ -50,20 +50,20 @@ def by_sentence_distance(
     for document, annotation in zip(documents, predicted, strict=True):
         if document.gold is None or not document.sentences:
             return None
-        sentence_of = document.sentence_of()
+        sentence_numbers = document.sentence_numbers()
         gold_items = items(document.gold)["relation_strict"]
         predicted_items = items(annotation)["relation_strict"]
         parts = (gold_items & predicted_items, predicted_items - gold_items, gold_items - predicted_items)
         for place, part in enumerate(parts):
             for _, ((head, _), (tail, _)) in part:
-                sums[_distance_class(head, tail, sentence_of)][place] += 1
+                sums[_distance_class(head, tail, sentence_numbers)][place] += 1
     return {name: described(TypeCounts(*numbers)) for name, numbers in sums.items()}
 
 
-def _distance_class(head: frozenset[Span], tail: frozenset[Span], sentence_of: Sequence[int]) -> str:
+def _distance_class(head: frozenset[Span], tail: frozenset[Span], sentence_numbers: Sequence[int]) -> str:
     # A mention lies in the sentence of its first token; few cross a sentence border.
-    head_sentences = {sentence_of[start] for start, _ in head}
-    return "intra" if any(sentence_of[start] in head_sentences for start, _ in tail) else "inter"
+    head_sentences = {sentence_numbers[start] for start, _ in head}
+    return "intra" if any(sentence_numbers[start] in head_sentences for start, _ in tail) else "inter"
 
 
 TASKS = ("coref", "entity", "relation", "relation_strict")
@@ -85,7 +85,7 @@ def lenient_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, 
     scores: dict[str, dict[str, float]] = {}
     for task, (right_sum, claimed_sum, found_sum, wanted_sum) in sums.items():
         precision, recall = ratio(right_sum, claimed_sum), ratio(found_sum, wanted_sum)
-        scores[task] = {"precision": precision, "recall": recall, "f1": harmonic(precision, recall)}
+        scores[task] = {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
     return scores
 
 
@@ -224,9 +224,9 @@ def ign_scores(
     return {
         "precision": precision,
         "recall": recall,
-        "f1": harmonic(precision, recall),
+        "f1": harmonic_mean(precision, recall),
         "docred_precision": docred_precision,
-        "docred_f1": harmonic(docred_precision, recall),
+        "docred_f1": harmonic_mean(docred_precision, recall),
         "ignored": known_right + known_wrong,
     }
 

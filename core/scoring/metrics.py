@@ -124,7 +124,7 @@ def add(counts: Sequence[TypeCounts]) -> TypeCounts:
     return TypeCounts(*(sum(column) for column in zip(*counts, strict=True))) if counts else TypeCounts(0, 0, 0)
 
 
-def harmonic(precision: float, recall: float) -> float:
+def harmonic_mean(precision: float, recall: float) -> float:
     """F1 of a precision and a recall; 0 where both are."""
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 

@@ -27,10 +27,10 @@ from core.config.schema import RunConfig
 from core.data.documents import LabelSet
 from core.errors import UserError
 from core.features.wordpieces import WordPieces, load_wordpieces
-from core.files import ASIDE, aside_of
+from core.files import TEMPORARY_MARK, temporary_path
 from core.model.encoder import Encoder, build_transformer
 from core.model.joint_model import JointModel
-from core.training.loop import Moment, Position
+from core.training.loop import Position, TrainingState
 
 WEIGHTS, ARCHITECTURE, LABELS, STATE, TOKENIZER = (
     "model.safetensors",
@@ -62,7 +62,7 @@ class TrainedModel:
 
 def save_model(folder: Path, trained: TrainedModel) -> None:
     """Write a model to a folder, in place of what was there, whole or not at all."""
-    aside = aside_of(folder)
+    aside = temporary_path(folder)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
@@ -86,7 +86,7 @@ def save_model(folder: Path, trained: TrainedModel) -> None:
 
 def recover_model(folder: Path) -> None:
     """Put back the model that `save_model` was killed over, between taking the old one away and placing the new."""
-    for old in folder.parent.glob(f".{folder.name}{ASIDE}*{OLD}"):
+    for old in folder.parent.glob(f".{folder.name}{TEMPORARY_MARK}*{OLD}"):
         if not folder.exists():
             old.rename(folder)
 
@@ -160,10 +160,12 @@ class Restored:
     repairs: dict[str, int]
 
 
-def save_training(path: Path, moment: Moment, *, run_id: str, chosen: Chosen | None, repairs: dict[str, int]) -> None:
+def save_training(
+    path: Path, moment: TrainingState, *, run_id: str, chosen: Chosen | None, repairs: dict[str, int]
+) -> None:
     """Write a training checkpoint aside, then rename it over the last one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_of(path)
+    aside = temporary_path(path)
     state = {
         "run_id": run_id,
         "position": msgspec.to_builtins(moment.position),

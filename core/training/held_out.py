@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Dirt, Document, LabelSet
+from core.data.documents import Annotation, Document, Issues, LabelSet
 from core.features.batches import collate, to_device
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
@@ -39,7 +39,7 @@ def evaluate_split(
     documents: Sequence[EncodedDocument],
     *,
     reading: float,
-    dirt: Dirt,
+    issues: Issues,
     facts: frozenset[Fact] | None = None,
     on_gold: bool = False,
     advance: Callable[[int], None] = lambda done: None,
@@ -49,13 +49,13 @@ def evaluate_split(
     `extra.ranking` is over all relation candidates, accepted or not. With `on_gold` the documents are decoded a second
     time on gold mentions and clusters: `extra.on_gold` holds the relation scores that no mention gain can lift.
     """
-    decoded = decoder.decode(documents, reading=reading, dirt=dirt, advance=advance)
+    decoded = decoder.decode(documents, reading=reading, issues=issues, advance=advance)
     plain = [one.document for one in documents]
     annotations = [one.annotation for one in decoded]
     candidates = [msgspec.structs.replace(one.annotation, relations=one.ranked) for one in decoded]
     scores: dict[str, Any] = msgspec.to_builtins(evaluate(plain, annotations, facts, candidates))
     if on_gold:
-        given = decoder.decode(documents, reading=reading, dirt=Dirt(), on_gold=True)
+        given = decoder.decode(documents, reading=reading, issues=Issues(), on_gold=True)
         on = msgspec.to_builtins(evaluate(plain, [one.annotation for one in given]))
         scores["extra"]["on_gold"] = {name: on[name] for name in ("entity", "relation", "relation_strict")}
     return SplitResult(plain, annotations, count_documents(plain, annotations), scores)

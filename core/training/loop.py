@@ -16,11 +16,11 @@ from accelerate import Accelerator
 
 from core.config.schema import RunConfig
 from core.data.documents import LabelSet
-from core.features.batches import TrainingBatch, batches_of, collate, epoch_order, to_device
+from core.features.batches import TrainingBatch, collate, epoch_batches, epoch_order, to_device
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
 from core.model.joint_model import JointModel
-from core.seeding import key_of
+from core.seeding import seed_for
 from core.training.loss import Losses, joint_loss
 from core.training.optimizer import ReadingSchedule, build_optimizer, set_lr
 
@@ -45,7 +45,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingState:
     """A training between two steps: where it is, and everything that the next step depends on."""
 
     position: Position
@@ -61,10 +61,10 @@ class Observer(Protocol):
         """Fill model and optimiser from a checkpoint where there is one, and say where that was."""
         return Position()
 
-    def stepped(self, report: StepReport, moment: Moment) -> None:
+    def stepped(self, report: StepReport, moment: TrainingState) -> None:
         """An optimiser step was made; `report.step` counts from 1."""
 
-    def epoch_ended(self, epoch: int, step: int, reading: float, moment: Moment) -> None:
+    def on_epoch_end(self, epoch: int, step: int, reading: float, moment: TrainingState) -> None:
         """An epoch (from 1) ended after `step` steps; an evaluation now reads as strongly as `reading`."""
 
 
@@ -105,18 +105,18 @@ def train(
     schedule = ReadingSchedule(config.memory, steps)
     if not position.validated:
         epoch = position.step // per_epoch
-        moment = Moment(Position(position.step), model, optimizer)
-        observer.epoch_ended(epoch, position.step, schedule.evaluation(position.step), moment)
+        moment = TrainingState(Position(position.step), model, optimizer)
+        observer.on_epoch_end(epoch, position.step, schedule.evaluation(position.step), moment)
     step = position.step
     for epoch in range(step // per_epoch, config.training.epochs):
         model.train()
         order = epoch_order(len(given.documents), seed=config.seed, epoch=epoch)
-        for numbers in batches_of(order, config.training.batch_size, first=step - epoch * per_epoch):
+        for numbers in epoch_batches(order, config.training.batch_size, first=step - epoch * per_epoch):
             batch = draw_batch(model, given, config, [int(number) for number in numbers], epoch=epoch)
             reading = schedule.training(step)
             lr = set_lr(optimizer, config.training, step=step, steps=steps)
-            torch.manual_seed(key_of("dropout", config.seed, step))
-            losses, norm = one_step(model, batch, config, accelerator, optimizer, reading)
+            torch.manual_seed(seed_for("dropout", config.seed, step))
+            losses, norm = train_step(model, batch, config, accelerator, optimizer, reading)
             step += 1
             if not all(math.isfinite(value) for value in losses.values()):
                 raise Diverged(
@@ -124,9 +124,11 @@ def train(
                     f"({config.training.lr}) or training.clip ({config.training.clip}), or train in fp32"
                 )
             report = StepReport(epoch + 1, step, losses, norm, lr, reading)
-            moment = Moment(Position(step, validated=step % per_epoch != 0), model, optimizer)
+            moment = TrainingState(Position(step, validated=step % per_epoch != 0), model, optimizer)
             observer.stepped(report, moment)
-        observer.epoch_ended(epoch + 1, step, schedule.evaluation(step), Moment(Position(step), model, optimizer))
+        observer.on_epoch_end(
+            epoch + 1, step, schedule.evaluation(step), TrainingState(Position(step), model, optimizer)
+        )
 
 
 def draw_batch(
@@ -140,7 +142,7 @@ def draw_batch(
     return collate(samples, padding=given.padding, multi_instance=model.multi_instance)
 
 
-def one_step(
+def train_step(
     model: JointModel,
     batch: TrainingBatch,
     config: RunConfig,

@@ -29,7 +29,7 @@ from core.records.memory_attention import (
 )
 from core.records.record import SCORED
 from reports.figures.style import BASELINE, WIDE, house_style
-from reports.frame import runs_of
+from reports.frame import run_facts
 
 MOST_SLOTS, MOST_ITEMS = 8, 12
 """What a heat map shows: the slots that attend most to anything, and the items that they attend to most."""
@@ -49,7 +49,7 @@ WORDS: dict[Mode, str] = {
 
 
 @dataclass(frozen=True)
-class Heat:
+class HeatMap:
     """Slots times items, both those that stand out, in percent; `even` is what equal attention would give each."""
 
     place: Place
@@ -64,7 +64,7 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class MemoryPicture:
+class MemoryPanel:
     """What one memory reads: a shade per token in percent (`shaded` says of what), white at `floor`, and heat maps."""
 
     memory: MemoryName
@@ -72,11 +72,11 @@ class MemoryPicture:
     shades: tuple[float, ...]
     floor: float
     even: float
-    heats: tuple[Heat, ...]
+    heats: tuple[HeatMap, ...]
 
 
 @dataclass(frozen=True)
-class Picture:
+class AttentionPicture:
     """A document's text, the mentions found in it, and what each memory reads there in one mode."""
 
     title: str
@@ -84,7 +84,7 @@ class Picture:
     tokens: tuple[str, ...]
     sentences: tuple[Span, ...]
     mentions: tuple[Span, ...]
-    memories: tuple[MemoryPicture, ...]
+    memories: tuple[MemoryPanel, ...]
 
 
 def attended(frame: pd.DataFrame) -> Iterator[tuple[str, str, DocumentAttention]]:
@@ -92,16 +92,16 @@ def attended(frame: pd.DataFrame) -> Iterator[tuple[str, str, DocumentAttention]
 
     Raises a UserError for a damaged file.
     """
-    for row, runs in runs_of(frame).groupby("row", sort=False):
+    for row, runs in run_facts(frame).groupby("row", sort=False):
         for run in runs[runs["status"].isin(SCORED)].to_dict("records"):
             path = attention_path(Path(run["folder"]), run["split"])
             documents = read_attention(path) if path.is_file() else []
-            if documents and modes_of(documents[0]):
+            if documents and find_modes(documents[0]):
                 yield str(row), run["run"], documents[0]
                 break
 
 
-def modes_of(document: DocumentAttention) -> tuple[Mode, ...]:
+def find_modes(document: DocumentAttention) -> tuple[Mode, ...]:
     """The modes of which there is something to see, in the order in which the document was read."""
     return tuple(dict.fromkeys(read.mode for read in filled(document)))
 
@@ -111,11 +111,11 @@ def filled(document: DocumentAttention) -> list[ReadAttention]:
     return [read for read in document.reads if read.weights and read.weights[0]]
 
 
-def picture_of(document: DocumentAttention, mode: Mode) -> Picture:
+def build_picture(document: DocumentAttention, mode: Mode) -> AttentionPicture:
     """The picture of a document in one mode."""
     of_mode = [read for read in filled(document) if read.mode == mode]
     memories = dict.fromkeys(read.memory for read in of_mode)
-    return Picture(
+    return AttentionPicture(
         title=document.title or document.id,
         mode=mode,
         tokens=document.tokens,
@@ -127,7 +127,7 @@ def picture_of(document: DocumentAttention, mode: Mode) -> Picture:
     )
 
 
-def memory_picture(document: DocumentAttention, reads: list[ReadAttention]) -> MemoryPicture:
+def memory_picture(document: DocumentAttention, reads: list[ReadAttention]) -> MemoryPanel:
     """What one memory reads, by its reads at tokens, at mentions or at both."""
     first = reads[0]
     weights = percent(first)
@@ -135,14 +135,14 @@ def memory_picture(document: DocumentAttention, reads: list[ReadAttention]) -> M
     each = weights.mean(0) if first.mode == "inverse" else weights.max(0)
     if first.place == "mentions":
         each = spread(each, document)
-    return MemoryPicture(
+    return MemoryPanel(
         memory=first.memory,
         shaded="mean attention of the slots" if first.mode == "inverse" else "share of the strongest slot",
         shades=tuple(each.tolist()),
         # No strongest slot has less than an even share.
         floor=0.0 if first.mode == "inverse" else even_share(document, first),
         even=even_share(document, first),
-        heats=tuple(heat_of(document, read) for read in reads),
+        heats=tuple(build_heat_map(document, read) for read in reads),
     )
 
 
@@ -167,7 +167,7 @@ def spread(values: np.ndarray, document: DocumentAttention) -> np.ndarray:
     return shades
 
 
-def heat_of(document: DocumentAttention, read: ReadAttention) -> Heat:
+def build_heat_map(document: DocumentAttention, read: ReadAttention) -> HeatMap:
     """The heat map of one read: slots by falling peak, items in text order.
 
     Of a normal read at mentions only those found, where there are any: what a span that is none pays says little.
@@ -184,7 +184,7 @@ def heat_of(document: DocumentAttention, read: ReadAttention) -> Heat:
     slots = np.argsort(-weights.max(1), kind="stable")[:MOST_SLOTS]
     shown = weights[slots]
     items = np.sort(np.argsort(-shown.max(0), kind="stable")[:MOST_ITEMS])
-    return Heat(
+    return HeatMap(
         place=read.place,
         slots=tuple(read.slots[slot] for slot in slots),
         items=tuple(names[item] for item in items),
@@ -209,7 +209,7 @@ TINT = {"entity": "#0072B2", "relation": "#D55E00"}
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedToken:
     """A token in the running text: its line, the column of its first character, and its text."""
 
     line: int
@@ -217,7 +217,7 @@ class Placed:
     text: str
 
 
-def attention(picture: Picture) -> Figure:
+def attention(picture: AttentionPicture) -> Figure:
     """The picture of one document in one mode."""
     with house_style():
         columns = len(picture.memories)
@@ -232,7 +232,7 @@ def attention(picture: Picture) -> Figure:
         figure = Figure(figsize=(WIDE, above + sum(rows) + EDGE))
         figure.set_layout_engine("none")
         figure.text(
-            EDGE / WIDE, 1 - EDGE / (above + sum(rows) + EDGE), title_of(picture), va="top", fontsize=8, **AS_IT_IS
+            EDGE / WIDE, 1 - EDGE / (above + sum(rows) + EDGE), picture_title(picture), va="top", fontsize=8, **AS_IT_IS
         )
         for place, memory in enumerate(picture.memories):
             left = EDGE + place * (width + GAP * 2)
@@ -244,7 +244,7 @@ def attention(picture: Picture) -> Figure:
     return figure
 
 
-def title_of(picture: Picture) -> str:
+def picture_title(picture: AttentionPicture) -> str:
     """Which document, and how it is read."""
     return cut(f"{picture.title}: what the {picture.mode} read attends to; framed: mentions found", 110)
 
@@ -255,27 +255,29 @@ def axes(figure: Figure, left: float, top: float, width: float, height: float) -
     return figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
 
 
-def height_of(heat: Heat) -> float:
+def height_of(heat: HeatMap) -> float:
     """Inches that a heat map takes, with its heading and the upright labels below it."""
     labels = ADVANCE * max((len(cut(item, LONGEST_ITEM)) for item in heat.items), default=0)
     return GAP + HEADING + CELL * len(heat.slots) + 0.06 + labels
 
 
-def running(picture: Picture, characters: int) -> list[Placed]:
+def running(picture: AttentionPicture, characters: int) -> list[PlacedToken]:
     """The tokens as running text of so many characters a line, every sentence on a new one."""
     starts = {start for start, _ in picture.sentences}
-    placed: list[Placed] = []
+    placed: list[PlacedToken] = []
     line = column = 0
     for number, token in enumerate(picture.tokens):
         shown = cut(token, characters)
         if placed and (number in starts or column + len(shown) > characters):
             line, column = line + 1, 0
-        placed.append(Placed(line, column, shown))
+        placed.append(PlacedToken(line, column, shown))
         column += len(shown) + 1
     return placed
 
 
-def write_text(panel: Axes, picture: Picture, memory: MemoryPicture, text: list[Placed], width: float) -> None:
+def write_text(
+    panel: Axes, picture: AttentionPicture, memory: MemoryPanel, text: list[PlacedToken], width: float
+) -> None:
     """The running text, every token shaded by its attention, every mention in a frame."""
     lines = 1 + max((token.line for token in text), default=0)
     # Half a character at the left, for the frames.
@@ -284,7 +286,7 @@ def write_text(panel: Axes, picture: Picture, memory: MemoryPicture, text: list[
     most = max(memory.shades, default=0.0)
     # Shares that are even but for their rounding stay white.
     reach = max(most - memory.floor, 0.05 * memory.floor) or 1.0
-    colours = tinted(memory.memory)
+    colours = memory_colours(memory.memory)
     for token, shade in zip(text, memory.shades, strict=True):
         colour = colours(max(0.0, shade - memory.floor) / reach)
         panel.add_patch(Rectangle((token.column, token.line), len(token.text), 1, color=colour, linewidth=0))
@@ -303,13 +305,13 @@ def write_text(panel: Axes, picture: Picture, memory: MemoryPicture, text: list[
     )
 
 
-def draw_heat(figure: Figure, heat: Heat, memory: str, mode: Mode, left: float, top: float, width: float) -> None:
+def draw_heat(figure: Figure, heat: HeatMap, memory: str, mode: Mode, left: float, top: float, width: float) -> None:
     """A heat map with its slots at the left, its items upright below and its scale at the right."""
     labels = [cut(slot, LONGEST_SLOT) for slot in heat.slots]
     margin = 0.08 + ADVANCE * max(map(len, labels), default=0)
     panel = axes(figure, left + margin, top, width - margin - BAR, CELL * len(labels))
     most = float(heat.values.max(initial=0.0)) or 1.0
-    image = panel.imshow(heat.values, cmap=tinted(memory), vmin=0.0, vmax=most, aspect="auto")
+    image = panel.imshow(heat.values, cmap=memory_colours(memory), vmin=0.0, vmax=most, aspect="auto")
     panel.set_xticks(range(len(heat.items)), [cut(item, LONGEST_ITEM) for item in heat.items], rotation=90, **FONT)
     panel.set_yticks(range(len(labels)), labels, **FONT)
     panel.tick_params(length=0, pad=2)
@@ -333,7 +335,7 @@ def heading(panel: Axes, first: str, second: str, *, margin: float = 0.0) -> Non
         panel.annotate(text, (0, 1), place, xycoords="axes fraction", textcoords="offset points", fontsize=size)
 
 
-def tinted(memory: str) -> LinearSegmentedColormap:
+def memory_colours(memory: str) -> LinearSegmentedColormap:
     """White to a memory's colour, light enough for black text on it."""
     end = np.array([int(TINT[memory][place : place + 2], 16) / 255 for place in (1, 3, 5)])
     return LinearSegmentedColormap.from_list(memory, [(1.0, 1.0, 1.0), tuple(1 - 0.72 * (1 - end))])

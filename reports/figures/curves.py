@@ -23,9 +23,9 @@ from core.records.history import STEP, VALIDATION, read_history
 from core.records.record import HISTORY, SCORED
 from reports.captions import label
 from reports.figures.style import BASELINE, COLUMN, MARKS, house_style
-from reports.frame import runs_of
+from reports.frame import run_facts
 from reports.row_means import LONG
-from reports.tables.results import by_group
+from reports.tables.results import rows_by_group
 from studies.record import StudyRecord
 from studies.statistics import summarize, t_interval
 
@@ -85,7 +85,7 @@ def curves(numbers: pd.DataFrame, *, metric: str) -> Figure:
                 panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
                 panel.minorticks_off()
-        begins = begins_of(numbers)
+        begins = find_reading_starts(numbers)
         for panel in panels:
             for begin in begins:
                 panel.axvline(begin, color=BASELINE, linewidth=0.9, linestyle=":")
@@ -110,7 +110,7 @@ def draw(panel: Axes, numbers: pd.DataFrame, labels: Sequence[str], *, marked: b
         panel.fill_between(part["step"], low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def begins_of(numbers: pd.DataFrame) -> list[float]:
+def find_reading_starts(numbers: pd.DataFrame) -> list[float]:
     """The steps at which some row begins to read memory, in order."""
     return sorted(set(numbers["begins"].dropna()))
 
@@ -127,7 +127,7 @@ def differences(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame)
     known = frame[frame["f1"].notna()]
     keys = zip(known["row"], known["task"], known["seed"], strict=True)
     scored = dict(zip(keys, known["f1"], strict=True))
-    order = {row: place for place, row in enumerate(by_group(study))}
+    order = {row: place for place, row in enumerate(rows_by_group(study))}
     lines = []
     for line in sorted(compared.to_dict("records"), key=lambda line: order[line["row"]]):
         row, task, baseline = line["row"], line["task"], line["baseline"]
@@ -137,7 +137,7 @@ def differences(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame)
     return pd.DataFrame(lines, columns="row label task seed value mean low high".split())
 
 
-def scores_by_row(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def scores_frame(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
     """A line per row and scored seed on the study's metric: `value` is that seed's F1; `mean`, `low`, `high` of all."""
     metric = study.study.metric
     found = frame[(frame["task"] == metric) & frame["f1"].notna()]
@@ -145,7 +145,7 @@ def scores_by_row(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
     for row, seed, value in zip(found["row"], found["seed"], found["f1"], strict=True):
         values.setdefault(row, []).append((int(seed), value))
     lines = []
-    for row in by_group(study):
+    for row in rows_by_group(study):
         scored = values.get(row, [])
         one = summarize(value for _, value in scored)
         low, high = t_interval(one)
@@ -153,18 +153,18 @@ def scores_by_row(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns="row label task seed value mean low high".split())
 
 
-def axis_curve(
+def axis_frame(
     study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str, dict[str, Any]]
 ) -> tuple[str, pd.DataFrame]:
     """The title of the one axis along which rows stand at numbers, and a line per such row and seed.
 
-    Columns: group, row, x, and those of `scores_by_row`. A slot width of the encoder's own stands at that width, where
+    Columns: group, row, x, and those of `scores_frame`. A slot width of the encoder's own stands at that width, where
     it is known. The title is empty where rows stand on no axis of at least three numbers, or on several.
     """
     places: dict[str, dict[str, float]] = {}
     for row, entry in study.study.rows.items():
         for name, value in entry.at.items():
-            own = width_of(configs.get(row)) if value is None and study.study.axis(name).is_width else None
+            own = find_encoder_width(configs.get(row)) if value is None and study.study.axis(name).is_width else None
             number = value if own is None else own
             if isinstance(number, int | float) and not isinstance(number, bool):
                 places.setdefault(name, {})[row] = float(number)
@@ -172,14 +172,14 @@ def axis_curve(
     if len(axes) != 1:
         return "", pd.DataFrame()
     at = places[axes[0]]
-    numbers = scores_by_row(study, frame)
+    numbers = scores_frame(study, frame)
     numbers = numbers[numbers["row"].isin(at)]
     group = numbers["row"].map(lambda row: study.study.rows[row].group)
     numbers = numbers.assign(x=numbers["row"].map(at), group=group)
     return study.study.axis(axes[0]).title, numbers.sort_values(["group", "x", "seed"], kind="stable")
 
 
-def width_of(config: Mapping[str, Any] | None) -> int | None:
+def find_encoder_width(config: Mapping[str, Any] | None) -> int | None:
     """The width of a run's encoder; None where it is not known here."""
     try:
         return encoder_width(EncoderConfig.model_validate(config["encoder"])) if config else None
@@ -192,14 +192,14 @@ BINS = 60
 LOSS = "loss/total"
 
 
-def training_curves(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def training_frame(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
     """A line per row, measure and step: mean, std (ddof 1; NaN at one seed) and n over the row's scored seeds.
 
     `measure` is `loss` (training loss, averaged over 60 equal parts of the steps and standing at the end of each) or
     `f1` (validation F1 of the study's metric). `begins` is the step at which the row's runs began to read memory, NaN
     where they never did. A run whose history is gone is left out, and so lowers n.
     """
-    runs = runs_of(frame)
+    runs = run_facts(frame)
     scored = runs[runs["status"].isin(SCORED) & (runs["steps"] > 0) & (runs["folder"] != "")]
     found: dict[tuple[str, str, float], list[float]] = {}
     begins: dict[str, list[int]] = {}
@@ -213,7 +213,7 @@ def training_curves(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
             if line["kind"] == VALIDATION and value is not None:
                 found.setdefault((row, "f1", line["step"]), []).append(value)
     lines = []
-    order = {row: place for place, row in enumerate(by_group(study))}
+    order = {row: place for place, row in enumerate(rows_by_group(study))}
     for (row, measure, step), values in sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1:])):
         one = summarize(values)
         first = min(begins[row], default=math.nan)

@@ -17,7 +17,7 @@ LIGHT = 0.5
 """Share of the scale from which on a cell is light enough for black letters."""
 
 
-def heat_map_numbers(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def heat_map_frame(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
     """A line per combination of the two axes of a study: down, across (titles of the axes in `attrs`), mean, std, n.
 
     Combinations that are no row have n = 0 and NaN; `reason` says why. `centre` is the study's baseline. Empty where

@@ -11,8 +11,8 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from core.files import replace_file
-from reports.row_means import LONG, SHORT
+from core.files import atomic_write
+from reports.row_means import LONG, TASK_HEADINGS
 
 STYLE = Path(__file__).with_name("engram.mplstyle")
 WIDE, COLUMN = 7.0, 3.3
@@ -69,7 +69,7 @@ def by_row(numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: boo
             panel.hlines(rows["place"] + 0.13, rows["low"], rows["high"], color=MEAN, linewidth=1.2)
             panel.plot(rows["mean"], rows["place"] + 0.13, "D", color=MEAN, markersize=4)
             if len(tasks) > 1:
-                panel.set_title(SHORT[task])
+                panel.set_title(TASK_HEADINGS[task])
             panel.grid(visible=False, axis="y")
             panel.xaxis.set_major_locator(MaxNLocator(5 if across < 2 else 4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
         panels[0].set_yticks(range(len(labels)), shown)
@@ -88,7 +88,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = []
     for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         paths.append(folder / f"{name}.{ending}")
-        replace_file(paths[-1], drawn(figure, ending, metadata))
+        atomic_write(paths[-1], drawn(figure, ending, metadata))
     return paths
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.config.schema import DataConfig
-from core.data.datasets import EMBEDDED, embedded_paths
+from core.data.datasets import SYNTHETIC, synthetic_paths
 from core.data.documents import Document
 from core.data.formats import read_corpus
 from core.data.formats.predictions import Prediction, read_predictions
@@ -21,11 +21,11 @@ from core.errors import UserError
 from core.files import content_hash
 from core.records.record import SCORED, RunRecord, read_record
 from reports.captions import label
-from reports.compare_inputs import Side
-from reports.frame import runs_of
+from reports.compare_inputs import ComparedSystem
+from reports.frame import run_facts
 from studies.record import StudyRecord
 
-MOST_RUNS = 40
+MAX_RUNS = 40
 """Runs whose predictions a page holds; seeds in order, every row's first seed before any row's second."""
 
 
@@ -51,16 +51,16 @@ class Annotated:
     """The system that stands beside the first from the start."""
 
 
-def of_study(study: StudyRecord, frame: pd.DataFrame, *, most_documents: int) -> Annotated:
+def of_study(study: StudyRecord, frame: pd.DataFrame, *, max_documents: int) -> Annotated:
     """The documents and predictions of a study's finished runs on the frame's split, the first documents only."""
     split = str(frame["split"].iloc[0])
-    runs = runs_of(frame)
+    runs = run_facts(frame)
     finished = runs[runs["status"].isin(SCORED)].sort_values("seed", kind="stable").drop_duplicates("run")
     notes = []
-    if len(finished) > MOST_RUNS:
-        notes.append(f"Of {len(finished)} runs the first {MOST_RUNS}, seed by seed, are held here.")
+    if len(finished) > MAX_RUNS:
+        notes.append(f"Of {len(finished)} runs the first {MAX_RUNS}, seed by seed, are held here.")
     systems = []
-    for run in finished.head(MOST_RUNS).to_dict("records"):
+    for run in finished.head(MAX_RUNS).to_dict("records"):
         name = f"{label(study, run['row'])}, seed {run['seed']}"
         try:
             systems.append(system(name, Path(run["folder"]), split=split, run=run["run"]))
@@ -70,10 +70,10 @@ def of_study(study: StudyRecord, frame: pd.DataFrame, *, most_documents: int) ->
         return Annotated((), (), notes=notes)
     record = read_record(Path(finished["folder"].iloc[0]))
     assert record is not None
-    return shown(record, systems, split=split, most_documents=most_documents, notes=notes)
+    return shown(record, systems, split=split, max_documents=max_documents, notes=notes)
 
 
-def of_sides(a: Side, b: Side, *, split: str, most_documents: int) -> Annotated:
+def load_compared_documents(a: ComparedSystem, b: ComparedSystem, *, split: str, max_documents: int) -> Annotated:
     """The documents of two sides that are compared, with what every seed of theirs predicted."""
     systems, notes, record = [], [], None
     for letter, side in (("A", a), ("B", b)):
@@ -89,7 +89,7 @@ def of_sides(a: Side, b: Side, *, split: str, most_documents: int) -> Annotated:
     if not systems:
         return Annotated((), (), notes=notes)
     documents = [one.document for one in (*a.predictions, *b.predictions)]
-    made = shown(record, systems, split=split, most_documents=most_documents, gold=documents, notes=notes)
+    made = shown(record, systems, split=split, max_documents=max_documents, gold=documents, notes=notes)
     first_of_b = next((place for place, one in enumerate(systems) if one.name.startswith("B: ")), None)
     return replace(made, beside=first_of_b)
 
@@ -104,18 +104,18 @@ def shown(
     systems: Sequence[System],
     *,
     split: str,
-    most_documents: int,
+    max_documents: int,
     gold: Sequence[Document] = (),
     notes: Iterable[str] = (),
 ) -> Annotated:
     """The first documents that the systems predicted, with gold: what is given, else what a run was scored on."""
     told = list(notes)
-    documents = [one.document for one in systems[0].predictions][:most_documents]
+    documents = [one.document for one in systems[0].predictions][:max_documents]
     if len(documents) < len(systems[0].predictions):
         told.append(f"The first {len(documents)} of {len(systems[0].predictions)} documents (--documents).")
     try:
         if not gold and record is not None:
-            gold = gold_documents(record, split=split)
+            gold = read_gold(record, split=split)
     except UserError as error:
         told.append(f"Predictions are shown without gold: {error}.")
     # A document that was cut to the encoder's positions is shown whole: what was cut off was missed.
@@ -124,7 +124,7 @@ def shown(
     return Annotated(documents, systems, readable_names(record) if record is not None else {}, told)
 
 
-def gold_documents(record: RunRecord, *, split: str) -> Sequence[Document]:
+def read_gold(record: RunRecord, *, split: str) -> Sequence[Document]:
     """The annotated documents of a split, read from the file that the run read; a UserError says why they cannot be."""
     data = DataConfig.model_validate(record.config.get("data") or {})
     part = split if getattr(data, split, None) else "train"
@@ -144,9 +144,9 @@ def file_of(record: RunRecord, data: DataConfig, part: str) -> Path:
         raise UserError(f"the record of {record.run_id} names no file of {part} documents")
     path = Path(told)
     expected = record.provenance.data.get(told) if record.provenance is not None else None
-    if not path.is_file() and path.parent.name == EMBEDDED:
+    if not path.is_file() and path.parent.name == SYNTHETIC:
         # The embedded corpus can be made again, wherever the study was computed.
-        path = embedded_paths().get(part, path)
+        path = synthetic_paths().get(part, path)
     if not path.is_file():
         raise UserError(f"{path} is not there any more")
     if expected != content_hash(path):

@@ -11,15 +11,15 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from core.config.presets import leaves
-from core.config.signature import telling
+from core.config.signature import drop_neutral_sections
 from reports.baseline_differences import RULES
-from reports.captions import NO_REAL_RESULT, is_embedded, label, problems
+from reports.captions import EMBEDDED_CORPUS_NOTE, is_embedded, label, problems
 from reports.figures.style import drawn
-from reports.frame import runs_of
+from reports.frame import run_facts
 from reports.page.viewer import Viewer
-from reports.sections import Drawing
+from reports.sections import ReportFigure
 from reports.tables.layout import NONE, Column, Line, Table, Value
-from reports.tables.results import by_group
+from reports.tables.results import rows_by_group
 from studies.record import StudyRecord
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -30,12 +30,12 @@ def page(
     frame: pd.DataFrame,
     compared: pd.DataFrame,
     tables: Sequence[Table],
-    drawings: Sequence[Drawing],
+    drawings: Sequence[ReportFigure],
     looked_at: Viewer | None = None,
 ) -> str:
     """The page of a study as HTML; it loads nothing. `compared` is what `baseline_differences` says of it."""
     split = frame["split"].iloc[0]
-    flags = ", ".join(f"{path} {value}" for path, value in leaves(telling(study.settings)).items())
+    flags = ", ".join(f"{path} {value}" for path, value in leaves(drop_neutral_sections(study.settings)).items())
     settings = f" Settings of every row: {flags}." if flags else ""
     told = verdicts(study, compared)
     rows = runs_by_row(study, frame)
@@ -43,7 +43,7 @@ def page(
         title=study.label,
         heading=study.study.question,
         lead=f"Study {study.study.name} under profile {study.profile}, {split} split.{settings}",
-        warning=NO_REAL_RESULT if is_embedded(study) else "",
+        warning=EMBEDDED_CORPUS_NOTE if is_embedded(study) else "",
         metric=study.study.metric,
         verdicts=told,
         tables=[shown(table, heading="Results" if not place else "") for place, table in enumerate(tables)],
@@ -54,7 +54,7 @@ def page(
     )
 
 
-def comparison_page(a: str, b: str, tables: Sequence[Table], looked_at: Viewer | None) -> str:
+def build_comparison_page(a: str, b: str, tables: Sequence[Table], looked_at: Viewer | None) -> str:
     """The page of two sides that were compared."""
     return rendered(
         title=f"{a} and {b}",
@@ -75,7 +75,7 @@ def rendered(
     warning: str = "",
     metric: str = "",
     verdicts: Sequence[tuple[str, str]] = (),
-    figures: Sequence[tuple[Drawing, str]] = (),
+    figures: Sequence[tuple[ReportFigure, str]] = (),
     rows: Sequence[dict[str, Any]] = (),
     problems: Sequence[str] = (),
 ) -> str:
@@ -162,7 +162,7 @@ def cell_of(column: Column, cell: Value | str) -> dict[str, Any]:
     return {"text": column.write(cell), "by": "" if cell.missing else repr(float(cell.number)), "bold": cell.bold}
 
 
-def source(drawing: Drawing) -> str:
+def source(drawing: ReportFigure) -> str:
     """A figure as an address that holds it, drawn as vectors."""
     held = drawn(drawing.figure, "svg", {"Date": None, "Creator": None})
     return f"data:image/svg+xml;base64,{b64encode(held).decode()}"
@@ -174,10 +174,10 @@ def runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]
     keys = zip(of_metric["row"], of_metric["seed"], strict=True)
     scores = dict(zip(keys, of_metric["f1"], strict=True))
     runs: dict[str, list[dict[str, Any]]] = {}
-    for run in runs_of(frame).to_dict("records"):
+    for run in run_facts(frame).to_dict("records"):
         runs.setdefault(run["row"], []).append({str(name): value for name, value in run.items()})
     found = []
-    for row in by_group(study):
+    for row in rows_by_group(study):
         entry = study.study.rows[row]
         lines = []
         for run in runs.get(row, ()):

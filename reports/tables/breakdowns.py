@@ -6,9 +6,9 @@ import pandas as pd
 
 from core.records.summary import Part
 from reports.captions import label
-from reports.frame import runs_of
+from reports.frame import run_facts
 from reports.tables.layout import Column, Line, Table, Value
-from reports.tables.results import by_group
+from reports.tables.results import rows_by_group
 from studies.record import StudyRecord
 from studies.statistics import summarize
 
@@ -21,12 +21,12 @@ Parts = Mapping[str, Mapping[str, Mapping[str, Part]]]
 """Run id -> kind of breakdown -> name -> scores, as `reports.frame` reads them."""
 
 
-def breakdown_lines(frame: pd.DataFrame, parts: Parts) -> pd.DataFrame:
+def breakdown_frame(frame: pd.DataFrame, parts: Parts) -> pd.DataFrame:
     """A line per scored run, kind (distance, type) and name: strict relation F1 in percent, `gold` items.
 
     A run whose record has no such breakdown (its documents know no sentences) has no lines of that kind.
     """
-    runs = runs_of(frame)
+    runs = run_facts(frame)
     lines = [
         (row, seed, kind, name, part.f1, part.tp + part.fn)
         for row, seed, run in zip(runs["row"], runs["seed"], runs["run"], strict=True)
@@ -42,9 +42,9 @@ def distance_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
     values = values_of(part)
     columns = [Column("row", "System"), *(Column(name, told, "mean") for name, told in DISTANCES.items())]
     lines = []
-    for row in by_group(study):
+    for row in rows_by_group(study):
         told = [values.get((row, name), Value()) for name in DISTANCES]
-        lines.append(Line([study.study.title_of(row), *told], study.study.rows[row].group, row))
+        lines.append(Line([study.study.row_title(row), *told], study.study.rows[row].group, row))
     gold = part.groupby("name")["gold"].max()
     caption = [
         f"Strict relation F1 in percent, {SPREAD}. Within a sentence: some mention of the head and some mention of the "
@@ -59,7 +59,7 @@ def type_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
     part = broken[broken["kind"] == "type"]
     values = values_of(part)
     gold = part.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
-    rows = by_group(study)
+    rows = rows_by_group(study)
     columns = [Column("type", "Relation type"), Column("gold", "In gold", "number", decimals=0)]
     columns += [Column(row, label(study, row), "mean", decimals=1) for row in rows]
     lines = [
@@ -84,7 +84,7 @@ def values_of(part: pd.DataFrame) -> dict[tuple[str, str], Value]:
 
 def breakdown_tables(study: StudyRecord, frame: pd.DataFrame, parts: Parts) -> list[Table]:
     """The breakdowns that the records hold; per type only where the rows fit side by side."""
-    lines = breakdown_lines(frame, parts)
+    lines = breakdown_frame(frame, parts)
     tables = []
     if (lines["kind"] == "distance").any():
         tables.append(distance_table(study, lines))

@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 
 from core.records.record import SCORED
-from reports.baseline_differences import effect_found
-from reports.captions import against, coverage_sentence, label, spelled
-from reports.frame import runs_of
-from reports.row_means import LONG, tasks_of
+from reports.baseline_differences import detectable_effect
+from reports.captions import against, coverage_sentence, format_ranges, label
+from reports.frame import run_facts
+from reports.row_means import LONG, task_headings
 from reports.tables.layout import Column, Line, Table, Value
-from reports.tables.results import by_group
+from reports.tables.results import rows_by_group
 from studies.bootstrap import RESAMPLES
 from studies.record import StudyRecord
 from studies.statistics import POWER, summarize
@@ -32,7 +32,7 @@ BOOTSTRAP = (
 )
 
 
-def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
+def differences_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
     """Each row against its baseline, task by task; `compared` is what `reports.baseline_differences.comparisons` gives.
 
     With what `reports.baseline_differences` adds to it the interval over documents and seeds stands beside that over
@@ -54,13 +54,13 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
         Column("p_holm", "Holm", "p", decimals=3),
         Column("p_sign_flip", "Sign-flip", "p", decimals=4),
     ]
-    names = tasks_of(study)
+    names = task_headings(study)
     lines = []
-    for row in by_group(study):
+    for row in rows_by_group(study):
         for line in parts.get(row, ()):
             over_documents = [Value(line["delta"], low=line["low_all"], high=line["high_all"])] if wide else []
             cells: list[Value | str] = [
-                f"{study.study.title_of(row)} against {against(study, row)}",
+                f"{study.study.row_title(row)} against {against(study, row)}",
                 names[line["task"]],
                 Value(line["delta"]),
                 Value(line["delta"], low=line["low"], high=line["high"]),
@@ -74,8 +74,8 @@ def comparison_table(study: StudyRecord, compared: pd.DataFrame) -> Table:
             lines.append(Line(cells, line["group"], row))
     tested = int(compared["p_t"].notna().sum())
     bootstrap = [BOOTSTRAP.format(resamples=RESAMPLES), coverage_sentence()] if wide else []
-    tests = [sentence.format(lines=tested, floors=floors_of(compared)) for sentence in TESTS]
-    caption = [*PAIRED, *bootstrap, *tests, *power_of(study, compared)]
+    tests = [sentence.format(lines=tested, floors=format_smallest_p(compared)) for sentence in TESTS]
+    caption = [*PAIRED, *bootstrap, *tests, *power_sentences(study, compared)]
     notes = unpaired(study, compared)
     title = f"{study.label}: differences to the baseline"
     return Table("comparisons", title, columns, lines, caption, notes, compared)
@@ -90,7 +90,7 @@ def unpaired(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
     }
     for name, reason in reasons.items():
         for row, part in compared[compared[name] != ""].groupby("row", sort=False):
-            seeds = spelled(map(int, part[name].iloc[0].split()))
+            seeds = format_ranges(map(int, part[name].iloc[0].split()))
             notes.append(f"{label(study, str(row))}: seeds {seeds} left out: {reason}.")
     if "without" in compared:
         for reason, part in compared[compared["without"] != ""].groupby("without", sort=False):
@@ -100,7 +100,7 @@ def unpaired(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
     return notes
 
 
-def floors_of(compared: pd.DataFrame) -> str:
+def format_smallest_p(compared: pd.DataFrame) -> str:
     """The smallest sign-flip p that the shared seeds can reach, by their number."""
     known = compared[compared["n"] > 0].drop_duplicates("n").sort_values("n")
     floors = [
@@ -109,20 +109,20 @@ def floors_of(compared: pd.DataFrame) -> str:
     return " or ".join(floors) or "what two shared seeds allow"
 
 
-def power_of(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
+def power_sentences(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
     """What the paired t-test can find with as many seeds as the comparisons have; nothing where none has two."""
     sentences = []
     for n in sorted({int(n) for n in compared["n"] if n > 1}):
         part = compared[(compared["n"] == n) & (compared["task"] == study.study.metric)]["detectable"]
-        here = f": here {spread_of(part)} points on {LONG[study.study.metric]} F1" if len(part) else ""
+        here = f": here {format_range(part)} points on {LONG[study.study.metric]} F1" if len(part) else ""
         sentences.append(
             f"With {n} seeds the paired t-test finds, with a chance of {100 * POWER:.0f} %, differences from "
-            f"{effect_found(n):.1f} times their standard deviation on{here}."
+            f"{detectable_effect(n):.1f} times their standard deviation on{here}."
         )
     return sentences
 
 
-def spread_of(values: pd.Series) -> str:
+def format_range(values: pd.Series) -> str:
     """`0.31` or `0.31 to 0.92`."""
     low, high = f"{values.min():.2f}", f"{values.max():.2f}"
     return low if low == high else f"{low} to {high}"
@@ -130,7 +130,7 @@ def spread_of(values: pd.Series) -> str:
 
 def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     """What a row costs: time, memory, parameters, and where its checkpoint was chosen."""
-    runs = runs_of(frame)
+    runs = run_facts(frame)
     scored = runs[runs["status"].isin(SCORED)]
     columns = [
         Column("row", "System"),
@@ -145,7 +145,7 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     parts: dict[str, list[dict[Any, Any]]] = {}
     for run in scored[["row", "seconds", "peak_memory_mib", "chosen_epoch", "parameters"]].to_dict("records"):
         parts.setdefault(run["row"], []).append(run)
-    for row in by_group(study):
+    for row in rows_by_group(study):
         part = parts.get(row, [])
         summaries = {
             name: summarize(float(run[name]) for run in part if not pd.isna(run[name]))
@@ -156,7 +156,7 @@ def cost_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         told = {name: Value(one.mean, one.std) for name, one in summaries.items()}
         in_all = sum(float(run["seconds"]) for run in part) / 3600
         cells: list[Value | str] = [
-            study.study.title_of(row),
+            study.study.row_title(row),
             told["seconds"],
             Value(in_all) if part else Value(),
             told["peak_memory_mib"],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from core.files import make_folder, replace_file
+from core.files import atomic_write, make_folder
 from reports.tables.latex import to_latex
 from reports.tables.layout import Column, Table, Value
 
@@ -55,5 +55,5 @@ def write_frame(frame: pd.DataFrame, path: Path) -> Path:
 def write_text(text: str, path: Path) -> Path:
     """Write a text file, its folder made where it is not there."""
     make_folder(path.parent, "give a folder that is yours (--out DIR)")
-    replace_file(path, text.encode())
+    atomic_write(path, text.encode())
     return path

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.baseline_differences import LEVEL, Rule
-from reports.row_means import SHORT
+from reports.row_means import TASK_HEADINGS
 from reports.tables.layout import Column, Line, Table, Value
 from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, Summary, holm, welch
 
 POSTER = "the poster's table: DocRED, JEREX's end-to-end split, bert-base-cased, five seeds"
-UNSAID = (
+PUBLISHED_NOTE = (
     "Published rows are typed in as printed; the poster does not say whether its relation F1 is strict or loose, nor "
     "the ddof of its ± (1 is taken), and they have no seeds: they are compared by Welch's interval only."
 )
@@ -88,7 +88,7 @@ TABLE = (
         (92.77, 0.17),
     ),
 )
-"""The poster's four rows; its relation F1 stands under `relation_strict`, see `UNSAID`."""
+"""The poster's four rows; its relation F1 stands under `relation_strict`, see `PUBLISHED_NOTE`."""
 
 
 def beside(study: StudyRecord) -> tuple[Published, ...]:
@@ -106,7 +106,7 @@ RULES = (CORRECTED, ALONE, UNSHOWN)
 """Which words a published difference gets."""
 
 
-def published_comparisons(table: Sequence[Published] = TABLE) -> pd.DataFrame:
+def compare_published(table: Sequence[Published] = TABLE) -> pd.DataFrame:
     """A line per row that has a baseline and task: what is printed of both, and Welch's interval of the difference.
 
     Columns: row, baseline, title, against, group, task, mean, std, n and base_mean, base_std, base_n as printed; delta,
@@ -149,7 +149,7 @@ def sampled(printed: Summary) -> Summary:
 
 def published_table() -> Table:
     """The differences of the published table, and what its ± supports of each."""
-    compared = published_comparisons()
+    compared = compare_published()
     columns = [
         Column("task", "Task"),
         Column("base", "JEREX", "mean"),
@@ -162,7 +162,7 @@ def published_table() -> Table:
     lines = [
         Line(
             [
-                SHORT[line["task"]],
+                TASK_HEADINGS[line["task"]],
                 Value(line["base_mean"], line["base_std"]),
                 Value(line["mean"], line["std"]),
                 Value(line["delta"], low=line["low"], high=line["high"]),
@@ -175,7 +175,9 @@ def published_table() -> Table:
         for line in compared.to_dict("records")
     ]
     title = "What the published ± can and cannot support"
-    return Table("published", title, columns, lines, caption_of(compared), [*limits(compared), UNSAID], compared)
+    return Table(
+        "published", title, columns, lines, caption_of(compared), [*limits(compared), PUBLISHED_NOTE], compared
+    )
 
 
 def caption_of(compared: pd.DataFrame) -> list[str]:

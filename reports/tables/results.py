@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from reports.captions import against, caption_of, label, notes_of
-from reports.row_means import LONG, best_of_groups, summary_of, tasks_of
+from reports.row_means import LONG, find_best_of_groups, summary_of, task_headings
 from reports.tables.layout import NONE, Column, Line, Table, Value
-from reports.tables.published import UNSAID, beside
+from reports.tables.published import PUBLISHED_NOTE, beside
 from studies.record import StudyRecord
 from studies.statistics import Summary
 
@@ -18,17 +18,17 @@ from studies.statistics import Summary
 def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
     """The poster's layout: a line per row, F1 of the four tasks as mean ± std, n, the best of a group in bold."""
     summary = summary_of(study, frame)
-    best = best_of_groups(summary)
+    best = find_best_of_groups(summary)
     keys = zip(summary["row"], summary["task"], strict=True)
     known = dict(zip(keys, zip(summary["mean"], summary["std"], summary["n"], strict=True), strict=True))
     seeds = len(set(frame["seed"]))
-    tasks = tasks_of(study)
+    tasks = task_headings(study)
     columns = [Column("row", "System"), *(Column(task, short, "mean") for task, short in tasks.items())]
     lines = []
-    for row in by_group(study):
+    for row in rows_by_group(study):
         n = max(known[row, task][2] for task in tasks)
         values = [Value(*known[row, task][:2], bold=(row, task) in best) for task in tasks]
-        cells: list[Value | str] = [study.study.title_of(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
+        cells: list[Value | str] = [study.study.row_title(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
         lines.append(Line(cells, study.study.rows[row].group, row))
     published = beside(study)
     for old in published:
@@ -42,7 +42,7 @@ def main_table(study: StudyRecord, frame: pd.DataFrame) -> Table:
         columns=[*columns, Column("n", "n")],
         lines=lines,
         caption=caption_of(study, frame),
-        notes=[*notes_of(study, frame), *([UNSAID] if published else ())],
+        notes=[*notes_of(study, frame), *([PUBLISHED_NOTE] if published else ())],
         data=summary[summary["task"].isin(tasks)],
     )
 
@@ -52,7 +52,7 @@ def as_value(published: Summary | None) -> Value:
     return Value(published.mean, published.std) if published else Value()
 
 
-def by_group(study: StudyRecord) -> list[str]:
+def rows_by_group(study: StudyRecord) -> list[str]:
     """The rows, those of a group together, groups and rows in the study's order."""
     groups = list(dict.fromkeys(row.group for row in study.study.rows.values()))
     return sorted(study.study.rows, key=lambda row: groups.index(study.study.rows[row].group))
@@ -63,7 +63,7 @@ def ablation_table(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFra
 
     Of a study of axes the baseline is the centre; of a ladder each row is compared with the row that lacks its part.
     """
-    metric, tasks = study.study.metric, tasks_of(study)
+    metric, tasks = study.study.metric, task_headings(study)
     summary = summary_of(study, frame)
     summary = summary[summary["task"] == metric]
     own = {row: Value(*told) for row, *told in zip(summary["row"], summary["mean"], summary["std"], strict=True)}
@@ -75,10 +75,10 @@ def ablation_table(study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFra
         *(Column(f"delta-{task}", f"Δ {short}", "difference", signed=True) for task, short in tasks.items()),
     ]
     lines = []
-    for row in by_group(study):
+    for row in rows_by_group(study):
         shown = [difference(known.get((row, task))) for task in tasks]
-        other = against(study, row) if study.study.baseline_of(row) != row else NONE
-        lines.append(Line([study.study.title_of(row), other, own[row], *shown], study.study.rows[row].group, row))
+        other = against(study, row) if study.study.row_baseline(row) != row else NONE
+        lines.append(Line([study.study.row_title(row), other, own[row], *shown], study.study.rows[row].group, row))
     caption = [
         f"{LONG[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); Δ: mean of "
         "the differences to the row that it is compared with, paired by seed, in points, with their 95 % t-interval.",
@@ -94,5 +94,5 @@ def difference(line: dict[Any, Any] | None) -> Value:
 
 def centre(study: StudyRecord) -> str:
     """A sentence that names the row that all others are compared with; nothing where they are compared with several."""
-    baselines = {study.study.baseline_of(row) for row in study.study.rows}
+    baselines = {study.study.row_baseline(row) for row in study.study.rows}
     return f"All are compared with {label(study, baselines.pop())}. " if len(baselines) == 1 else ""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.captions import spelled
+from reports.captions import format_ranges
 from reports.row_means import LONG
 from reports.tables.layout import Column, Line, Table, Value
 from studies.search.racing import incumbent
@@ -83,7 +83,7 @@ def caption_of(search: SearchRecord) -> list[str]:
     rungs = ", ".join(map(str, search.search.rungs))
     return [
         f"Mean ± sample standard deviation of {LONG[search.metric]} F1 on the validation split over n of the search's "
-        f"seeds {spelled(search.search.shared_seeds)}; test was not looked at.",
+        f"seeds {format_ranges(search.search.shared_seeds)}; test was not looked at.",
         f"Trials get seeds in rungs of {rungs}: the better half goes on after the first, then those that are "
         f"not more than {search.search.threshold:g} pooled standard errors below the best, paired by seed.",
         "More seeds stand before a higher mean; bold: the best. Config: what differs from the base.",
@@ -98,7 +98,7 @@ def notes_of(search: SearchRecord) -> list[str]:
         notes.append(f"The search is not at its end: {len(search.trials)} of {search.search.trials} trials were begun.")
     failed = [trial.number for trial in search.trials if trial.state == "failed"]
     if failed:
-        notes.append(f"Without a score: trial{'s' * (len(failed) > 1)} {spelled(failed)} failed.")
+        notes.append(f"Without a score: trial{'s' * (len(failed) > 1)} {format_ranges(failed)} failed.")
     return notes
 
 

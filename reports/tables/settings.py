@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from core.config.presets import section_of
+from core.config.presets import section_model
 from core.config.schema import CONTENT, NEUTRAL, RunConfig
-from core.config.signature import markers_of
+from core.config.signature import read_markers
 from reports.captions import label
-from reports.frame import runs_of
+from reports.frame import run_facts
 from reports.tables.layout import Column, Line, Table
 from studies.record import StudyRecord
 
@@ -22,7 +22,7 @@ MOST_NAMED = 3
 
 def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str, dict[str, Any]]) -> Table:
     """Every setting that can change a number, a line per value that it has, with the rows that have it."""
-    data = hashes_of(frame)
+    data = find_data_hashes(frame)
     values: dict[str, dict[str, list[str]]] = {}
     for row in sorted((row for row in study.study.rows if row in configs), key=lambda row: not configs[row]["memory"]):
         for name, value in resolved(configs[row], data.get(row, {})):
@@ -69,7 +69,7 @@ def plain_settings() -> tuple[tuple[tuple[str, ...], Any, bool], ...]:
 def walked(section: type[BaseModel], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, bool]]:
     """The settings below a section; an optional section is a setting, too: it is there or none."""
     for name, field in section.model_fields.items():
-        inner, marks = section_of(section, name), markers_of(section, name)
+        inner, marks = section_model(section, name), read_markers(section, name)
         if inner is None and NEUTRAL not in marks and name != "seed":
             yield (*before, name), field.default, CONTENT in marks
         elif inner is not None:
@@ -104,9 +104,9 @@ def named(study: StudyRecord, rows: list[str], every: int, reading: int) -> str:
     return f"{len(rows)} of {every}" if len(rows) > MOST_NAMED else ", ".join(label(study, row) for row in rows)
 
 
-def hashes_of(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+def find_data_hashes(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Row -> file of its data -> the content hash's beginning, from the row's first run that knows it."""
-    runs = runs_of(frame)
+    runs = run_facts(frame)
     found: dict[str, dict[str, str]] = {}
     for row, data in zip(runs["row"], runs["data"], strict=True):
         if data and row not in found:

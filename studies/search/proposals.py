@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.axes import Axis, Value
 from studies.search.space import Point, SearchSpace, optuna_distributions
 from studies.search.spec import Search
@@ -46,7 +46,7 @@ def propose(
     number = len(trials)
     study = told(space, trials)
     for attempt in range(REPEATS):
-        study.sampler = sampler(search, key_of("proposal", search.sampler_seed, number, attempt))
+        study.sampler = sampler(search, seed_for("proposal", search.sampler_seed, number, attempt))
         asked = study.ask()
 
         def suggested(axis: Axis, possible: Sequence[Value], asked: "Trial" = asked) -> Value:
@@ -58,7 +58,7 @@ def propose(
             return point
         # Out of the way: a failed trial has no part in what is proposed next.
         study.tell(asked, state=TrialState.FAIL)
-    drawn = np.random.default_rng(key_of("draw", search.sampler_seed, number))
+    drawn = np.random.default_rng(seed_for("draw", search.sampler_seed, number))
     for _ in range(DRAWS):
         point = space.point(lambda axis, possible: possible[int(drawn.integers(len(possible)))])
         if signature_of(point) not in tried:

@@ -76,7 +76,7 @@ class SearchSpace:
             path = (*path, (axis, nearest))
         return Point(params, self._settings(path), at)
 
-    def at_params(self, params: Mapping[str, str]) -> Point:
+    def point_from_params(self, params: Mapping[str, str]) -> Point:
         """The point of the labels that were chosen; a UserError where they do not lead to one."""
 
         def chosen(axis: Axis, possible: Sequence[Value]) -> Value:

@@ -19,7 +19,7 @@ import msgspec
 
 from core.config.presets import Tree
 from core.errors import UserError
-from core.files import make_folder, replace_file
+from core.files import atomic_write, make_folder
 from studies.axes import Axis
 from studies.search.racing import Tried
 from studies.search.space import optuna_distributions
@@ -88,7 +88,7 @@ class SearchTrial(msgspec.Struct, frozen=True):
         return f"{self.value:.2f}{spread} (n {self.n})"
 
 
-class AxisTold(msgspec.Struct, frozen=True):
+class AxisLabels(msgspec.Struct, frozen=True):
     """An axis of the search, as its trials name it."""
 
     name: str
@@ -105,7 +105,7 @@ class SearchRecord(msgspec.Struct, frozen=True):
     search: Search
     profile: str
     settings: Tree
-    axes: list[AxisTold]
+    axes: list[AxisLabels]
     storage: str
     """Where Optuna keeps the trials, without a password."""
     own: dict[str, str] = {}
@@ -127,7 +127,7 @@ class SearchRecord(msgspec.Struct, frozen=True):
 def write_search_record(folder: Path, record: SearchRecord) -> None:
     """Write search.json into a study folder, whole."""
     make_folder(folder, "give a folder that is yours (--runs DIR)")
-    replace_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    atomic_write(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def read_search_record(folder: Path) -> SearchRecord | None:
@@ -307,7 +307,7 @@ def opened(storage: str) -> "BaseStorage":
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if "://" not in storage:
-        mend_journal(Path(storage))
+        drop_half_written_line(Path(storage))
         return JournalStorage(JournalFileBackend(storage))
     try:
         # Asked before each use, so that a database that went and came back is found again.
@@ -326,7 +326,7 @@ def opened(storage: str) -> "BaseStorage":
         raise UserError(f"--storage {without_password(storage)}: {error}") from None
 
 
-def mend_journal(path: Path) -> None:
+def drop_half_written_line(path: Path) -> None:
     """Cut off a last line that a killed process left half written; else the next one would be written behind it."""
     if not path.is_file():
         return

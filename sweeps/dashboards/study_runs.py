@@ -27,7 +27,7 @@ from tabulate import tabulate
 from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
 from core.errors import UserError
-from core.files import make_folder, replace_file
+from core.files import atomic_write, make_folder
 from core.progress import meter
 from core.records.record import CONFIG, SCORED
 from core.records.record import RECORD as RUN_RECORD
@@ -56,7 +56,7 @@ class Scored(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Mirrored:
+class DashboardRun:
     """A W&B run to be written: its identity and its summary, the study's with table and files."""
 
     identity: Identity
@@ -100,16 +100,16 @@ def mirror(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> int:
     written = 0
     with meter("writing for W&B", len(changed)) as progress:
         for run_id, digest, one in changed:
-            forget_offline(folder, run_id)
+            delete_older_offline_files(folder, run_id)
             if write(one, tracking):
                 written += 1
                 known[run_id] = digest
-                replace_file(path, msgspec.json.encode(known))
+                atomic_write(path, msgspec.json.encode(known))
             progress.advance()
     return written
 
 
-def aggregates(record: StudyRecord, runs: Path) -> Iterator[Mirrored]:
+def aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
     """The aggregate of every cell that has a finished run."""
     study, shared = record.study, record.shared
     own_tags = str((record.settings.get("tracking") or {}).get("tags") or "").split(",")
@@ -124,14 +124,14 @@ def aggregates(record: StudyRecord, runs: Path) -> Iterator[Mirrored]:
         told = {"study": record.label, "row": cell.row, "rows": rows, "seeds": sorted(scored), "missing_seeds": missing}
         identity = Identity(
             folder=study_folder(runs, record.label),
-            run_id=slug(f"{cell.signature}-{AGGREGATE}-{record.label}"),
+            run_id=wandb_id(f"{cell.signature}-{AGGREGATE}-{record.label}"),
             name=f"{' = '.join(rows)}: {len(scored)} seed{'s' * (len(scored) > 1)}",
             group=cell.signature,
             job_type=AGGREGATE,
             tags=tuple(dict.fromkeys(tag.strip() for tag in tags)),
             config=config | told,
         )
-        yield Mirrored(identity, spread(list(scored.values())))
+        yield DashboardRun(identity, spread(list(scored.values())))
 
 
 def read_scored(folder: Path) -> Scored | None:
@@ -167,17 +167,17 @@ def spread(scored: Sequence[Scored]) -> dict[str, float | int]:
     return told
 
 
-def study_run(record: StudyRecord, cells: Sequence[Mirrored], folder: Path) -> Mirrored:
+def study_run(record: StudyRecord, cells: Sequence[DashboardRun], folder: Path) -> DashboardRun:
     """The run that stands for the whole study: its record as config, its table, and its report where there is one."""
     study = record.study
     by_row = {one.identity.config["row"]: one.summary for one in cells}
     same = record.shared
-    table = tuple(columns_of(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.cells)
+    table = tuple(result_columns(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.cells)
     baseline = next((cell.signature for cell in record.cells if cell.row == study.baseline), "")
     identity = Identity(
         folder=folder,
         # The same study under the same profile on other documents is another study.
-        run_id=slug(f"{STUDY}-{baseline}-{record.label}"),
+        run_id=wandb_id(f"{STUDY}-{baseline}-{record.label}"),
         name=f"study {record.label}",
         group=record.label,
         job_type=STUDY,
@@ -188,7 +188,7 @@ def study_run(record: StudyRecord, cells: Sequence[Mirrored], folder: Path) -> M
     done = sum(len(one.identity.config["seeds"]) for one in cells)
     wanted = len({run_id for cell in record.cells for run_id in cell.runs.values()})
     summary: dict[str, float | int] = {"rows": len(record.cells), "runs": wanted, "finished_runs": done}
-    return Mirrored(identity, summary, table, report_files(folder))
+    return DashboardRun(identity, summary, table, report_files(folder))
 
 
 def report_files(folder: Path) -> tuple[Path, ...]:
@@ -196,7 +196,7 @@ def report_files(folder: Path) -> tuple[Path, ...]:
     return (folder / RECORD, *sorted(path for path in (folder / REPORT).glob("*") if path.is_file()))
 
 
-def write(one: Mirrored, tracking: TrackingConfig) -> bool:
+def write(one: DashboardRun, tracking: TrackingConfig) -> bool:
     """Write one run into offline files; whether they hold everything."""
     run = WandbRun(one.identity, tracking, mode="offline")
     if one.table:
@@ -206,14 +206,14 @@ def write(one: Mirrored, tracking: TrackingConfig) -> bool:
     return run.close(one.summary, good=True)
 
 
-def forget_offline(folder: Path, run_id: str) -> None:
+def delete_older_offline_files(folder: Path, run_id: str) -> None:
     """Delete older offline files of a run that are written whole again now; those that were uploaded stay."""
     for older in (folder / WANDB).glob(f"offline-run-*-{run_id}"):
         if older.name.split("-", 3)[3] == run_id and not list(older.glob("*.synced")):
             shutil.rmtree(older, ignore_errors=True)
 
 
-def slug(text: str) -> str:
+def wandb_id(text: str) -> str:
     """A text as a W&B id: letters, digits, - and _."""
     return re.sub(r"[^\w-]", "-", text)[:120]
 
@@ -225,7 +225,7 @@ TABLE_SPLITS = ("test", "validation")
 """The split that a table shows: the first that was scored."""
 
 
-def columns_of(row: str, summary: Mapping[str, Any]) -> tuple[Any, ...]:
+def result_columns(row: str, summary: Mapping[str, Any]) -> tuple[Any, ...]:
     """A row's values under `COLUMNS`; None where there is none."""
     split = next((name for name in TABLE_SPLITS if f"{name}/{TASKS[0]}/f1" in summary), None)
     n = summary.get(f"{split}/{TASKS[0]}/f1_n", 0)
@@ -251,7 +251,7 @@ def written_spread(mean: float | None, std: float | None) -> str:
     return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
 
 
-def tracking_of(record: StudyRecord, runs: Path) -> TrackingConfig:
+def read_tracking(record: StudyRecord, runs: Path) -> TrackingConfig:
     """The tracking of the first run that was started; the default where none was."""
     for run in record.runs_in(runs):
         if (run.folder / CONFIG).is_file():

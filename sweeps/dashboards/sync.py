@@ -17,12 +17,12 @@ import tyro
 
 from core.config.schema import TrackingConfig
 from core.errors import UserError
-from core.files import is_held
+from core.files import is_locked
 from core.progress import meter
-from core.records.tracking import address, logged_in, mode_of
-from core.records.wandb_run import CUT_SHORT, SYNCED
+from core.records.tracking import address, logged_in, wandb_mode
+from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE
 from studies.record import StudyRecord, find_study_record, study_folder
-from sweeps.dashboards.study_runs import WANDB, mirrored, tracking_of
+from sweeps.dashboards.study_runs import WANDB, mirrored, read_tracking
 
 SAID = "upload.log"
 """What W&B's command said, in the study's folder for W&B."""
@@ -53,11 +53,11 @@ def waiting(record: StudyRecord, runs: Path) -> Iterator[Path]:
     A run that is computed now is left out: its file is not complete. Of runs that were followed online, those whose
     upload had to be given up: what W&B has of them already it is told again.
     """
-    folders = [run.folder for run in record.runs_in(runs) if not is_held(run.folder)]
+    folders = [run.folder for run in record.runs_in(runs) if not is_locked(run.folder)]
     for folder in (*folders, study_folder(runs, record.label)):
         for path in sorted((folder / WANDB).glob("*run-*/run-*.wandb")):
             offline = path.parent.name.startswith("offline-")
-            if not beside(path, SYNCED).exists() and (offline or beside(path, CUT_SHORT).exists()):
+            if not beside(path, SYNCED).exists() and (offline or beside(path, UPLOAD_INCOMPLETE).exists()):
                 yield path
 
 
@@ -158,10 +158,10 @@ def sync(
             what waits, disabled only lists.
     """
     record = find_study_record(study, runs, profile=profile)
-    online = wandb == "online" or (wandb == "auto" and mode_of(TrackingConfig()) == "online")
+    online = wandb == "online" or (wandb == "auto" and wandb_mode(TrackingConfig()) == "online")
     if online:
         check_reachable()
-    tracking = tracking_of(record, runs)
+    tracking = read_tracking(record, runs)
     problem = mirrored(record, runs, tracking) if wandb != "disabled" else ""
     if problem:
         print(f"engram: warning: {problem}", file=sys.stderr)
@@ -190,7 +190,7 @@ def told(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, stopped: 
         return
     problem = mirrored(record, runs, tracking)
     try:
-        if not stopped and mode_of(tracking) == "online" and (files := list(waiting(record, runs))):
+        if not stopped and wandb_mode(tracking) == "online" and (files := list(waiting(record, runs))):
             check_reachable()
             failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
             if failed:

@@ -14,7 +14,7 @@ from core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """A folder that an engine is done with.
 
     `status` is that of the record the run wrote, `refused` where it could not be computed at all, `failed` also where
@@ -36,7 +36,7 @@ class Engine(Protocol):
     def submit(self, folder: Path) -> None:
         """Take a folder; it starts as soon as a slot is free. Returns at once."""
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[EndedRun]:
         """The folders that ended since the last call: each exactly once; waits for the first up to some seconds.
 
         Returns at once where nothing is under way. A run that fails, or whose process dies, ends; it does not raise,
@@ -65,28 +65,28 @@ class InProcessEngine:
     def __init__(self, run: Callable[[Path], str]) -> None:
         self._run = run
         self._queue: deque[Path] = deque()
-        self._ended: list[Ended] = []
+        self._ended: list[EndedRun] = []
         self._cancelled = False
 
     def submit(self, folder: Path) -> None:
         """Put a folder at the end of the queue."""
         if self._cancelled:
-            self._ended.append(Ended(folder, "cancelled"))
+            self._ended.append(EndedRun(folder, "cancelled"))
         else:
             self._queue.append(folder)
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[EndedRun]:
         """Compute the next folder, however long it takes."""
         if self._queue and not self._ended:
             folder = self._queue.popleft()
             try:
-                self._ended.append(Ended(folder, self._run(folder)))
+                self._ended.append(EndedRun(folder, self._run(folder)))
             except UserError as error:
-                self._ended.append(Ended(folder, "refused", str(error)))
+                self._ended.append(EndedRun(folder, "refused", str(error)))
             except Exception as error:  # noqa: BLE001 - whatever a run dies of, the others go on
-                self._ended.append(Ended(folder, "failed", f"{type(error).__name__}: {error}"))
+                self._ended.append(EndedRun(folder, "failed", f"{type(error).__name__}: {error}"))
             except KeyboardInterrupt:
-                self._ended.append(Ended(folder, "interrupted"))
+                self._ended.append(EndedRun(folder, "interrupted"))
                 raise
         ended, self._ended = self._ended, []
         return ended
@@ -94,7 +94,7 @@ class InProcessEngine:
     def cancel(self, *, now: bool = False) -> None:
         """Drop what waits; inside `wait` the run stops itself on a signal."""
         self._cancelled = True
-        self._ended += [Ended(folder, "cancelled") for folder in self._queue]
+        self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
         self._queue.clear()
 
     def close(self) -> None:

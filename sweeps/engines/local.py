@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from core.run.worker import Answer
-from sweeps.engines.engine import Ended
+from sweeps.engines.engine import EndedRun
 
 PROGRAM = (sys.executable, "-m", "core.run", "-")
 CLOSE_SECONDS = 5.0
@@ -65,20 +65,20 @@ class Worker:
             self.stdin.write(f"{folder}\n".encode())
             self.stdin.flush()
 
-    def hear(self) -> Ended | None:
+    def hear(self) -> EndedRun | None:
         """Read what it has said since; what became of its folder where it said so, or died over it."""
         said = os.read(self.stdout.fileno(), 65_536)
         if not said:
             return self._died()
         *lines, self._heard = (self._heard + said).split(b"\n")
-        for answer in map(answer_in, lines):
+        for answer in map(parse_answer, lines):
             if answer is not None and self.folder is not None and answer.folder == str(self.folder):
                 folder, self.folder = self.folder, None
                 self.ending = answer.last
-                return Ended(folder, answer.status, answer.error)
+                return EndedRun(folder, answer.status, answer.error)
         return None
 
-    def _died(self) -> Ended | None:
+    def _died(self) -> EndedRun | None:
         self.ending = True
         try:
             self.process.wait(1.0)
@@ -87,7 +87,7 @@ class Worker:
             self.kill()
         code = self.process.wait()
         folder, self.folder = self.folder, None
-        return Ended(folder, "died", died_of(code, self._last_words())) if folder is not None else None
+        return EndedRun(folder, "died", describe_exit(code, self._last_words())) if folder is not None else None
 
     def _last_words(self) -> str:
         self.said.seek(0)
@@ -120,7 +120,7 @@ class Worker:
         self.said.close()
 
 
-def answer_in(line: bytes) -> Answer | None:
+def parse_answer(line: bytes) -> Answer | None:
     """The answer in a line; None for what a library printed, or a line that was cut off."""
     try:
         return msgspec.json.decode(line, type=Answer)
@@ -128,7 +128,7 @@ def answer_in(line: bytes) -> Answer | None:
         return None
 
 
-def died_of(code: int, last_words: str = "") -> str:
+def describe_exit(code: int, last_words: str = "") -> str:
     """A worker's exit code in words."""
     if code == -signal.SIGKILL:
         return "its process was killed (SIGKILL): by hand, or by the system for want of memory"
@@ -156,7 +156,7 @@ class LocalEngine:
         self._devices = tuple(devices)
         self._program = tuple(program)
         self._queue: deque[Path] = deque()
-        self._ended: list[Ended] = []
+        self._ended: list[EndedRun] = []
         self._workers: dict[int, Worker] = {}
         self._leaving: list[Worker] = []
         self._selector = selectors.DefaultSelector()
@@ -165,12 +165,12 @@ class LocalEngine:
     def submit(self, folder: Path) -> None:
         """Start a folder on a free worker, a new one where there is room, or let it wait for one."""
         if self._cancelled:
-            self._ended.append(Ended(folder, "cancelled"))
+            self._ended.append(EndedRun(folder, "cancelled"))
             return
         self._queue.append(folder)
         self._fill()
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[EndedRun]:
         """What ended since the last call, after at most some seconds."""
         until = time.monotonic() + seconds
         while not self._ended and self._busy():
@@ -187,7 +187,7 @@ class LocalEngine:
     def cancel(self, *, now: bool = False) -> None:
         """Drop what waits; ask the running ones to save and stop, or kill them."""
         self._cancelled = True
-        self._ended += [Ended(folder, "cancelled") for folder in self._queue]
+        self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
         self._queue.clear()
         for worker in self._busy():
             if now:
@@ -224,7 +224,7 @@ class LocalEngine:
             try:
                 slot = self._start() if idle is None else idle
             except OSError as error:
-                self._ended.append(Ended(folder, "died", f"no process could be started: {error}"))
+                self._ended.append(EndedRun(folder, "died", f"no process could be started: {error}"))
             else:
                 self._workers[slot].compute(folder)
 
@@ -266,7 +266,7 @@ class LocalEngine:
         return environment
 
 
-def devices_of(text: str) -> tuple[str, ...]:
+def parse_devices(text: str) -> tuple[str, ...]:
     """`cpu`, or `cuda:0,cuda:1` among those that this process may use."""
     devices = tuple(part.strip() for part in text.split(","))
     for device in devices:

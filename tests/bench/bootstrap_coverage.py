@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.bootstrap import CountArray, bootstrap_difference, micro_f1
 from studies.statistics import paired_difference
 
@@ -95,7 +95,7 @@ def coverage(population: Population, studies: int = STUDIES, resamples: int = RE
     bootstrap = t = 0
     stds = []
     for study in range(studies):
-        row, baseline = population.draw(np.random.default_rng(key_of("calibration", seed, study)))
+        row, baseline = population.draw(np.random.default_rng(seed_for("calibration", seed, study)))
         interval = bootstrap_difference(row, baseline, resamples=resamples, seed=study).interval
         bootstrap += interval.low <= truth <= interval.high
         ours, theirs = micro_f1(row.sum(1)), micro_f1(baseline.sum(1))
@@ -122,7 +122,7 @@ MEASURED = {
     "ten seeds": Coverage(bootstrap=0.965, t=0.742, seed_std=0.48, studies=2_000),
     "unsteady, 1,500": Coverage(bootstrap=0.883, t=0.955, seed_std=0.90, studies=2_000),
 }
-"""What `python -m tests.bench.bootstrap_coverage` printed; `studies.bootstrap.COVERED` is its range at five seeds.
+"""What `python -m tests.bench.bootstrap_coverage` printed; `studies.bootstrap.COVERAGE` is its range at five seeds.
 
 Where the choice of documents is most of the uncertainty the nominal 95 % bootstrap covers 94 to 97 %; where the seeds
 are, five of them are too few and it covers 88 %.

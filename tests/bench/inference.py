@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config.schema import RunConfig
-from core.data.documents import Dirt, LabelSet
+from core.data.documents import Issues, LabelSet
 from core.features.batches import (
     Clusters,
     EntityPairs,
@@ -24,7 +24,7 @@ from core.features.batches import (
     Spans,
     pad_pieces,
 )
-from core.features.candidates import all_spans, gold_in_reach, ordered_pairs
+from core.features.candidates import all_spans, ordered_pairs, trainable_gold
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoded, Decoder, Settings
 from core.model.joint_model import EntityStage, JointModel, MentionStage
@@ -112,7 +112,7 @@ class Plant:
 
 def plant_of(one: EncodedDocument, labels: LabelSet, max_span_tokens: int) -> Plant:
     """The gold of a document, as far as its mentions are candidates."""
-    gold = gold_in_reach(one.document, labels)
+    gold = trainable_gold(one.document, labels)
     owner: dict[tuple[int, int], int] = {}
     for index, entity in enumerate(gold.entities):
         for span in entity.mentions:
@@ -189,7 +189,7 @@ def decode_in_parts(decoder: Decoder, documents: Sequence[EncodedDocument], watc
     assert isinstance(planted, Planted)
     planted.watch = watch
     start = time.perf_counter()
-    decoded = decoder.decode(documents, reading=1.0, dirt=Dirt())
+    decoded = decoder.decode(documents, reading=1.0, issues=Issues())
     watch.rest("python", time.perf_counter() - start)
     return decoded
 
@@ -198,7 +198,7 @@ def mentions_per_document(documents: Sequence[EncodedDocument], config: RunConfi
     """The mean number of planted mentions."""
     widest = config.samples.max_span_tokens
     counts = [
-        len({span for span in gold_in_reach(one.document, labels).mentions if span[1] - span[0] <= widest})
+        len({span for span in trainable_gold(one.document, labels).mentions if span[1] - span[0] <= widest})
         for one in documents
     ]
     return sum(counts) / len(counts)

@@ -15,7 +15,7 @@ from core.features.batches import pad_pieces
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder, Settings, length_buckets
 from core.run.device import keep_freed_memory
-from core.run.execute import forget_peak_memory, peak_memory
+from core.run.execute import peak_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_in_parts
 from tests.bench.material import (
     THREADS,
@@ -73,7 +73,7 @@ def encode(bench: Bench, material: Material, documents: list[EncodedDocument]) -
         return (time.perf_counter() - start) / len(part)
 
     encoded(documents[:4])
-    forget_peak_memory()
+    reset_peak_memory()
     return {"seconds": encoded(documents), "peak_mib": peak_memory()}
 
 
@@ -85,7 +85,7 @@ def decode(bench: Bench, material: Material, what: str, documents: list[EncodedD
         planted.plant(one, config)
     decoder = Decoder(planted, material.wordpieces, material.labels, Settings.of(config))  # type: ignore[arg-type]
     decode_in_parts(decoder, documents[:4], Stopwatch())
-    forget_peak_memory()
+    reset_peak_memory()
     watch = Stopwatch()
     decode_in_parts(decoder, documents, watch)
     total = sum(watch.parts.values())

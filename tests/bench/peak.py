@@ -10,11 +10,11 @@ from statistics import median
 
 import torch
 
-from core.features.candidates import gold_in_reach
+from core.features.candidates import trainable_gold
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder, Settings
-from core.run.device import give_back_freed_memory
-from core.run.execute import forget_peak_memory, peak_memory
+from core.run.device import release_freed_memory
+from core.run.execute import peak_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_one, encode_alone
 from tests.bench.material import (
     THREADS,
@@ -40,8 +40,8 @@ def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
     readings: Readings = {}
     whole = [glued(material, pieces)] if pieces else []
     # Building held two encoders for a moment.
-    give_back_freed_memory()
-    forget_peak_memory()
+    release_freed_memory()
+    reset_peak_memory()
     rest = peak_memory()
     for number in range(STEPS):
         documents = whole or material.documents[2 * number : 2 * number + 2]
@@ -56,7 +56,7 @@ def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
             config = system_config(what, "fp32")
             joint_step(bench.models[what], material, config, documents, bench.optimizers[what], number, watch)
         watch.into(readings, what)
-    gold = gold_in_reach(documents[0].document, material.labels)
+    gold = trainable_gold(documents[0].document, material.labels)
     return {
         "peak_mib": peak_memory(),
         "rest_mib": rest,

@@ -14,7 +14,7 @@ import yaml
 
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
-from core.records.provenance import gather
+from core.records.provenance import collect_provenance
 from core.records.record import RunRecord, write_record
 from core.scoring.metrics import TASKS
 from studies.plan import plan
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
         seeds=range(SEEDS),
         settings={"data": data},
     )
-    provenance = gather({str(data["train"]): "0" * 64})
+    provenance = collect_provenance({str(data["train"]): "0" * 64})
     scores = scores_of_real_size()
     for run in planned.runs:
         run.folder.mkdir(parents=True, exist_ok=True)

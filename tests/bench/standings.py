@@ -17,7 +17,7 @@ import msgspec
 from core.config.presets import build
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
-from core.records.provenance import gather
+from core.records.provenance import collect_provenance
 from core.records.record import RunRecord, open_run_folder, write_record
 from core.scoring.metrics import TASKS
 from studies.arguments import parse, parser
@@ -39,7 +39,7 @@ def template(config: dict[str, Any]) -> RunRecord:
         run_id="",
         status="finished",
         config=config,
-        provenance=gather({"/data/train.json": "0" * 64, "/data/dev.json": "1" * 64}),
+        provenance=collect_provenance({"/data/train.json": "0" * 64, "/data/dev.json": "1" * 64}),
         metrics={"validation": split, "test": split},
         steps=30_080,
         chosen_epoch=17,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from studies.plan import differences, row_config
 from studies.study import read_study
 from tests.bench.inference import Planted, decode_in_parts
@@ -52,7 +52,7 @@ def test_planted_gold_of_several_documents_of_one_batch_is_what_decoding_returns
     assert set(watch.parts) == {"encoder", "heads", "python"}
     assert min(watch.parts.values()) > 0
     # Without planting the same weights say something else.
-    plain = tiny_decoder(model, config).decode(documents, reading=1.0, dirt=Dirt())
+    plain = tiny_decoder(model, config).decode(documents, reading=1.0, issues=Issues())
     assert [one.annotation for one in plain] != [one.annotation for one in decoded]
 
 

@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from core.seeding import key_of
-from studies.bootstrap import COVERED, micro_f1
+from core.seeding import seed_for
+from studies.bootstrap import COVERAGE, micro_f1
 from tests.bench.bootstrap_coverage import MEASURED, POPULATIONS, Population, coverage
 
 
 def test_the_stated_truth_is_what_many_documents_and_seeds_show() -> None:
     population = Population(seeds=40, documents=4000, gain=0.2, seed_std=0.02)
-    row, baseline = population.draw(np.random.default_rng(key_of("truth")))
+    row, baseline = population.draw(np.random.default_rng(seed_for("truth")))
     assert (row[..., [0, 2]].sum(-1) == baseline[..., [0, 2]].sum(-1)).all()
     gaps = micro_f1(row.sum(1)) - micro_f1(baseline.sum(1))
     assert gaps.mean() == pytest.approx(population.true_difference(), abs=0.5)
@@ -26,4 +26,4 @@ def test_the_printed_coverage_is_measured() -> None:
     assert again.seed_std == pytest.approx(measured.seed_std, rel=0.1)
     assert MEASURED.keys() == POPULATIONS.keys()
     five = [MEASURED[name].bootstrap for name, population in POPULATIONS.items() if population.seeds == 5]
-    assert (min(five), max(five)) == COVERED
+    assert (min(five), max(five)) == COVERAGE

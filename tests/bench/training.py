@@ -11,7 +11,7 @@ from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
 from core.model.joint_model import JointModel
 from core.run.execute import build_accelerator
-from core.seeding import key_of
+from core.seeding import seed_for
 from core.training.loss import joint_loss
 from tests.bench.material import Bench, Material, floor_optimizer, system_config
 from tests.bench.timing import Readings, Stopwatch
@@ -67,7 +67,7 @@ def joint_step(
     with watch.part("collation"):
         batch = collate(samples, padding=material.wordpieces.padding, multi_instance=model.multi_instance)
         batch = to_device(batch, accelerator.device)
-    torch.manual_seed(key_of("dropout", 0, step))
+    torch.manual_seed(seed_for("dropout", 0, step))
     with watch.part("forward"):
         optimizer.zero_grad(set_to_none=True)
         with accelerator.autocast():
@@ -109,7 +109,7 @@ def own_step(
     accelerator = build_accelerator(system_config("grc", precision))
     bench.encoder.train()
     pieces = pad_pieces(documents, material.wordpieces.padding)
-    torch.manual_seed(key_of("dropout", 0, step))
+    torch.manual_seed(seed_for("dropout", 0, step))
     with watch.part("forward"):
         with accelerator.autocast():
             states = bench.encoder(pieces)

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from core.data.documents import Annotation, Document, Entity, Relation
-from core.data.formats.docred import docred_bytes
+from core.data.formats.docred import encode_docred
 from core.data.formats.predictions import write_predictions
 from core.files import content_hash
 from core.records.record import read_record, write_record
@@ -64,7 +64,7 @@ def make_annotated_study(
     gold = made_documents(documents)
     path = runs / "gold.json"
     runs.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(docred_bytes(gold))
+    path.write_bytes(encode_docred(gold))
     values = {row: dict.fromkeys(range(seeds), 50.0) for row in kinds}
     study = make_study(runs, values, rows=PAPER, profile=profile)
     for cell in study.cells:

@@ -10,7 +10,7 @@ from core.config.presets import build
 from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
 from core.scoring.metrics import TASKS
-from studies.record import Cell, StudyRecord, write_study_record
+from studies.record import RowRuns, StudyRecord, write_study_record
 from studies.study import Row, Study
 
 SHIFT = {"relation_strict": 0.0, "relation": 1.0, "entity": 30.0, "coref": 35.0, "mention": 50.0}
@@ -46,7 +46,7 @@ def make_study(
     cells = []
     for number, (row, values) in enumerate(seeds.items()):
         signature = f"{number:012x}"
-        cells.append(Cell(row, signature, {seed: f"{signature}-s{seed}" for seed in values}))
+        cells.append(RowRuns(row, signature, {seed: f"{signature}-s{seed}" for seed in values}))
         for seed, value in values.items():
             if value is not None:
                 make_run(runs, signature, seed, preset=used[row].preset, profile=profile, f1=value)

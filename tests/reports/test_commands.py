@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import engram
-from reports.frame import load_study
+from reports.frame import load_frame
 from tests.reports.records import make_run, make_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def test_the_table_goes_to_stdout_and_three_files_beside_the_study(
     assert {"table.md", "table.tex", "table.csv", "comparisons.tex", "cost.csv", "runs.csv"} <= set(written)
     assert sorted(written) == sorted(path.name for path in folder.iterdir())
     kept = pd.read_csv(folder / "runs.csv")
-    assert kept["f1"].tolist() == pytest.approx(load_study(study, tmp_path)["f1"].tolist(), nan_ok=True)
+    assert kept["f1"].tolist() == pytest.approx(load_frame(study, tmp_path)["f1"].tolist(), nan_ok=True)
 
 
 def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

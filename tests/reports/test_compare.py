@@ -9,8 +9,8 @@ import pytest
 import engram
 from core.errors import UserError
 from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
-from reports.compare import by_document, by_type, further_measures, measures, paired_sides
-from reports.compare_inputs import Side, read_side
+from reports.compare import by_document, by_type, further_measures_table, measures, pair_systems
+from reports.compare_inputs import ComparedSystem, read_system
 from tests.reports.records import make_run, make_study
 
 
@@ -24,8 +24,8 @@ def counted(*right: int, gold: int = 10) -> list[DocumentCounts]:
     ]
 
 
-A = Side("a", {0: counted(5, 5, 5, 5), 1: counted(5, 5, 5, 9), 2: counted(1, 1, 1, 1)})
-B = Side("b", {0: counted(6, 5, 6, 5), 1: counted(6, 5, 6, 9)})
+A = ComparedSystem("a", {0: counted(5, 5, 5, 5), 1: counted(5, 5, 5, 9), 2: counted(1, 1, 1, 1)})
+B = ComparedSystem("b", {0: counted(6, 5, 6, 5), 1: counted(6, 5, 6, 9)})
 
 
 def store(folder: Path, counts: list[DocumentCounts]) -> None:
@@ -42,7 +42,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_scores_are_micro_f1_paired_on_shared_seeds() -> None:
-    one, other = paired_sides(A, B)
+    one, other = pair_systems(A, B)
     assert list(one.counts) == [0, 1]
     data = measures(one, other, resamples=500).data.set_index("task")
     line = data.loc["relation_strict"]
@@ -54,7 +54,7 @@ def test_scores_are_micro_f1_paired_on_shared_seeds() -> None:
 
 
 def test_where_they_differ_is_listed_largest_first() -> None:
-    one, other = paired_sides(A, B)
+    one, other = pair_systems(A, B)
     types = by_type(one, other)
     # Only even documents, which hold P1, differ: 20 of 40 right against 24 of 40.
     assert [line.cells[0] for line in types.lines] == ["P1"]
@@ -67,7 +67,7 @@ def test_where_they_differ_is_listed_largest_first() -> None:
 
 
 def test_two_single_runs_are_one_pair_whatever_their_seeds() -> None:
-    one, other = paired_sides(Side("a", {3: counted(5, 5)}), Side("b", {7: counted(5, 6)}))
+    one, other = pair_systems(ComparedSystem("a", {3: counted(5, 5)}), ComparedSystem("b", {7: counted(5, 6)}))
     table = measures(one, other, resamples=200)
     assert table.data["n"].tolist() == [1] * len(TASKS)
     assert "nothing is said of other seeds" in table.notes[0]
@@ -75,23 +75,30 @@ def test_two_single_runs_are_one_pair_whatever_their_seeds() -> None:
 
 def test_sides_without_a_shared_seed_are_refused() -> None:
     with pytest.raises(UserError, match=r"share no seed: .* paired by seed"):
-        paired_sides(Side("a", {0: counted(5), 1: counted(5)}), Side("b", {2: counted(5), 3: counted(5)}))
+        pair_systems(
+            ComparedSystem("a", {0: counted(5), 1: counted(5)}), ComparedSystem("b", {2: counted(5), 3: counted(5)})
+        )
 
 
 def test_further_measures_are_those_that_both_sides_know_at_every_seed() -> None:
     extra = {"coreference": {"muc": {"f1": 50.0}}, "ign": {"f1": 10.0}}
-    a = Side("a", {0: counted(5, 5), 1: counted(5, 5)}, {0: extra, 1: extra})
-    b = Side("b", {0: counted(6, 5), 1: counted(6, 5)}, {0: {**extra, "coreference": {"muc": {"f1": 53.0}}}, 1: extra})
-    data = further_measures(a, b).data.set_index("measure")
+    a = ComparedSystem("a", {0: counted(5, 5), 1: counted(5, 5)}, {0: extra, 1: extra})
+    b = ComparedSystem(
+        "b", {0: counted(6, 5), 1: counted(6, 5)}, {0: {**extra, "coreference": {"muc": {"f1": 53.0}}}, 1: extra}
+    )
+    data = further_measures_table(a, b).data.set_index("measure")
     assert data.loc["MUC F1", "delta"] == 1.5
     assert data.loc["strict relation recall", "delta"] == pytest.approx(5.0)
     assert data.loc["relation Ign-F1", "a"] == 10.0
     assert "B³ F1" not in data.index
-    assert "relation Ign-F1" not in further_measures(a, Side("b", b.counts, {0: extra, 1: {}})).data["measure"].tolist()
+    assert (
+        "relation Ign-F1"
+        not in further_measures_table(a, ComparedSystem("b", b.counts, {0: extra, 1: {}})).data["measure"].tolist()
+    )
 
 
 def test_other_gold_is_refused() -> None:
-    one, other = paired_sides(Side("a", {0: counted(5, 5)}), Side("b", {0: counted(5, 5, gold=11)}))
+    one, other = pair_systems(ComparedSystem("a", {0: counted(5, 5)}), ComparedSystem("b", {0: counted(5, 5, gold=11)}))
     with pytest.raises(UserError, match="same gold"):
         measures(one, other)
 
@@ -106,17 +113,17 @@ def test_other_gold_is_refused() -> None:
 )
 def test_a_reference_is_a_cell_a_run_or_a_row(runs: Path, reference: str, label: str, seeds: list[int]) -> None:
     (runs / "000000000001" / "s1" / "config.yaml").write_text("")
-    side = read_side(reference, runs=runs, split="test", gold=None)
+    side = read_system(reference, runs=runs, split="test", gold=None)
     assert (side.label, list(side.counts)) == (label, seeds)
     assert side.counts[1] == B.counts[1]
 
 
 def test_runs_that_are_not_finished_do_not_count(runs: Path) -> None:
     make_run(runs, f"{1:012x}", 0, status="failed")
-    assert list(read_side("000000000001", runs=runs, split="test", gold=None).counts) == [1]
+    assert list(read_system("000000000001", runs=runs, split="test", gold=None).counts) == [1]
     make_run(runs, f"{1:012x}", 1, status="failed")
     with pytest.raises(UserError, match="no finished run"):
-        read_side("000000000001", runs=runs, split="test", gold=None)
+        read_system("000000000001", runs=runs, split="test", gold=None)
 
 
 def test_mistakes_are_plain_lines(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from core.records.record import RECORD
 from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
-from reports.baseline_differences import UNREAD, comparisons, with_document_intervals
-from reports.frame import load_study
-from reports.tables.differences import comparison_table
+from reports.baseline_differences import NOT_RESAMPLED, add_document_intervals, comparisons
+from reports.frame import load_frame
+from reports.tables.differences import differences_table
 from reports.tables.markdown import to_markdown
 from studies.bootstrap import bootstrap_difference
 from studies.record import StudyRecord
@@ -47,8 +47,8 @@ def made(tmp_path: Path) -> tuple[StudyRecord, Path, np.ndarray]:
 
 
 def compared_of(study: StudyRecord, runs: Path) -> pd.DataFrame:
-    frame = load_study(study, runs)
-    return with_document_intervals(study, frame, comparisons(study, frame), resamples=500)
+    frame = load_frame(study, runs)
+    return add_document_intervals(study, frame, comparisons(study, frame), resamples=500)
 
 
 def test_the_interval_is_the_bootstraps_of_the_shared_seeds(made: tuple[StudyRecord, Path, np.ndarray]) -> None:
@@ -64,7 +64,7 @@ def test_runs_without_counts_have_a_dash_and_a_reason(made: tuple[StudyRecord, P
     study, runs, _ = made
     compared = compared_of(study, runs)
     assert compared[compared["row"] == "memory-mrc"]["low_all"].isna().all()
-    table = comparison_table(study, compared)
+    table = differences_table(study, compared)
     assert any("No interval over documents for JEREX + memory (MRC)" in note for note in table.notes)
     assert "documents.test.json is not there" in " ".join(table.notes)
     assert "95 % documents and seeds" in to_markdown(table)
@@ -83,9 +83,9 @@ def test_of_many_rows_those_that_differ_most_are_resampled(
     made: tuple[StudyRecord, Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, runs, _ = made
-    monkeypatch.setattr("reports.baseline_differences.MOST_PAIRS", 1)
+    monkeypatch.setattr("reports.baseline_differences.MAX_RESAMPLED_ROWS", 1)
     compared = compared_of(study, runs).drop_duplicates("row").set_index("row")
-    assert compared["without"].to_dict() == {"memory-grc": "", "memory-mrc": UNREAD}
+    assert compared["without"].to_dict() == {"memory-grc": "", "memory-mrc": NOT_RESAMPLED}
 
 
 def test_seeds_that_stand_for_other_documents_are_no_pairs(tmp_path: Path) -> None:
@@ -94,20 +94,20 @@ def test_seeds_that_stand_for_other_documents_are_no_pairs(tmp_path: Path) -> No
     record = json.loads(path.read_text())
     record["provenance"]["data"]["/data/train.json"] = "9" * 64
     path.write_text(json.dumps(record))
-    compared = comparisons(study, load_study(study, tmp_path)).set_index(["row", "task"])
+    compared = comparisons(study, load_frame(study, tmp_path)).set_index(["row", "task"])
     line = compared.loc[("memory-grc", "relation_strict")]
     # Without seed 1 the differences are 1 and 3.
     assert (line["delta"], line["n"], line["seeds"], line["unlike"]) == (2.0, 2, "0 2", "1")
-    notes = comparison_table(study, compared.reset_index()).notes
+    notes = differences_table(study, compared.reset_index()).notes
     assert any("seeds 1 left out: in the two rows they do not stand for the same documents" in note for note in notes)
     assert set(compared.loc["memory-mrc"]["unlike"]) == {""}
 
 
 def test_what_the_seeds_could_have_found_is_said_in_points(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    compared = comparisons(study, load_study(study, tmp_path)).set_index(["row", "task"])
+    compared = comparisons(study, load_frame(study, tmp_path)).set_index(["row", "task"])
     # Differences 1, 2, 3: std 1; noncentral t at three seeds: power .80 at an effect of 3.26.
     assert compared.at[("memory-grc", "mention"), "detectable"] == pytest.approx(3.26, abs=0.01)
-    caption = " ".join(comparison_table(study, compared.reset_index()).caption)
+    caption = " ".join(differences_table(study, compared.reset_index()).caption)
     assert "differences from 3.3 times their standard deviation on: here 3.26 points on strict relation F1" in caption
     assert "it cannot fall below 0.5000 at 2 seeds or 0.2500 at 3 seeds" in caption

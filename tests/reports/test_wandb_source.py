@@ -14,7 +14,7 @@ import engram
 from core.errors import UserError
 from core.records.record import read_record
 from reports.frame import load
-from reports.wandb_source import RemoteRun, load_runs, study_in_project
+from reports.wandb_source import RemoteRun, load_from_wandb, study_in_project
 from studies.record import StudyRecord
 from studies.study import shipped
 from tests.reports.records import make_study
@@ -51,7 +51,7 @@ def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str,
 
 def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    here, there = load(study, tmp_path), load_runs(study, mirrored(study, tmp_path))
+    here, there = load(study, tmp_path), load_from_wandb(study, mirrored(study, tmp_path))
     assert list(there.frame.columns) == list(here.frame.columns)
     same = [name for name in here.frame.columns if name not in ("folder", "address")]
     pd.testing.assert_frame_equal(there.frame[same], here.frame[same], check_dtype=False)
@@ -68,7 +68,7 @@ def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
     # A metric with a summary of its own is nested.
     runs["000000000001-s0"] = replace(runs["000000000001-s0"], summary={**summary, "test/coref/f1": {"max": 74.0}})
     runs["000000000001-s1"] = replace(runs["000000000001-s1"], summary={}, state="crashed")
-    frame = load_runs(study, runs).frame
+    frame = load_from_wandb(study, runs).frame
     scored = frame[frame["f1"].notna()]
     assert set(scored["run"]) == {"000000000000-s0", "000000000001-s0"}
     own = frame[frame["run"] == "000000000001-s0"].set_index("task")
@@ -97,9 +97,11 @@ def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> N
     cells = {cell.row: cell for cell in study.cells}
     assert list(cells) == list(shipped()["paper"].rows)
     assert cells["memory-grc"].signature == "000000000001"
-    assert load_runs(study, runs).frame.set_index("run").at["000000000002-s3", "status"].tolist() == ["finished"] * 5
+    assert (
+        load_from_wandb(study, runs).frame.set_index("run").at["000000000002-s3", "status"].tolist() == ["finished"] * 5
+    )
     # The study has five seeds; those that the project lacks are missing, not left out.
-    frame = load_runs(study, runs).frame
+    frame = load_from_wandb(study, runs).frame
     assert frame[frame["row"] == "memory-grc"]["seed"].unique().tolist() == [0, 1, 2, 3, 4]
     assert frame[frame["f1"].notna()].groupby("row")["seed"].nunique().to_dict() == {
         "jerex-grc": 2,

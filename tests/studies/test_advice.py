@@ -5,8 +5,8 @@ import pytest
 
 from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
-from core.records.summary import Standing, code_of, is_other, standing_of
-from studies.checks import advice, to_rerun
+from core.records.summary import Standing, describe_code, is_other, standing_of
+from studies.checks import advice, runs_to_repeat
 from studies.plan import plan
 from studies.study import find_study, shipped
 from tests.studies.planning import CLEAN
@@ -70,10 +70,10 @@ def test_the_checkout_and_records_of_other_code_are_said(documents: dict, tmp_pa
     assert line.startswith(f"4 finished runs of other code {told} kept")
     assert "--rerun" in line
     # What diverged may not diverge any more; what failed has --retry, what was imported cannot be computed.
-    assert {one.folder.name for one in to_rerun(standings, CLEAN)} == {"s1", "s2", "s3", "s4", "diverged"}
+    assert {one.folder.name for one in runs_to_repeat(standings, CLEAN)} == {"s1", "s2", "s3", "s4", "diverged"}
 
 
 def test_code_has_a_name() -> None:
-    assert code_of(by("b" * 40)) == "b" * 12
-    assert code_of(by(None)) == "engram 1.0"
-    assert code_of(msgspec.structs.replace(CLEAN, commit=None, packages={})) == "no commit"
+    assert describe_code(by("b" * 40)) == "b" * 12
+    assert describe_code(by(None)) == "engram 1.0"
+    assert describe_code(msgspec.structs.replace(CLEAN, commit=None, packages={})) == "no commit"

@@ -4,7 +4,7 @@ import pytest
 from core.config.presets import build
 from core.config.signature import signature
 from core.errors import UserError
-from studies.axes import AXES, Axis, axis_of
+from studies.axes import AXES, Axis, find_axis
 
 
 def at_path(config: object, path: str) -> object:
@@ -43,10 +43,10 @@ def test_the_axes_have_their_own_names_paths_and_words() -> None:
 
 
 def test_values_are_called_as_tables_call_them() -> None:
-    assert list(axis_of("slot-width").told()) == ["32", "128", "256", "H", "768", "1536"]
-    assert list(axis_of("warmup").told()) == ["0", "0.1", "0.2", "0.4", "0.6", "0.8", "1"]
-    assert list(axis_of("read-gradient").told()) == ["off", "on"]
-    assert axis_of("slots-per-type").label(16) == "16"
+    assert list(find_axis("slot-width").told()) == ["32", "128", "256", "H", "768", "1536"]
+    assert list(find_axis("warmup").told()) == ["0", "0.1", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert list(find_axis("read-gradient").told()) == ["off", "on"]
+    assert find_axis("slots-per-type").label(16) == "16"
     mixed = Axis(name="a", title="A", path="p", values=(1, True), labels=("one", "on"), sentence="")
     assert (mixed.label(True), mixed.label(1)) == ("on", "one")
 
@@ -61,15 +61,15 @@ def test_values_are_called_as_tables_call_them() -> None:
 )
 def test_an_axis_without_values_or_clear_names_is_one_line(change: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        msgspec.structs.replace(axis_of("warmup"), **change).check("memory-grc")
+        msgspec.structs.replace(find_axis("warmup"), **change).check("memory-grc")
 
 
 def test_a_memory_axis_needs_a_memory_and_others_do_not() -> None:
     with pytest.raises(UserError, match=r"axis warmup.*jerex-grc has no memory, start from memory-grc"):
-        axis_of("warmup").check("jerex-grc")
-    axis_of("relation-head").check("jerex-grc")
+        find_axis("warmup").check("jerex-grc")
+    find_axis("relation-head").check("jerex-grc")
 
 
 def test_an_unknown_axis_names_its_neighbour() -> None:
     with pytest.raises(UserError, match=r"unknown axis 'warm-up': the axes are slot-width, .*Did you mean warmup"):
-        axis_of("warm-up")
+        find_axis("warm-up")

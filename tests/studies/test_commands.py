@@ -9,10 +9,10 @@ from core.config.presets import from_yaml
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.errors import UserError
-from core.records.provenance import gather
+from core.records.provenance import collect_provenance
 from core.records.record import CONFIG, RunRecord, write_record
 from engram import main
-from studies.arguments import EPILOG, seeds_of
+from studies.arguments import EPILOG, parse_seeds
 from studies.record import find_study_record
 from studies.study import read_study
 
@@ -83,8 +83,10 @@ def test_long_seeds_keep_their_columns_apart(flags: list[str], capsys: pytest.Ca
 def test_plan_warns_and_marks_the_records_of_other_code(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = gather({})
-    monkeypatch.setattr("studies.commands.gather", lambda data: msgspec.structs.replace(made, commit="b" * 40))
+    made = collect_provenance({})
+    monkeypatch.setattr(
+        "studies.commands.collect_provenance", lambda data: msgspec.structs.replace(made, commit="b" * 40)
+    )
     assert main(["study", "plan", "warmup", "--seeds", "2", *flags]) == 0
     ids = [line.split()[0] for line in runs_in(capsys.readouterr().out)]
     for number, commit in enumerate(["b" * 40, "c" * 40]):
@@ -106,7 +108,7 @@ def test_plan_names_every_run_and_what_the_rest_takes(
     assert len(runs_in(out)) == 8
     assert "8 runs: 8 waiting\ntime: not known, as nothing of profile quick on these documents" in out
     assert "--calibrate" in out
-    finish(tmp_path / "runs", runs_in(out)[0].split()[0], provenance=gather({}))
+    finish(tmp_path / "runs", runs_in(out)[0].split()[0], provenance=collect_provenance({}))
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
     out = capsys.readouterr().out
     assert runs_in(out)[0].endswith("seed 0  finished")
@@ -161,7 +163,7 @@ def test_plan_commands_make_folders_that_any_scheduler_can_compute(
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", (0, 1, 2)), ("0,3,7", (0, 3, 7)), ("4,", (4,))])
 def test_seeds_are_counted_or_named(text: str, seeds: tuple[int, ...]) -> None:
-    assert seeds_of(text) == seeds
+    assert parse_seeds(text) == seeds
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1,1", "1,x", "five", ",", "1.5", "9999999999", "0,2147483648", "²"])

@@ -40,7 +40,7 @@ def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: di
     study = STUDIES[name]
     planned = plan(study, profile="quick", runs=Path("runs"), settings=documents)
     found, unchanged = set(), set()
-    for row in [row for row in planned.configs if study.baseline_of(row) != row][-1:]:
+    for row in [row for row in planned.configs if study.row_baseline(row) != row][-1:]:
         for setting in SETTINGS:
             for config in changed_in(planned.configs[row], setting):
                 after = dataclasses.replace(planned, configs=planned.configs | {row: config})
@@ -51,7 +51,7 @@ def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: di
                     continue
                 # The row itself, and the rows that are compared with it.
                 assert row in undeclared(after), setting.path
-                assert all(row in (one, study.baseline_of(one)) for one in undeclared(after))
+                assert all(row in (one, study.row_baseline(one)) for one in undeclared(after))
                 with pytest.raises(UserError, match=rf"row {re.escape(row)} differs .*{setting.path}"):
                     refuse_undeclared(after)
                 found.add(setting.path)
@@ -64,7 +64,7 @@ def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: di
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_row_on_other_documents_is_found(documents: dict, name: str) -> None:
     study = STUDIES[name]
-    row = next(row for row in study.rows if study.baseline_of(row) != row)
+    row = next(row for row in study.rows if study.row_baseline(row) != row)
     for part in ("train", "test", "validation", "types"):
         other = documents["data"]["test" if part == "train" else "train"]
         # Flags stand over rows, so that the files of this row have to be its own alone.
@@ -75,7 +75,7 @@ def test_a_row_on_other_documents_is_found(documents: dict, name: str) -> None:
         found = plan(msgspec.structs.replace(study, rows=rows), profile="quick", runs=Path("runs"), settings=flags)
         rest = undeclared(found)
         assert row in rest, part
-        assert all(one == row or study.baseline_of(one) == row for one in rest)
+        assert all(one == row or study.row_baseline(one) == row for one in rest)
 
 
 def nested_data(row: Row, documents: dict, more: dict[str, str]) -> Row:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.config.model_source import encoder_parameters
+from core.config.model_source import estimate_parameter_count
 from core.errors import UserError
 from core.files import content_hash
 from core.records.record import RunRecord, write_record
@@ -21,17 +21,17 @@ from studies.estimate import (
     Estimate,
     Grounds,
     calibrate,
-    dearness,
+    cost_order,
+    default_jobs,
     duration,
-    estimate_of,
-    jobs_for,
+    estimate_plan,
     kind_of,
+    memory_warnings,
     refuse_full_disk,
     remember,
     remembered,
     size,
     told,
-    too_little_memory,
 )
 from studies.plan import Plan, PlannedRun, plan
 from studies.study import find_study
@@ -65,7 +65,7 @@ def finish(run: PlannedRun, *, host: str = platform.node(), seconds: float = 60.
 
 def estimated(found: Plan, tmp_path: Path, *, jobs: int = 1) -> Estimate:
     standings = {run.run_id: standing_of(run.folder) for run in found.runs}
-    return estimate_of(found, standings, tmp_path / "runs", jobs=jobs)
+    return estimate_plan(found, standings, tmp_path / "runs", jobs=jobs)
 
 
 def seconds_of(estimate: Estimate) -> dict[str, float | None]:
@@ -181,10 +181,10 @@ def test_the_dearest_row_is_measured_and_leaves_no_run(
     assert made.row == "memory-mrc"
     assert asked == [found.configs["memory-mrc"]]
     assert [path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()] == [FILE]
-    order = sorted(found.configs, key=lambda row: dearness(found.configs[row]))
+    order = sorted(found.configs, key=lambda row: cost_order(found.configs[row]))
     assert order == ["jerex-grc", "memory-grc", "jerex-mrc", "memory-mrc"]
     wide = planned(tmp_path, documents, "memory-size").configs
-    assert max(wide, key=lambda row: dearness(wide[row])) == "slot-width=1536"
+    assert max(wide, key=lambda row: cost_order(wide[row])) == "slot-width=1536"
 
 
 def test_time_is_shared_out_but_never_less_than_the_longest_run(tmp_path: Path, documents: dict) -> None:
@@ -206,11 +206,11 @@ def test_more_runs_at_once_than_memory_holds_are_warned_of(
     found = planned(tmp_path, documents)
     finish(row_of(found, "jerex-grc"))
     monkeypatch.setattr("studies.estimate.memory_of_machine", lambda: 1.6 * GIB)
-    assert too_little_memory(estimated(found, tmp_path, jobs=3)) == []
-    [line] = too_little_memory(estimated(found, tmp_path, jobs=6))
+    assert memory_warnings(estimated(found, tmp_path, jobs=3)) == []
+    [line] = memory_warnings(estimated(found, tmp_path, jobs=6))
     assert line == "6 runs at once hold up to 3.0 GiB of memory, this machine has 1.6 GiB: give --jobs 3"
     monkeypatch.setattr("studies.estimate.memory_of_machine", lambda: 0.4 * GIB)
-    [line] = too_little_memory(estimated(found, tmp_path))
+    [line] = memory_warnings(estimated(found, tmp_path))
     assert line.endswith("give --jobs 1, or a smaller training.batch_size")
 
 
@@ -248,7 +248,7 @@ def test_a_disk_that_cannot_hold_what_is_left_is_refused_with_numbers_and_ways_o
 
 def test_without_records_the_encoder_says_how_large_weights_are(tmp_path: Path, documents: dict) -> None:
     found = planned(tmp_path, documents)
-    each = encoder_parameters(found.runs[0].config)
+    each = estimate_parameter_count(found.runs[0].config)
     assert each is not None
     assert estimated(found, tmp_path).disk_bytes() > 4 * each * (len(found.runs) + 8)
     # Where only the hub would know, nothing is claimed.
@@ -262,11 +262,11 @@ def test_the_number_of_parameters_is_about_right() -> None:
     # Counted by torch: BERT-base with the heads of JEREX has 112 million, the systems of quick 0.22 to 0.29 million.
     from core.config.presets import build
 
-    quick = encoder_parameters(build("jerex-grc", profile="quick"))
+    quick = estimate_parameter_count(build("jerex-grc", profile="quick"))
     assert quick is not None
     assert 0.2e6 < quick < 0.6e6
     base = {"source": "scratch", "positions": 512, "scratch": {"width": 768, "layers": 12, "intermediate": 3072}}
-    large = encoder_parameters(
+    large = estimate_parameter_count(
         build("jerex-grc", row={"encoder": base | {"scratch": base["scratch"] | {"heads": 12, "vocabulary": 28_996}}})
     )
     assert large is not None
@@ -277,10 +277,10 @@ def test_as_many_at_once_as_processors_and_devices_allow(
     tmp_path: Path, documents: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    assert jobs_for(planned(tmp_path, documents)) == 8
-    assert jobs_for(planned(tmp_path, documents | {"runtime": {"threads": 3}})) == 2
-    assert jobs_for(planned(tmp_path, documents | {"runtime": {"threads": None}})) == 1
-    assert jobs_for(planned(tmp_path, documents), ("cuda:0", "cuda:1")) == 2
+    assert default_jobs(planned(tmp_path, documents)) == 8
+    assert default_jobs(planned(tmp_path, documents | {"runtime": {"threads": 3}})) == 2
+    assert default_jobs(planned(tmp_path, documents | {"runtime": {"threads": None}})) == 1
+    assert default_jobs(planned(tmp_path, documents), ("cuda:0", "cuda:1")) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from core.config.signature import signature
-from studies.axes import AXES, axis_of
+from studies.axes import AXES, find_axis
 from studies.checks import notes, warnings
 from studies.plan import Plan, plan
 from studies.rows import Base, Choice, Row
-from studies.study import Study, check, expanded, find_study
+from studies.study import Study, check, expand_axes, find_study
 from tests.studies.planning import made
 
 WRITE_ONLY = {"read_mode": "none"}
@@ -20,7 +20,7 @@ WRITE_ONLY = {"read_mode": "none"}
 def product(*axes: str | Choice, base: dict | None = None) -> Study:
     """The study of some axes on the memory model, its first row the baseline."""
     study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes)
-    study = expanded(study, where="mine", name="mine")
+    study = expand_axes(study, where="mine", name="mine")
     return check(msgspec.structs.replace(study, baseline=next(iter(study.rows))), where="mine")
 
 
@@ -112,9 +112,9 @@ def test_any_two_axes_make_rows_or_say_why_not(documents: dict, one: str, other:
     study = product(one, other)
     found = planned(study, documents)
     every = {
-        f"{one}={axis_of(one).label(a)}+{other}={axis_of(other).label(b)}"
-        for a in axis_of(one).values
-        for b in axis_of(other).values
+        f"{one}={find_axis(one).label(a)}+{other}={find_axis(other).label(b)}"
+        for a in find_axis(one).values
+        for b in find_axis(other).values
     }
     assert found.configs.keys() | found.study.left_out.keys() == every
     assert not found.configs.keys() & found.study.left_out.keys()
@@ -125,4 +125,4 @@ def test_any_two_axes_make_rows_or_say_why_not(documents: dict, one: str, other:
         assert reason.startswith("cannot be: ") or same in found.configs
     # Nothing that a value does is lost with a combination: each stands in some row.
     stood = {(name, str(value)) for row in found.study.rows.values() for name, value in row.at.items()}
-    assert len(stood) >= len(axis_of(one).values) + len(axis_of(other).values) - 1
+    assert len(stood) >= len(find_axis(one).values) + len(find_axis(other).values) - 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.config.model_source import encoder_width, with_own_width
+from core.config.model_source import encoder_width, normalise_slot_width
 from core.config.presets import build
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
@@ -101,9 +101,9 @@ def test_the_encoders_width_is_read_without_loading_it(tmp_path: Path, monkeypat
     (tmp_path / "config.json").write_text('{"hidden_size": 48}')
     own = build("memory-grc", row={"encoder": {"source": str(tmp_path)}, "memory": {"slot_width": 48}})
     assert encoder_width(own.encoder) == 48
-    assert with_own_width(own).memory == build("memory-grc").memory
+    assert normalise_slot_width(own).memory == build("memory-grc").memory
     other = build("memory-grc", row={"encoder": {"source": str(tmp_path)}, "memory": {"slot_width": 32}})
-    assert with_own_width(other) == other
+    assert normalise_slot_width(other) == other
     hub = tmp_path / "hub" / "models--some--model"
     (hub / "refs").mkdir(parents=True)
     (hub / "refs" / "main").write_text("abc")
@@ -186,7 +186,7 @@ def test_the_ladder_adds_a_part_at_a_time(settings: dict) -> None:
     found = planned(find_study("ladder"), settings)
     assert not found.shared
     steps = {
-        row: differences(found.configs[found.study.baseline_of(row)], found.configs[row]) for row in found.study.rows
+        row: differences(found.configs[found.study.row_baseline(row)], found.configs[row]) for row in found.study.rows
     }
     assert steps.pop("jerex") == {}
     assert steps.pop("entity-head").keys() == {"memory"}
@@ -202,7 +202,7 @@ def test_the_ladder_adds_a_part_at_a_time(settings: dict) -> None:
 def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_they_are_matched(settings: dict) -> None:
     found = planned(find_study("confounds"), settings)
     steps = {
-        row: set(differences(found.configs[found.study.baseline_of(row)], found.configs[row]))
+        row: set(differences(found.configs[found.study.row_baseline(row)], found.configs[row]))
         for row in found.study.rows
     }
     assert steps == {
@@ -222,7 +222,7 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(settings: dict) 
     assert not found.shared
     model = found.configs["memory"]
     steps = {row: differences(model, config) for row, config in found.configs.items()}
-    assert {found.study.baseline_of(row) for row in steps} == {"memory"}
+    assert {found.study.row_baseline(row) for row in steps} == {"memory"}
     assert steps.pop("memory") == {}
     assert steps.pop("jerex").keys() == {"memory"}
     assert steps == {"write-only": {"memory.read_mode": ("inverse", "none")}} | {

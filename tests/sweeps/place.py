@@ -15,7 +15,7 @@ import yaml
 
 from core.config.presets import leaves
 from core.data.formats.docred import write_docred
-from core.files import ASIDE, HOLDER, is_held
+from core.files import HOLDER_FILE, TEMPORARY_MARK, is_locked
 from core.records.record import CONFIG, HISTORY, RECORD, read_record, run_folders
 from core.run.worker import LOG
 from tests.tiny import TINY, document
@@ -106,7 +106,7 @@ class Place:
             record = read_record(folder)
             assert record is not None
             assert record.status == "finished", record.error
-            assert not is_held(folder)
+            assert not is_locked(folder)
             found[record.run_id] = {
                 "metrics": record.metrics,
                 "chosen": (record.chosen_epoch, record.chosen_reading, record.steps, record.parameters, record.repairs),
@@ -123,7 +123,7 @@ class Place:
         return [
             path.relative_to(self.folder).as_posix()
             for path in sorted((self.folder / runs).rglob(".*"))
-            if ASIDE in path.name or path.name == HOLDER
+            if TEMPORARY_MARK in path.name or path.name == HOLDER_FILE
         ]
 
     def training(self, runs: str, *, beyond: int = 0) -> bool:

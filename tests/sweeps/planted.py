@@ -16,14 +16,14 @@ from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.progress import StopRequest
 from core.records.record import CONFIG, RunRecord, write_record
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.plan import Plan, plan
 from studies.search.space import SearchSpace
 from studies.search.trials import TrialStore
 from studies.study import read_study
-from sweeps.engines.engine import Ended, Engine, InProcessEngine
-from sweeps.launch import Launch
-from sweeps.run_states import Board
+from sweeps.engines.engine import EndedRun, Engine, InProcessEngine
+from sweeps.launch import Launcher
+from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop
 from sweeps.search_command import TrialRuns, about
 from tests.reports.records import scores_of
@@ -33,8 +33,8 @@ Score = Callable[[RunConfig], float]
 
 def noise(config: RunConfig, size: float) -> float:
     """A draw that belongs to a cell and a seed, and one that the seed has in every cell."""
-    own = np.random.default_rng(key_of("noise", run_id(config))).standard_normal()
-    shared = np.random.default_rng(key_of("shared", config.seed)).standard_normal()
+    own = np.random.default_rng(seed_for("noise", run_id(config))).standard_normal()
+    shared = np.random.default_rng(seed_for("shared", config.seed)).standard_normal()
     return size * float(own + 2 * shared)
 
 
@@ -48,7 +48,7 @@ def hill(config: RunConfig) -> float:
     return 40 + mode + reads - abs(width - 4) + noise(config, 0.2)
 
 
-class Pretended:
+class FakeRun:
     """Writes records; `score`: the validation score (NaN: none), `fails`: which configs, `before` hears of each run."""
 
     def __init__(
@@ -89,7 +89,7 @@ class AnyOrderEngine(InProcessEngine):
         self.slots, self.busy = slots, list[int]()
         self._drawn = np.random.default_rng(key)
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[EndedRun]:
         if self._queue:
             running = min(self.slots, len(self._queue))
             self.busy.append(running)
@@ -130,17 +130,17 @@ class Place:
         asked = msgspec.structs.replace(search, trials=trials or search.trials)
         where = storage or str(self.folder / f"{runs}.journal")
         store = TrialStore(where, name=planned.label, axes=self.space.axes, about=about(planned, asked))
-        board = Board(planned.study, (), {})
+        run_states = RunStates(planned.study, (), {})
         made = TrialRuns(planned, self.folder / runs, asked)
-        loop = SearchLoop(asked, self.space, store, board, slots=slots, runs=made)
+        loop = SearchLoop(asked, self.space, store, run_states, slots=slots, runs=made)
         self.loops.append(loop)
         return loop
 
-    def search(self, run: Pretended, engine: Engine | None = None, **where: Any) -> SearchLoop:
+    def search(self, run: FakeRun, engine: Engine | None = None, **where: Any) -> SearchLoop:
         """Go on with the search until nothing is left to do, or the engine or the run function raises."""
         engine = engine or InProcessEngine(run)
         loop = self.loop(slots=engine.slots, **where)
-        launch = Launch(loop.board, engine, self.planned(where.get("runs", "runs")), feed=loop.feed)
+        launch = Launcher(loop.run_states, engine, self.planned(where.get("runs", "runs")), feed=loop.feed)
         loop.wire(add=launch.add)
         try:
             launch.run(StopRequest())

@@ -18,7 +18,7 @@ from core.config.signature import run_id
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.errors import UserError
-from core.files import HOLDER, hold
+from core.files import HOLDER_FILE, hold
 from core.progress import stop_on_signals
 from core.records.history import STEP, History
 from core.records.record import (
@@ -36,11 +36,11 @@ from engram import main
 from studies.plan import Plan, plan
 from studies.record import StudyRun, write_study_record
 from studies.study import Row, Study
-from sweeps.commands import ACCOUNTS, Account, add_account, last_account
+from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, append_timing, read_last_timing
 from sweeps.display import Screen, grid, screen, spread
-from sweeps.engines.engine import Ended, InProcessEngine
-from sweeps.launch import ATTEMPTS, Launch, exit_code
-from sweeps.run_states import Board
+from sweeps.engines.engine import EndedRun, InProcessEngine
+from sweeps.launch import ATTEMPTS, Launcher, exit_code
+from sweeps.run_states import RunStates
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def planned(tmp_path: Path) -> Plan:
     return plan(study, profile="quick", runs=tmp_path / "runs", settings=data)
 
 
-class Pretended:
+class FakeRun:
     """Writes a record instead of computing; `status_of` may say otherwise for some runs."""
 
     def __init__(self) -> None:
@@ -73,15 +73,15 @@ class Pretended:
         return status
 
 
-def board_of(planned: Plan, *, retry_failed: bool = False) -> Board:
-    return Board(planned.study, planned.runs, planned.shared, retry_failed=retry_failed)
+def board_of(planned: Plan, *, retry_failed: bool = False) -> RunStates:
+    return RunStates(planned.study, planned.runs, planned.shared, retry_failed=retry_failed)
 
 
-def bring(planned: Plan, run: Callable[[Path], str], *, retry_failed: bool = False) -> Board:
-    board = board_of(planned, retry_failed=retry_failed)
+def bring(planned: Plan, run: Callable[[Path], str], *, retry_failed: bool = False) -> RunStates:
+    run_states = board_of(planned, retry_failed=retry_failed)
     with stop_on_signals() as stop:
-        Launch(board, InProcessEngine(run), planned).run(stop)
-    return board
+        Launcher(run_states, InProcessEngine(run), planned).run(stop)
+    return run_states
 
 
 def ids(planned: Plan) -> list[str]:
@@ -89,23 +89,23 @@ def ids(planned: Plan) -> list[str]:
 
 
 def test_everything_is_computed_once_seed_by_seed_and_never_again(planned: Plan) -> None:
-    run = Pretended()
-    board = bring(planned, run)
+    run = FakeRun()
+    run_states = bring(planned, run)
     assert run.computed == ids(planned)
-    assert exit_code(board, stopped=False) == 0
+    assert exit_code(run_states, stopped=False) == 0
     again = bring(planned, run)
     assert run.computed == ids(planned)
     assert exit_code(again, stopped=False) == 0
 
 
 def test_a_failed_run_is_shown_the_others_go_on_and_it_is_retried_when_asked(planned: Plan) -> None:
-    run, bad = Pretended(), ids(planned)[1]
+    run, bad = FakeRun(), ids(planned)[1]
     run.status_of[bad] = "failed"
-    board = bring(planned, run)
-    assert board.states[bad].status == "failed"
-    assert board.states[bad].error == "its error"
-    assert exit_code(board, stopped=False) == 1
-    assert len(board.of("finished")) == 3
+    run_states = bring(planned, run)
+    assert run_states.states[bad].status == "failed"
+    assert run_states.states[bad].error == "its error"
+    assert exit_code(run_states, stopped=False) == 1
+    assert len(run_states.of("finished")) == 3
     run.status_of.clear()
     bring(planned, run)
     assert len(run.computed) == 4
@@ -115,18 +115,18 @@ def test_a_failed_run_is_shown_the_others_go_on_and_it_is_retried_when_asked(pla
 
 
 def test_a_run_that_is_refused_keeps_its_reason(planned: Plan) -> None:
-    run, bad = Pretended(), ids(planned)[0]
+    run, bad = FakeRun(), ids(planned)[0]
     run.status_of[bad] = "raises"
-    board = bring(planned, run)
-    assert (board.states[bad].status, board.states[bad].error) == ("failed", "no such document")
-    assert len(board.of("finished")) == 3
+    run_states = bring(planned, run)
+    assert (run_states.states[bad].status, run_states.states[bad].error) == ("failed", "no such document")
+    assert len(run_states.of("finished")) == 3
 
 
 def test_cut_off_and_interrupted_runs_are_taken_up(planned: Plan) -> None:
     for one, status in zip(planned.runs, ("running", "interrupted"), strict=False):
         one.folder.mkdir(parents=True)
         write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
-    run = Pretended()
+    run = FakeRun()
     bring(planned, run)
     assert run.computed == ids(planned)
 
@@ -135,12 +135,12 @@ def test_a_damaged_record_is_shown_and_left_alone(planned: Plan) -> None:
     broken = planned.runs[2]
     broken.folder.mkdir(parents=True)
     (broken.folder / RECORD).write_text('{"run_id": "x", ')
-    run = Pretended()
-    board = bring(planned, run)
-    assert board.states[broken.run_id].status == "damaged"
-    assert "is damaged" in (board.states[broken.run_id].error or "")
+    run = FakeRun()
+    run_states = bring(planned, run)
+    assert run_states.states[broken.run_id].status == "damaged"
+    assert "is damaged" in (run_states.states[broken.run_id].error or "")
     assert broken.run_id not in run.computed
-    assert len(board.of("finished")) == 3
+    assert len(run_states.of("finished")) == 3
     assert (broken.folder / RECORD).read_text() == '{"run_id": "x", '
 
 
@@ -149,16 +149,16 @@ def test_a_folder_that_cannot_be_written_fails_alone(planned: Plan) -> None:
     blocked = planned.runs[0].folder
     blocked.parent.mkdir(parents=True)
     blocked.write_text("")
-    run = Pretended()
-    board = bring(planned, run)
-    assert board.states[planned.runs[0].run_id].status == "failed"
-    assert "give a folder that is yours" in (board.states[planned.runs[0].run_id].error or "")
-    assert len(board.of("finished")) == 3
+    run = FakeRun()
+    run_states = bring(planned, run)
+    assert run_states.states[planned.runs[0].run_id].status == "failed"
+    assert "give a folder that is yours" in (run_states.states[planned.runs[0].run_id].error or "")
+    assert len(run_states.of("finished")) == 3
 
 
 def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweeps.launch.ELSEWHERE_SECONDS", 0.05)
-    other, run = planned.runs[0], Pretended()
+    other, run = planned.runs[0], FakeRun()
     other.folder.mkdir(parents=True)
     held = hold(other.folder)
     held.__enter__()
@@ -168,9 +168,9 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
         held.__exit__(None, None, None)
 
     threading.Timer(0.4, finish).start()
-    board = bring(planned, run)
+    run_states = bring(planned, run)
     assert run.computed == ids(planned)[1:]
-    assert board.states[other.run_id].status == "finished"
+    assert run_states.states[other.run_id].status == "finished"
 
 
 class DyingEngine(InProcessEngine):
@@ -184,7 +184,7 @@ class DyingEngine(InProcessEngine):
         self.submitted += folder == self.dies
         if folder == self.dies and self.left:
             self.left -= 1
-            self._ended.append(Ended(folder, "died", "its process was killed (SIGKILL)"))
+            self._ended.append(EndedRun(folder, "died", "its process was killed (SIGKILL)"))
         else:
             super().submit(folder)
 
@@ -192,13 +192,13 @@ class DyingEngine(InProcessEngine):
 @pytest.mark.parametrize(("times", "status"), [(1, "finished"), (ATTEMPTS, "failed")])
 def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, times: int, status: str) -> None:
     victim = planned.runs[1]
-    board, run = board_of(planned), Pretended()
+    run_states, run = board_of(planned), FakeRun()
     engine = DyingEngine(run, victim.folder, times)
     with stop_on_signals() as stop:
-        Launch(board, engine, planned).run(stop)
-    assert board.states[victim.run_id].status == status
+        Launcher(run_states, engine, planned).run(stop)
+    assert run_states.states[victim.run_id].status == status
     assert engine.submitted == min(times + 1, ATTEMPTS)
-    assert len(board.of("finished")) == (4 if status == "finished" else 3)
+    assert len(run_states.of("finished")) == (4 if status == "finished" else 3)
     if status == "failed":
         record = read_record(victim.folder)
         assert record is not None
@@ -208,7 +208,7 @@ def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, ti
 
 def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> None:
     victim = planned.runs[1]
-    board, run = board_of(planned), Pretended()
+    run_states, run = board_of(planned), FakeRun()
 
     class Preempting(DyingEngine):
         def submit(self, folder: Path) -> None:
@@ -218,31 +218,31 @@ def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> N
 
     engine = Preempting(run, victim.folder, 4 * ATTEMPTS)
     with stop_on_signals() as stop:
-        Launch(board, engine, planned).run(stop)
-    assert board.states[victim.run_id].status == "finished"
+        Launcher(run_states, engine, planned).run(stop)
+    assert run_states.states[victim.run_id].status == "finished"
     assert engine.submitted == 4 * ATTEMPTS + 1
 
 
 def test_a_process_that_died_right_after_the_last_record_cost_nothing(planned: Plan) -> None:
     victim = planned.runs[1]
-    board, run = board_of(planned), Pretended()
+    run_states, run = board_of(planned), FakeRun()
 
     class DyingLate(DyingEngine):
         def submit(self, folder: Path) -> None:
             if folder == victim.folder:
                 run(folder)
-                (folder / HOLDER).write_text("process 1 on this machine")
+                (folder / HOLDER_FILE).write_text("process 1 on this machine")
                 (folder / LAST).parent.mkdir()
                 (folder / LAST).write_text("optimiser state")
             super().submit(folder)
 
     engine = DyingLate(run, victim.folder, 1)
     with stop_on_signals() as stop:
-        Launch(board, engine, planned).run(stop)
+        Launcher(run_states, engine, planned).run(stop)
     assert run.computed == ids(planned)
     assert engine.submitted == 1
-    assert exit_code(board, stopped=False) == 0
-    assert not (victim.folder / HOLDER).exists()
+    assert exit_code(run_states, stopped=False) == 0
+    assert not (victim.folder / HOLDER_FILE).exists()
     assert not (victim.folder / LAST).exists()
 
 
@@ -250,9 +250,9 @@ def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) 
     class Interrupted(InProcessEngine):
         killed = False
 
-        def wait(self, seconds: float) -> list[Ended]:
+        def wait(self, seconds: float) -> list[EndedRun]:
             if self.killed:
-                ended = [Ended(folder, "died", "killed") for folder in self._queue]
+                ended = [EndedRun(folder, "died", "killed") for folder in self._queue]
                 self._queue.clear()
                 return ended
             raise KeyboardInterrupt
@@ -260,11 +260,11 @@ def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) 
         def cancel(self, *, now: bool = False) -> None:
             self.killed = now
 
-    board, run = board_of(planned), Pretended()
+    run_states, run = board_of(planned), FakeRun()
     with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop:
-        Launch(board, Interrupted(run), planned).run(stop)
-    assert board.counts() == {"interrupted": 1, "waiting": 3}
-    assert exit_code(board, stopped=True) == 130
+        Launcher(run_states, Interrupted(run), planned).run(stop)
+    assert run_states.counts() == {"interrupted": 1, "waiting": 3}
+    assert exit_code(run_states, stopped=True) == 130
 
 
 def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +273,7 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
     waits = []
 
     class Counting(InProcessEngine):
-        def wait(self, seconds: float) -> list[Ended]:
+        def wait(self, seconds: float) -> list[EndedRun]:
             waits.append(seconds)
             return super().wait(seconds)
 
@@ -282,34 +282,34 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
     with ExitStack() as held:
         for one in planned.runs:
             held.enter_context(hold(one.folder))
-        board = board_of(planned)
-        assert len(board.of("elsewhere")) == 4
+        run_states = board_of(planned)
+        assert len(run_states.of("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()
         with stop_on_signals() as stop:
-            Launch(board, Counting(Pretended()), planned).run(stop)
-    assert exit_code(board, stopped=False) == 0
+            Launcher(run_states, Counting(FakeRun()), planned).run(stop)
+    assert exit_code(run_states, stopped=False) == 0
     assert len(waits) < 30
 
 
 def test_a_stop_starts_nothing_more(planned: Plan) -> None:
-    run = Pretended()
+    run = FakeRun()
 
     def stopped_in_the_second(folder: Path) -> str:
         if len(run.computed) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return run(folder)
 
-    board = bring(planned, stopped_in_the_second)
+    run_states = bring(planned, stopped_in_the_second)
     assert len(run.computed) == 2
-    assert exit_code(board, stopped=True) == 130
-    assert len(board.of("waiting")) == 2
+    assert exit_code(run_states, stopped=True) == 130
+    assert len(run_states.of("waiting")) == 2
     assert exit_code(bring(planned, run), stopped=False) == 0
     assert run.computed == ids(planned)
 
 
 def test_the_grid_shows_rows_seeds_and_spread(planned: Plan) -> None:
-    board = bring(planned, Pretended())
-    table = grid(board)
+    run_states = bring(planned, FakeRun())
+    table = grid(run_states)
     columns = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
     assert columns["row"] == ["one", "two"]
     assert columns["s0"] == columns["s1"] == ["●", "●"]
@@ -320,7 +320,7 @@ def test_the_grid_shows_rows_seeds_and_spread(planned: Plan) -> None:
 
 
 def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = Pretended()
+    run = FakeRun()
     run.status_of[ids(planned)[3]] = "failed"
     bring(planned, run)
     write_study_record(tmp_path / "runs", planned.record())
@@ -336,13 +336,13 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
 
 
 def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Plan) -> None:
-    run, bad = Pretended(), ids(planned)[1]
+    run, bad = FakeRun(), ids(planned)[1]
     run.status_of[bad] = "failed"
-    board, shown = board_of(planned), io.StringIO()
+    run_states, shown = board_of(planned), io.StringIO()
     console = Console(file=shown, force_terminal=True, width=120)
-    with stop_on_signals() as stop, screen(board, slots=1, console=console) as told:
+    with stop_on_signals() as stop, screen(run_states, slots=1, console=console) as told:
         told.note("a note")
-        Launch(board, InProcessEngine(run), planned, tell=told.tell).run(stop)
+        Launcher(run_states, InProcessEngine(run), planned, tell=told.tell).run(stop)
     out = shown.getvalue()
     assert "a note" in out
     assert "two seed 0  failed  its error" in out
@@ -379,15 +379,15 @@ def test_a_glance_says_what_the_record_says(planned: Plan) -> None:
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    account = Account(started="2030-01-02 03:04:05 UTC", seconds=100.0, jobs=2, ended=9, run_seconds=196.0)
+    account = LaunchTiming(started="2030-01-02 03:04:05 UTC", seconds=100.0, jobs=2, ended=9, run_seconds=196.0)
     assert account.overhead == pytest.approx(0.02)
     folder = write_study_record(tmp_path / "runs", planned.record()).parent
-    assert last_account(folder) is None
-    add_account(folder, msgspec.structs.replace(account, ended=1))
-    add_account(folder, account)
-    with open(folder / ACCOUNTS, "a") as file:
+    assert read_last_timing(folder) is None
+    append_timing(folder, msgspec.structs.replace(account, ended=1))
+    append_timing(folder, account)
+    with open(folder / LAUNCH_TIMINGS, "a") as file:
         file.write('{"started": "cut o')
-    assert last_account(folder) == account
+    assert read_last_timing(folder) == account
     main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
     assert (
         "last computed 2030-01-02 03:04:05 UTC: 100.0 s, 9 runs of together 196.0 s, 2 at once: 2.0 % overhead of the "
@@ -399,15 +399,15 @@ def test_of_more_rows_than_the_screen_has_lines_those_that_move_are_shown(tmp_pa
     rows = {f"row-{number}-with-a-name-that-is-far-too-long-for-a-terminal": Row(preset="a") for number in range(100)}
     study = Study(question="?", rows=rows, baseline=next(iter(rows)), seeds=(0, 1), name="mine")
     runs = [StudyRun(row, seed, f"{row}-s{seed}", tmp_path / row / f"s{seed}") for seed in (0, 1) for row in rows]
-    board = Board(study, runs, {})
-    states = list(board)
+    run_states = RunStates(study, runs, {})
+    states = list(run_states)
     for state in states[:57]:
         state.status = "finished"
-    board.start(states[57])
-    board.start(states[58])
+    run_states.start(states[57])
+    run_states.start(states[58])
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=60, height=20)
-    console.print(Screen(board, slots=2))
+    console.print(Screen(run_states, slots=2))
     lines = text.getvalue().splitlines()
     assert len(lines) <= 19
     assert all(Text.from_ansi(line).cell_len <= 60 for line in lines)
@@ -422,8 +422,8 @@ def test_of_more_rows_than_the_screen_has_lines_those_that_move_are_shown(tmp_pa
 def test_many_seeds_stand_in_one_column(tmp_path: Path) -> None:
     study = Study(question="?", rows={"a": Row(preset="a")}, baseline="a", seeds=tuple(range(30)), name="mine")
     runs = [StudyRun("a", seed, f"a-s{seed}", tmp_path / f"s{seed}") for seed in range(30)]
-    board = Board(study, runs, {})
-    table = grid(board)
+    run_states = RunStates(study, runs, {})
+    table = grid(run_states)
     assert [str(column.header) for column in table.columns] == ["row", "30 seeds", "relation_strict F1", "n"]
     assert [str(cell) for cell in table.columns[1].cells] == ["·" * 30]
 
@@ -441,11 +441,11 @@ def test_in_process_takes_one_run_at_a_time(
 
 
 def test_time_left_is_read_off_earlier_runs(planned: Plan) -> None:
-    run = Pretended()
+    run = FakeRun()
     bring(planned, run)
     last = planned.runs[-1].folder / RECORD
     last.unlink()
-    board = board_of(planned)
-    assert board.seconds_left(1) == pytest.approx(2.0)
-    assert board.seconds_left(2) == pytest.approx(1.0)
+    run_states = board_of(planned)
+    assert run_states.seconds_left(1) == pytest.approx(2.0)
+    assert run_states.seconds_left(2) == pytest.approx(1.0)
     assert msgspec.json.decode((planned.runs[0].folder / RECORD).read_bytes())["seconds"] == 2.0

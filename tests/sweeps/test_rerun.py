@@ -10,16 +10,16 @@ from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.errors import UserError
 from core.progress import StopRequest
-from core.records.provenance import gather
+from core.records.provenance import collect_provenance
 from core.records.record import RunRecord, read_record, run_folders, write_record
-from studies.checks import EARLIER, made_ready, set_aside
+from studies.checks import EARLIER, check_ready, set_aside
 from studies.plan import Plan, plan
 from studies.study import find_study
 from sweeps.engines.engine import InProcessEngine
-from sweeps.launch import Launch
-from sweeps.run_states import Board
+from sweeps.launch import Launcher
+from sweeps.run_states import RunStates
 
-NOW = gather({})
+NOW = collect_provenance({})
 OLD = msgspec.structs.replace(NOW, commit="b" * 40, uncommitted_changes=False)
 
 
@@ -53,10 +53,10 @@ def compute(planned: Plan, *, dies_after: int = 100) -> list[Path]:
         return "finished"
 
     runs = planned.runs[0].folder.parent.parent
-    board = Board(planned.study, planned.runs, planned.shared)
-    board.recompute(made_ready(planned, runs, jobs=1, rerun=True).again)
+    run_states = RunStates(planned.study, planned.runs, planned.shared)
+    run_states.recompute(check_ready(planned, runs, jobs=1, rerun=True).again)
     with suppress(SystemExit):
-        Launch(board, InProcessEngine(run), planned).run(StopRequest())
+        Launcher(run_states, InProcessEngine(run), planned).run(StopRequest())
     return computed
 
 
@@ -84,10 +84,10 @@ def test_runs_of_other_code_are_computed_again_and_the_old_ones_kept(planned: Pl
 
 
 def test_without_the_flag_they_are_kept_and_said(planned: Plan) -> None:
-    ready = made_ready(planned, planned.runs[0].folder.parent.parent, jobs=1)
+    ready = check_ready(planned, planned.runs[0].folder.parent.parent, jobs=1)
     assert not ready.again
     assert any("4 finished runs of other code (bbbbbbbbbbbb) kept" in line for line in ready.warnings)
-    again = made_ready(planned, planned.runs[0].folder.parent.parent, jobs=1, rerun=True)
+    again = check_ready(planned, planned.runs[0].folder.parent.parent, jobs=1, rerun=True)
     assert len(again.again) == 4
     assert not any("of other code" in line for line in again.warnings)
 

@@ -1,6 +1,6 @@
 """Readers: files of several formats to `Document`s, with the dirt counted and every fault one clear error.
 
-`source` (bytes, JSON, messages) -> `identity`, `dirt`, `types_file`, `sentences` -> one module per format ->
+`source` (bytes, JSON, messages) -> `identity`, `issues`, `types_file`, `sentences` -> one module per format ->
 `read_corpus`. Documents of an input of any size, one at a time: `streaming`.
 """
 
@@ -45,7 +45,7 @@ def parse_corpus(
 ) -> Corpus:
     """The documents in some bytes, as `read_corpus` has them; `path` names them in messages."""
     if format == "auto":
-        format = sniff(raw, path)
+        format = detect_format(raw, path)
     if format == "docred":
         return parse_docred(raw, path, labels=labels, max_span_tokens=max_span_tokens)
     if format == "predictions":
@@ -57,7 +57,7 @@ def parse_corpus(
     raise UserError(f"format {format} is none of auto, docred, pubtator, predictions, text: give one of these")
 
 
-def sniff(raw: bytes, path: Path | str) -> Format:
+def detect_format(raw: bytes, path: Path | str) -> Format:
     """The format of some bytes; raises `UserError` for JSON that is no known format."""
     suffix = Path(path).suffix.lower()
     if _PUBTATOR_LINE.match(raw):

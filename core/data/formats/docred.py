@@ -18,18 +18,18 @@ import msgspec
 from core.data.documents import (
     Annotation,
     Corpus,
-    Dirt,
     Document,
     Entity,
+    Issues,
     LabelSet,
     Relation,
     Span,
 )
 from core.data.formats.types_file import read_types, type_fault
-from core.data.issues import count_dirt, count_mixed_types
-from core.data.parsing import Identities, collector_paused, fault, parse_json, read_source
+from core.data.issues import count_issues, count_mixed_types
+from core.data.parsing import UniqueIds, fault, garbage_collector_paused, parse_json, read_source
 from core.errors import UserError
-from core.files import replace_file
+from core.files import atomic_write
 
 __all__ = ["parse_docred", "read_docred", "read_types"]
 
@@ -68,35 +68,35 @@ def parse_docred(raw: bytes, path: Path | str, *, labels: LabelSet | None = None
     parsed: list[_Document] = parse_json(raw, list[_Document], path)
     if not parsed:
         raise fault(path, "holds 0 documents: give a file with at least 1")
-    dirt = Dirt()
-    identities = Identities(dirt)
-    with collector_paused():
+    issues = Issues()
+    identities = UniqueIds(issues)
+    with garbage_collector_paused():
         documents = tuple(
-            _Conversion(document, index, path, labels, dirt).document(identities, max_span_tokens)
+            _Conversion(document, index, path, labels, issues).document(identities, max_span_tokens)
             for index, document in enumerate(parsed)
         )
-    return Corpus(documents=documents, dirt=dirt)
+    return Corpus(documents=documents, issues=issues)
 
 
 def docred_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
     """The document of one JSON object, at `index` and `line` of its input; its id is its title, whoever else has it."""
     parsed: _Document = parse_json(raw, _Document, path, index=index, line=line)
-    dirt = Dirt()
-    return _Conversion(parsed, index, path, None, dirt).document(Identities(dirt), max_span_tokens=10)
+    issues = Issues()
+    return _Conversion(parsed, index, path, None, issues).document(UniqueIds(issues), max_span_tokens=10)
 
 
 class _Conversion:
     """One document of a file on its way to a `Document`, with what its messages need."""
 
-    def __init__(self, raw: _Document, index: int, path: Path | str, labels: LabelSet | None, dirt: Dirt) -> None:
+    def __init__(self, raw: _Document, index: int, path: Path | str, labels: LabelSet | None, issues: Issues) -> None:
         self.raw = raw
         self.index = index
         self.path = path
         self.labels = labels
-        self.dirt = dirt
+        self.issues = issues
         self.starts = [0, *accumulate(len(sentence) for sentence in raw.sents)]
 
-    def document(self, identities: Identities, max_span_tokens: int) -> Document:
+    def document(self, identities: UniqueIds, max_span_tokens: int) -> Document:
         if self.starts[-1] == 0:
             raise self.wrong("sents holds 0 tokens, and a document needs at least 1: remove it or give it text")
         identity = identities.take(self.raw.title, self.index)
@@ -107,7 +107,7 @@ class _Conversion:
             title=self.raw.title,
             gold=self.gold(identity),
         )
-        count_dirt(document, self.dirt, max_span_tokens=max_span_tokens)
+        count_issues(document, self.issues, max_span_tokens=max_span_tokens)
         return document
 
     def gold(self, identity: str) -> Annotation | None:
@@ -117,7 +117,7 @@ class _Conversion:
             return None
         entities = [self.entity(cluster, number, identity) for number, cluster in enumerate(self.raw.vertexSet)]
         if self.raw.labels is None:
-            self.dirt.add("unlabelled_relations", identity)
+            self.issues.add("unlabelled_relations", identity)
         relations = [self.relation(label, number, len(entities)) for number, label in enumerate(self.raw.labels or ())]
         return Annotation.of(entities, relations)
 
@@ -127,7 +127,7 @@ class _Conversion:
         spans = tuple(self.span(mention, f"vertexSet[{number}][{m}]") for m, mention in enumerate(cluster))
         for span, mention in zip(spans, cluster, strict=True):
             self.compare_name(mention, span, identity)
-        count_mixed_types(f"{identity}: entity {number}", (mention.type for mention in cluster), self.dirt)
+        count_mixed_types(f"{identity}: entity {number}", (mention.type for mention in cluster), self.issues)
         return Entity(mentions=spans, type=cluster[0].type)
 
     def span(self, mention: _Mention, field: str) -> Span:
@@ -152,7 +152,7 @@ class _Conversion:
         start, end = mention.pos
         tokens = self.raw.sents[mention.sent_id][start:end]
         if "".join("".join(tokens).split()) != "".join(mention.name.split()):
-            self.dirt.add("name_mismatch", f'{identity}: "{mention.name}" for "{" ".join(tokens)}" at {span[0]}')
+            self.issues.add("name_mismatch", f'{identity}: "{mention.name}" for "{" ".join(tokens)}" at {span[0]}')
 
     def relation(self, label: _Label, number: int, entities: int) -> Relation:
         for key, value in (("h", label.h), ("t", label.t)):
@@ -172,10 +172,10 @@ def write_docred(documents: Iterable[Document], path: Path | str) -> None:
 
     What DocRED has no field for is not written: character offsets, scores, mentions that no entity holds.
     """
-    replace_file(path, docred_bytes(documents))
+    atomic_write(path, encode_docred(documents))
 
 
-def docred_bytes(documents: Iterable[Document]) -> bytes:
+def encode_docred(documents: Iterable[Document]) -> bytes:
     """Documents as the content of a DocRED file."""
     items = [msgspec.json.encode(document_to_docred(document)) for document in documents]
     return b"[" + b",\n".join(items) + b"]\n"

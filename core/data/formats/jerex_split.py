@@ -16,7 +16,7 @@ from core.errors import UserError
 EXPECTED = 3_008
 
 
-class JointTraining(msgspec.Struct, frozen=True):
+class RebuiltSplit(msgspec.Struct, frozen=True):
     """The documents that remain, as the bytes of their files, and what became of the others.
 
     `held_out` were dropped because dev or test has their title, `mixed` because of a mixed-type cluster; `missing` are
@@ -38,7 +38,7 @@ class _Document(msgspec.Struct):
     vertexSet: list[list[_Mention]]
 
 
-def joint_training(sources: Sequence[Path], held_out: Sequence[Path]) -> JointTraining:
+def rebuild_training_split(sources: Sequence[Path], held_out: Sequence[Path]) -> RebuiltSplit:
     """The documents of `sources`, in order, less those whose title is in `held_out` and those with mixed-type clusters.
 
     Raises `UserError` for a fault of any file and where nothing remains.
@@ -59,7 +59,7 @@ def joint_training(sources: Sequence[Path], held_out: Sequence[Path]) -> JointTr
     if not kept:
         names = ", ".join(str(path) for path in sources)
         raise UserError(f"{names}: 0 documents remain of the {dropped + mixed}: give DocRED's own files as the sources")
-    return JointTraining(tuple(kept), dropped, mixed, tuple(sorted(titles - seen)))
+    return RebuiltSplit(tuple(kept), dropped, mixed, tuple(sorted(titles - seen)))
 
 
 def _read(path: Path) -> list[tuple[str, bool, bytes]]:

@@ -22,17 +22,17 @@ import msgspec
 from core.data.documents import (
     Annotation,
     Corpus,
-    Dirt,
     Document,
     Entity,
+    Issues,
     LabelSet,
     Relation,
 )
 from core.data.formats.types_file import type_fault
-from core.data.issues import count_dirt
-from core.data.parsing import Identities, collector_paused, fault, parse_json, read_source
+from core.data.issues import count_issues
+from core.data.parsing import UniqueIds, fault, garbage_collector_paused, parse_json, read_source
 from core.errors import UserError
-from core.files import replace_file
+from core.files import atomic_write
 
 
 class _Mention(msgspec.Struct):
@@ -82,7 +82,7 @@ class Conversion:
         self.path = path
         self.labels = labels
 
-    def prediction(self, identities: Identities, dirt: Dirt) -> Prediction:
+    def prediction(self, identities: UniqueIds, issues: Issues) -> Prediction:
         """The document and its annotation; raises `UserError` naming document and field."""
         raw = self.raw
         if not raw.tokens:
@@ -90,7 +90,7 @@ class Conversion:
         wanted = raw.title if raw.id is None else str(raw.id)
         identity = identities.take(wanted, self.index)
         if raw.sentences is None:
-            dirt.add("no_sentences", identity)
+            issues.add("no_sentences", identity)
         document = Document(
             id=identity,
             tokens=tuple(raw.tokens),
@@ -201,7 +201,7 @@ def _rewritten(document: dict[str, Any], index: int, path: Path | str) -> dict[s
     return {**document, "mentions": mentions, "entities": entities}
 
 
-__all__ = ["Prediction", "prediction_line", "read_predictions", "write_predictions"]
+__all__ = ["Prediction", "encode_prediction", "read_predictions", "write_predictions"]
 
 
 def read_predictions(path: Path | str, *, labels: LabelSet | None = None) -> list[Prediction]:
@@ -210,17 +210,17 @@ def read_predictions(path: Path | str, *, labels: LabelSet | None = None) -> lis
 
 
 def parse_predictions(
-    raw: bytes, path: Path | str, *, labels: LabelSet | None = None, dirt: Dirt | None = None
+    raw: bytes, path: Path | str, *, labels: LabelSet | None = None, issues: Issues | None = None
 ) -> list[Prediction]:
     """The same from bytes that were read already; `path` only names them in messages."""
-    dirt = Dirt() if dirt is None else dirt
+    issues = Issues() if issues is None else issues
     parsed = _parse(raw, path)
     if not parsed:
         raise fault(path, "holds 0 documents: give a file with at least 1")
-    identities = Identities(dirt)
-    with collector_paused():
+    identities = UniqueIds(issues)
+    with garbage_collector_paused():
         return [
-            Conversion(document, index, path, labels).prediction(identities, dirt)
+            Conversion(document, index, path, labels).prediction(identities, issues)
             for index, document in enumerate(parsed)
         ]
 
@@ -229,24 +229,24 @@ def parse_annotated(
     raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10
 ) -> Corpus:
     """A corpus whose gold is written in the form of predictions."""
-    dirt = Dirt()
-    predictions = parse_predictions(raw, path, labels=labels, dirt=dirt)
+    issues = Issues()
+    predictions = parse_predictions(raw, path, labels=labels, issues=issues)
     documents = tuple(msgspec.structs.replace(document, gold=annotation) for document, annotation in predictions)
     for document in documents:
-        count_dirt(document, dirt, max_span_tokens=max_span_tokens)
-    return Corpus(documents=documents, dirt=dirt)
+        count_issues(document, issues, max_span_tokens=max_span_tokens)
+    return Corpus(documents=documents, issues=issues)
 
 
 def annotated_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
     """The document of one JSON object in either form, its annotation as gold; its id is held against no other."""
     raw = object_in_prediction_form(raw, path, index)
     parsed: PredictedDocument = parse_json(raw, PredictedDocument, path, index=index, line=line)
-    dirt = Dirt()
-    document, annotation = Conversion(parsed, index, path, None).prediction(Identities(dirt), dirt)
+    issues = Issues()
+    document, annotation = Conversion(parsed, index, path, None).prediction(UniqueIds(issues), issues)
     return msgspec.structs.replace(document, gold=annotation)
 
 
-def prediction_line(document: Document, annotation: Annotation) -> bytes:
+def encode_prediction(document: Document, annotation: Annotation) -> bytes:
     """One line of our form, with its line break; reading it gives document and annotation back."""
     spans = [*annotation.mentions, *(span for entity in annotation.entities for span in entity.mentions)]
     numbers = {span: number for number, span in enumerate(dict.fromkeys(spans))}
@@ -274,7 +274,7 @@ def prediction_line(document: Document, annotation: Annotation) -> bytes:
 
 def write_predictions(predictions: Iterable[tuple[Document, Annotation]], path: Path | str) -> None:
     """Write pairs of document and annotation as JSON lines, aside first and then renamed."""
-    replace_file(path, b"".join(prediction_line(document, annotation) for document, annotation in predictions))
+    atomic_write(path, b"".join(encode_prediction(document, annotation) for document, annotation in predictions))
 
 
 def _parse(raw: bytes, path: Path | str) -> list[PredictedDocument]:

@@ -19,17 +19,17 @@ import msgspec
 from core.data.documents import (
     Annotation,
     Corpus,
-    Dirt,
     Document,
     Entity,
+    Issues,
     LabelSet,
     Relation,
     Span,
 )
 from core.data.formats.text import split_sentences, tokenise
 from core.data.formats.types_file import type_fault
-from core.data.issues import count_dirt, count_mixed_types
-from core.data.parsing import Identities, decode_text, fault, read_source, shorten
+from core.data.issues import count_issues, count_mixed_types
+from core.data.parsing import UniqueIds, decode_text, fault, read_source, shorten
 from core.errors import UserError
 
 _TEXT_LINE = re.compile(r"^([^\s|]+)\|([ta])\|(.*)$")
@@ -66,7 +66,7 @@ class Block(msgspec.Struct):
     relations: list[RelationLine] = msgspec.field(default_factory=list)
 
 
-def read_blocks(text: str, path: Path | str, dirt: Dirt, *, first_line: int = 1) -> list[Block]:
+def read_blocks(text: str, path: Path | str, issues: Issues, *, first_line: int = 1) -> list[Block]:
     """The documents of a PubTator text; raises `UserError` for a line that fits no form.
 
     `first_line` is the number of the text's first line in its file.
@@ -85,8 +85,8 @@ def read_blocks(text: str, path: Path | str, dirt: Dirt, *, first_line: int = 1)
             expected = f"an annotation of document {blocks[-1].id} or a new title" if blocks else "ID|t|title"
             raise fault(path, f"{shorten(line)} is not {expected}: give a PubTator file", line=number)
         if line.endswith("\t"):
-            dirt.add("trailing_tab", f"line {number}")
-        _add_annotation(blocks, columns, number, path, dirt)
+            issues.add("trailing_tab", f"line {number}")
+        _add_annotation(blocks, columns, number, path, issues)
     if not blocks:
         raise fault(path, "holds 0 documents, and a PubTator document begins with ID|t|title: give such a file")
     return blocks
@@ -102,7 +102,7 @@ def _add_text(blocks: list[Block], identity: str, part: str, text: str, number: 
         raise fault(path, what, line=number)
 
 
-def _add_annotation(blocks: list[Block], columns: list[str], number: int, path: Path | str, dirt: Dirt) -> None:
+def _add_annotation(blocks: list[Block], columns: list[str], number: int, path: Path | str, issues: Issues) -> None:
     block = blocks[-1]
     index = len(blocks) - 1
     filled = [column for column in columns if column]
@@ -117,9 +117,9 @@ def _add_annotation(blocks: list[Block], columns: list[str], number: int, path: 
             what = f"{name} is {shorten(value)}, but an offset is a whole number of characters: correct the line"
             raise fault(path, what, index=index, title=block.id, line=number)
     if len(columns) == 7:
-        dirt.add("seventh_column", f"line {number}")
+        issues.add("seventh_column", f"line {number}")
         if columns[6]:
-            dirt.add("composite_mention", f'{block.id}: "{columns[3]}" = {columns[6]}')
+            issues.add("composite_mention", f'{block.id}: "{columns[3]}" = {columns[6]}')
     # A mention that nobody linked has an empty or no sixth column in some files, which is what -1 says.
     identifier = (columns[5].strip() if len(columns) > 5 else "") or "-1"
     block.mentions.append(
@@ -151,32 +151,32 @@ def read_pubtator(path: Path | str, *, labels: LabelSet | None = None, max_span_
 
 def parse_pubtator(text: str, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
     """The same from a string; `path` only names it in messages."""
-    dirt = Dirt()
-    identities = Identities(dirt)
+    issues = Issues()
+    identities = UniqueIds(issues)
     documents = []
-    for index, block in enumerate(read_blocks(text, path, dirt)):
-        document = _Conversion(block, index, path, labels, dirt).document(identities.take(block.id, index))
-        count_dirt(document, dirt, max_span_tokens=max_span_tokens)
+    for index, block in enumerate(read_blocks(text, path, issues)):
+        document = _Conversion(block, index, path, labels, issues).document(identities.take(block.id, index))
+        count_issues(document, issues, max_span_tokens=max_span_tokens)
         documents.append(document)
-    return Corpus(documents=tuple(documents), dirt=dirt)
+    return Corpus(documents=tuple(documents), issues=issues)
 
 
 def pubtator_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
     """The document of one block, at `index` and `line` of its input; its id is held against no other."""
-    dirt = Dirt()
-    blocks = read_blocks(decode_text(raw, path, index=index, line=line), path, dirt, first_line=line)
-    return _Conversion(blocks[0], index, path, None, dirt).document(blocks[0].id)
+    issues = Issues()
+    blocks = read_blocks(decode_text(raw, path, index=index, line=line), path, issues, first_line=line)
+    return _Conversion(blocks[0], index, path, None, issues).document(blocks[0].id)
 
 
 class _Conversion:
     """One block on its way to a `Document`, with what its messages need."""
 
-    def __init__(self, block: Block, index: int, path: Path | str, labels: LabelSet | None, dirt: Dirt) -> None:
+    def __init__(self, block: Block, index: int, path: Path | str, labels: LabelSet | None, issues: Issues) -> None:
         self.block = block
         self.index = index
         self.path = path
         self.labels = labels
-        self.dirt = dirt
+        self.issues = issues
 
     def document(self, identity: str) -> Document:
         block = self.block
@@ -193,7 +193,7 @@ class _Conversion:
                 raise self.wrong(f'the mention "{mention.text}" holds no token: give a span of text', mention.line)
         sentences, joined = split_sentences(text, offsets, keep_whole=spans, breaks=[len(block.title)])
         if joined:
-            self.dirt.add("joined_sentence", identity, times=joined)
+            self.issues.add("joined_sentence", identity, times=joined)
         return Document(
             id=identity,
             tokens=tuple(text[start:end] for start, end in offsets),
@@ -210,7 +210,7 @@ class _Conversion:
             raise self.wrong(f"the span is {mention.start} to {mention.end}, but {limit}", mention.line)
         found = text[mention.start : mention.end]
         if found != mention.text:
-            self.dirt.add("text_mismatch", f'{self.block.id}: "{mention.text}" for "{found}" at {mention.start}')
+            self.issues.add("text_mismatch", f'{self.block.id}: "{mention.text}" for "{found}" at {mention.start}')
         if self.labels is not None and mention.type not in self.labels.entity_types:
             raise self.wrong(f"the type {type_fault('entity', mention.type, self.labels.entity_types)}", mention.line)
 
@@ -219,19 +219,19 @@ class _Conversion:
         for number, (mention, span) in enumerate(zip(self.block.mentions, spans, strict=True)):
             identifiers = list(dict.fromkeys(mention.identifier.split("|")))
             if "|" in mention.identifier:
-                self.dirt.add("several_ids", f'{identity}: "{mention.text}" {mention.identifier}')
+                self.issues.add("several_ids", f'{identity}: "{mention.text}" {mention.identifier}')
             if len(identifiers) > 1:
                 # The mention has a cluster already; the unknown part of it would only copy the span.
                 identifiers = [identifier for identifier in identifiers if identifier != UNKNOWN]
             elif identifiers == [UNKNOWN]:
-                self.dirt.add("unknown_id", f'{identity}: "{mention.text}"')
+                self.issues.add("unknown_id", f'{identity}: "{mention.text}"')
                 identifiers = [f"{UNKNOWN} {number}"]
             for identifier in identifiers:
                 cluster = clusters.setdefault(identifier, _Cluster(mention.type, [], []))
                 cluster.spans.append(span)
                 cluster.types.append(mention.type)
         for identifier, cluster in clusters.items():
-            count_mixed_types(f"{identity}: {identifier}", cluster.types, self.dirt)
+            count_mixed_types(f"{identity}: {identifier}", cluster.types, self.issues)
         entities = [Entity(mentions=tuple(cluster.spans), type=cluster.type) for cluster in clusters.values()]
         return Annotation.of(entities, self.relations(list(clusters), identity))
 
@@ -245,7 +245,7 @@ class _Conversion:
             head, tail = numbers.get(relation.head), numbers.get(relation.tail)
             if head is None or tail is None:
                 lacking = relation.head if head is None else relation.tail
-                self.dirt.add("relation_without_mention", f"{identity}: {relation.type} with {lacking}")
+                self.issues.add("relation_without_mention", f"{identity}: {relation.type} with {lacking}")
                 continue
             relations.append(Relation(head=head, tail=tail, type=relation.type))
         return relations

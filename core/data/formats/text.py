@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from core.data.documents import Corpus, Dirt, Document, Span
-from core.data.issues import count_dirt
+from core.data.documents import Corpus, Document, Issues, Span
+from core.data.issues import count_issues
 from core.data.parsing import decode_text, fault, read_source
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n")
@@ -27,16 +27,16 @@ def read_text(path: Path | str) -> Corpus:
 
 def corpus_from_text(text: str, *, name: str = "text", source: Path | str = "text") -> Corpus:
     """The documents of a string; `source` names it in messages. Raises `UserError` where there are no tokens."""
-    dirt = Dirt()
+    issues = Issues()
     documents: list[Document] = []
     for part in _BLANK_LINES.split(_with_line_feeds(text)):
         if part.strip():
             document = document_from_text(part.strip(), id=f"{name}-{len(documents) + 1}")
-            count_dirt(document, dirt, max_span_tokens=len(document.tokens))
+            count_issues(document, issues, max_span_tokens=len(document.tokens))
             documents.append(document)
     if not documents:
         raise fault(source, "holds 0 tokens, and a document needs at least 1: give it text")
-    return Corpus(documents=tuple(documents), dirt=dirt)
+    return Corpus(documents=tuple(documents), issues=issues)
 
 
 def paragraph_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from core.data.documents import Document, LabelSet
-from core.data.formats.docred import docred_bytes
+from core.data.formats.docred import encode_docred
 from core.data.synthetic.grammar import (
     LEADS,
     RELATIONS,
@@ -31,7 +31,7 @@ from core.data.synthetic.grammar import (
     Scene,
 )
 from core.data.synthetic.writer import Thing, World, Writer
-from core.seeding import key_of
+from core.seeding import seed_for
 
 LABELS = LabelSet(
     entity_types=("PER", "ORG", "LOC", "TIME", "NUM", "MISC"),
@@ -61,7 +61,7 @@ def generate(count: int, *, seed: int = 0) -> list[Document]:
 def files() -> dict[str, bytes]:
     """The whole corpus as DocRED files and a types file, by the name of the part."""
     parts = {
-        name: docred_bytes(generate(count, seed=seed)) for seed, (name, count) in enumerate(SIZES.items(), start=1)
+        name: encode_docred(generate(count, seed=seed)) for seed, (name, count) in enumerate(SIZES.items(), start=1)
     }
     entities = {name: {"short": name, "verbose": name} for name in LABELS.entity_types}
     relations = {
@@ -71,7 +71,7 @@ def files() -> dict[str, bytes]:
 
 
 def _document(number: int, *, seed: int) -> Document:
-    world = World(np.random.default_rng(key_of("corpus", seed, number)))
+    world = World(np.random.default_rng(seed_for("corpus", seed, number)))
     writer = Writer(world)
     kind = world.pick(SUBJECTS, 1)[0]
     subject, a, b, c = world.pools[kind][:4]

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.features.batches import SpanPairs
-from core.model.layers import Dropout, Linear, PartedLinear, linear
+from core.model.layers import Dropout, Linear, SplitLinear, linear
 
 
 class CorefHead(nn.Module):
@@ -14,7 +14,7 @@ class CorefHead(nn.Module):
     def __init__(self, *, width: int, meta_width: int, edit_distance_table: int, dropout: float) -> None:
         super().__init__()
         self.edit_distance_embedding = nn.Embedding(edit_distance_table, meta_width)
-        self.hidden = PartedLinear(parts={"first": width, "second": width, "edit_distance": meta_width}, width=width)
+        self.hidden = SplitLinear(parts={"first": width, "second": width, "edit_distance": meta_width}, width=width)
         self.dropout = Dropout(dropout)
         self.output = Linear(width, 1)
 

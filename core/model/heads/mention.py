@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from core.model.layers import Dropout, Linear, PartedLinear, linear
+from core.model.layers import Dropout, Linear, SplitLinear, linear
 
 
 class MentionHead(nn.Module):
@@ -13,7 +13,7 @@ class MentionHead(nn.Module):
     def __init__(self, *, width: int, meta_width: int, width_table: int, dropout: float) -> None:
         super().__init__()
         self.width_embedding = nn.Embedding(width_table, meta_width)
-        self.hidden = PartedLinear(parts={"span": width, "width": meta_width}, width=width)
+        self.hidden = SplitLinear(parts={"span": width, "width": meta_width}, width=width)
         self.dropout = Dropout(dropout)
         self.output = Linear(width, 1)
 

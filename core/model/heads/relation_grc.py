@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from core.features.batches import EntityPairs
-from core.model.layers import Dropout, PartedLinear, linear
+from core.model.layers import Dropout, SplitLinear, linear
 
 
 class GlobalRelationHead(nn.Module):
@@ -14,7 +14,7 @@ class GlobalRelationHead(nn.Module):
     def __init__(self, *, width: int, type_width: int, dropout: float) -> None:
         super().__init__()
         parts = {"head": width, "tail": width, "head_type": type_width, "tail_type": type_width}
-        self.hidden = PartedLinear(parts=parts, width=width)
+        self.hidden = SplitLinear(parts=parts, width=width)
         self.dropout = Dropout(dropout)
 
     def forward(

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from core.features.batches import EntityPairs, MentionPairs
-from core.model.layers import Dropout, PartedLinear, linear
+from core.model.layers import Dropout, SplitLinear, linear
 from core.model.ops import range_max, segment_max
 
 
@@ -28,8 +28,8 @@ class MultiInstanceRelationHead(nn.Module):
         self.sentence_distance_embedding = nn.Embedding(sentence_distance_table, meta_width)
         vectors = dict.fromkeys(("context", "head_mention", "tail_mention", "head", "tail"), width)
         distances = dict.fromkeys(("token_distance", "sentence_distance"), meta_width)
-        self.instance = PartedLinear(parts=vectors | distances, width=width)
-        self.hidden = PartedLinear(
+        self.instance = SplitLinear(parts=vectors | distances, width=width)
+        self.hidden = SplitLinear(
             parts={"instances": width, "head_type": type_width, "tail_type": type_width}, width=width
         )
         self.dropout = Dropout(dropout)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from core.checkpoint_import.convert import Imported, import_checkpoint
 from core.checkpoint_import.weights import PREFIXES, read_checkpoint
-from core.data.documents import Dirt, LabelSet
+from core.data.documents import Issues, LabelSet
 from core.data.formats.types_file import read_types
 from core.errors import UserError
 from core.features.wordpieces import load_wordpieces
@@ -112,7 +112,7 @@ def test_every_prefix_gives_the_same_model(tmp_path: Path, prefix: str, multi_in
         assert (config.model.token_distance_table, config.model.sentence_distance_table) == (41, 13)
     assert torch.equal(model.state_dict()["mention_head.hidden.weight"], weights["mention_localization.linear.weight"])
     decoder = Decoder(model, wordpieces(), LABELS, Settings.of(config))
-    assert len(decoder.decode([wordpieces().encode(document(0))], reading=1.0, dirt=Dirt())) == 1
+    assert len(decoder.decode([wordpieces().encode(document(0))], reading=1.0, issues=Issues())) == 1
 
 
 def test_the_golden_memory_model_with_other_sizes(tmp_path: Path, shared: Path) -> None:

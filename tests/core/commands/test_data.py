@@ -43,7 +43,7 @@ def test_report_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "entity_types": {"PER": 2, "LOC": 2},
         "relation_types": {"P1": 2},
     }
-    assert content["dirt"] == {"nested_mention": 2}
+    assert content["issues"] == {"nested_mention": 2}
     assert printed.err == ""
 
 
@@ -67,7 +67,7 @@ def test_report_on_real_documents(shared_path, capsys: pytest.CaptureFixture[str
 
 def test_report_takes_its_arguments_from_a_command_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tyro.cli(data.report, prog="engram data report", args=[str(file), "--json", "--max-span-tokens", "1"])
-    assert msgspec.json.decode(capsys.readouterr().out)["dirt"] == {"nested_mention": 2, "long_mention": 2}
+    assert msgspec.json.decode(capsys.readouterr().out)["issues"] == {"nested_mention": 2, "long_mention": 2}
 
 
 def test_sample_shows_mentions_clusters_and_relations(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +124,7 @@ def test_build_split_on_real_documents(shared_path, tmp_path: Path, capsys: pyte
     found = read_docred(tmp_path / "out.json")
     # 112 of Re-DocRED's development documents are in the split; of its mixed-type clusters some lie in these.
     assert "left out: 412 of JEREX's dev and test" in capsys.readouterr().out
-    assert "mixed_type_cluster" not in found.dirt.counts
+    assert "mixed_type_cluster" not in found.issues.counts
     assert 500 - 112 - 9 <= len(found.documents) < 500 - 112
 
 

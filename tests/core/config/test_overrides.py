@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.commands.train import parse
 from core.config import presets
-from core.config.overrides import settings_from
+from core.config.overrides import parse_overrides
 from core.errors import UserError
 from tests.settings import every_setting
 
@@ -22,29 +22,29 @@ def test_every_setting_has_a_flag_in_both_spellings(path: str, value: str) -> No
     for step in reversed(path.split(".")):
         expected = {step: expected}
     flag = "--" + path.replace("_", "-")
-    assert settings_from([flag, value]) == expected
-    assert settings_from([f"{flag}={value}"]) == expected
-    assert settings_from([f"--{path}", value]) == expected
+    assert parse_overrides([flag, value]) == expected
+    assert parse_overrides([f"{flag}={value}"]) == expected
+    assert parse_overrides([f"--{path}", value]) == expected
 
 
 def test_flags_merge_and_the_last_one_wins() -> None:
     flags = ["--memory.slot-width", "256", "--memory.warmup=0", "--seed", "3", "--memory.slot-width=8"]
-    assert settings_from(flags) == {"memory": {"slot_width": "8", "warmup": "0"}, "seed": "3"}
+    assert parse_overrides(flags) == {"memory": {"slot_width": "8", "warmup": "0"}, "seed": "3"}
 
 
 def test_none_clears_an_optional_setting_and_only_that() -> None:
-    assert settings_from(["--memory.slot-width", "none"]) == {"memory": {"slot_width": None}}
-    assert settings_from(["--memory.read-mode", "none"]) == {"memory": {"read_mode": "none"}}
+    assert parse_overrides(["--memory.slot-width", "none"]) == {"memory": {"slot_width": None}}
+    assert parse_overrides(["--memory.read-mode", "none"]) == {"memory": {"read_mode": "none"}}
     config = presets.validate({"memory": {"slot_width": 3}})
-    cleared = presets.merge(config.model_dump(), settings_from(["--memory.slot-width=none"]))
+    cleared = presets.merge(config.model_dump(), parse_overrides(["--memory.slot-width=none"]))
     assert presets.validate(cleared) == presets.validate({"memory": {}})
 
 
 def test_values_may_be_negative_or_hold_an_equals_sign() -> None:
-    assert settings_from(["--training.lr", "-1"]) == {"training": {"lr": "-1"}}
-    assert settings_from(["--data.train=a=b.json"]) == {"data": {"train": "a=b.json"}}
+    assert parse_overrides(["--training.lr", "-1"]) == {"training": {"lr": "-1"}}
+    assert parse_overrides(["--data.train=a=b.json"]) == {"data": {"train": "a=b.json"}}
     with pytest.raises(UserError, match=r"training\.lr is '-1'"):
-        presets.validate(settings_from(["--training.lr", "-1"]))
+        presets.validate(parse_overrides(["--training.lr", "-1"]))
 
 
 WRONG = {
@@ -63,14 +63,14 @@ WRONG = {
 @pytest.mark.parametrize(("flags", "said"), list(WRONG.values()), ids=list(WRONG))
 def test_a_wrong_flag_is_answered_in_one_line(flags: list[str], said: str) -> None:
     with pytest.raises(UserError) as caught:
-        settings_from(flags)
+        parse_overrides(flags)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_misspelt_flag_lists_its_neighbours() -> None:
     with pytest.raises(UserError) as caught:
-        settings_from(["--loss.realtion", "1"])
+        parse_overrides(["--loss.realtion", "1"])
     assert str(caught.value).endswith("loss has mention, coref, entity, relation")
 
 

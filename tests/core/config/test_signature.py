@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import pytest
 
 from core.config import presets
-from core.config.schema import LATER, RunConfig
-from core.config.signature import cached_revision, content_of, identity, run_id, signature
+from core.config.schema import ADDED_LATER, RunConfig
+from core.config.signature import cached_revision, identity, model_identity, run_id, signature
 from core.errors import UserError
 from tests.settings import Setting, alternatives, changed, every_setting, full_config
 
@@ -213,7 +213,7 @@ def test_the_share_that_validates_matters_only_without_a_validation_file(tmp_pat
 class Newer(RunConfig):
     """A run's settings in a later release."""
 
-    novelty: Annotated[int, LATER] = 3
+    novelty: Annotated[int, ADDED_LATER] = 3
     """Added after runs were recorded."""
 
 
@@ -237,21 +237,21 @@ def test_a_model_folder_enters_by_what_it_holds_wherever_it_lies(tmp_path: Path)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
-    one, two = (content_of(str(tmp_path / name)) for name in ("one", "two"))
+    one, two = (model_identity(str(tmp_path / name)) for name in ("one", "two"))
     assert one == two
     (tmp_path / "two" / "config.json").write_text('{"layers": 2}')
-    assert content_of(str(tmp_path / "two")) != one
+    assert model_identity(str(tmp_path / "two")) != one
 
 
 def test_a_hub_name_enters_with_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     assert cached_revision("bert-base-cased") is None
-    assert content_of("bert-base-cased") == "bert-base-cased@main"
-    assert content_of("bert-base-cased@abc") == "bert-base-cased@abc"
+    assert model_identity("bert-base-cased") == "bert-base-cased@main"
+    assert model_identity("bert-base-cased@abc") == "bert-base-cased@abc"
     reference = tmp_path / "models--bert-base-cased" / "refs" / "main"
     reference.parent.mkdir(parents=True)
     reference.write_text("0123abcd\n")
-    assert content_of("bert-base-cased") == "bert-base-cased@0123abcd"
+    assert model_identity("bert-base-cased") == "bert-base-cased@0123abcd"
 
 
 def test_a_signature_is_the_same_in_every_process_and_release() -> None:

@@ -275,8 +275,8 @@ def test_a_seventh_of_the_real_test_part_is_100_documents(shared_path) -> None:
     sizes = [len(corpus.documents) for corpus in (splits.train, splits.validation, splits.test)]
     assert sizes == [600, 100, 300]
     assert splits.labels.entity_types == ("LOC", "MISC", "PER", "NUM", "TIME", "ORG")
-    assert splits.train.dirt.counts["long_mention"] == 19
-    assert splits.validation.dirt.counts == {}
+    assert splits.train.issues.counts["long_mention"] == 19
+    assert splits.validation.issues.counts == {}
 
 
 def test_inferred_types_are_those_of_training_in_order_of_appearance(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_inferred_types_are_those_of_training_in_order_of_appearance(tmp_path: P
     assert splits.labels.entity_types == ("ZZZ", "LOC", "AAA")
     assert splits.labels.relation_types == ("P1", "P0")
     assert splits.test is not None
-    assert splits.test.dirt.counts == {"unknown_entity_type": 2, "unknown_relation_type": 1}
+    assert splits.test.issues.counts == {"unknown_entity_type": 2, "unknown_relation_type": 1}
     assert splits.test.documents[0].gold is not None
     assert splits.test.documents[0].gold.entities[0].type == "NEW"
 

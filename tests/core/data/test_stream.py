@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from core.data.documents import Annotation, Document
 from core.data.formats import Format, parse_corpus, read_corpus
-from core.data.formats.docred import docred_bytes
-from core.data.formats.predictions import prediction_line
+from core.data.formats.docred import encode_docred
+from core.data.formats.predictions import encode_prediction
 from core.data.formats.text import corpus_from_text
 from core.data.stream import RAW_CHARACTERS, ByteStream, DocumentStream, Entry
 from core.errors import UserError
@@ -26,8 +26,8 @@ PUBTATOR = (
     "2|t|Ibuprofen hurts.\n2|a|A lot.\n2\t0\t9\tIbuprofen\tChemical\tD2\n3|t|Three.\n\n1|t|Aspirin again.\n"
 )
 WHOLE: dict[str, bytes] = {
-    "docred": docred_bytes(DOCUMENTS),
-    "predictions": b"".join(prediction_line(one, one.gold or Annotation()) for one in DOCUMENTS),
+    "docred": encode_docred(DOCUMENTS),
+    "predictions": b"".join(encode_prediction(one, one.gold or Annotation()) for one in DOCUMENTS),
     "pubtator": PUBTATOR.encode(),
     "text": "One. Two.\n\nThree.\r\n \r\nVier für fünf.\n".encode(),
 }

@@ -6,10 +6,10 @@ import pytest
 
 from core.config.schema import DataConfig
 from core.data import synthetic
-from core.data.datasets import with_paths
+from core.data.datasets import resolve_paths
 from core.data.formats import read_corpus
 from core.data.formats.types_file import read_types
-from core.data.statistics import corpus_statistics
+from core.data.statistics import compute_statistics
 
 
 def test_a_document_depends_on_seed_and_number_alone() -> None:
@@ -18,7 +18,7 @@ def test_a_document_depends_on_seed_and_number_alone() -> None:
 
 
 def test_the_corpus_holds_all_types_and_both_distances() -> None:
-    told = corpus_statistics(synthetic.generate(synthetic.SIZES["train"], seed=1))
+    told = compute_statistics(synthetic.generate(synthetic.SIZES["train"], seed=1))
     assert set(told.entity_types) == set(synthetic.LABELS.entity_types)
     assert set(told.relation_types) == set(synthetic.LABELS.relation_types)
     assert len(synthetic.LABELS.relation_types) >= 10
@@ -75,7 +75,7 @@ def test_no_seed_runs_out_of_words(seed: int) -> None:
 
 def test_the_data_set_is_files_that_docreds_reader_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
-    data = with_paths(DataConfig(name="synthetic"))
+    data = resolve_paths(DataConfig(name="synthetic"))
     assert data.name is None
     assert data.types is not None
     labels = read_types(data.types)
@@ -89,5 +89,5 @@ def test_the_data_set_is_files_that_docreds_reader_reads(tmp_path: Path, monkeyp
         titles |= {document.id for document in documents}
     before = Path(data.train or "").read_bytes()
     Path(data.train or "").write_bytes(b"[]")
-    assert with_paths(DataConfig(name="synthetic")) == data
+    assert resolve_paths(DataConfig(name="synthetic")) == data
     assert Path(data.train or "").read_bytes() == before

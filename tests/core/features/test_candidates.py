@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from core.config.schema import SamplesConfig
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
-from core.features.batches import batches_of, epoch_order
+from core.features.batches import epoch_batches, epoch_order
 from core.features.candidates import (
     Sample,
     all_spans,
     draw_sample,
-    gold_in_reach,
     mention_pairs,
     ordered_pairs,
+    trainable_gold,
     unordered_pairs,
 )
 from core.features.wordpieces import EncodedDocument
@@ -184,7 +184,7 @@ def test_what_the_labels_or_a_cut_leave_out_is_left_out() -> None:
         [Relation(0, 1, "born_in"), Relation(0, 3, "born_in"), Relation(3, 0, "unheard"), Relation(2, 0, "born_in")],
     )
     cut = Document(id="d", tokens=("a", "b", "c"), sentences=((0, 3),), gold=gold)
-    kept = gold_in_reach(cut, LABELS)
+    kept = trainable_gold(cut, LABELS)
     assert kept.entities == (Entity(((0, 1),), "PER"), Entity(((1, 2),), "LOC"))
     assert kept.relations == (Relation(0, 1, "born_in"),)
     sample = draw_sample(encoded(cut)[0], SamplesConfig(), LABELS, seed=0, epoch=0)
@@ -226,9 +226,9 @@ def test_an_epoch_visits_every_document_once_and_drops_the_rest() -> None:
     assert order.tolist() == epoch_order(7, seed=3, epoch=0).tolist()
     assert order.tolist() != epoch_order(7, seed=3, epoch=1).tolist()
     assert order.tolist() != epoch_order(7, seed=4, epoch=0).tolist()
-    batches = [batch.tolist() for batch in batches_of(order, 2)]
+    batches = [batch.tolist() for batch in epoch_batches(order, 2)]
     assert batches == [order[0:2].tolist(), order[2:4].tolist(), order[4:6].tolist()]
-    assert [batch.tolist() for batch in batches_of(order, 2, first=2)] == batches[2:]
+    assert [batch.tolist() for batch in epoch_batches(order, 2, first=2)] == batches[2:]
 
 
 def test_labels_of_a_corpus_keep_their_order() -> None:

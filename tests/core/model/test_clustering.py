@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from core.model.decoder import clear_groups, clusters_of
+from core.model.decoder import clusters_of, unambiguous_groups
 
 relaxed = settings(max_examples=100)
 
@@ -38,12 +38,12 @@ def pairs_within(groups: list[int]) -> np.ndarray:
 @relaxed
 def test_undisputed_mentions_are_grouped_without_a_tree(groups: list[int]) -> None:
     members = {name: [place for place, own in enumerate(groups) if own == name] for name in dict.fromkeys(groups)}
-    assert clear_groups(pairs_within(groups), len(groups)) == list(members.values())
+    assert unambiguous_groups(pairs_within(groups), len(groups)) == list(members.values())
 
 
 def test_a_mention_between_two_others_is_in_doubt() -> None:
     # 0 and 1 are close, 1 and 2 are close, 0 and 2 are not.
-    assert clear_groups(np.array([True, False, True]), 3) is None
+    assert unambiguous_groups(np.array([True, False, True]), 3) is None
     nearer = np.array([0.9, 0.1, 0.95], dtype=np.float32)
     assert [part.tolist() for part in clusters_of(nearer, count=3, threshold=0.85)] == [[0], [1, 2]]
 

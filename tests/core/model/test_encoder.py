@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from core.config.schema import RunConfig
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.errors import UserError
 from core.features.batches import pad_pieces
 from core.features.wordpieces import EncodedDocument, WordPieces, load_wordpieces
@@ -29,7 +29,7 @@ from core.model.decoder import Decoded, Decoder, Settings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.training.checkpoints import ModelState, TrainedModel, load_model, save_model
-from core.training.loop import one_step
+from core.training.loop import train_step
 from core.training.optimizer import build_optimizer
 from tests.tiny import LABELS, document, tiny_batch, tiny_config
 
@@ -144,7 +144,7 @@ def encode(wordpieces: WordPieces) -> list[EncodedDocument]:
 
 def decode(model: JointModel, wordpieces: WordPieces, config: RunConfig) -> list[Decoded]:
     decoder = Decoder(model, wordpieces, LABELS, Settings.of(config))
-    return decoder.decode(encode(wordpieces), reading=1.0, dirt=Dirt())
+    return decoder.decode(encode(wordpieces), reading=1.0, issues=Issues())
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
@@ -159,7 +159,7 @@ def test_a_family_is_loaded_and_stepped(saved: dict[str, Path], family: str, pre
     assert torch.equal(own[words], original[words]) == pretrained
     optimizer = build_optimizer(model, config.training)
     before = own[words].detach().clone()
-    losses, norm = one_step(
+    losses, norm = train_step(
         model, tiny_batch(config, encode(wordpieces)), config, Accelerator(cpu=True), optimizer, 1.0
     )
     assert 0 < losses["total"] < 50

@@ -11,15 +11,15 @@ import torch
 
 from core.checkpoint_import.convert import Imported
 from core.config.schema import SamplesConfig
-from core.data.documents import Annotation, Dirt
+from core.data.documents import Annotation, Issues
 from core.data.formats.docred import parse_docred
 from core.data.formats.types_file import read_types
 from core.features.batches import (
     EntityPairs,
-    lay_clusters,
-    lay_mention_pairs,
-    lay_span_pairs,
-    lay_spans,
+    build_clusters,
+    build_mention_pairs,
+    build_span_pairs,
+    build_spans,
     pad_pieces,
 )
 from core.features.candidates import all_spans, draw_sample, edit_distances, mention_pairs, pair_geometry
@@ -64,7 +64,7 @@ def decode(imported: Imported, documents: list[EncodedDocument], budgets: tuple[
     settings = dataclasses.replace(Settings.of(imported.config), piece_budget=budgets[0], row_budget=budgets[1])
     trained = imported.trained
     decoder = Decoder(trained.model, trained.wordpieces, trained.labels, settings)
-    return decoder.decode(documents, reading=trained.state.reading, dirt=Dirt())
+    return decoder.decode(documents, reading=trained.state.reading, issues=Issues())
 
 
 Key = tuple[frozenset[tuple[int, int]], str]
@@ -116,9 +116,9 @@ def test_every_stage_of_inference_equals_the_recording(
     recorded = dict(np.load(folder / f"infer_doc{number}.npz"))
     spans = all_spans(one.document, 10)
     assert np.array_equal(spans, given["mention_orig_spans"][0])
-    assert np.array_equal(one.pieces_of(spans), given["mention_spans"][0])
+    assert np.array_equal(one.to_pieces(spans), given["mention_spans"][0])
     assert np.array_equal(spans[:, 1] - spans[:, 0], given["mention_sizes"][0])
-    sentences = np.array(one.document.sentence_of())
+    sentences = np.array(one.document.sentence_numbers())
     assert np.array_equal(sentences[spans[:, 0]], given["mention_sent_indices"][0])
 
     def close(ours: torch.Tensor, wanted: np.ndarray) -> None:
@@ -127,7 +127,7 @@ def test_every_stage_of_inference_equals_the_recording(
 
     with torch.no_grad():
         states = model.encode(pad_pieces([one], imported.trained.wordpieces.padding), reading=reading)
-        stage = model.mentions(states, lay_spans([one], [spans]), reading=reading)
+        stage = model.mentions(states, build_spans([one], [spans]), reading=reading)
         close(stage.logits, recorded["mention_logits"][0])
         accepted = np.flatnonzero(torch.sigmoid(stage.logits).numpy() >= np.float32(0.85))
         kept = torch.from_numpy(accepted)
@@ -137,23 +137,23 @@ def test_every_stage_of_inference_equals_the_recording(
         rows = np.searchsorted(accepted, pairs[upper])
         # The recording has both orders of each pair; clusters are made of i < j, in candidate order.
         assert rows.tolist() == np.stack(np.triu_indices(len(accepted), k=1), axis=1).tolist()
-        pieces = one.pieces_of(spans[accepted]).tolist()
+        pieces = one.to_pieces(spans[accepted]).tolist()
         surfaces = [imported.trained.wordpieces.decode(one.ids[start:end].tolist()) for start, end in pieces]
         distances = edit_distances(surfaces, rows)
         assert np.array_equal(distances, recorded["coref_eds"][0][upper])
-        coref = model.coref(mentions, lay_span_pairs(rows, distances))
+        coref = model.coref(mentions, build_span_pairs(rows, distances))
         close(coref, recorded["coref_logits"][0][upper])
         masks = recorded["clusters_sample_masks"][0]
         members = [row[mask] for row, mask in zip(recorded["clusters"][0], masks, strict=True)]
         wanted = [np.searchsorted(accepted, rows) for rows in members]
         ours = clusters_of(torch.sigmoid(coref).numpy(), count=len(accepted), threshold=0.85)
         assert {tuple(part.tolist()) for part in ours} == {tuple(sorted(part.tolist())) for part in wanted}
-        entities = model.entities(mentions, lay_clusters(wanted))
+        entities = model.entities(mentions, build_clusters(wanted))
         close(entities.logits, recorded["entity_logits"][0])
         chosen, layer = recorded["rel_entity_pairs"][0], None
         if model.multi_instance:
             index = mention_pairs(wanted, chosen)
-            layer = lay_mention_pairs(one, spans[accepted], index, first_piece=0, first_span=0)
+            layer = build_mention_pairs(one, spans[accepted], index, first_piece=0, first_span=0)
         laid = EntityPairs(*torch.from_numpy(chosen.T.copy()), layer)
         types = torch.from_numpy(recorded["entity_logits"][0]).argmax(1)
         close(model.relations(states, mentions, entities, types, laid), recorded["rel_logits"][0])
@@ -236,7 +236,7 @@ def test_mention_pair_distances_equal_the_recording(shared: Path, documents: lis
     spans = given["aux_mention_wp_spans"][0]
     one = documents[1]
     tokens = np.searchsorted(one.bounds, spans)
-    sentences = np.array(one.document.sentence_of())[tokens[:, 0]]
+    sentences = np.array(one.document.sentence_numbers())[tokens[:, 0]]
     pairs = given["rel_mention_pairs"][0]
     geometry = pair_geometry(tokens, spans, sentences, pairs)
     assert np.array_equal(geometry.token_distance, given["rel_token_distances"][0])

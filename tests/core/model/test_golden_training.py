@@ -22,14 +22,14 @@ from core.checkpoint_import.weights import (
     DEAD,
     drop_aliases,
     name_pairs,
-    original_of,
     our_name,
     read_checkpoint,
+    resolve_alias,
 )
 from core.features.batches import TrainingBatch
 from core.model.joint_model import JointModel
 from core.training.loss import joint_loss
-from tests.golden import MODELS, TRAIN, kept_logits, lay_batch, load_golden
+from tests.golden import MODELS, TRAIN, build_batch, load_golden, valid_logits
 
 Arrays = dict[str, np.ndarray]
 ABSOLUTE, RELATIVE = 1e-4, 1.5e-6
@@ -91,11 +91,11 @@ def test_logits_and_losses_equal_the_recording(golden: tuple[Path, Imported], na
     folder, imported = golden
     model = imported.trained.model
     for arrays, recorded, reading in recordings(folder, name, imported.config.memory is not None):
-        batch = lay_batch(arrays, multi_instance=model.multi_instance)
+        batch = build_batch(arrays, multi_instance=model.multi_instance)
         with torch.no_grad():
             logits = model(batch, reading=reading)
             losses = joint_loss(logits, batch.targets, imported.config.loss)
-        for task, wanted in kept_logits(recorded, arrays).items():
+        for task, wanted in valid_logits(recorded, arrays).items():
             bound = ABSOLUTE + RELATIVE * float(wanted.abs().max())
             assert furthest(getattr(logits, task), wanted) <= bound, (task, reading)
         for ours, theirs in (("mention",) * 2, ("coref",) * 2, ("entity",) * 2, ("relation", "rel"), ("total", "loss")):
@@ -108,12 +108,12 @@ def test_everything_behind_the_encoder_equals_the_recording(golden: tuple[Path, 
     folder, imported = golden
     model = imported.trained.model
     for arrays, recorded, reading in recordings(folder, name, imported.config.memory is not None):
-        batch = lay_batch(arrays, multi_instance=model.multi_instance)
+        batch = build_batch(arrays, multi_instance=model.multi_instance)
         states = torch.from_numpy(recorded["int_h_bert"][arrays["context_masks"]])
         with torch.no_grad():
             assert furthest(model.encoder(batch.pieces), states) <= 1e-5
             ours = stages(model, batch, states, reading)
-        wanted = kept_logits(recorded, arrays)
+        wanted = valid_logits(recorded, arrays)
         wanted |= {key: torch.from_numpy(recorded[key][arrays[MASKS[key]]]) for key in MASKS if key in recorded}
         if imported.config.memory is not None:
             assert set(MASKS) <= set(wanted)
@@ -138,10 +138,10 @@ def test_our_rounding_is_no_larger_than_the_recordings(golden: tuple[Path, Impor
     ours, theirs = 0.0, 0.0
     for name in ("train_doc1", "train_doc4", "train_pad01"):
         arrays, recorded, reading = next(recordings(folder, name, memory=True))
-        batch = lay_batch(arrays, multi_instance=exact.multi_instance)
+        batch = build_batch(arrays, multi_instance=exact.multi_instance)
         with torch.no_grad():
             rounded, wanted = imported.trained.model(batch, reading=reading), exact(batch, reading=reading)
-        for task, value in kept_logits(recorded, arrays).items():
+        for task, value in valid_logits(recorded, arrays).items():
             ours = max(ours, furthest(getattr(rounded, task).double(), getattr(wanted, task)))
             theirs = max(theirs, furthest(value.double(), getattr(wanted, task)))
     assert ours <= 1.5 * theirs
@@ -152,7 +152,7 @@ def test_gradient_norms_equal_the_recording(golden: tuple[Path, Imported]) -> No
     folder, imported = golden
     model = imported.trained.model
     arrays, _, reading = next(recordings(folder, "train_pad01", imported.config.memory is not None))
-    batch = lay_batch(arrays, multi_instance=model.multi_instance)
+    batch = build_batch(arrays, multi_instance=model.multi_instance)
     model.zero_grad()
     joint_loss(model(batch, reading=reading), batch.targets, imported.config.loss).total.backward()
     recorded = json.loads((folder / "grad_norms_train_pad01.json").read_text())["grad_l2"]
@@ -160,7 +160,7 @@ def test_gradient_norms_equal_the_recording(golden: tuple[Path, Imported]) -> No
     ours = dict(model.named_parameters())
     seen = set()
     for name, wanted in recorded.items():
-        own = our_name(original_of(name), pairs)
+        own = our_name(resolve_alias(name), pairs)
         if wanted is None:
             assert DEAD.match(name), name
             continue

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Dirt, Document, Entity
+from core.data.documents import Annotation, Document, Entity, Issues
 from core.features.batches import collate
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
-from core.model.decoder import Decoded, Decoder, Settings, budgeted, length_buckets
+from core.model.decoder import Decoded, Decoder, Settings, length_buckets, split_by_budget
 from core.model.joint_model import JointModel, Logits
 from core.training.loss import joint_loss
 from tests.tiny import (
@@ -68,7 +68,7 @@ def forward(config: RunConfig, model: JointModel, documents: list[EncodedDocumen
 
 def decode(config: RunConfig, model: JointModel, documents: list[EncodedDocument], **budgets: int) -> list[Decoded]:
     chosen = dataclasses.replace(Settings.of(config), **budgets)
-    return Decoder(model, wordpieces(), LABELS, chosen).decode(documents, reading=1.0, dirt=Dirt())
+    return Decoder(model, wordpieces(), LABELS, chosen).decode(documents, reading=1.0, issues=Issues())
 
 
 def assert_same(one: Decoded, two: Decoded) -> None:
@@ -194,7 +194,7 @@ def test_length_buckets_hold_every_document_once_within_the_budget(lengths: list
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 120))
 def test_budgeted_slices_cover_all_rows_within_the_budget(sizes: list[int], budget: int) -> None:
-    parts = list(budgeted(np.array(sizes, dtype=np.int64), budget))
+    parts = list(split_by_budget(np.array(sizes, dtype=np.int64), budget))
     covered = [number for part, _ in parts for number in range(*part.indices(len(sizes)))]
     assert covered == list(range(len(sizes)))
     for part, total in parts:

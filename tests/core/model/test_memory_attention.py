@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.errors import UserError
-from core.features.batches import lay_spans, pad_pieces
+from core.features.batches import build_spans, pad_pieces
 from core.features.candidates import all_spans
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
-from core.model.memory_attention import STRONGEST, attention_on
+from core.model.memory_attention import STRONGEST, document_attention
 from core.model.ops import range_max
 from core.records.memory_attention import DocumentAttention, ReadAttention, read_attention, write_attention
 from tests.tiny import document, encoded, tiny_config, tiny_decoder, tiny_model
@@ -46,7 +46,7 @@ def by_hand(model: JointModel, decoder: Decoder, one: EncodedDocument, modes: st
     found = {}
     for place in ("tokens", "mentions"):
         if place == "mentions":
-            laid = lay_spans([one], [spans])
+            laid = build_spans([one], [spans])
             rows = range_max(rows, laid.starts, laid.ends)
         for mode in ("inverse", "normal"):
             if mode not in modes:
@@ -64,7 +64,7 @@ def by_hand(model: JointModel, decoder: Decoder, one: EncodedDocument, modes: st
 def test_it_is_the_softmax_of_the_models_own_states(mode: str, one: EncodedDocument) -> None:
     model, decoder, memory = system(read_mode=mode, slot_width=7)
     assert (np.diff(one.bounds) > 1).any(), "a token of several pieces has to be joined"
-    found = attention_on(decoder, one, memory, reading=1.0)
+    found = document_attention(decoder, one, memory, reading=1.0)
     wanted = by_hand(model, decoder, one, mode)
     assert list(by_key(found)) == list(wanted)
     rows = {span: row for row, span in enumerate(map(tuple, all_spans(one.document, 3).tolist()))}
@@ -83,7 +83,7 @@ def test_it_is_the_softmax_of_the_models_own_states(mode: str, one: EncodedDocum
 @pytest.mark.parametrize("mode", MODES)
 def test_a_slots_attention_or_a_rows_attention_is_whole(mode: str, one: EncodedDocument) -> None:
     _, decoder, memory = system(read_mode=mode, slots_per_type=2)
-    found = attention_on(decoder, one, memory, reading=1.0)
+    found = document_attention(decoder, one, memory, reading=1.0)
     for read in found.reads:
         weights = np.array(read.weights)
         assert weights.shape == (6, len(one.document.tokens) if read.place == "tokens" else len(found.spans))
@@ -99,8 +99,8 @@ def test_a_slots_attention_or_a_rows_attention_is_whole(mode: str, one: EncodedD
 
 def test_mentions_found_are_kept_with_their_types_and_the_strongest_others(one: EncodedDocument) -> None:
     model, decoder, memory = system()
-    found = attention_on(decoder, one, memory, reading=1.0)
-    annotation = decoder.decode([one], reading=1.0, dirt=Dirt())[0].annotation
+    found = document_attention(decoder, one, memory, reading=1.0)
+    annotation = decoder.decode([one], reading=1.0, issues=Issues())[0].annotation
     assert len(annotation.mentions) == 9
     typed = {span: kind for span, kind in zip(found.spans, found.types, strict=True) if kind is not None}
     assert typed == {span: entity.type for entity in annotation.entities for span in entity.mentions}
@@ -118,7 +118,7 @@ def test_mentions_found_are_kept_with_their_types_and_the_strongest_others(one: 
 
 def test_where_only_tokens_are_read_mentions_are_told_and_nothing_else(one: EncodedDocument) -> None:
     _, decoder, memory = system(places="tokens", memories="relation")
-    found = attention_on(decoder, one, memory, reading=1.0)
+    found = document_attention(decoder, one, memory, reading=1.0)
     assert [(read.place, read.memory) for read in found.reads] == [("tokens", "relation")]
     assert len(found.spans) == 9
     assert None not in found.types
@@ -126,7 +126,7 @@ def test_where_only_tokens_are_read_mentions_are_told_and_nothing_else(one: Enco
 
 def test_uniform_attention_gives_every_piece_the_same(one: EncodedDocument) -> None:
     _, decoder, memory = system(reads="uniform")
-    for read in attention_on(decoder, one, memory, reading=1.0).reads:
+    for read in document_attention(decoder, one, memory, reading=1.0).reads:
         pieces = np.diff(one.bounds)
         each = pieces / pieces.sum() if read.place == "tokens" else 1 / len(all_spans(one.document, 3))
         np.testing.assert_allclose(read.weights, np.broadcast_to(each, np.shape(read.weights)), rtol=1e-3)
@@ -135,7 +135,7 @@ def test_uniform_attention_gives_every_piece_the_same(one: EncodedDocument) -> N
 def test_slots_of_a_matrix_stand_for_no_type(one: EncodedDocument) -> None:
     for reads in ("learned", "random"):
         model, decoder, memory = system(reads=reads)
-        found = attention_on(decoder, one, memory, reading=1.0)
+        found = document_attention(decoder, one, memory, reading=1.0)
         assert found.source == reads
         assert found.reads[0].slots == ("slot 1", "slot 2", "slot 3")
         rows = model.encoder(pad_pieces([one], decoder.wordpieces.padding))
@@ -146,15 +146,15 @@ def test_slots_of_a_matrix_stand_for_no_type(one: EncodedDocument) -> None:
 
 def test_watching_changes_no_prediction_and_ends(one: EncodedDocument) -> None:
     model, decoder, memory = system(read_mode="inverse-normal")
-    before = decoder.decode([one], reading=1.0, dirt=Dirt())
-    attention_on(decoder, one, memory, reading=1.0)
-    assert decoder.decode([one], reading=1.0, dirt=Dirt()) == before
+    before = decoder.decode([one], reading=1.0, issues=Issues())
+    document_attention(decoder, one, memory, reading=1.0)
+    assert decoder.decode([one], reading=1.0, issues=Issues()) == before
     assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_a_file_comes_back_and_a_damaged_one_is_one_line(tmp_path: Path, one: EncodedDocument) -> None:
     _, decoder, memory = system()
-    found = [attention_on(decoder, one, memory, reading=strength) for strength in (1.0, 0.5)]
+    found = [document_attention(decoder, one, memory, reading=strength) for strength in (1.0, 0.5)]
     path = tmp_path / "attention.test.jsonl"
     write_attention(path, found)
     assert read_attention(path) == found

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from core.features.wordpieces import EncodedDocument
 from core.model.joint_model import JointModel
-from core.model.memory import ConstantRead, SlotRead, mean_shares
+from core.model.memory import ConstantRead, SlotRead, mean_attention_shares
 from core.training.checkpoints import ModelState, TrainedModel, load_model, save_model
-from core.training.loop import one_step
+from core.training.loop import train_step
 from core.training.optimizer import build_optimizer
 from tests.tiny import (
     LABELS,
@@ -75,7 +75,7 @@ def test_a_frozen_matrix_is_neither_counted_nor_trained(documents: list[EncodedD
     kept = {parameter.data_ptr() for group in optimizer.param_groups for parameter in group["params"]}
     assert not kept & {matrix.slots.data_ptr() for matrix in model.read_matrices.values()}
     for _ in range(3):
-        one_step(model, tiny_batch(config, documents), config, Accelerator(cpu=True), optimizer, 1.0)
+        train_step(model, tiny_batch(config, documents), config, Accelerator(cpu=True), optimizer, 1.0)
     assert all(torch.equal(model.read_matrices[name].slots, value) for name, value in frozen.items())
     assert not any(torch.equal(model.memories[name].slots, value) for name, value in written.items())
 
@@ -137,7 +137,7 @@ def test_the_constant_has_the_mean_of_the_weights_that_it_replaces(documents: li
         # Documents of one batch and of one each: the mean is over rows, however they are dealt out.
         for batch in (documents[:3], documents[3:]):
             model(tiny_batch(config, batch, epoch=5), reading=1.0)
-    shares = mean_shares(documents, config.samples, LABELS)
+    shares = mean_attention_shares(documents, config.samples, LABELS)
     for name, parts in weights.items():
         flat = torch.cat(parts)
         assert float(flat.std()) > 1e-3, "weights that are all alike would show nothing"
@@ -150,7 +150,7 @@ def test_the_constant_is_one_number_for_training_and_inference(documents: list[E
     model = control("constant")
     read = model.reads["mentions"].reads["inverse"]["entity"]
     assert isinstance(read, ConstantRead)
-    training = mean_shares(encoded(*map(document, range(4))), tiny_config("memory-grc").samples, LABELS)
+    training = mean_attention_shares(encoded(*map(document, range(4))), tiny_config("memory-grc").samples, LABELS)
     rows, slots = drawn(40, 16), model.memories["entity"].slots
     for counts in ((4,), (40,), (13, 0, 27)):
         some = rows[: sum(counts)]
@@ -175,5 +175,5 @@ def test_the_mean_share_is_documents_over_rows() -> None:
     samples = tiny_config("memory-grc").samples
     some = encoded(document(0), document(1, extra=2))
     pieces = sum(len(one.ids) for one in some)
-    assert mean_shares(some, samples, LABELS) == {"tokens": 2 / pieces, "mentions": 2 / 34}
-    assert mean_shares([], samples, LABELS) == {"tokens": 0.0, "mentions": 0.0}
+    assert mean_attention_shares(some, samples, LABELS) == {"tokens": 2 / pieces, "mentions": 2 / 34}
+    assert mean_attention_shares([], samples, LABELS) == {"tokens": 0.0, "mentions": 0.0}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.model.layers import PartedLinear
+from core.model.layers import SplitLinear
 from core.model.ops import larger, range_max, segment_max, softmax_within
 
 # A slow machine is no failure: what is checked here is arithmetic.
@@ -137,7 +137,7 @@ def test_softmax_within_sums_to_one_in_each_document(sizes: list[int], seed: int
 @relaxed
 def test_parted_linear_is_a_linear_over_the_concatenation(widths: list[int], rows: int, out: int, seed: int) -> None:
     names = {f"part {number}": width for number, width in enumerate(widths)}
-    parted, plain = PartedLinear(parts=names, width=out), nn.Linear(sum(widths), out)
+    parted, plain = SplitLinear(parts=names, width=out), nn.Linear(sum(widths), out)
     with torch.no_grad():
         parted.weight.copy_(plain.weight)
         parted.bias.copy_(plain.bias)

@@ -24,9 +24,9 @@ import core.features.wordpieces
 import core.prediction.windows
 from core.config.presets import to_yaml
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Dirt, Document
+from core.data.documents import Annotation, Document, Issues
 from core.data.formats.docred import document_to_docred
-from core.data.formats.predictions import prediction_line, read_predictions
+from core.data.formats.predictions import encode_prediction, read_predictions
 from core.data.stream import Entry, Item, Mark
 from core.features.wordpieces import WordPieces
 from core.files import hold
@@ -34,7 +34,7 @@ from core.model.joint_model import JointModel
 from core.prediction.output import LINES, STATE, Unfinished
 from core.prediction.windows import Window, windows
 from core.records.record import BEST, CONFIG
-from core.run.device import SHAPE_CACHES, remember_few_shapes
+from core.run.device import SHAPE_CACHES, limit_onednn_cache
 from core.training.checkpoints import ModelState, TrainedModel, save_model
 from engram import main
 from tests.tiny import (
@@ -116,7 +116,7 @@ def test_lines_come_in_the_order_of_the_input_and_say_what_the_decoder_says(pred
     config, model = run_parts()
     decoder = tiny_decoder(model, config)
     encoded = [wordpieces().encode(one) for one in DOCUMENTS]
-    wanted = [one.annotation for one in decoder.decode(encoded, reading=1.0, dirt=Dirt())]
+    wanted = [one.annotation for one in decoder.decode(encoded, reading=1.0, issues=Issues())]
     assert [one.annotation.entities for one in found] == [one.entities for one in wanted]
     assert len({one.entities for one in wanted}) > 5
     entities = sum(len(one.entities) for one in wanted)
@@ -390,7 +390,7 @@ def test_text_and_prediction_lines_are_read_too(predict: Predict) -> None:
     Path("notes.txt").write_text("Ada Byron works for Acme in Oslo.\n\n" * 9)
     assert predict(input="notes.txt")[0] == 0
     assert ids("out.jsonl") == [f"notes-{number}" for number in range(1, 10)]
-    lines = b"".join(prediction_line(one, one.gold or Annotation()) for one in DOCUMENTS)
+    lines = b"".join(encode_prediction(one, one.gold or Annotation()) for one in DOCUMENTS)
     Path("lines.jsonl").write_bytes(lines.replace(b'"tokens":', b'"tokens" ', 1))
     assert predict(input="lines.jsonl")[0] == 0
     assert ids("out.jsonl") == [one.id for one in DOCUMENTS[1:]]
@@ -467,7 +467,7 @@ def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest
     chosen, other = SHAPE_CACHES
     monkeypatch.setenv(chosen, "500")
     monkeypatch.delenv(other, raising=False)
-    remember_few_shapes()
+    limit_onednn_cache()
     assert (os.environ[chosen], os.environ[other]) == ("500", "16")
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from core.errors import UserError
-from core.records.provenance import Provenance, gather
+from core.records.provenance import Provenance, collect_provenance
 from core.records.record import (
     CONFIG,
     RECORD,
@@ -23,7 +23,7 @@ def record(**changes: object) -> RunRecord:
         "status": "finished",
         "config": {"seed": 0, "memory": None},
         "metrics": {"test": {"relation": {"f1": 38.65}}},
-        "provenance": gather({"train.json": "ab12"}),
+        "provenance": collect_provenance({"train.json": "ab12"}),
         "repairs": {"train": {"overlong_truncated": 2}},
         "notes": ["ein Satz mit ü"],
     }
@@ -140,7 +140,7 @@ def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
 
 
 def test_provenance_says_where_a_result_comes_from() -> None:
-    found = gather({"train.json": "ab12"})
+    found = collect_provenance({"train.json": "ab12"})
     assert isinstance(found, Provenance)
     assert found.data == {"train.json": "ab12"}
     assert found.packages.keys() >= {"torch", "transformers", "numpy"}

@@ -25,7 +25,7 @@ from core.records.record import (
     Status,
     read_record,
 )
-from core.records.tracking import FACTS, NullTracker, Tracker, WandbTracker, build_tracker, flat, mode_of
+from core.records.tracking import FACTS, NullTracker, Tracker, WandbTracker, build_tracker, flat, wandb_mode
 from core.run.execute import run
 from core.scoring.metrics import TASKS
 from tests.tiny import document, tiny_config
@@ -159,20 +159,20 @@ def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
 
 def test_online_without_a_key_is_one_clear_line() -> None:
     with pytest.raises(UserError, match=r"there is no W&B key: run `wandb login`.*--tracking\.wandb offline"):
-        mode_of(TrackingConfig(wandb="online"))
+        wandb_mode(TrackingConfig(wandb="online"))
 
 
 def test_auto_is_online_only_with_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert mode_of(TrackingConfig()) == "offline"
+    assert wandb_mode(TrackingConfig()) == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    assert mode_of(TrackingConfig()) == "online"
-    assert mode_of(TrackingConfig(wandb="offline")) == "offline"
+    assert wandb_mode(TrackingConfig()) == "online"
+    assert wandb_mode(TrackingConfig(wandb="offline")) == "offline"
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert mode_of(TrackingConfig()) == "offline"
+    assert wandb_mode(TrackingConfig()) == "offline"
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.delenv("WANDB_API_KEY")
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "0" * 40)
-    assert mode_of(TrackingConfig()) == "online"
+    assert wandb_mode(TrackingConfig()) == "online"
 
 
 def test_disabled_follows_nothing() -> None:

@@ -12,14 +12,14 @@ import core.run.execute
 from core.config.presets import to_yaml
 from core.config.signature import run_id
 from core.errors import UserError
-from core.files import ASIDE, HOLDER, aside_of, hold, is_held, replace_file, sweep, was_killed
+from core.files import HOLDER_FILE, TEMPORARY_MARK, atomic_write, hold, is_locked, sweep, temporary_path, was_killed
 from core.records.record import (
     BEST,
     CONFIG,
     LAST,
     RunRecord,
+    clean_up_if_killed,
     read_record,
-    tidy_if_killed,
     write_record,
 )
 from core.training.checkpoints import recover_model
@@ -35,17 +35,17 @@ def dead_process() -> int:
 
 def test_asking_disturbs_neither_the_holder_nor_others_who_ask(tmp_path: Path) -> None:
     with hold(tmp_path):
-        assert is_held(tmp_path)
+        assert is_locked(tmp_path)
     ended = threading.Event()
     wrong: list[bool] = []
 
     def ask() -> None:
         while not ended.is_set():
-            is_held(tmp_path)
+            is_locked(tmp_path)
 
     def ask_for_truth() -> None:
         # Nobody holds it: that others ask at the same time must not look like a holder.
-        wrong.extend(is_held(tmp_path) for _ in range(2_000))
+        wrong.extend(is_locked(tmp_path) for _ in range(2_000))
 
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
@@ -63,8 +63,8 @@ def test_asking_disturbs_neither_the_holder_nor_others_who_ask(tmp_path: Path) -
 
 
 def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
-    assert not is_held(tmp_path)
-    assert not is_held(tmp_path / "nowhere")
+    assert not is_locked(tmp_path)
+    assert not is_locked(tmp_path / "nowhere")
     program = (
         "import os; from pathlib import Path; from core.files import hold; "
         "held = hold(Path('.')); held.__enter__(); os._exit(9)"
@@ -74,14 +74,14 @@ def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, check=False
     )
     assert done.returncode == 9
-    assert not is_held(tmp_path)
+    assert not is_locked(tmp_path)
     assert was_killed(tmp_path)
     with hold(tmp_path):
         assert not was_killed(tmp_path)
         with pytest.raises(UserError, match=f"computed by process {os.getpid()} on"), hold(tmp_path):
             pass
     assert not was_killed(tmp_path)
-    assert not (tmp_path / HOLDER).exists()
+    assert not (tmp_path / HOLDER_FILE).exists()
 
 
 def test_who_holds_is_only_told_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,20 +90,20 @@ def test_who_holds_is_only_told_where_there_is_room(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Path, "write_text", full)
     with hold(tmp_path):
-        assert is_held(tmp_path)
+        assert is_locked(tmp_path)
 
 
 def test_what_the_dead_wrote_aside_goes_and_the_living_keep_theirs(tmp_path: Path) -> None:
-    folder = aside_of(tmp_path / "best").with_name(f".best{ASIDE}{dead_process()}")
+    folder = temporary_path(tmp_path / "best").with_name(f".best{TEMPORARY_MARK}{dead_process()}")
     folder.mkdir()
     (folder / "model.safetensors").write_text("half")
-    dead = tmp_path / f".record.json{ASIDE}{dead_process()}.abc"
+    dead = tmp_path / f".record.json{TEMPORARY_MARK}{dead_process()}.abc"
     dead.write_text("{")
-    living = tmp_path / f".record.json{ASIDE}{os.getppid()}.abc"
+    living = tmp_path / f".record.json{TEMPORARY_MARK}{os.getppid()}.abc"
     living.write_text("{")
-    mine = aside_of(tmp_path / "last.pt")
+    mine = temporary_path(tmp_path / "last.pt")
     mine.write_text("left by an earlier process of this number")
-    replace_file(tmp_path / "record.json", b"{}")
+    atomic_write(tmp_path / "record.json", b"{}")
     sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "record.json"]
 
@@ -114,7 +114,7 @@ def test_a_full_disk_is_told_with_its_way_out(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("core.files.os.replace", full)
     with pytest.raises(UserError, match=r"No space left on device\): free some space"):
-        replace_file(tmp_path / "file", b"")
+        atomic_write(tmp_path / "file", b"")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -135,19 +135,19 @@ def test_a_run_killed_right_after_its_last_record_is_tidied(tmp_path: Path, stat
     record = make_run(folder, status, keep)
     assert core.run.execute.run(folder) == record
     assert (folder / LAST).exists(), "nobody was killed over it"
-    (folder / HOLDER).write_text("process 1 on elsewhere")
-    (folder / "checkpoints" / f".last.pt{ASIDE}{dead_process()}").write_text("half")
+    (folder / HOLDER_FILE).write_text("process 1 on elsewhere")
+    (folder / "checkpoints" / f".last.pt{TEMPORARY_MARK}{dead_process()}").write_text("half")
     assert core.run.execute.run(folder) == record
-    assert not (folder / HOLDER).exists()
+    assert not (folder / HOLDER_FILE).exists()
     assert (folder / LAST).exists() == (status != "finished")
     assert (folder / BEST).exists() == (keep == "best")
-    assert [path.name for path in folder.rglob(f".*{ASIDE}*")] == []
+    assert [path.name for path in folder.rglob(f".*{TEMPORARY_MARK}*")] == []
 
 
 def test_the_folder_of_a_run_under_way_is_not_tidied(tmp_path: Path) -> None:
     make_run(tmp_path / "run", "finished")
     with hold(tmp_path / "run"):
-        tidy_if_killed(tmp_path / "run")
+        clean_up_if_killed(tmp_path / "run")
         assert (tmp_path / "run" / LAST).exists()
 
 
@@ -170,7 +170,7 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_computed_again(
 
 def test_a_model_that_was_taken_away_and_not_replaced_comes_back(tmp_path: Path) -> None:
     best = tmp_path / "best"
-    old = tmp_path / f".best{ASIDE}{dead_process()}.old"
+    old = tmp_path / f".best{TEMPORARY_MARK}{dead_process()}.old"
     old.mkdir()
     (old / "state.json").write_text("chosen")
     recover_model(best)

@@ -40,13 +40,13 @@ def test_reading_is_measured_though_the_first_steps_of_a_run_do_not_read(
     seen = []
     import core.run.timing
 
-    step = core.run.timing.one_step
+    step = core.run.timing.train_step
 
     def spy(*given: object) -> object:
         seen.append(given[-1])
         return step(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("core.run.timing.one_step", spy)
+    monkeypatch.setattr("core.run.timing.train_step", spy)
     for warmup, reading in ((0.4, 1.0), (1.0, 0.0)):
         seen.clear()
         measure(tiny_config("memory-grc", {"data": files, "memory": {"warmup": warmup}}), 1)

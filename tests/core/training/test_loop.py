@@ -26,13 +26,13 @@ from core.run.execute import build, build_accelerator, run
 from core.training.checkpoints import load_model
 from core.training.held_out import held_out_loss
 from core.training.loop import (
-    Moment,
     Position,
     StepReport,
     TrainingInput,
+    TrainingState,
     draw_batch,
-    one_step,
     train,
+    train_step,
 )
 from core.training.loss import Losses
 from core.training.optimizer import build_optimizer, set_lr
@@ -184,10 +184,10 @@ class Silent:
     def restore(self, model: JointModel, optimizer: torch.optim.Optimizer) -> Position:
         return Position()
 
-    def stepped(self, report: StepReport, moment: Moment) -> None:
+    def stepped(self, report: StepReport, moment: TrainingState) -> None:
         self.steps.append(report)
 
-    def epoch_ended(self, epoch: int, step: int, reading: float, moment: Moment) -> None:
+    def on_epoch_end(self, epoch: int, step: int, reading: float, moment: TrainingState) -> None:
         """Nothing is kept of it."""
 
 
@@ -289,7 +289,7 @@ def test_one_bf16_step_is_close_to_fp32(corpus: Path, tmp_path: Path) -> None:
         batch = draw_batch(model, given, config, [0, 1], epoch=0)
         accelerator, optimizer = build_accelerator(config), build_optimizer(model, config.training)
         set_lr(optimizer, config.training, step=2, steps=20)
-        losses, norm = one_step(model, batch, config, accelerator, optimizer, 1.0)
+        losses, norm = train_step(model, batch, config, accelerator, optimizer, 1.0)
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
         moved = [float((parameter - before[name]).detach().abs().max()) for name, parameter in model.named_parameters()]
         found[precision] = (losses, norm, max(moved))
@@ -307,7 +307,7 @@ def test_the_gradient_of_bf16_points_where_that_of_fp32_does(preset: str) -> Non
         config = tiny_config(preset, {"training": {"precision": precision}})
         model = tiny_model(config, scale=4.0)
         batch = tiny_batch(config, encoded(document(0), document(1, extra=2)))
-        one_step(model, batch, config, build_accelerator(config), build_optimizer(model, config.training), 1.0)
+        train_step(model, batch, config, build_accelerator(config), build_optimizer(model, config.training), 1.0)
         gradients[precision] = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     assert {part.dtype for part in gradients["bf16"]} == {torch.float32}
     fp32, bf16 = (torch.cat([part.flatten() for part in parts]) for parts in gradients.values())

@@ -11,9 +11,9 @@ from accelerate import Accelerator
 
 from core.config.presets import names
 from core.config.schema import RunConfig
-from core.data.documents import Dirt
+from core.data.documents import Issues
 from core.features.wordpieces import EncodedDocument
-from core.training.loop import one_step
+from core.training.loop import train_step
 from core.training.optimizer import build_optimizer
 from tests.tiny import (
     SYSTEMS,
@@ -85,7 +85,7 @@ def build_step_decode(
     model = tiny_model(config).train()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizer = build_optimizer(model, config.training)
-    losses, norm = one_step(model, tiny_batch(config, documents), config, accelerator, optimizer, reading)
+    losses, norm = train_step(model, tiny_batch(config, documents), config, accelerator, optimizer, reading)
     assert all(math.isfinite(value) and value > 0 for value in losses.values())
     assert math.isfinite(norm)
     for name, parameter in model.named_parameters():
@@ -95,10 +95,10 @@ def build_step_decode(
         assert parameter.grad is not None, name
         assert bool(parameter.grad.ne(0).any()), name
         assert not torch.equal(parameter, before[name]), name
-    dirt = Dirt()
-    decoded = tiny_decoder(model, config).decode(documents, reading=reading, dirt=dirt)
+    issues = Issues()
+    decoded = tiny_decoder(model, config).decode(documents, reading=reading, issues=issues)
     assert [len(one.annotation.mentions) for one in decoded] == [6, 6]
-    assert dirt.counts == {"mention_flood": 2}
+    assert issues.counts == {"mention_flood": 2}
     for one in decoded:
         assert sum(len(entity.mentions) for entity in one.annotation.entities) == 6
         assert len(one.annotation.entities) == 1 or one.ranked

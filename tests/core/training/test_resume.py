@@ -18,7 +18,7 @@ import core.training.loop
 from core.config.presets import from_yaml, to_yaml
 from core.data.formats.docred import write_docred
 from core.errors import UserError
-from core.files import hold, is_held
+from core.files import hold, is_locked
 from core.records.history import STEP, VALIDATION, History, read_history
 from core.records.record import BEST, CONFIG, HISTORY, LAST, read_record
 from core.run.execute import run
@@ -102,14 +102,14 @@ def test_a_control_that_was_stopped_goes_on_exactly(
         prepare(folder, corpus, "memory-grc", row={"memory": {"reads": reads, "read_mode": "inverse"}}, threads=1)
     assert run(whole).status == "finished"
     steps = itertools.count(1)
-    original = core.training.loop.one_step
+    original = core.training.loop.train_step
 
     def stop_at_30(*given: Any) -> Any:
         if next(steps) == 30:
             raise KeyboardInterrupt
         return original(*given)
 
-    monkeypatch.setattr(core.training.loop, "one_step", stop_at_30)
+    monkeypatch.setattr(core.training.loop, "train_step", stop_at_30)
     with pytest.raises(KeyboardInterrupt):
         run(stopped)
     monkeypatch.undo()
@@ -165,14 +165,14 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path, corpus: Path) 
 
 def test_two_processes_never_compute_one_run(tmp_path: Path, corpus: Path) -> None:
     prepare(tmp_path / "run", corpus, "jerex-grc")
-    assert not is_held(tmp_path / "run")
+    assert not is_locked(tmp_path / "run")
     with hold(tmp_path / "run"):
-        assert is_held(tmp_path / "run")
+        assert is_locked(tmp_path / "run")
         done = subprocess.run(command(tmp_path / "run"), cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 2
         assert f"is being computed by process {os.getpid()}" in done.stderr
         assert not (tmp_path / "run" / HISTORY).exists()
-    assert not is_held(tmp_path / "run")
+    assert not is_locked(tmp_path / "run")
 
 
 def test_a_history_is_cut_to_its_checkpoint(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from matplotlib.text import Text
 from core.errors import UserError
 from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, write_attention
 from reports.baseline_differences import comparisons
-from reports.figures.attention import MOST_ITEMS, MOST_SLOTS, attention, modes_of, picture_of, running
+from reports.figures.attention import MOST_ITEMS, MOST_SLOTS, attention, build_picture, find_modes, running
 from reports.figures.style import drawn
-from reports.frame import load_study
-from reports.sections import Material, attended_documents, drawings_of
+from reports.frame import load_frame
+from reports.sections import Material, attention_figures, make_figures
 from tests.reports.figures.test_figures import clear
 from tests.reports.records import make_study
 
@@ -51,7 +51,7 @@ def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -
 def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_out() -> None:
     weights = np.full((10, 14), 0.01)
     weights[3, 4], weights[7, 0] = 0.87, 0.5
-    picture = picture_of(made(read("tokens", "inverse", weights.tolist())), "inverse")
+    picture = build_picture(made(read("tokens", "inverse", weights.tolist())), "inverse")
     (memory,) = picture.memories
     assert memory.shades[4] == pytest.approx(100 * (0.87 + 9 * 0.01) / 10)
     assert memory.shades[1] == pytest.approx(1.0)
@@ -70,7 +70,7 @@ def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_
 def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
     weights = [[0.25] * 14, [0.25] * 14, [0.25] * 14, [0.25] * 14]
     weights[2][6], weights[0][6] = 0.45, 0.05
-    (memory,) = picture_of(made(read("tokens", "normal", weights)), "normal").memories
+    (memory,) = build_picture(made(read("tokens", "normal", weights)), "normal").memories
     assert memory.shades[6] == pytest.approx(45.0)
     assert memory.even == memory.floor == pytest.approx(25.0)
     assert memory.heats[0].slots[0] == "T2"
@@ -78,7 +78,7 @@ def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
 
 def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
     weights = [[0.1, 0.6, 0.05, 0.02, 0.03], [0.3, 0.2, 0.01, 0.04, 0.05]]
-    (memory,) = picture_of(made(read("mentions", "inverse", weights)), "inverse").memories
+    (memory,) = build_picture(made(read("mentions", "inverse", weights)), "inverse").memories
     shades = np.zeros(14)
     # Byron alone was not found, so that Ada Byron shades both.
     shades[[0, 1, 4, 6, 12]] = 20.0, 20.0, 3.0, 3.0, 4.0
@@ -91,17 +91,17 @@ def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
 def test_a_normal_read_at_mentions_shows_those_that_were_found() -> None:
     weights = [[0.3, 0.9, 0.6, 0.5, 0.2], [0.7, 0.1, 0.4, 0.5, 0.8]]
     document = made(read("mentions", "normal", weights))
-    (heat,) = picture_of(document, "normal").memories[0].heats
+    (heat,) = build_picture(document, "normal").memories[0].heats
     assert heat.items == ("Ada Byron", "Acme", "Oslo", "Lima")
     np.testing.assert_allclose(heat.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
     none_found = msgspec.structs.replace(document, types=(None,) * 5)
-    (heat,) = picture_of(none_found, "normal").memories[0].heats
+    (heat,) = build_picture(none_found, "normal").memories[0].heats
     assert (len(heat.items), any(heat.found)) == (5, False)
 
 
 def test_shares_that_differ_by_rounding_alone_are_not_made_to_stand_out() -> None:
     weights = [[0.1667] * 14, [0.1666] * 14, *[[0.1667] * 14] * 4]
-    figure = attention(picture_of(made(read("tokens", "normal", weights)), "normal"))
+    figure = attention(build_picture(made(read("tokens", "normal", weights)), "normal"))
     shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches if patch.get_fill()]
     assert len(shades) == 14
     assert min(min(shade) for shade in shades) > 0.95
@@ -115,9 +115,9 @@ def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
         for memory in ("entity", "relation")
     ]
     document = made(*reads)
-    assert modes_of(document) == ("inverse", "normal")
-    for mode in modes_of(document):
-        picture = picture_of(document, mode)
+    assert find_modes(document) == ("inverse", "normal")
+    for mode in find_modes(document):
+        picture = build_picture(document, mode)
         assert [memory.memory for memory in picture.memories] == ["entity", "relation"]
         assert [heat.place for memory in picture.memories for heat in memory.heats] == ["tokens", "mentions"] * 2
         clear(attention(picture))
@@ -156,16 +156,16 @@ def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
         document = made(read("tokens", "inverse", [[1 / 14] * 14] * 3))
     else:
         document = made(read("tokens", "normal", softmaxed(6, 14, 0, 0), "relation"))
-    figure = attention(picture_of(document, document.reads[0].mode))
+    figure = attention(build_picture(document, document.reads[0].mode))
     clear(figure)
     assert drawn(figure, "png", {}).startswith(b"\x89PNG")
 
 
 def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_out() -> None:
     of_tokens, nothing = read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "inverse", [], "relation")
-    picture = picture_of(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
+    picture = build_picture(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
     assert [[heat.place for heat in memory.heats] for memory in picture.memories] == [["tokens"]]
-    assert modes_of(made(nothing)) == ()
+    assert find_modes(made(nothing)) == ()
 
 
 def test_tokens_are_shown_as_they_are() -> None:
@@ -176,7 +176,7 @@ def test_tokens_are_shown_as_they_are() -> None:
         tokens=tokens,
         title="$x$ $y",
     )
-    figure = attention(picture_of(document, "inverse"))
+    figure = attention(build_picture(document, "inverse"))
     clear(figure)
     shown = [text.get_text() for text in figure.findobj(Text)]
     assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$"} <= set(shown)
@@ -185,7 +185,7 @@ def test_tokens_are_shown_as_they_are() -> None:
 
 
 def test_running_text_keeps_every_token_in_its_place() -> None:
-    placed = running(picture_of(made(read("tokens", "inverse", softmaxed(2, 14, 1, 0))), "inverse"), 20)
+    placed = running(build_picture(made(read("tokens", "inverse", softmaxed(2, 14, 1, 0))), "inverse"), 20)
     lines: dict[int, str] = {}
     for token in placed:
         assert len(lines.get(token.line, "")) <= token.column
@@ -196,20 +196,20 @@ def test_running_text_keeps_every_token_in_its_place() -> None:
 
 def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 38.5}, "memory-grc": {0: 40.0, 1: 41.0}})
-    frame = load_study(study, tmp_path)
+    frame = load_frame(study, tmp_path)
     material = Material(study, frame, comparisons(study, frame))
-    assert attended_documents(material) == []
+    assert attention_figures(material) == []
     second = tmp_path / f"{1:012x}" / "s1"
     whole = made(read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "normal", softmaxed(2, 14, 0, 0)))
     write_attention(attention_path(second, "test"), [whole, made()])
     # Another split's is not this report's.
     write_attention(attention_path(second.with_name("s0"), "validation"), [whole])
-    drawings = attended_documents(material)
+    drawings = attention_figures(material)
     assert [drawing.name for drawing in drawings] == ["attention-1-inverse", "attention-1-normal"]
     told = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, which reads the written slots."
     assert all(drawing.caption.startswith(told) for drawing in drawings)
-    last = drawings_of(material)[-2:]
+    last = make_figures(material)[-2:]
     assert [drawing.name for drawing in last] == [drawing.name for drawing in drawings]
     attention_path(second, "test").write_text("{")
     with pytest.raises(UserError, match=r"attention\.test\.jsonl is damaged"):
-        attended_documents(material)
+        attention_figures(material)

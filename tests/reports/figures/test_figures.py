@@ -12,12 +12,12 @@ from matplotlib.text import Text
 
 from core.records.record import HISTORY
 from reports.baseline_differences import comparisons
-from reports.figures.curves import axis, axis_curve, curves, differences, scores_by_row, training_curves
-from reports.figures.heat_map import heat_map, heat_map_numbers
+from reports.figures.curves import axis, axis_frame, curves, differences, scores_frame, training_frame
+from reports.figures.heat_map import heat_map, heat_map_frame
 from reports.figures.style import forest, house_style, save, scores
-from reports.frame import load_study
-from reports.row_means import SHORT
-from reports.sections import MOST_ROWS, Material, drawings_of, tables_of
+from reports.frame import load_frame
+from reports.row_means import TASK_HEADINGS
+from reports.sections import MOST_ROWS, Material, make_figures, tables_of
 from studies.record import StudyRecord
 from studies.study import Row
 from tests.reports.records import make_study
@@ -30,7 +30,7 @@ WIDTHS = {"jerex": Row("jerex-grc")} | {
 
 
 def differences_of(study: StudyRecord, runs: Path) -> pd.DataFrame:
-    frame = load_study(study, runs)
+    frame = load_frame(study, runs)
     return differences(study, frame, comparisons(study, frame))
 
 
@@ -72,10 +72,10 @@ def test_forest_numbers_are_differences_of_the_same_seed(tmp_path: Path) -> None
     part = numbers[numbers["task"] == "relation_strict"]
     assert dict(zip(part["seed"], part["value"], strict=True)) == {0: 1.0, 1: 2.0, 2: 3.0}
     assert set(part["mean"]) == {2.0}
-    assert len(numbers) == 3 * len(SHORT)
+    assert len(numbers) == 3 * len(TASK_HEADINGS)
 
 
-@pytest.mark.parametrize("tasks", [["relation_strict"], list(SHORT)])
+@pytest.mark.parametrize("tasks", [["relation_strict"], list(TASK_HEADINGS)])
 def test_forests_are_legible(tmp_path: Path, tasks: list[str]) -> None:
     study = width_study(tmp_path)
     figure = forest(differences_of(study, tmp_path), tasks)
@@ -90,14 +90,14 @@ def test_a_forest_of_as_many_rows_as_a_figure_holds_is_legible(tmp_path: Path) -
         f"row{n}": Row("memory-grc", title=f"row {n} {LONG}") for n in range(MOST_ROWS)
     }
     study = make_study(tmp_path, {row: {0: 38.0 + n, 1: 38.5 + n} for n, row in enumerate(rows)}, rows=rows)
-    clear(forest(differences_of(study, tmp_path), list(SHORT)))
+    clear(forest(differences_of(study, tmp_path), list(TASK_HEADINGS)))
 
 
 def test_every_drawing_and_table_of_scores_says_on_what_it_was_measured(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    frame = load_study(study, tmp_path)
+    frame = load_frame(study, tmp_path)
     material = Material(study, frame, comparisons(study, frame))
-    said = [drawing.caption for drawing in drawings_of(material)]
+    said = [drawing.caption for drawing in make_figures(material)]
     said += [" ".join(table.caption) for table in tables_of(material) if table.name in ("table", "comparisons")]
     assert len(said) == 5
     for caption in said:
@@ -107,7 +107,7 @@ def test_every_drawing_and_table_of_scores_says_on_what_it_was_measured(tmp_path
 
 def test_scores_are_legible_and_their_interval_is_that_of_the_seeds(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    numbers = scores_by_row(study, load_study(study, tmp_path))
+    numbers = scores_frame(study, load_frame(study, tmp_path))
     assert numbers["value"].tolist() == [38.0, 39.0, 40.0, 39.0, 41.0, 43.0]
     # Std 1, t(2; .975) = 4.3027: 39 ± 4.3027 / sqrt(3).
     assert numbers["low"].iloc[0] == pytest.approx(39 - 2.4841, abs=1e-3)
@@ -116,7 +116,7 @@ def test_scores_are_legible_and_their_interval_is_that_of_the_seeds(tmp_path: Pa
 
 def test_the_axis_is_the_one_that_rows_stand_on_at_numbers(tmp_path: Path) -> None:
     study = width_study(tmp_path)
-    title, numbers = axis_curve(study, load_study(study, tmp_path), {})
+    title, numbers = axis_frame(study, load_frame(study, tmp_path), {})
     assert title == "Memory slot width"
     rows = numbers.drop_duplicates("row")
     assert rows["x"].tolist() == [16, 64, 256]
@@ -127,17 +127,17 @@ def test_the_axis_is_the_one_that_rows_stand_on_at_numbers(tmp_path: Path) -> No
     dots = [line for line in figure.axes[0].lines if line.get_linestyle() == "None" and line.get_marker() == "o"]
     assert sum(len(line.get_xydata()) for line in dots) == len(numbers)
     plain = make_study(tmp_path / "b", SEEDS)
-    assert axis_curve(plain, load_study(plain, tmp_path / "b"), {})[0] == ""
+    assert axis_frame(plain, load_frame(plain, tmp_path / "b"), {})[0] == ""
 
 
 def test_a_slot_of_the_encoders_width_stands_at_that_width(tmp_path: Path) -> None:
     rows = {name: Row("memory-grc", at={"slot-width": width}) for name, width in (("h", None), ("a", 16), ("b", 256))}
     study = make_study(tmp_path, {row: {0: 38.0, 1: 39.0} for row in rows}, rows=rows)
     scratch = {"encoder": {"source": "scratch", "scratch": {"width": 64}}}
-    _, numbers = axis_curve(study, load_study(study, tmp_path), dict.fromkeys(rows, scratch))
+    _, numbers = axis_frame(study, load_frame(study, tmp_path), dict.fromkeys(rows, scratch))
     assert numbers.drop_duplicates("row")["x"].tolist() == [16, 64, 256]
     # Where nobody knows the width, two numbers are no curve.
-    assert axis_curve(study, load_study(study, tmp_path), {})[0] == ""
+    assert axis_frame(study, load_frame(study, tmp_path), {})[0] == ""
 
 
 def test_the_map_has_a_cell_per_combination_and_says_what_is_missing(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_map_has_a_cell_per_combination_and_says_what_is_missing(tmp_path: P
     seeds: dict[str, dict[int, float | None]] = {row: {0: 30.0 + n, 1: 32.0 + n} for n, row in enumerate(rows)}
     seeds["normal+gated"] = {0: 50.0, 1: None}
     study = make_study(tmp_path, seeds, rows=rows)
-    numbers = heat_map_numbers(study, load_study(study, tmp_path))
+    numbers = heat_map_frame(study, load_frame(study, tmp_path))
     cells = numbers.set_index(["down", "across"])
     assert cells.loc[("inverse", "concat"), "mean"] == 33.0
     assert cells.loc[("inverse", "mean"), "centre"]
@@ -160,7 +160,7 @@ def test_the_map_has_a_cell_per_combination_and_says_what_is_missing(tmp_path: P
     assert "33.00\n± 1.41" in said
     assert "50.00\n± –\nn = 1" in said
     plain = make_study(tmp_path / "b", SEEDS)
-    assert not len(heat_map_numbers(plain, load_study(plain, tmp_path / "b")))
+    assert not len(heat_map_frame(plain, load_frame(plain, tmp_path / "b")))
 
 
 def test_curves_are_means_over_seeds_and_mark_where_reading_begins(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_curves_are_means_over_seeds_and_mark_where_reading_begins(tmp_path: Pat
         # The third seed's history is gone.
         path = tmp_path / f"{row:012x}" / f"s{seed}" / HISTORY
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    numbers = training_curves(study, load_study(study, tmp_path))
+    numbers = training_frame(study, load_frame(study, tmp_path))
     f1 = numbers[numbers["measure"] == "f1"].set_index(["row", "step"])
     assert f1.loc[("jerex-grc", 50), "mean"] == 26.0
     assert f1.loc[("jerex-grc", 50), "std"] == pytest.approx(2**0.5)
@@ -194,7 +194,7 @@ def test_curves_are_means_over_seeds_and_mark_where_reading_begins(tmp_path: Pat
 def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
     numbers = differences_of(study, tmp_path)
-    first = [path.read_bytes() for path in save(forest(numbers, list(SHORT)), tmp_path, "a")]
-    again = [path.read_bytes() for path in save(forest(numbers, list(SHORT)), tmp_path, "a")]
+    first = [path.read_bytes() for path in save(forest(numbers, list(TASK_HEADINGS)), tmp_path, "a")]
+    again = [path.read_bytes() for path in save(forest(numbers, list(TASK_HEADINGS)), tmp_path, "a")]
     assert first == again
     assert first[0].startswith(b"%PDF")

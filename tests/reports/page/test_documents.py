@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.frame import load_study
+from reports.frame import load_frame
 from reports.page.documents import of_study
 from reports.page.viewer import Viewer, viewer
 from studies.record import StudyRecord
@@ -21,8 +21,8 @@ def study(tmp_path: Path) -> StudyRecord:
     return make_annotated_study(tmp_path, KINDS)
 
 
-def looked_at(study: StudyRecord, runs: Path, *, most_documents: int = 300) -> Viewer:
-    made = viewer(of_study(study, load_study(study, runs), most_documents=most_documents))
+def looked_at(study: StudyRecord, runs: Path, *, max_documents: int = 300) -> Viewer:
+    made = viewer(of_study(study, load_frame(study, runs), max_documents=max_documents))
     assert made is not None
     return made
 
@@ -57,7 +57,7 @@ def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp
 
 
 def test_fewer_documents_are_held_on_wish_and_it_says_so(study: StudyRecord, tmp_path: Path) -> None:
-    made = looked_at(study, tmp_path, most_documents=2)
+    made = looked_at(study, tmp_path, max_documents=2)
     assert [document["id"] for document in unpacked(made.documents)] == [
         "Document 0 & <i>0</i>",
         "Document 1 & <i>1</i>",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from reports.baseline_differences import comparisons, verdict
-from reports.frame import load_study
-from reports.tables.differences import comparison_table, cost_table
+from reports.frame import load_frame
+from reports.tables.differences import cost_table, differences_table
 from reports.tables.markdown import to_markdown
-from reports.tables.published import TABLE, UNSAID, published_comparisons, published_table, words
+from reports.tables.published import PUBLISHED_NOTE, TABLE, compare_published, published_table, words
 from reports.tables.results import main_table
 from studies.statistics import paired_difference
 from tests.reports.records import make_study
@@ -24,7 +24,7 @@ SEEDS = {
 
 def test_differences_are_paired_by_seed_to_the_rows_own_baseline(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    compared = comparisons(study, load_study(study, tmp_path)).set_index(["row", "task"])
+    compared = comparisons(study, load_frame(study, tmp_path)).set_index(["row", "task"])
     line = compared.loc[("memory-grc", "relation_strict")]
     # Differences 1, 2, 3: mean 2, std 1, t(2; .975) = 4.3027, so 2 ± 4.3027 / sqrt(3).
     assert line["delta"] == pytest.approx(2.0)
@@ -55,23 +55,23 @@ def test_the_verdict_follows_the_interval(low: float, high: float, holm: float, 
 
 def test_too_few_seeds_are_said(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    compared = comparisons(study, load_study(study, tmp_path))
+    compared = comparisons(study, load_frame(study, tmp_path))
     assert "one seed only, Δ = +0.00" in set(compared[compared["row"] == "memory-mrc"]["verdict"]).pop()
     study = make_study(tmp_path / "b", {"jerex-grc": {0: 38.0, 1: None}, "memory-grc": {0: None, 1: 39.0}})
-    compared = comparisons(study, load_study(study, tmp_path / "b"))
+    compared = comparisons(study, load_frame(study, tmp_path / "b"))
     assert set(compared["verdict"]) == {"not compared: no seed has a score in both rows"}
-    assert "nan" not in to_markdown(comparison_table(study, compared))
+    assert "nan" not in to_markdown(differences_table(study, compared))
 
 
 def test_the_caption_says_what_so_many_seeds_can_find(tmp_path: Path) -> None:
     study = make_study(tmp_path, {row: dict.fromkeys(range(5), 38.0 + place) for place, row in enumerate(SEEDS)})
-    caption = " ".join(comparison_table(study, comparisons(study, load_study(study, tmp_path))).caption)
+    caption = " ".join(differences_table(study, comparisons(study, load_frame(study, tmp_path))).caption)
     # Noncentral t, n = 5: power .80 at an effect of 1.68.
     assert "With 5 seeds the paired t-test finds, with a chance of 80 %, differences from 1.7 times" in caption
 
 
 def test_what_the_published_spread_supports() -> None:
-    compared = published_comparisons().set_index(["row", "task"])
+    compared = compare_published().set_index(["row", "task"])
     line = compared.loc[("published-memory-grc", "relation_strict")]
     # By hand: error sqrt((.13² + .15²) / 5) = .08877, df 7.84, t .975 = 2.314.
     assert (line["delta"], line["low"], line["high"]) == pytest.approx((0.26, 0.0546, 0.4654), abs=5e-4)
@@ -105,27 +105,27 @@ def test_words_of_a_published_difference(low: float, high: float, p_holm: float,
 def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(tmp_path: Path) -> None:
     seeds = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 39.0, 1: 41.0}}
     study = make_study(tmp_path, seeds)
-    table = main_table(study, load_study(study, tmp_path))
+    table = main_table(study, load_frame(study, tmp_path))
     assert [line.cells[0] for line in table.lines] == [
         "JEREX",
         "JEREX + memory",
         "JEREX (published)",
         "memory (published)",
     ]
-    assert UNSAID in table.notes
+    assert PUBLISHED_NOTE in table.notes
     assert not any(cell.bold for line in table.lines[2:] for cell in line.cells if not isinstance(cell, str))
     assert not table.data["row"].str.contains("published").any()
-    assert set(comparisons(study, load_study(study, tmp_path))["row"]) == {"memory-grc"}
+    assert set(comparisons(study, load_frame(study, tmp_path))["row"]) == {"memory-grc"}
     # A published row is a Summary, without seeds: nothing that pairs takes it.
     with pytest.raises(AttributeError):
         paired_difference(TABLE[0].scores["entity"], TABLE[1].scores["entity"])  # type: ignore[arg-type]
     quick = make_study(tmp_path / "quick", seeds, profile="quick")
-    assert len(main_table(quick, load_study(quick, tmp_path / "quick")).lines) == 2
+    assert len(main_table(quick, load_frame(quick, tmp_path / "quick")).lines) == 2
 
 
 def test_cost_is_over_scored_runs_only(tmp_path: Path) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0, 2: 39.0, 4: None}})
-    table = cost_table(study, load_study(study, tmp_path))
+    table = cost_table(study, load_frame(study, tmp_path))
     # 60 and 62 seconds.
     assert "61.0 ± 1.4" in to_markdown(table)
     assert "2 scored runs took 0.03 hours" in " ".join(table.caption)

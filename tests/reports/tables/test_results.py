@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.frame import load_study
+from reports.frame import load_frame
 from reports.tables.latex import escape, to_latex
 from reports.tables.layout import Column, Line, Table, Value
 from reports.tables.markdown import to_markdown
@@ -26,7 +26,7 @@ SEEDS = {
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     study = make_study(tmp_path, SEEDS, profile="minilm")
-    return main_table(study, load_study(study, tmp_path))
+    return main_table(study, load_frame(study, tmp_path))
 
 
 def rows_of(markdown: str) -> list[list[str]]:
@@ -53,7 +53,7 @@ def test_the_only_scored_row_of_a_group_is_not_its_best_and_equal_prints_are_bot
     study = make_study(
         tmp_path, {"jerex-grc": {0: 38.001}, "memory-grc": {0: 38.004}, "jerex-mrc": {0: 38.2}}, profile="minilm"
     )
-    rows = rows_of(to_markdown(main_table(study, load_study(study, tmp_path))))
+    rows = rows_of(to_markdown(main_table(study, load_frame(study, tmp_path))))
     assert [row[2] for row in rows[2:]] == ["**38.00** ± –", "**38.00** ± –", "38.20 ± –"]
 
 
@@ -90,7 +90,7 @@ def test_latex_aligns_numbers_in_s_columns_and_parts_groups_by_a_rule(table: Tab
 def test_titles_with_characters_of_latex_and_markdown_are_escaped(tmp_path: Path) -> None:
     rows = {"jerex-grc": Row("jerex-grc", title=r"a_b 50% & {c} #1 $x$ ~^\ | *d*")}
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0}}, rows=rows)
-    table = main_table(study, load_study(study, tmp_path))
+    table = main_table(study, load_frame(study, tmp_path))
     assert rows_of(to_markdown(table).replace("\\|", "PIPE"))[2][0] == r"a\_b 50% & {c} #1 $x$ ~^\\ PIPE \*d\*"
     escaped = r"a\_b 50\% \& \{c\} \#1 \$x\$ \textasciitilde{}\textasciicircum{}\textbackslash{} | *d*"
     assert f"{escaped} & 38.00 & {{--}} &" in to_latex(table)

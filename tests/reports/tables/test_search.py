@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 import engram
-from reports.sections import search_drawings
+from reports.sections import search_figures
 from reports.tables.latex import to_latex
 from reports.tables.search import history, importance, trials_table
 from studies.search.spec import Search
-from studies.search.trials import AxisTold, SearchRecord, SearchTrial, read_search_record, write_search_record
+from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
 from studies.study import Row
 from tests.reports.records import PAPER, make_study
 
-AXES = [AxisTold("slot-width", "Memory slot width", ["32", "H"]), AxisTold("warmup", "Warm-up share", ["0", "0.4"])]
+AXES = [AxisLabels("slot-width", "Memory slot width", ["32", "H"]), AxisLabels("warmup", "Warm-up share", ["0", "0.4"])]
 
 
 def trial(number: int, scores: list[float], state: str = "stopped", **params: str) -> SearchTrial:
@@ -82,14 +82,14 @@ def test_the_table_has_the_best_first_and_says_what_they_change() -> None:
 
 
 def test_figures_are_drawn_of_what_is_there() -> None:
-    assert [drawing.name for drawing in search_drawings(RECORD)] == ["search-history", "search-importance"]
-    history_drawn = search_drawings(RECORD)[0].figure
+    assert [drawing.name for drawing in search_figures(RECORD)] == ["search-history", "search-importance"]
+    history_drawn = search_figures(RECORD)[0].figure
     [panel] = history_drawn.axes
     told = [text.get_text() for legend in history_drawn.legends for text in legend.get_texts()]
     assert sorted(told) == ["all seeds, ± std", "best so far", "failed", "stopped earlier"]
     assert panel.get_ylabel() == "validation strict relation F1"
     begun = msgspec.structs.replace(RECORD, trials=TRIALS[4:], best=None, importance={})
-    assert search_drawings(begun) == []
+    assert search_figures(begun) == []
     assert importance(RECORD)["title"].tolist() == ["Warm-up share", "Memory slot width"]
 
 

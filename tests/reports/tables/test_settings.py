@@ -7,11 +7,11 @@ import msgspec
 
 from core.config.presets import build
 from core.config.schema import NEUTRAL, RunConfig
-from core.config.signature import markers_of
+from core.config.signature import read_markers
 from core.records import summary as partial_record
 from core.records.record import RECORD, RunRecord, read_record
 from reports.baseline_differences import comparisons
-from reports.frame import Loaded, load
+from reports.frame import StudyResults, load
 from reports.tables.layout import Table, Value
 from reports.tables.markdown import to_markdown
 from reports.tables.results import ablation_table
@@ -28,7 +28,7 @@ LADDER = {
 SEEDS = {"jerex": {0: 38.0, 1: 39.0}, "heads": {0: 40.0, 1: 40.0}, "read": {0: 39.0, 1: 42.0}}
 
 
-def loaded_of(runs: Path) -> tuple[StudyRecord, Loaded]:
+def loaded_of(runs: Path) -> tuple[StudyRecord, StudyResults]:
     study = make_study(runs, SEEDS, rows=LADDER)
     for number, name in ((1, "none"), (2, "inverse")):
         for seed in (0, 1):
@@ -55,7 +55,7 @@ def test_every_setting_that_can_change_a_number_stands_once_per_value(tmp_path: 
     assert lines["memory.warmup"] == [["0.4", "all with memory"]]
     assert lines["memory"] == [["none", "JEREX"]]
     assert lines["data.train"] == [[f"train.json ({'1' * 12})", "all"]]
-    neutral = {name for name in RunConfig.model_fields if NEUTRAL in markers_of(RunConfig, name)}
+    neutral = {name for name in RunConfig.model_fields if NEUTRAL in read_markers(RunConfig, name)}
     assert neutral == {"preset", "profile"}
     assert not lines.keys() & {*neutral, "seed", "runtime.threads", "tracking.wandb", "training.keep", "data.name"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from studies.axes import axis_of
+from studies.axes import find_axis
 from studies.rows import Base
 from studies.search.proposals import ENOUGH, importances, propose
 from studies.search.space import Point, SearchSpace
@@ -14,7 +14,7 @@ from studies.search.spec import Search
 from studies.search.trials import SearchTrial
 
 SPACE = SearchSpace(
-    Base("memory-grc"), [axis_of(name) for name in ("slot-width", "warmup", "read-mode", "relation-head")]
+    Base("memory-grc"), [find_axis(name) for name in ("slot-width", "warmup", "read-mode", "relation-head")]
 )
 SEARCH = Search(trials=40, startup=6)
 WIDTHS = ["32", "128", "256", "H", "768", "1536"]
@@ -56,7 +56,7 @@ def test_a_proposal_depends_on_the_trials_and_the_key_alone() -> None:
 
 
 def test_nothing_is_proposed_twice_until_nothing_is_left() -> None:
-    small = SearchSpace(Base("memory-grc"), [axis_of("read-mode"), axis_of("ramp"), axis_of("relation-head")])
+    small = SearchSpace(Base("memory-grc"), [find_axis("read-mode"), find_axis("ramp"), find_axis("relation-head")])
     trials = tried(100, space=small, score=lambda params: float(len(params)))
     cells = [trial.signature for trial in trials]
     assert len(cells) == len(set(cells)) == 2 * (1 + 3 * 2), "write-only has no ramp"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.config.presets import build
 from core.config.signature import signature
 from core.errors import UserError
-from studies.axes import AXES, Axis, Value, axis_of
+from studies.axes import AXES, Axis, Value, find_axis
 from studies.rows import Base
 from studies.search.space import Point, SearchSpace
 
@@ -53,9 +53,9 @@ def test_two_proposals_are_one_cell_only_where_they_are_one(one: int, other: int
 @given(st.integers(0, 10**6))
 def test_params_lead_back_to_their_point(key: int) -> None:
     point = drawn(SPACE, key)
-    assert SPACE.at_params(point.params) == point
+    assert SPACE.point_from_params(point.params) == point
     config = build("memory-grc", row=point.settings)
-    assert {name: axis_of(name).value_in(config) for name in point.at} == point.at
+    assert {name: find_axis(name).value_in(config) for name in point.at} == point.at
 
 
 def test_an_axis_that_decides_over_others_comes_first_and_silences_them() -> None:
@@ -88,7 +88,7 @@ def test_what_cannot_be_is_its_nearest_neighbour_that_can() -> None:
     mended = chosen(space, warmup=0.9, ramp=0.5)
     assert mended.at == {"warmup": 0.9, "ramp": 0.05}
     assert mended.params["ramp"] == "0.5", "what was chosen is kept, so that it leads here again"
-    assert space.at_params(mended.params) == mended
+    assert space.point_from_params(mended.params) == mended
 
 
 def test_an_axis_with_one_value_that_can_be_is_idle() -> None:
@@ -114,15 +114,15 @@ def test_an_axis_with_one_value_that_can_be_is_idle() -> None:
 )
 def test_a_mistake_in_an_axis_is_told_before_anything_starts(axis: Axis, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        SearchSpace(BASE, (axis_of("slot-width"), axis))
+        SearchSpace(BASE, (find_axis("slot-width"), axis))
 
 
 def test_a_value_that_can_be_only_beside_another_is_no_mistake() -> None:
     base = Base("memory-grc", {"memory": {"warmup": 0.9}})
-    axes = (axis_of("ramp"), axis_of("warmup"))
+    axes = (find_axis("ramp"), find_axis("warmup"))
     assert SearchSpace(base, axes).combinations == 14
 
 
 def test_params_of_other_axes_are_one_line() -> None:
     with pytest.raises(UserError, match=r"slot-width '77', which is none of 32, 128.*--name NAME"):
-        SPACE.at_params({"slot-width": "77"})
+        SPACE.point_from_params({"slot-width": "77"})

@@ -9,10 +9,10 @@ import optuna
 import pytest
 
 from core.errors import UserError
-from studies.axes import axis_of
+from studies.axes import find_axis
 from studies.search.trials import JOURNAL, SearchTrial, StorageLost, TrialStore, without_password
 
-AXES = [axis_of("slot-width"), axis_of("warmup")]
+AXES = [find_axis("slot-width"), find_axis("warmup")]
 ABOUT = {"profile": "quick", "rungs": (1, 2), "axes": {"memory.warmup": ["0", "1"]}}
 BEGUN = SearchTrial(0, {"slot-width": "H"}, "a" * 12, {100: f"{'a' * 12}-s100"}, 1)
 RUNS = {100: f"{'a' * 12}-s100", 101: f"{'a' * 12}-s101"}

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.scoring.metrics import TypeCounts, prf, ratio
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies import bootstrap
 from studies.bootstrap import bootstrap_difference, micro_f1
 
 
 def example(seeds: int = 3, documents: int = 12, name: int = 0) -> np.ndarray:
-    return np.random.default_rng(key_of("example", name)).integers(0, 6, (seeds, documents, 3))
+    return np.random.default_rng(seed_for("example", name)).integers(0, 6, (seeds, documents, 3))
 
 
 @given(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)))

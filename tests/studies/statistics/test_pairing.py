@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.statistics import MAX_SIGN_FLIPS, paired_difference, sign_flip
 
 SEED_VALUES = st.dictionaries(st.integers(0, 6), st.integers(-400, 400).map(lambda value: value / 8), max_size=7)
@@ -72,7 +72,7 @@ def test_the_baseline_against_the_row_is_the_mirror(row: dict[int, float], basel
 
 
 def test_the_sign_flip_keeps_its_level() -> None:
-    draws = np.random.default_rng(key_of("sign flip level")).standard_normal((3000, 8))
+    draws = np.random.default_rng(seed_for("sign flip level")).standard_normal((3000, 8))
     rejected = np.mean([sign_flip(row).p <= 0.05 for row in draws])
     # Exact at 8 differences: 12 of 256 sign choices lie at or below .05.
     assert rejected == pytest.approx(12 / 256, abs=0.016)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.statistics import paired_t_power, smallest_detectable, summarize, t_test
 
 
@@ -14,7 +14,7 @@ def test_power_at_five_seeds(effect: float, power: float) -> None:
 
 
 def test_power_is_the_share_of_simulated_studies_that_find_the_difference() -> None:
-    draws = np.random.default_rng(key_of("power")).standard_normal((4000, 5)) + 1.2
+    draws = np.random.default_rng(seed_for("power")).standard_normal((4000, 5)) + 1.2
     found = np.mean([t_test(summarize(row)).p < 0.05 for row in draws])
     assert found == pytest.approx(paired_t_power(5, 1.2), abs=0.03)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.seeding import key_of
+from core.seeding import seed_for
 from studies.statistics import (
     Interval,
     Summary,
@@ -69,7 +69,7 @@ def test_a_value_that_is_not_finite_is_named(bad: float) -> None:
 def test_the_t_interval_covers_95_percent() -> None:
     import numpy as np
 
-    draws = np.random.default_rng(key_of("t coverage")).standard_normal((6000, 5))
+    draws = np.random.default_rng(seed_for("t coverage")).standard_normal((6000, 5))
     held = [low <= 0 <= high for low, high in (t_interval(summarize(row)) for row in draws)]
     assert 0.93 < sum(held) / len(held) < 0.97
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.commands import ACCOUNTS
+from sweeps.commands import LAUNCH_TIMINGS
 from tests.sweeps.place import ROOT, STUDY, Place
 
 ONE_RUN = STUDY | {"seeds": [0], "rows": {"plain": {"preset": "memory-mrc"}}}
@@ -59,7 +59,7 @@ def names(place: Place, runs: str) -> list[str]:
     """Every file below a folder of runs, but for the account of a driver, which one that was killed does not leave."""
     root = place.folder / runs
     return sorted(
-        path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != ACCOUNTS
+        path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != LAUNCH_TIMINGS
     )
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import core.run.observer
-from core.files import is_held
+from core.files import is_locked
 from core.progress import stop_on_signals
 from core.records.record import HISTORY, read_record, run_folders
 from engram import main
 from studies.arguments import parse, parser
 from sweeps.engines.local import LocalEngine
-from sweeps.launch import Launch
-from sweeps.run_states import Board
+from sweeps.launch import Launcher
+from sweeps.run_states import RunStates
 from tests.sweeps.engines.poisoned_worker import POISON
 from tests.sweeps.place import ROOT, STUDY, Place, copy_runs
 
@@ -58,12 +58,12 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
     for name in ("gpu", "memory"):
         folders[name].mkdir(parents=True)
         (folders[name] / POISON).write_text(name)
-    board = Board(planned.study, planned.runs, planned.shared)
+    run_states = RunStates(planned.study, planned.runs, planned.shared)
     engine = LocalEngine(jobs=1, program=(sys.executable, "-m", "tests.sweeps.engines.poisoned_worker"))
     with stop_on_signals() as stop:
-        Launch(board, engine, planned).run(stop)
+        Launcher(run_states, engine, planned).run(stop)
     engine.close()
-    statuses = {state.run.row: state.status for state in board}
+    statuses = {state.run.row: state.status for state in run_states}
     assert statuses == {
         "good": "finished",
         "gpu": "failed",
@@ -75,8 +75,8 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
     assert "CUDA out of memory" in (said["gpu"] or "")
     assert "can't allocate memory" in (said["memory"] or "")
     assert "not finite" in (said["wild"] or "")
-    assert [state.error for state in board.of("failed")] == [said["gpu"], said["memory"]]
-    assert not any(is_held(folder) for folder in folders.values())
+    assert [state.error for state in run_states.of("failed")] == [said["gpu"], said["memory"]]
+    assert not any(is_locked(folder) for folder in folders.values())
 
 
 def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
@@ -100,7 +100,7 @@ def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
     assert main(arguments) == 1
     err = capsys.readouterr().err
     assert "No space left on device" in err
-    assert not any(is_held(folder) for folder in run_folders(tmp_path / "runs"))
+    assert not any(is_locked(folder) for folder in run_folders(tmp_path / "runs"))
     assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) in (0, 1)
     print(out := capsys.readouterr().out)
     assert "finished" not in out

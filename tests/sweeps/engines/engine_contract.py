@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.engines.engine import Ended, Engine
+from sweeps.engines.engine import EndedRun, Engine
 from tests.sweeps.engines.fake_worker import DONE, JOB, LINGER, SAVED, STARTED
 
 
@@ -38,8 +38,8 @@ class EngineContract(ABC):
         return folder
 
     @staticmethod
-    def all_of(engine: Engine, count: int, seconds: float = 30.0) -> list[Ended]:
-        ended: list[Ended] = []
+    def all_of(engine: Engine, count: int, seconds: float = 30.0) -> list[EndedRun]:
+        ended: list[EndedRun] = []
         until = time.monotonic() + seconds
         while len(ended) < count and time.monotonic() < until:
             ended += engine.wait(0.2)
@@ -106,7 +106,7 @@ class EngineContract(ABC):
     def test_a_run_that_is_told_to_stop_saves_and_ends(self, engine: Engine, tmp_path: Path) -> None:
         folder = self.folder(tmp_path, "slow", "slow")
         engine.submit(folder)
-        ended: list[Ended] = []
+        ended: list[EndedRun] = []
         with self.when(folder / STARTED, lambda: self.stop(engine)):
             while not ended:
                 try:
@@ -243,9 +243,9 @@ class EngineOfProcessesContract(EngineContract):
         two.cancel(now=True)
         assert [(one.folder, one.status) for one in self.all_of(two, 1)] == [(folders[1], "died")]
 
-    def ended(self, engine: Engine, count: int, seconds: float = 30.0) -> list[Ended]:
+    def ended(self, engine: Engine, count: int, seconds: float = 30.0) -> list[EndedRun]:
         """The first runs that end, while others still run."""
-        ended: list[Ended] = []
+        ended: list[EndedRun] = []
         until = time.monotonic() + seconds
         while len(ended) < count and time.monotonic() < until:
             ended += engine.wait(0.2)

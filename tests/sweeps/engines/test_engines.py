@@ -11,7 +11,7 @@ import pytest
 
 from core.run.worker import LOG
 from sweeps.engines.engine import Engine, InProcessEngine
-from sweeps.engines.local import LocalEngine, devices_of, visible
+from sweeps.engines.local import LocalEngine, parse_devices, visible
 from tests.sweeps.engines.engine_contract import EngineContract, EngineOfProcessesContract
 from tests.sweeps.engines.fake_worker import DONE, fake_run
 
@@ -130,9 +130,9 @@ class TestLocalEngine(EngineOfProcessesContract):
 @pytest.mark.parametrize("text", ["gpu", "cuda:x", "cuda:2", "cpu,", "cuda:-1"])
 def test_a_device_that_cannot_be_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    assert devices_of("cpu, cuda:1,cuda") == ("cpu", "cuda:1", "cuda")
+    assert parse_devices("cpu, cuda:1,cuda") == ("cpu", "cuda:1", "cuda")
     with pytest.raises(argparse.ArgumentTypeError):
-        devices_of(text)
+        parse_devices(text)
 
 
 def test_a_device_is_one_of_those_that_the_scheduler_gave() -> None:

@@ -24,7 +24,7 @@ from studies.search.trials import JOURNAL, SearchRecord, read_search_record, wit
 from studies.study import read_study
 from sweeps.engines.engine import InProcessEngine
 from tests.reports.records import scores_of
-from tests.sweeps.planted import Place, Pretended
+from tests.sweeps.planted import FakeRun, Place
 from tests.sweeps.search.postgresql import free_port
 from tests.tiny import TINY, document
 
@@ -40,9 +40,9 @@ test_scores.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Pretended:
+def run(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     """What stands for the runs of every engine that a command makes."""
-    run = Pretended(test=test_scores)
+    run = FakeRun(test=test_scores)
 
     def engine(**_: Any) -> InProcessEngine:
         return InProcessEngine(run)
@@ -80,7 +80,7 @@ def record_of(place: Place) -> SearchRecord:
 
 
 def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
-    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]
+    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(place) == 0
     out, err = capsys.readouterr()
@@ -113,7 +113,7 @@ def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
 
 
 def test_the_same_command_computes_nothing_more_and_status_and_report_read_it(
-    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]
+    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(place) == 0
     computed = len(run.computed)
@@ -139,7 +139,7 @@ def test_the_same_command_computes_nothing_more_and_status_and_report_read_it(
     assert "search-history" in (folder / "index.html").read_text()
 
 
-def test_no_report_runs_ends_with_the_search(place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_report_runs_ends_with_the_search(place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(place, "--no-report-runs", "--trials", "3") == 0
     assert len(record_of(place).trials) == 3
     assert all(int(name.partition("-s")[2]) >= 100 for name in run.computed)
@@ -148,8 +148,8 @@ def test_no_report_runs_ends_with_the_search(place: Place, run: Pretended, capsy
     assert "the best of 3 trials" in capsys.readouterr().out
 
 
-def test_a_stop_is_gone_on_with(place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = Place.search(place, Pretended(), runs="whole").trials
+def test_a_stop_is_gone_on_with(place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = Place.search(place, FakeRun(), runs="whole").trials
 
     def stops(what: str) -> None:
         if len(run.computed) == 3 and what.startswith("start"):
@@ -168,7 +168,7 @@ def test_a_stop_is_gone_on_with(place: Place, run: Pretended, capsys: pytest.Cap
 
 
 def test_where_everything_fails_it_says_so_and_fails(
-    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]
+    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run.fails = lambda config: True
     assert command(place) == 1
@@ -187,7 +187,7 @@ def test_where_everything_fails_it_says_so_and_fails(
     ],
 )
 def test_a_mistake_is_one_line_before_anything_starts(
-    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
+    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
 ) -> None:
     assert command(place, *flags) == 2
     assert message in capsys.readouterr().err
@@ -195,7 +195,7 @@ def test_a_mistake_is_one_line_before_anything_starts(
 
 
 def test_another_storage_or_another_rule_asks_for_another_name(
-    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]
+    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(place, "--trials", "2", "--no-report-runs") == 0
     assert command(place, "--storage", f"sqlite:///{place.folder}/trials.db") == 2
@@ -209,7 +209,7 @@ def test_another_storage_or_another_rule_asks_for_another_name(
 
 
 def test_a_database_is_named_without_its_password(
-    place: Place, run: Pretended, capsys: pytest.CaptureFixture[str]
+    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"sqlite://me:secret@/{place.folder}/trials.db"
     assert without_password(url) == f"sqlite://me@/{place.folder}/trials.db"
@@ -249,7 +249,7 @@ def test_the_search_that_help_shows_is_one(tmp_path: Path, capsys: pytest.Captur
     assert study.search.trials == 20
 
 
-def test_the_dashboard_opens_on_what_a_search_left(place: Place, run: Pretended) -> None:
+def test_the_dashboard_opens_on_what_a_search_left(place: Place, run: FakeRun) -> None:
     pytest.importorskip("optuna_dashboard")
     assert command(place, "--trials", "2", "--no-report-runs") == 0
     journal = place.folder / "runs" / "studies" / "mine@quick" / JOURNAL

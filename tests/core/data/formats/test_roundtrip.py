@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.data.documents import Annotation, Document, Entity, Relation
-from core.data.formats import read_corpus, sniff
+from core.data.formats import detect_format, read_corpus
 from core.data.formats.docred import document_to_docred, parse_docred, read_docred, write_docred
-from core.data.formats.predictions import parse_predictions, prediction_line, read_predictions, write_predictions
+from core.data.formats.predictions import encode_prediction, parse_predictions, read_predictions, write_predictions
 from core.errors import UserError
 
 TOKENS = st.one_of(st.sampled_from(["The", "\u00a0", ".", "Łódź", '"', "\\", "𝔘"]), st.text(min_size=1, max_size=5))
@@ -57,7 +57,7 @@ def test_prediction_lines_written_and_read_are_the_same(document: Document, data
     scores = st.floats(0, 1) | st.none()
     relations = tuple(msgspec.structs.replace(relation, score=data.draw(scores)) for relation in annotation.relations)
     annotation = msgspec.structs.replace(annotation, mentions=mentions, relations=relations)
-    (read,) = parse_predictions(prediction_line(document, annotation), "written")
+    (read,) = parse_predictions(encode_prediction(document, annotation), "written")
     assert read.annotation == annotation
     assert read.document == msgspec.structs.replace(document, gold=None)
 
@@ -71,7 +71,7 @@ def test_docred_cut_off_anywhere_is_a_user_error(found: list[Document], where: f
 
 @given(st.lists(documents(), min_size=1, max_size=3, unique_by=lambda document: document.id), st.floats(0, 1))
 def test_predictions_cut_off_anywhere_are_a_prefix_or_a_user_error(found: list[Document], where: float) -> None:
-    lines = b"".join(prediction_line(document, document.gold or Annotation()) for document in found)
+    lines = b"".join(encode_prediction(document, document.gold or Annotation()) for document in found)
     cut = lines[: max(1, int(where * len(lines)))]
     try:
         read = [prediction.document.id for prediction in parse_predictions(cut, "cut")]
@@ -117,14 +117,14 @@ def test_a_real_file_cut_off_at_random_is_a_user_error(shared_path) -> None:
 
 
 def test_sniffing_reads_the_content() -> None:
-    assert sniff(b'[{"vertexSet": []}]', "a") == "docred"
-    assert sniff(b'{"tokens": ["a"]}', "a.jsonl") == "predictions"
-    assert sniff(b"\n1|t|Title\n", "a") == "pubtator"
-    assert sniff(b"A sentence.", "a") == "text"
-    assert sniff(b'[{"title":"a|t|b","sents":[]}]', "a") == "docred"
-    assert sniff(b'["tokens": odd', "notes.txt") == "text"
-    assert sniff(b'[{"vertexSet": [], "title": "\\"tokens\\": 1"}]', "a") == "docred"
+    assert detect_format(b'[{"vertexSet": []}]', "a") == "docred"
+    assert detect_format(b'{"tokens": ["a"]}', "a.jsonl") == "predictions"
+    assert detect_format(b"\n1|t|Title\n", "a") == "pubtator"
+    assert detect_format(b"A sentence.", "a") == "text"
+    assert detect_format(b'[{"title":"a|t|b","sents":[]}]', "a") == "docred"
+    assert detect_format(b'["tokens": odd', "notes.txt") == "text"
+    assert detect_format(b'[{"vertexSet": [], "title": "\\"tokens\\": 1"}]', "a") == "docred"
     with pytest.raises(UserError, match="no known format"):
-        sniff(b'{"a": 1}', "a.json")
+        detect_format(b'{"a": 1}', "a.json")
     with pytest.raises(UserError, match="cut off"):
-        sniff(b'[{"ti', "a.json")
+        detect_format(b'[{"ti', "a.json")

@@ -49,7 +49,7 @@ def test_a_blank_line_separates_documents(tmp_path: Path) -> None:
     assert first.text == "One two.\nThree é."
     assert first.sentences == ((0, 3), (3, 6))
     assert first.gold is None
-    assert corpus.dirt.counts == {}
+    assert corpus.issues.counts == {}
 
 
 def test_text_without_tokens_is_one_clear_error(tmp_path: Path) -> None:
