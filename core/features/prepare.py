@@ -7,7 +7,7 @@ from core.data.documents import Document, Issues, LabelSet
 from core.data.splits import read_splits
 from core.errors import UserError
 from core.features.wordpiece_cache import encode_cached
-from core.features.wordpieces import EncodedDocument, WordPieces, fit, learn_wordpieces, load_wordpieces
+from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces, limit_length, load_wordpieces
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def encode(
 ) -> list[EncodedDocument]:
     """Documents as word pieces that fit the encoder; what had to be repaired is counted in `issues`."""
     encoded = encode_cached(documents, wordpieces)
-    return fit(encoded, positions=positions, overlong=data.overlong, issues=issues)
+    return limit_length(encoded, positions=positions, overlong=data.overlong, issues=issues)
 
 
 def choose_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPieces:

@@ -30,8 +30,8 @@ def load_pretrained(load: Callable[..., Any], source: str, what: str, **options:
     try:
         return load(name, local_files_only=True, **options)
     except Exception as error:  # noqa: BLE001 - whatever the cache lacks, the hub may have
-        if not reachable():
-            raise unreachable(what, source, error) from None
+        if not hub_reachable():
+            raise loading_error(what, source, error) from None
     return _attempt(load, what, source, name, **options)
 
 
@@ -39,10 +39,10 @@ def _attempt(load: Callable[..., Any], what: str, source: str, name: str, **opti
     try:
         return load(name, **options)
     except Exception as error:  # noqa: BLE001 - loaders raise anything from OSError to SafetensorError
-        raise unreachable(what, source, error) from None
+        raise loading_error(what, source, error) from None
 
 
-def reachable() -> bool:
+def hub_reachable() -> bool:
     """Whether the model hub's host accepts a connection within a few seconds."""
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return False
@@ -57,7 +57,7 @@ def reachable() -> bool:
     return True
 
 
-def unreachable(what: str, source: str, error: Exception) -> UserError:
+def loading_error(what: str, source: str, error: Exception) -> UserError:
     """One line for an encoder or tokenizer that could not be loaded, with the ways around it."""
     place = model_folder(source)
     if place is not None:

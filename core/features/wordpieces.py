@@ -24,7 +24,7 @@ from core.files import model_folder
 # Byte-level vocabularies write the space before a word into its first piece: a token alone is a word after a space.
 SPACE_MARK = "\u0120"
 # A stream of documents brings new tokens for ever.
-REMEMBERED = 200_000
+MAX_REMEMBERED_TOKENS = 200_000
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "spm.model", "vocab.json")
 
 
@@ -67,7 +67,7 @@ class WordPieces:
     def pieces(self, tokens: Iterable[str]) -> list[list[int]]:
         """The piece ids of each token, word-pieced alone."""
         tokens = list(tokens)
-        if len(self._pieces) > REMEMBERED:
+        if len(self._pieces) > MAX_REMEMBERED_TOKENS:
             self._pieces.clear()
         new = [token for token in dict.fromkeys(tokens) if token not in self._pieces]
         if new:
@@ -122,7 +122,7 @@ def _from_file(path: Path) -> PreTrainedTokenizerFast:
     return BertTokenizer(vocab=str(path), do_lower_case=not cased)
 
 
-def fit(
+def limit_length(
     documents: Iterable[EncodedDocument],
     *,
     positions: int,

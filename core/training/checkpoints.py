@@ -144,7 +144,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class ChosenEpoch(msgspec.Struct, frozen=True):
     """The epoch that validation has chosen so far, and its strict relation F1."""
 
     state: ModelState
@@ -156,12 +156,12 @@ class Restored:
     """Where a checkpoint was taken, what had been chosen, and the repairs counted so far."""
 
     position: Position
-    chosen: Chosen | None
+    chosen: ChosenEpoch | None
     repairs: dict[str, int]
 
 
 def save_training(
-    path: Path, moment: TrainingState, *, run_id: str, chosen: Chosen | None, repairs: dict[str, int]
+    path: Path, moment: TrainingState, *, run_id: str, chosen: ChosenEpoch | None, repairs: dict[str, int]
 ) -> None:
     """Write a training checkpoint aside, then rename it over the last one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,7 @@ def restore_training(path: Path, model: JointModel, optimizer: torch.optim.Optim
     optimizer.load_state_dict(state["optimizer"])
     return Restored(
         msgspec.convert(state["position"], Position),
-        msgspec.convert(state["chosen"], Chosen | None),
+        msgspec.convert(state["chosen"], ChosenEpoch | None),
         dict(state["repairs"]),
     )
 

@@ -472,7 +472,7 @@ def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest
 
 
 def test_tokens_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.features.wordpieces, "REMEMBERED", 20)
+    monkeypatch.setattr(core.features.wordpieces, "MAX_REMEMBERED_TOKENS", 20)
     pieces = WordPieces(wordpieces().tokenizer)
     for number in range(30):
         document = Document(id="x", tokens=("Ada", f"a{number}", "Oslo"), sentences=((0, 3),))
