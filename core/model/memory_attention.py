@@ -1,6 +1,6 @@
 """The attention of a model's reads on a document, taken while it is decoded.
 
-Hooks compute it from what each read was given, only while `capture_attention` lasts: decoding without them costs nothing more.
+Hooks compute it from the input of each read, only while `capture_attention` lasts: decoding without them costs nothing.
 """
 
 from collections.abc import Iterator

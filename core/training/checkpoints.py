@@ -25,7 +25,7 @@ from transformers import AutoConfig
 
 from core.config.schema import RunConfig
 from core.data.documents import LabelSet
-from core.errors import UserError
+from core.errors import UserError, first_line
 from core.features.wordpieces import WordPieces, load_wordpieces
 from core.files import TEMPORARY_MARK, temporary_path
 from core.model.encoder import Encoder, build_transformer
@@ -101,7 +101,7 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
         architecture = json.loads((folder / ARCHITECTURE).read_text())
         weights = load_file(folder / WEIGHTS)
     except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
-        raise UserError(f"checkpoint {folder} is damaged: {_first_line(error)}; train or import it again") from None
+        raise UserError(f"checkpoint {folder} is damaged: {first_line(error)}; train or import it again") from None
     model = build_model(config, architecture, labels)
     check_weights(model, weights, str(folder))
     model.load_state_dict(weights)
@@ -138,10 +138,6 @@ def check_weights(model: JointModel, weights: dict[str, torch.Tensor], where: st
             + "; use the config.yaml that was saved with these weights\n"
             + "\n".join(problems[:40])
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class ChosenEpoch(msgspec.Struct, frozen=True):
