@@ -17,7 +17,7 @@ from rich.text import Text
 
 from core.progress import say
 from core.records.record import SCORED
-from studies.estimate import duration
+from studies.estimate import format_duration
 from studies.search.trials import SearchRecord, SearchTrial, StorageLost
 from studies.statistics import summarize
 from sweeps.run_states import BAD, ELSEWHERE, RUNNING, RunStates, State
@@ -70,7 +70,7 @@ class Screen:
             parts.append(state.error.strip().splitlines()[-1])
         left = self.run_states.seconds_left(self.slots)
         if left:
-            parts.append(f"{duration(left)} left")
+            parts.append(f"{format_duration(left)} left")
         return "  ".join(parts)
 
     @property
@@ -90,7 +90,7 @@ class Screen:
         counts = self.run_states.counts()
         parts = [f"{count} {status}" for status, count in sorted(counts.items())]
         left = self.run_states.seconds_left(self.slots)
-        return ", ".join(parts) + (f"; {duration(left)} left" if left else "")
+        return ", ".join(parts) + (f"; {format_duration(left)} left" if left else "")
 
 
 def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
@@ -223,7 +223,7 @@ class SearchScreen:
 
     def _left(self) -> str:
         seconds = seconds_left(self.loop, self.slots)
-        return f"  about {duration(seconds)} left" if seconds else ""
+        return f"  about {format_duration(seconds)} left" if seconds else ""
 
     def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
