@@ -29,7 +29,8 @@ from studies.record import add_earlier_seeds, find_study_record, study_folder, w
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import told
 from sweeps.display import grid, screen
-from sweeps.engines.engine import Engine, InProcessEngine
+from sweeps.engines.engine import Engine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import LocalEngine, parse_devices
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import BAD, RunStates
@@ -165,7 +166,7 @@ def run_plan(
     same = f"engram study {verb} {shlex.join(arguments)}"
     if stopped:
         say(f"engram: stopped; the same command goes on: {same}")
-    elif run_states.of("failed"):
+    elif run_states.with_status("failed"):
         say(f"engram: some runs failed; try them again with: {same}{'' if given.retry else ' --retry failed'}")
     told(record, given.runs, planned.runs[0].config.tracking, stopped=stopped)
     return exit_code(run_states, stopped=stopped)
@@ -190,19 +191,19 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     if searched is not None:
         best = f", best trial {searched.best}: {searched.best_trial.told()}" if searched.best_trial else ""
         print(f"search: {len(searched.trials)} of {searched.search.trials} trials begun{best}")
-    for state in run_states.of(*BAD):
+    for state in run_states.with_status(*BAD):
         last = (state.error or "").strip().splitlines()[-1:]
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")
-    return 1 if run_states.of(*BAD) else 0
+    return 1 if run_states.with_status(*BAD) else 0
 
 
 def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: int) -> bool:
     """Compute what a board says is missing of a plan, and close the engine; whether the user stopped it."""
-    done, total = len(run_states.of(*SCORED)), len(run_states.states)
+    done, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     plain = isinstance(engine, InProcessEngine)
     with stop_on_signals() as stop, screen(run_states, slots=engine.slots, plain=plain) as shown:
         shown.note(f"{planned.label}: {total} runs, {done} finished already, {engine.slots} at once")
-        for state in run_states.of(*BAD):
+        for state in run_states.with_status(*BAD):
             shown.tell(state)
         try:
             Launcher(run_states, engine, planned, tell=shown.tell, attempts=attempts).run(stop)

@@ -36,11 +36,11 @@ from studies.search.trials import (
 )
 from studies.study import BASE, BEST, Row, Study
 from sweeps.commands import Stopwatch, run_plan
-from sweeps.display import search_screen, summary_of
 from sweeps.engines.local import LocalEngine, parse_devices
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop
+from sweeps.search_display import search_screen, summary_of
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""

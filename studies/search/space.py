@@ -84,8 +84,8 @@ class SearchSpace:
                 if axis.label(value) == params.get(axis.name):
                     return value
             raise UserError(
-                f"a kept trial has {axis.name} {params.get(axis.name)!r}, which is none of {', '.join(axis.value_labels)}"
-                ": the axes were changed; keep the changed study apart (--name NAME)"
+                f"a kept trial has {axis.name} {params.get(axis.name)!r}, which is none of "
+                f"{', '.join(axis.value_labels)}: the axes were changed; keep the changed study apart (--name NAME)"
             )
 
         return self.point(chosen)

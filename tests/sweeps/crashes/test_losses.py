@@ -75,7 +75,7 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
     assert "CUDA out of memory" in (said["gpu"] or "")
     assert "can't allocate memory" in (said["memory"] or "")
     assert "not finite" in (said["wild"] or "")
-    assert [state.error for state in run_states.of("failed")] == [said["gpu"], said["memory"]]
+    assert [state.error for state in run_states.with_status("failed")] == [said["gpu"], said["memory"]]
     assert not any(is_locked(folder) for folder in folders.values())
 
 

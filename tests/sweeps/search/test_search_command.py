@@ -22,7 +22,7 @@ from engram import main
 from studies.record import find_study_record
 from studies.search.trials import JOURNAL, SearchRecord, read_search_record, without_password
 from studies.study import read_study
-from sweeps.engines.engine import InProcessEngine
+from sweeps.engines.in_process import InProcessEngine
 from tests.reports.records import scores_of
 from tests.sweeps.planted import FakeRun, Place
 from tests.sweeps.search.postgresql import free_port
