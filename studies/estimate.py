@@ -303,8 +303,9 @@ def memory_warnings(estimate: Estimate) -> list[str]:
         return []
     fit = max(1, int(estimate.jobs * there / needed))
     return [
-        f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has {format_size(there)}"
-        f": give --jobs {fit}" + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
+        f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has "
+        f"{format_size(there)}: give --jobs {fit}"
+        + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
     ]
 
 
@@ -320,8 +321,9 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
         else ""
     )
     raise UserError(
-        f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are free "
-        f"in {runs}: {records}--runs DIR may lie on another disk, `engram runs gc --runs {runs}` says what can be deleted"
+        f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
+        f"free in {runs}: {records}--runs DIR may lie on another disk, "
+        f"`engram runs gc --runs {runs}` says what can be deleted"
     )
 
 
