@@ -1,8 +1,8 @@
 """Candidates: the spans, mention pairs and entity pairs that are scored, and the negative samples of training.
 
-In training gold and drawn ones, at inference all of them. Every draw comes from a generator keyed by (seed, epoch, document id), never from global state, so that
-neither the number of workers nor a resume changes a sample. A span is one mention sample however often it is
-annotated, and a mention is never paired with itself.
+Training scores gold and drawn ones, inference all of them. Every draw comes from a generator keyed by (seed, epoch,
+document id), never from global state, so that neither the number of workers nor a resume changes a sample. A span is
+one mention sample however often it is annotated, and a mention is never paired with itself.
 """
 
 from collections.abc import Sequence
