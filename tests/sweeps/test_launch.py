@@ -185,7 +185,7 @@ class DyingEngine(InProcessEngine):
         self.submitted += folder == self.dies
         if folder == self.dies and self.left:
             self.left -= 1
-            self._ended.append(EndedRun(folder, "died", "its process was killed (SIGKILL)"))
+            self._ended.append(EndedRun(folder, "killed", "its process was killed (SIGKILL)"))
         else:
             super().submit(folder)
 
@@ -253,7 +253,7 @@ def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) 
 
         def wait(self, seconds: float) -> list[EndedRun]:
             if self.killed:
-                ended = [EndedRun(folder, "died", "killed") for folder in self._queue]
+                ended = [EndedRun(folder, "killed", "killed") for folder in self._queue]
                 self._queue.clear()
                 return ended
             raise KeyboardInterrupt
