@@ -42,6 +42,11 @@ class RunState:
         return read_record(self.run.folder)
 
     @property
+    def last_error(self) -> str:
+        """The last line of its error, empty where there is none."""
+        return (self.error or "").strip().rpartition("\n")[2]
+
+    @property
     def told(self) -> str:
         """The status in a reader's words: a run that waits may have been cut off or interrupted before."""
         before = self.glance.status if self.glance is not None and self.status == WAITING else None
@@ -58,7 +63,7 @@ class RunStates:
         self.by_id: dict[str, RunState] = {}
         self.ended = 0
         """How many runs ended here, however they ended."""
-        self.busy_seconds = 0.0
+        self.run_seconds = 0.0
         """How long runs were in the hands of the engine, summed."""
         self._seconds: list[float] = []
         self._retry_failed = retry_failed
@@ -86,6 +91,10 @@ class RunStates:
         """How many runs have each status, in a reader's words."""
         return Counter(state.told for state in self)
 
+    def describe_counts(self) -> str:
+        """How many runs have each status, in a line."""
+        return ", ".join(f"{count} {status}" for status, count in sorted(self.counts().items()))
+
     def start(self, state: RunState) -> None:
         """A run starts here."""
         state.status, state.error, state.started = RUNNING, None, time.monotonic()
@@ -95,7 +104,7 @@ class RunStates:
         if state.status == RUNNING:
             seconds = time.monotonic() - state.started
             self.ended += 1
-            self.busy_seconds += seconds
+            self.run_seconds += seconds
             if status in SCORED:
                 self._seconds.append(seconds)
         state.status, state.error = status, error

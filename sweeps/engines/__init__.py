@@ -1,4 +1,4 @@
-"""Engines: where runs are computed. A new one is a module with a class that keeps `Engine`'s promises, and a line here."""
+"""Engines: where runs are computed. A new one is a module with a subclass of `Engine`, and a line here."""
 
 from sweeps.engines.engine import Engine
 from sweeps.engines.in_process import InProcessEngine

@@ -1,4 +1,4 @@
-"""Local engine (the default): worker processes on this machine, each with its share of the processor and its own device.
+"""Local engine: worker processes on this machine, each with its share of the processor and its own device.
 
 A worker computes many runs, as loading torch takes seconds. Workers live in sessions of their own, so that a Ctrl-C
 reaches the driver alone; they stop by themselves when the driver is gone, as their stdin ends then (`core.run.worker`).
@@ -54,7 +54,8 @@ class Worker:
             raise
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self._stdin, self.stdout = self.process.stdin, self.process.stdout
+        self._stdin, self._stdout = self.process.stdin, self.process.stdout
+        self.output = self._stdout.fileno()
 
     def compute(self, folder: Path) -> None:
         """Hand a folder to the worker."""
@@ -66,7 +67,7 @@ class Worker:
 
     def read_answer(self) -> EndedRun | None:
         """Read its stdout; what became of its folder, where it answered or died."""
-        content = os.read(self.stdout.fileno(), 65_536)
+        content = os.read(self.output, 65_536)
         if not content:
             self.is_ending = True
             return self._exited()
@@ -115,7 +116,7 @@ class Worker:
         """Kill what is left of the process and of what it started."""
         self.kill()
         self.process.wait()
-        self.stdout.close()
+        self._stdout.close()
         self._stderr.close()
 
 
@@ -166,8 +167,8 @@ class LocalEngine(Engine):
         until = time.monotonic() + seconds
         while not self._ended and any(worker.folder for worker in self._workers):
             left = until - time.monotonic()
-            ready = connection.wait([worker.stdout for worker in self._workers], max(0.0, left))
-            for worker in [worker for worker in self._workers if worker.stdout in ready]:
+            ready = connection.wait([worker.output for worker in self._workers], max(0.0, left))
+            for worker in [worker for worker in self._workers if worker.output in ready]:
                 ended = worker.read_answer()
                 self._ended += [ended] if ended is not None else []
                 if worker.is_ending:

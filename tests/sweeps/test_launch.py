@@ -391,8 +391,8 @@ def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, caps
     assert read_last_timing(folder) == account
     main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
     assert (
-        "last computed 2030-01-02 03:04:05 UTC: 100.0 s, 9 runs of together 196.0 s, 2 at once: 2.0 % overhead of the "
-        "driver\n"
+        "last computed 2030-01-02 03:04:05 UTC: 9 runs in 100.0 s, 2 at once (196.0 s in sum; overhead of the driver "
+        "2.0 %)\n"
     ) in capsys.readouterr().out
 
 

@@ -158,7 +158,7 @@ def test_a_stop_is_gone_on_with(place: Place, run: FakeRun, capsys: pytest.Captu
     run.before = stops
     assert command(place, "--no-report-runs") == 130
     err = capsys.readouterr().err
-    assert "engram: stopped; the same command goes on: engram study search" in err
+    assert "engram: stopped; resume with the same command: engram study search" in err
     assert not record_of(place).ended
     assert any(trial.is_open for trial in record_of(place).trials)
     run.before = lambda what: None
