@@ -229,7 +229,7 @@ def test_rows_and_searches_have_a_command_each(place: Place, capsys: pytest.Capt
     assert main(["study", "search", "paper", *data]) == 2
     assert "compute it with `engram study run paper`" in capsys.readouterr().err
     assert main(["study", "run", "search", *data]) == 2
-    assert "study search is a search: `engram study search search` runs it" in capsys.readouterr().err
+    assert "study search is a search: run `engram study search search`" in capsys.readouterr().err
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
