@@ -21,7 +21,7 @@ from studies.estimate import duration
 from studies.search.trials import SearchRecord, SearchTrial, StorageLost
 from studies.statistics import summarize
 from sweeps.run_states import BAD, ELSEWHERE, RUNNING, RunStates, State
-from sweeps.search import SearchLoop, validation_score
+from sweeps.search import SearchLoop
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 OTHER, WRONG = ("·", "dim"), ("✗", "red")
@@ -58,10 +58,10 @@ class Screen:
     def _line(self, state: State) -> str:
         done, total = len(self.run_states.of(*SCORED)), len(self.run_states.states)
         parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED and state.glance is not None:
+        if state.status in SCORED:
             value = score(state, self._metric)
             parts += [
-                f"{state.glance.seconds:.0f} s",
+                f"{state.summary.seconds:.0f} s",
                 f"{self._metric} F1 " + ("-" if value is None else f"{value:.2f}"),
             ]
         if state.status == ELSEWHERE:
@@ -145,7 +145,7 @@ def rows_of(run_states: RunStates) -> dict[str, list[State]]:
 
 def score(state: State, task: str) -> float | None:
     """The F1 of a finished run on test, or on validation where the run has no test documents."""
-    return state.glance.score(task) if state.glance is not None else None
+    return state.summary.f1(task)
 
 
 def spread(values: list[float]) -> str:
@@ -213,9 +213,9 @@ class SearchScreen:
 
     def _run_line(self, state: State) -> str:
         parts = [f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED and state.record is not None:
-            score = validation_score(state.record, self.loop.run_states.study.metric)
-            parts.append(f"{state.record.seconds:.0f} s")
+        if state.status in SCORED:
+            score = state.summary.f1(self.loop.run_states.study.metric, splits=["validation"])
+            parts.append(f"{state.summary.seconds:.0f} s")
             parts += [f"validation F1 {score:.2f}"] if score is not None else []
         if state.error:
             parts.append(state.error.strip().splitlines()[-1])
@@ -276,7 +276,7 @@ def trial_line(trial: SearchTrial) -> str:
 
 def seconds_left(loop: SearchLoop, slots: int) -> float | None:
     """How long the rest takes, if coming trials need as many runs as the ended ones; None before a run has ended."""
-    seconds = [state.record.seconds for state in loop.run_states.of(*SCORED) if state.record is not None]
+    seconds = [state.summary.seconds for state in loop.run_states.of(*SCORED)]
     ended = [trial for trial in loop.trials if not trial.is_open]
     if not seconds or not ended:
         return None
