@@ -15,7 +15,7 @@ BAD = ("failed", "diverged", DAMAGED)
 
 
 @dataclass(slots=True)
-class State:
+class RunState:
     """A run of the plan and where it stands.
 
     `status` is the record's where there is a final one; else waiting, running (here), elsewhere (another process
@@ -48,7 +48,7 @@ class RunStates:
         self, study: Study, runs: Sequence[StudyRun], shared: Mapping[str, str], *, retry_failed: bool = False
     ) -> None:
         self.study, self.shared = study, shared
-        self.states: dict[str, State] = {}
+        self.by_id: dict[str, RunState] = {}
         self.ended = 0
         """How many runs ended here, however they ended."""
         self.busy_seconds = 0.0
@@ -58,20 +58,20 @@ class RunStates:
         for run in runs:
             self.add(run)
 
-    def __iter__(self) -> Iterator[State]:
-        return iter(self.states.values())
+    def __iter__(self) -> Iterator[RunState]:
+        return iter(self.by_id.values())
 
     def recompute(self, run_ids: Collection[str]) -> None:
         """Let finished runs wait to be computed again."""
         for run_id in run_ids:
-            self.states[run_id].status, self.states[run_id].again = WAITING, True
+            self.by_id[run_id].status, self.by_id[run_id].again = WAITING, True
 
-    def add(self, run: StudyRun) -> State:
+    def add(self, run: StudyRun) -> RunState:
         """Put a run on the board; where it stands by its folder."""
-        self.states[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
-        return self.states[run.run_id]
+        self.by_id[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
+        return self.by_id[run.run_id]
 
-    def of(self, *statuses: str) -> list[State]:
+    def with_status(self, *statuses: str) -> list[RunState]:
         """The runs of some statuses."""
         return [state for state in self if state.status in statuses]
 
@@ -79,11 +79,11 @@ class RunStates:
         """How many runs have each status, in a reader's words."""
         return Counter(state.told for state in self)
 
-    def start(self, state: State) -> None:
+    def start(self, state: RunState) -> None:
         """A run starts here."""
         state.status, state.error, state.started = RUNNING, None, time.monotonic()
 
-    def end(self, state: State, status: str, error: str | None = None) -> None:
+    def end(self, state: RunState, status: str, error: str | None = None) -> None:
         """A run has ended, or is to wait again; its record is read anew, and says why where `error` does not."""
         if state.status == RUNNING:
             seconds = time.monotonic() - state.started
@@ -97,16 +97,16 @@ class RunStates:
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._seconds or [state.summary.seconds for state in self.of(*SCORED)]
+        known = self._seconds or [state.summary.seconds for state in self.with_status(*SCORED)]
         if not known:
             return None
         mean, now = sum(known) / len(known), time.monotonic()
-        left = mean * len(self.of(WAITING))
-        left += sum(max(0.0, mean - (now - state.started)) for state in self.of(RUNNING))
+        left = mean * len(self.with_status(WAITING))
+        left += sum(max(0.0, mean - (now - state.started)) for state in self.with_status(RUNNING))
         return left / slots
 
 
-def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> State:
+def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> RunState:
     """Where a run stands by its folder; one that was killed, interrupted or never started waits."""
     summary = read_summary(run.folder)
     status: str = summary.status
@@ -114,4 +114,4 @@ def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> State:
         status = ELSEWHERE
     elif summary.is_left or (status == "failed" and retry_failed):
         status = WAITING
-    return State(run, status, summary, summary.error if status in BAD else None)
+    return RunState(run, status, summary, summary.error if status in BAD else None)

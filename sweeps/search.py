@@ -22,14 +22,14 @@ from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search
 from studies.search.trials import SearchTrial, StorageLost, TrialStore
 from studies.search.trials import State as TrialState
-from sweeps.run_states import BAD, RUNNING, WAITING, RunStates, State
+from sweeps.run_states import BAD, RUNNING, WAITING, RunState, RunStates
 
 FAILURES = 5
 """So many failed trials one after another end a search: then it is no config that is wrong."""
 
 Runs = Callable[[int, Point], Mapping[int, PlannedRun]]
 """Trial number and point -> the run of every search seed."""
-Add = Callable[[PlannedRun], State]
+Add = Callable[[PlannedRun], RunState]
 Hear = Callable[[SearchTrial], None]
 Reached = Callable[[StorageLost | None], None]
 
@@ -87,7 +87,7 @@ class SearchLoop:
             if not self._loaded:
                 self._load()
             self._settle()
-            while len(self.run_states.of(WAITING, RUNNING)) < self._slots and self._add_next():
+            while len(self.run_states.with_status(WAITING, RUNNING)) < self._slots and self._add_next():
                 added = True
                 self._settle()
         except StorageLost as error:
@@ -124,7 +124,7 @@ class SearchLoop:
         for trial in self.trials:
             if not trial.is_open:
                 continue
-            states = [self.run_states.states.get(run_id) for run_id in trial.runs.values()]
+            states = [self.run_states.by_id.get(run_id) for run_id in trial.runs.values()]
             bad = next((state for state in states if state is not None and state.status in BAD), None)
             if bad is not None:
                 last = (bad.error or "no reason told").strip().splitlines()[-1]
@@ -134,7 +134,7 @@ class SearchLoop:
                 self._judge(trial, [state for state in states if state is not None])
         self._give_up_where_all_fails()
 
-    def _judge(self, trial: SearchTrial, states: Sequence[State]) -> None:
+    def _judge(self, trial: SearchTrial, states: Sequence[RunState]) -> None:
         scores: dict[int, float] = {}
         for state in states:
             # The one number that a search reads of a run; scores of test must not choose.
@@ -161,7 +161,7 @@ class SearchLoop:
     def _add_next(self) -> bool:
         """Add the next run: of the first open trial that lacks one, else of a new trial; whether there was any."""
         for trial in self.trials:
-            missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.run_states.states]
+            missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.run_states.by_id]
             if trial.is_open and missing:
                 self._add(self._runs[trial.number][missing[0]])
                 return True

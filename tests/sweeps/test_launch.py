@@ -36,7 +36,8 @@ from studies.record import StudyRun, write_study_record
 from studies.study import Row, Study
 from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, append_timing, read_last_timing
 from sweeps.display import Screen, grid, screen, spread
-from sweeps.engines.engine import EndedRun, InProcessEngine
+from sweeps.engines.engine import EndedRun
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import RunStates
 
@@ -100,10 +101,10 @@ def test_a_failed_run_is_shown_the_others_go_on_and_it_is_retried_when_asked(pla
     run, bad = FakeRun(), ids(planned)[1]
     run.status_of[bad] = "failed"
     run_states = bring(planned, run)
-    assert run_states.states[bad].status == "failed"
-    assert run_states.states[bad].error == "its error"
+    assert run_states.by_id[bad].status == "failed"
+    assert run_states.by_id[bad].error == "its error"
     assert exit_code(run_states, stopped=False) == 1
-    assert len(run_states.of("finished")) == 3
+    assert len(run_states.with_status("finished")) == 3
     run.status_of.clear()
     bring(planned, run)
     assert len(run.computed) == 4
@@ -116,8 +117,8 @@ def test_a_run_that_is_refused_keeps_its_reason(planned: Plan) -> None:
     run, bad = FakeRun(), ids(planned)[0]
     run.status_of[bad] = "raises"
     run_states = bring(planned, run)
-    assert (run_states.states[bad].status, run_states.states[bad].error) == ("failed", "no such document")
-    assert len(run_states.of("finished")) == 3
+    assert (run_states.by_id[bad].status, run_states.by_id[bad].error) == ("failed", "no such document")
+    assert len(run_states.with_status("finished")) == 3
 
 
 def test_cut_off_and_interrupted_runs_are_taken_up(planned: Plan) -> None:
@@ -135,10 +136,10 @@ def test_a_damaged_record_is_shown_and_left_alone(planned: Plan) -> None:
     (broken.folder / RECORD).write_text('{"run_id": "x", ')
     run = FakeRun()
     run_states = bring(planned, run)
-    assert run_states.states[broken.run_id].status == "damaged"
-    assert "is damaged" in (run_states.states[broken.run_id].error or "")
+    assert run_states.by_id[broken.run_id].status == "damaged"
+    assert "is damaged" in (run_states.by_id[broken.run_id].error or "")
     assert broken.run_id not in run.computed
-    assert len(run_states.of("finished")) == 3
+    assert len(run_states.with_status("finished")) == 3
     assert (broken.folder / RECORD).read_text() == '{"run_id": "x", '
 
 
@@ -149,9 +150,9 @@ def test_a_folder_that_cannot_be_written_fails_alone(planned: Plan) -> None:
     blocked.write_text("")
     run = FakeRun()
     run_states = bring(planned, run)
-    assert run_states.states[planned.runs[0].run_id].status == "failed"
-    assert "give a folder that is yours" in (run_states.states[planned.runs[0].run_id].error or "")
-    assert len(run_states.of("finished")) == 3
+    assert run_states.by_id[planned.runs[0].run_id].status == "failed"
+    assert "give a folder that is yours" in (run_states.by_id[planned.runs[0].run_id].error or "")
+    assert len(run_states.with_status("finished")) == 3
 
 
 def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +169,7 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     threading.Timer(0.4, finish).start()
     run_states = bring(planned, run)
     assert run.computed == ids(planned)[1:]
-    assert run_states.states[other.run_id].status == "finished"
+    assert run_states.by_id[other.run_id].status == "finished"
 
 
 class DyingEngine(InProcessEngine):
@@ -194,9 +195,9 @@ def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, ti
     engine = DyingEngine(run, victim.folder, times)
     with stop_on_signals() as stop:
         Launcher(run_states, engine, planned).run(stop)
-    assert run_states.states[victim.run_id].status == status
+    assert run_states.by_id[victim.run_id].status == status
     assert engine.submitted == min(times + 1, ATTEMPTS)
-    assert len(run_states.of("finished")) == (4 if status == "finished" else 3)
+    assert len(run_states.with_status("finished")) == (4 if status == "finished" else 3)
     if status == "failed":
         record = read_record(victim.folder)
         assert record is not None
@@ -217,7 +218,7 @@ def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> N
     engine = Preempting(run, victim.folder, 4 * ATTEMPTS)
     with stop_on_signals() as stop:
         Launcher(run_states, engine, planned).run(stop)
-    assert run_states.states[victim.run_id].status == "finished"
+    assert run_states.by_id[victim.run_id].status == "finished"
     assert engine.submitted == 4 * ATTEMPTS + 1
 
 
@@ -281,7 +282,7 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
         for one in planned.runs:
             held.enter_context(hold(one.folder))
         run_states = board_of(planned)
-        assert len(run_states.of("elsewhere")) == 4
+        assert len(run_states.with_status("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()
         with stop_on_signals() as stop:
             Launcher(run_states, Counting(FakeRun()), planned).run(stop)
@@ -300,7 +301,7 @@ def test_a_stop_starts_nothing_more(planned: Plan) -> None:
     run_states = bring(planned, stopped_in_the_second)
     assert len(run.computed) == 2
     assert exit_code(run_states, stopped=True) == 130
-    assert len(run_states.of("waiting")) == 2
+    assert len(run_states.with_status("waiting")) == 2
     assert exit_code(bring(planned, run), stopped=False) == 0
     assert run.computed == ids(planned)
 

@@ -24,9 +24,10 @@ import core.features.wordpieces
 import core.prediction.windows
 from core.config.presets import to_yaml
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Document, Issues
+from core.data.documents import Annotation, Document
 from core.data.formats.docred import document_to_docred
 from core.data.formats.predictions import encode_prediction, read_predictions
+from core.data.issues import Issues
 from core.data.stream import Entry, Item, Mark
 from core.features.wordpieces import WordPieces
 from core.files import hold
@@ -472,7 +473,7 @@ def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest
 
 
 def test_tokens_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.features.wordpieces, "REMEMBERED", 20)
+    monkeypatch.setattr(core.features.wordpieces, "MAX_REMEMBERED_TOKENS", 20)
     pieces = WordPieces(wordpieces().tokenizer)
     for number in range(30):
         document = Document(id="x", tokens=("Ada", f"a{number}", "Oslo"), sentences=((0, 3),))

@@ -100,9 +100,9 @@ def test_baselines_of_another_group_are_named_with_it(tmp_path: Path) -> None:
 
 def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study(tmp_path, SEEDS, rows=LADDER)
-    first = study.cells[0]
-    shared = [first, msgspec.structs.replace(first, row="heads"), study.cells[2]]
-    study = msgspec.structs.replace(study, cells=shared)
+    first = study.row_runs[0]
+    shared = [first, msgspec.structs.replace(first, row="heads"), study.row_runs[2]]
+    study = msgspec.structs.replace(study, row_runs=shared)
     read: list[Path] = []
 
     def counting(folder: Path) -> RunSummary:

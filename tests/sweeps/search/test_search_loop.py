@@ -18,11 +18,11 @@ from core.errors import UserError
 from core.progress import StopRequest
 from core.records.summary import RunSummary, read_summary
 from studies.search.trials import SearchTrial
-from sweeps.display import SHOWN, search_screen, seconds_left
-from sweeps.display import shown as screen_rows
-from sweeps.engines.engine import InProcessEngine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.search import FAILURES
+from sweeps.search_display import SHOWN, search_screen, seconds_left
+from sweeps.search_display import shown as screen_rows
 from tests.sweeps.planted import AnyOrderEngine, FakeRun, Place, hill
 
 WRITES = (
