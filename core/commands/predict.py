@@ -12,7 +12,7 @@ from core.data.formats import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.issues import Issues
 from core.data.parsing import fault
-from core.data.stream import STANDARD, ByteStream, DocumentStream, Entry, Skipped, open_stream
+from core.data.stream import STANDARD, DocumentStream, Entry, Skipped, open_documents
 from core.errors import UserError
 from core.files import atomic_write
 from core.prediction.output import Output, is_piped, open_output, skipped_path
@@ -65,15 +65,15 @@ def predict(
     if html_documents < 1:
         raise UserError(f"--html-documents is {html_documents}, but a page shows at least 1: give 1 or more")
     with (
-        open_stream(input) as (stream, size),
+        open_documents(input, format=format) as documents,
         open_output(output, anew=anew, keep=html_documents if html else 0) as target,
     ):
-        entries = remaining(stream, size, target, format)
+        entries = remaining(documents, target)
         # Torch is loaded only once input and output are known to be usable.
         from core.run.load import open_run
 
         opened = open_run(run, runs=runs, device=device, threads=threads)
-        predict_all(entries, opened, target, size=size, most_told=sys.maxsize if is_piped(output) else TOLD)
+        predict_all(entries, opened, target, size=documents.size, most_told=sys.maxsize if is_piped(output) else TOLD)
         shown = write_page(html, target, opened, html_documents) if html is not None else 0
         target.finish()
         done = target.done
@@ -87,16 +87,15 @@ def predict(
     say(f"{done.documents} documents: {done.entities} entities, {done.relations} relations")
 
 
-def remaining(stream: ByteStream, size: int | None, target: Output, format: Format) -> Iterator[Entry]:
+def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
     """The documents that the output lacks; raises `UserError` where not one of the input can be read."""
-    documents = DocumentStream(stream, format=format)
     before = target.done
-    of_size = "" if size is None else f", {size} bytes"
-    target.check({"input": f"{Path(stream.path).name}{of_size}", "format": documents.format})
+    of_size = "" if documents.size is None else f", {documents.size} bytes"
+    target.check({"input": f"{Path(documents.path).name}{of_size}", "format": documents.format})
     if before.index:
-        if not documents.go_on(before.mark, before.index, target.ids()):
+        if not documents.resume(before.mark, before.index, target.ids()):
             what = f"its first {before.mark.taken} bytes are not those of which {before.documents} documents were"
-            raise fault(stream.path, f"{what} predicted before: give that input again, or --anew to begin again")
+            raise fault(documents.path, f"{what} predicted before: give that input again, or --anew to begin again")
         say(f"going on after {before.index} documents")
     entries = documents.entries()
     if before.documents:
@@ -107,7 +106,7 @@ def remaining(stream: ByteStream, size: int | None, target: Output, format: Form
         if entry.document is not None or len(tried) == TRIED:
             return chain(tried, entries)
     if not tried:
-        raise fault(stream.path, "holds 0 documents: give a file with at least 1")
+        raise fault(documents.path, "holds 0 documents: give a file with at least 1")
     raise none_usable(len(tried), tried[0].reason)
 
 

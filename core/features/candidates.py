@@ -107,7 +107,7 @@ def trainable_gold(document: Document, labels: LabelSet) -> Annotation:
         for relation in document.gold.relations
         if relation.head in kept and relation.tail in kept and relation.type in known_relations
     ]
-    return Annotation.of(entities, relations)
+    return Annotation.from_entities(entities, relations)
 
 
 def negative_spans(spans: Ints, mentions: Ints, wanted: int, generator: np.random.Generator) -> Ints:

@@ -55,7 +55,7 @@ def document(words: str, **changes: object) -> Document:
 
 LABELS = LabelSet(("PER", "LOC"), ("P19",), ("person", "place"), ("place of birth",))
 BORN = document("Ann Lee was born in Bonn , and Ann left .")
-FOUND = Annotation.of(
+FOUND = Annotation.from_entities(
     [Entity(((5, 6),), "LOC"), Entity(((0, 2), (8, 9)), "PER"), Entity(((9, 10),), "LOC")],
     [Relation(1, 0, "P19", 0.9173)],
 )
@@ -85,7 +85,7 @@ def test_the_colour_of_a_type_is_its_place_in_the_label_set() -> None:
 
 
 def test_more_types_than_colours_still_render() -> None:
-    many = Annotation.of(Entity(((i, i + 1),), f"type{i}") for i in range(11))
+    many = Annotation.from_entities(Entity(((i, i + 1),), f"type{i}") for i in range(11))
     assert len(PALETTE) < 11
     assert "type10" in render([(BORN, many)])
 
@@ -97,7 +97,7 @@ def test_nothing_from_a_document_becomes_markup(place: str) -> None:
     if place == "tokens":
         source = document(f"{evil} Lee was born")
     relation_type = evil if place == "relation type" else "P19"
-    found = Annotation.of(
+    found = Annotation.from_entities(
         [Entity(((0, 1),), evil if place == "entity type" else "PER"), Entity(((1, 2),), "LOC")],
         [Relation(0, 1, relation_type)],
     )
@@ -127,13 +127,13 @@ def test_empty_annotation_and_unclustered_mentions() -> None:
 
 
 def test_relations_without_scores_have_no_score_column() -> None:
-    gold = Annotation.of(FOUND.entities, [Relation(1, 0, "P19")])
+    gold = Annotation.from_entities(FOUND.entities, [Relation(1, 0, "P19")])
     assert not Page(render([(BORN, gold)])).having(**{"class": "score"})
     assert Page(render([(BORN, FOUND)])).having(**{"class": "score"})
 
 
 def test_relations_of_one_pair_share_an_arrow() -> None:
-    both = Annotation.of(FOUND.entities, [Relation(1, 0, "P19", 0.7), Relation(1, 0, "P20", 0.9), Relation(0, 1, "P1")])
+    both = Annotation.from_entities(FOUND.entities, [Relation(1, 0, "P19", 0.7), Relation(1, 0, "P20", 0.9), Relation(0, 1, "P1")])
     page = Page(render([(BORN, both)]))
     assert len(page.having(**{"class": "edge"})) == 2
     assert "P20 +1" in page.text
@@ -142,7 +142,7 @@ def test_relations_of_one_pair_share_an_arrow() -> None:
 def test_a_graph_stays_legible_and_the_table_whole() -> None:
     entities = [Entity(((i, i + 1),), "PER") for i in range(11)]
     relations = [Relation(i, j, "P19", (11 * i + j) / 121) for i in range(11) for j in range(11)]
-    page = Page(render([(document("0 1 2 3 4 5 6 7 8 9 10"), Annotation.of(entities, relations))]))
+    page = Page(render([(document("0 1 2 3 4 5 6 7 8 9 10"), Annotation.from_entities(entities, relations))]))
     edges = page.having(**{"class": "edge"})
     assert len(edges) == 100
     assert "21 more are in the table" in page.text
