@@ -207,7 +207,7 @@ def check_ready(planned: Plan, runs: Path, *, jobs: int, rerun: bool = False) ->
     now = collect_provenance({})
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     again = runs_to_repeat(summaries.values(), now) if rerun else []
-    estimate = estimate_plan(planned, summaries, runs, jobs=jobs, again=again)
+    estimate = estimate_plan(planned, summaries, runs, jobs=jobs, again=[one.run_id for one in again])
     refuse_full_disk(estimate, runs)
     folders = {summary.folder for summary in again}
     kept = [summary for summary in summaries.values() if summary.folder not in folders]

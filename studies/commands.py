@@ -18,8 +18,9 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
+from studies.calibration import calibrate
 from studies.checks import advice, notes
-from studies.estimate import calibrate, default_jobs, estimate_plan, memory_warnings, told
+from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
 from studies.search.space import SearchSpace, wandb_sweep
@@ -115,7 +116,7 @@ def show_plan(arguments: Sequence[str]) -> None:
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
-    for line in told(estimate, planned.profile, given.runs):
+    for line in describe_estimate(estimate, planned.profile, given.runs):
         print(line)
 
 
