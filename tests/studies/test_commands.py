@@ -96,7 +96,7 @@ def test_plan_warns_and_marks_the_records_of_other_code(
     told = capsys.readouterr()
     ends = [line.partition("seed ")[2].split(maxsplit=1)[1] for line in runs_in(told.out)[:3]]
     assert ends == ["finished", "finished *", "waiting"]
-    assert "engram: warning: 2 seeds a row" in told.err
+    assert "engram: warning: 2 seeds per row" in told.err
     assert "engram: warning: 1 finished run of other code (cccccccccccc) kept" in told.err
 
 
