@@ -96,7 +96,7 @@ def test_plan_warns_and_marks_the_records_of_other_code(
     told = capsys.readouterr()
     ends = [line.partition("seed ")[2].split(maxsplit=1)[1] for line in runs_in(told.out)[:3]]
     assert ends == ["finished", "finished *", "waiting"]
-    assert "engram: warning: 2 seeds a row" in told.err
+    assert "engram: warning: 2 seeds per row" in told.err
     assert "engram: warning: 1 finished run of other code (cccccccccccc) kept" in told.err
 
 
@@ -106,7 +106,7 @@ def test_plan_names_every_run_and_what_the_rest_takes(
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
     out = capsys.readouterr().out
     assert len(runs_in(out)) == 8
-    assert "8 runs: 8 waiting\ntime: not known, as nothing of profile quick on these documents" in out
+    assert "8 runs: 8 waiting\ntime: unknown, as no run of profile quick on these documents" in out
     assert "--calibrate" in out
     finish(tmp_path / "runs", runs_in(out)[0].split()[0], provenance=collect_provenance({}))
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
@@ -154,10 +154,10 @@ def test_plan_commands_make_folders_that_any_scheduler_can_compute(
         "jerex-mrc",
         "memory-mrc",
     ]
-    assert len(find_study_record("paper", tmp_path / "runs").cells) == 4
+    assert len(find_study_record("paper", tmp_path / "runs").row_runs) == 4
     # Seeds that are asked for later join those of before, as with `study run`.
     assert main(["study", "plan", "paper", "--seeds", "5,", "--commands", *flags]) == 0
-    assert list(find_study_record("paper", tmp_path / "runs").cells[0].runs) == [0, 5]
+    assert list(find_study_record("paper", tmp_path / "runs").row_runs[0].runs) == [0, 5]
     assert main(["study", "plan", "paper", "--commands", *flags, "--loss.entity", "1"]) == 2
 
 
@@ -168,10 +168,10 @@ def test_seeds_are_counted_or_named(text: str, seeds: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "1,1", "1,x", "five", ",", "1.5", "9999999999", "0,2147483648", "²"])
 def test_wrong_seeds_are_one_line(text: str, flags: list[str]) -> None:
-    from studies.arguments import parse, parser
+    from studies.arguments import StudyParser
 
     with pytest.raises(UserError, match="argument --seeds"):
-        parse(parser("engram study plan", ""), ["paper", f"--seeds={text}", *flags])
+        StudyParser("engram study plan", "").parse_plan(["paper", f"--seeds={text}", *flags])
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_a_mistake_on_the_command_line_is_one_line(
 
 
 def test_flags_for_a_memory_that_no_row_has_are_refused(tmp_path: Path, flags: list[str]) -> None:
-    from studies.arguments import parse, parser
+    from studies.arguments import StudyParser
 
     path = tmp_path / "mine.yaml"
     path.write_text("{question: '?', baseline: a, rows: {a: {preset: jerex-grc}}}")
     with pytest.raises(UserError, match=r"--memory.slot-width reaches no row: none has a memory"):
-        parse(parser("engram study plan", ""), [str(path), *flags, "--memory.slot-width", "8"])
+        StudyParser("engram study plan", "").parse_plan([str(path), *flags, "--memory.slot-width", "8"])
