@@ -387,8 +387,7 @@ def cost_order(config: RunConfig) -> tuple[float, ...]:
     memory = config.memory
     reads = 0
     if memory is not None and memory.warmup < 1.0:
-        modes = sum(mode in memory.read_mode for mode in ("inverse", "normal"))
-        reads = modes * (2 if memory.places == "both" else 1) * (2 if memory.memories == "both" else 1)
+        reads = len(memory.modes) * (2 if memory.places == "both" else 1) * (2 if memory.memories == "both" else 1)
     width = (memory.slot_width or encoder_width(config.encoder) or 0) if memory is not None else 0
     return (
         config.training.batch_size,
