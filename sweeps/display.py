@@ -50,16 +50,16 @@ class Screen:
     def _line(self, state: RunState) -> str:
         done, total = len(self.run_states.with_status(*SCORED)), len(self.run_states.by_id)
         parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED and state.glance is not None:
+        if state.status in SCORED:
             value = score(state, self._metric)
             parts += [
-                f"{state.glance.seconds:.0f} s",
+                f"{state.summary.seconds:.0f} s",
                 f"{self._metric} F1 " + ("-" if value is None else f"{value:.2f}"),
             ]
         if state.status == ELSEWHERE:
             parts.append("another process computes it")
         if state.error:
-            parts.append(state.error.strip().splitlines()[-1])
+            parts.append(state.last_error)
         left = self.run_states.seconds_left(self.slots)
         if left:
             parts.append(f"{format_duration(left)} left")
@@ -79,10 +79,8 @@ class Screen:
         yield Text(self._foot(), no_wrap=True, overflow="ellipsis")
 
     def _foot(self) -> str:
-        counts = self.run_states.counts()
-        parts = [f"{count} {status}" for status, count in sorted(counts.items())]
         left = self.run_states.seconds_left(self.slots)
-        return ", ".join(parts) + (f"; {format_duration(left)} left" if left else "")
+        return self.run_states.describe_counts() + (f"; {format_duration(left)} left" if left else "")
 
 
 def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
@@ -137,7 +135,7 @@ def rows_of(run_states: RunStates) -> dict[str, list[RunState]]:
 
 def score(state: RunState, task: str) -> float | None:
     """The F1 of a finished run on test, or on validation where the run has no test documents."""
-    return state.glance.score(task) if state.glance is not None else None
+    return state.summary.f1(task)
 
 
 def spread(values: list[float]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from core.errors import UserError
-from core.records.record import SCORED, RunRecord
+from core.records.record import SCORED
 from studies.plan import PlannedRun
 from studies.search.proposals import propose
 from studies.search.racing import Tried, decide, incumbent
@@ -137,7 +137,8 @@ class SearchLoop:
     def _judge(self, trial: SearchTrial, states: Sequence[RunState]) -> None:
         scores: dict[int, float] = {}
         for state in states:
-            score = validation_score(state.record, self.run_states.study.metric)
+            # The one number that a search reads of a run; scores of test must not choose.
+            score = state.summary.f1(self.run_states.study.metric, splits=["validation"])
             if score is None:
                 why = f"seed {state.run.seed}: its record has no validation score of {self.run_states.study.metric}"
                 self._keep(msgspec.structs.replace(trial, state="failed", why=why))
@@ -208,13 +209,6 @@ class SearchLoop:
             self.gave_up_because = (
                 f"the last {FAILURES} trials all failed ({last[-1].why}): mend the cause, then give it a new --name"
             )
-
-
-def validation_score(record: RunRecord | None, metric: str) -> float | None:
-    """The one number that a search reads of a run: F1 on the validation split, in percent; None where there is none."""
-    scores = record.metrics.get("validation") if record is not None else None
-    f1 = ((scores or {}).get(metric) or {}).get("f1")
-    return float(f1) if isinstance(f1, int | float) else None
 
 
 def _cell(runs: Mapping[int, PlannedRun]) -> str:
