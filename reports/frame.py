@@ -63,7 +63,7 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> StudyResults
 
     Raises a UserError for a finished run without scores of the split.
     """
-    kinds = KINDS if len(study.cells) <= MOST_ROWS else KINDS[:1]
+    kinds = KINDS if len(study.row_runs) <= MOST_ROWS else KINDS[:1]
     with_config: set[str] = set()
 
     def find(cell: RowRuns, seed: int) -> Found:
@@ -72,7 +72,7 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> StudyResults
             with_config.add(cell.row)
         return found
 
-    with meter("records", sum(len(cell.runs) for cell in study.cells)) as read:
+    with meter("records", sum(len(cell.runs) for cell in study.row_runs)) as read:
         return gathered(study, find, split=split, advance=read.advance)
 
 
@@ -92,7 +92,7 @@ def gathered(
     configs: dict[str, dict[str, Any]] = {}
     lines, scores = [], []
     none = [math.nan] * len(SCORES)
-    for cell in study.cells:
+    for cell in study.row_runs:
         for seed, run_id in cell.runs.items():
             if run_id not in known:
                 known[run_id] = find(cell, seed)

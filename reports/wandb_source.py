@@ -163,7 +163,7 @@ def study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *, prof
         told = " and ".join(profiles)
         raise UserError(f"the W&B project has study {study.name} as {told}: say which with --profile P")
     of_profile = [run for run in own if run.config.get("profile") == profile]
-    return StudyRecord(study=study, profile=profile, settings={}, cells=find_study_rows(study, of_profile))
+    return StudyRecord(study=study, profile=profile, settings={}, row_runs=find_study_rows(study, of_profile))
 
 
 def find_study_rows(study: Study, remote: Iterable[RemoteRun]) -> list[RowRuns]:

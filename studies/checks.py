@@ -77,8 +77,8 @@ def idle_axes(plan: Plan) -> list[str]:
     """A line per axis of which all values are one cell, as another setting switches it off."""
     rows = [row for name, row in plan.study.rows.items() if plan.study.is_from_axes(name)]
     return [
-        f"axis {axis.name} changes nothing here: with all its values ({', '.join(axis.told())}) {axis.path} makes the "
-        "same run, so only one is kept; another setting of the base, or of its rows, switches it off"
+        f"axis {axis.name} changes nothing here: with all its values ({', '.join(axis.value_labels)}) {axis.path} "
+        "makes the same run, so only one is kept; another setting of the base, or of its rows, switches it off"
         for axis in plan.study.declared_axes
         if rows and len(axis.values) > 1 and len({str(row.at[axis.name]) for row in rows}) == 1
     ]

@@ -40,7 +40,7 @@ from studies.plan import Plan, PlannedRun
 from studies.record import STUDIES
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`40 s`, `21 min`, `3.5 h`, `4.2 days`."""
     for unit, length, least in (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 5_400.0), ("min", 60.0, 90.0)):
         if seconds >= least:
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
 
 
-def size(bytes_: float) -> str:
+def format_size(bytes_: float) -> str:
     """`340 MiB`, `1.2 GiB`."""
     mebibytes = bytes_ / 2**20
     if mebibytes >= 1_000:
@@ -259,21 +259,23 @@ def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
     if estimate.known:
         each = sorted(cost.seconds for cost in estimate.known)
         spread = (
-            duration(each[0])
-            if duration(each[0]) == duration(each[-1])
-            else f"{duration(each[0])} to {duration(each[-1])}"
+            format_duration(each[0])
+            if format_duration(each[0]) == format_duration(each[-1])
+            else f"{format_duration(each[0])} to {format_duration(each[-1])}"
         )
         jobs = (
-            f", {duration(estimate.seconds(estimate.jobs))} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
+            f", {format_duration(estimate.seconds(estimate.jobs))} with {estimate.jobs} at once"
+            if estimate.jobs > 1
+            else ""
         )
         some = f" for {len(estimate.known)} of the {len(estimate.runs)} runs left" if None in estimate.costs else ""
         lines.append(
-            f"time: about {duration(estimate.seconds(1))} one after another{jobs}{some} ({spread} a run; "
+            f"time: about {format_duration(estimate.seconds(1))} one after another{jobs}{some} ({spread} a run; "
             f"{sources(estimate)})"
         )
-        memory = f"memory: up to {size(2**20 * max(cost.memory_mib for cost in estimate.known))} a run"
-        together = f", {size(estimate.memory_bytes)} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
-        lines.append(f"{memory}{together}; {size(memory_of_machine())} are here")
+        memory = f"memory: up to {format_size(2**20 * max(cost.memory_mib for cost in estimate.known))} a run"
+        together = f", {format_size(estimate.memory_bytes)} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
+        lines.append(f"{memory}{together}; {format_size(memory_of_machine())} are here")
     else:
         lines.append(
             f"time: not known, as nothing of profile {profile} on these documents was computed in {runs} yet: add "
@@ -282,8 +284,8 @@ def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
     sized = all(weight_bytes(run, cost) for run, cost in zip(estimate.runs, estimate.costs, strict=True))
     beside = "" if sized else " beside the weights, whose size is not known here,"
     lines.append(
-        f"disk: about {size(estimate.disk_bytes())}{beside} while the last are computed; {size(free_bytes(runs))} are "
-        f"free in {runs}"
+        f"disk: about {format_size(estimate.disk_bytes())}{beside} while the last are computed; "
+        f"{format_size(free_bytes(runs))} are free in {runs}"
     )
     return lines
 
@@ -301,8 +303,9 @@ def memory_warnings(estimate: Estimate) -> list[str]:
         return []
     fit = max(1, int(estimate.jobs * there / needed))
     return [
-        f"{estimate.jobs} runs at once hold up to {size(needed)} of memory, this machine has {size(there)}: give "
-        f"--jobs {fit}" + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
+        f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has "
+        f"{format_size(there)}: give --jobs {fit}"
+        + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
     ]
 
 
@@ -313,11 +316,14 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
         return
     bare = estimate.disk_bytes(weights=False)
     records = (
-        f"--training.keep none keeps no weights and needs {size(bare)}, " if bare <= free and bare < needed else ""
+        f"--training.keep none keeps no weights and needs {format_size(bare)}, "
+        if bare <= free and bare < needed
+        else ""
     )
     raise UserError(
-        f"the {len(estimate.runs)} runs left need about {size(needed)} on the disk, {size(free)} are free in {runs}: "
-        f"{records}--runs DIR may lie on another disk, `engram runs gc --runs {runs}` says what can be deleted"
+        f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
+        f"free in {runs}: {records}--runs DIR may lie on another disk, "
+        f"`engram runs gc --runs {runs}` says what can be deleted"
     )
 
 

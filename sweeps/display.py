@@ -11,7 +11,7 @@ from rich.text import Text
 
 from core.progress import say
 from core.records.record import SCORED
-from studies.estimate import duration
+from studies.estimate import format_duration
 from studies.statistics import summarize
 from sweeps.run_states import BAD, ELSEWHERE, RUNNING, RunState, RunStates
 
@@ -62,7 +62,7 @@ class Screen:
             parts.append(state.error.strip().splitlines()[-1])
         left = self.run_states.seconds_left(self.slots)
         if left:
-            parts.append(f"{duration(left)} left")
+            parts.append(f"{format_duration(left)} left")
         return "  ".join(parts)
 
     @property
@@ -82,7 +82,7 @@ class Screen:
         counts = self.run_states.counts()
         parts = [f"{count} {status}" for status, count in sorted(counts.items())]
         left = self.run_states.seconds_left(self.slots)
-        return ", ".join(parts) + (f"; {duration(left)} left" if left else "")
+        return ", ".join(parts) + (f"; {format_duration(left)} left" if left else "")
 
 
 def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from core.progress import say
 from core.records.record import SCORED
-from studies.estimate import duration
+from studies.estimate import format_duration
 from studies.search.trials import SearchRecord, SearchTrial, StorageLost
 from sweeps.run_states import BAD, RUNNING, RunState
 from sweeps.search import SearchLoop, validation_score
@@ -69,7 +69,7 @@ class SearchScreen:
 
     def _left(self) -> str:
         seconds = seconds_left(self.loop, self.slots)
-        return f"  about {duration(seconds)} left" if seconds else ""
+        return f"  about {format_duration(seconds)} left" if seconds else ""
 
     def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from core.data.documents import Corpus, Issues
+from core.data.corpus import Corpus
 from core.data.formats import Format, read_corpus
+from core.data.issues import Issues
 from core.errors import UserError
 from core.records.memory_attention import attention_path
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from core.data.documents import Issues
 from core.data.formats import Format
 from core.data.formats.predictions import parse_predictions
+from core.data.issues import Issues
 from core.data.parsing import fault
 from core.data.stream import STANDARD, ByteStream, DocumentStream, Entry, Skipped, open_stream
 from core.errors import UserError

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from core.config.schema import DataConfig, RunConfig
-from core.data.documents import Document, Issues, LabelSet
+from core.data.documents import Document, LabelSet
+from core.data.issues import Issues
 from core.data.splits import read_splits
 from core.errors import UserError
 from core.features.wordpiece_cache import encode_cached
@@ -12,7 +13,7 @@ from core.features.wordpieces import EncodedDocument, WordPieces, fit, learn_wor
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The encoded documents of each split, the labels, the tokenizer, and the dirt and repairs of each split."""
+    """The encoded documents of each split, the labels, the tokenizer, and the data issues and repairs of each split."""
 
     splits: dict[str, list[EncodedDocument]]
     labels: LabelSet

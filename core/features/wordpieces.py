@@ -16,7 +16,8 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from core.data.documents import Document, Issues, Span
+from core.data.documents import Document, Span
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.pretrained import load_pretrained
 from core.files import model_folder

@@ -18,14 +18,8 @@ from scipy.cluster.hierarchy import linkage
 from torch import Tensor
 
 from core.config.schema import RunConfig
-from core.data.documents import (
-    Annotation,
-    Entity,
-    Issues,
-    LabelSet,
-    Relation,
-    Span,
-)
+from core.data.documents import Annotation, Entity, LabelSet, Relation, Span
+from core.data.issues import Issues
 from core.features.batches import (
     EntityPairs,
     MentionPairs,

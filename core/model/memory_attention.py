@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from core.config.schema import MemoryConfig, Mode
-from core.data.documents import Annotation, Issues, LabelSet, Span
+from core.data.documents import Annotation, LabelSet, Span
+from core.data.issues import Issues
 from core.features.candidates import all_spans
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder

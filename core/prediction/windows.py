@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from core.config.schema import DataConfig
-from core.data.documents import Document, Issues
+from core.data.documents import Document
 from core.data.formats.predictions import encode_prediction
+from core.data.issues import Issues
 from core.data.stream import Entry, Mark, Skipped
 from core.errors import UserError
 from core.features.wordpieces import EncodedDocument, WordPieces, fit

@@ -45,7 +45,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     peak_memory_mib: float | None = None
     parameters: int | None = None
     repairs: dict[str, dict[str, int]] = {}
-    """Split -> kind of dirt or repair -> how often."""
+    """Split -> kind of data issue or repair -> how often."""
     notes: list[str] = []
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""

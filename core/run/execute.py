@@ -17,8 +17,8 @@ from accelerate.state import AcceleratorState
 from core.config.presets import from_yaml
 from core.config.schema import RunConfig
 from core.config.signature import run_id
-from core.data.documents import Issues
 from core.data.formats.predictions import write_predictions
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.files import atomic_write, content_hash, hold

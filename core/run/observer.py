@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from core.config.schema import RunConfig
-from core.data.documents import Issues
+from core.data.issues import Issues
 from core.features.prepare import PreparedData
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel

@@ -55,7 +55,7 @@ def propose(
         asked = study.ask()
 
         def suggest(axis: Axis, possible: Sequence[str], asked: "Trial" = asked) -> str:
-            return asked.suggest_categorical(axis.name, tuple(axis.told()))
+            return asked.suggest_categorical(axis.name, axis.value_labels)
 
         point = space.point(suggest)
         if signature_of(point) not in tried:

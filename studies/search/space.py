@@ -19,7 +19,7 @@ import yaml
 from core.config.presets import Tree, build, difference, leaves, merge, validate
 from core.errors import UserError
 from studies.axes import Axis, Value
-from studies.rows import Base, cell_of
+from studies.rows import Base, config_key
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
@@ -67,7 +67,7 @@ class SearchSpace:
                 if self._key(choices) not in keys.values():
                     choices = (*choices, (axis, next(iter(keys))))
                 continue
-            labels = list(axis.told())
+            labels = axis.value_labels
             label = params[axis.name] = choose(axis, [labels[index] for index in keys])
             chosen = labels.index(label)
             nearest = min(keys, key=lambda index: (abs(index - chosen), index))
@@ -80,9 +80,9 @@ class SearchSpace:
 
         def stored(axis: Axis, possible: Sequence[str]) -> str:
             label = params.get(axis.name, "")
-            if label not in axis.told():
+            if label not in axis.value_labels:
                 raise UserError(
-                    f"a stored trial has {axis.name} {label!r}, which is none of {', '.join(axis.told())}: the axes "
+                    f"a stored trial has {axis.name} {label!r}, which is none of {', '.join(axis.value_labels)}: the axes "
                     "were changed; keep the changed study apart (--name NAME)"
                 )
             return label
@@ -93,7 +93,7 @@ class SearchSpace:
         """The base as it stands; None where an axis has no value that is the base's."""
 
         def as_it_is(axis: Axis, possible: Sequence[str]) -> str:
-            for index, label in enumerate(axis.told()):
+            for index, label in enumerate(axis.value_labels):
                 if self._key(((axis, index),)) == self._key(()):
                     return label
             raise LookupError(axis.name)
@@ -137,7 +137,7 @@ class SearchSpace:
     def _compute_key(self, choices: Choices) -> str | None:
         """What the config of some choices shares with all that give the same numbers; None where it cannot be."""
         try:
-            return repr(cell_of(validate(merge(self._preset, self._settings(choices)))))
+            return repr(config_key(validate(merge(self._preset, self._settings(choices)))))
         except UserError:
             return None
 
@@ -157,7 +157,7 @@ def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "CategoricalDistribu
     """Name -> categorical distribution over the labels of an axis: a value has one name in tables and dashboards."""
     from optuna.distributions import CategoricalDistribution
 
-    return {axis.name: CategoricalDistribution(tuple(axis.told())) for axis in axes}
+    return {axis.name: CategoricalDistribution(axis.value_labels) for axis in axes}
 
 
 def wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:

@@ -113,13 +113,13 @@ def aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
     """The aggregate of every cell that has a finished run."""
     study, shared = record.study, record.shared
     own_tags = str((record.settings.get("tracking") or {}).get("tags") or "").split(",")
-    for cell in record.cells:
+    for cell in record.row_runs:
         scored = {seed: one for seed in cell.runs if (one := read_scored(runs / cell.signature / f"s{seed}"))}
         if cell.row in shared or not scored:
             continue
         config = {name: value for name, value in next(iter(scored.values())).config.items() if name not in LEFT_OUT}
         rows = [cell.row, *(row for row, same in shared.items() if same == cell.row)]
-        tags = [record.profile, *own_tags, *(tag for row in rows for tag in study.tags_of(row))]
+        tags = [record.profile, *own_tags, *(tag for row in rows for tag in study.row_tags(row))]
         missing = sorted(cell.runs.keys() - scored.keys())
         told = {"study": record.label, "row": cell.row, "rows": rows, "seeds": sorted(scored), "missing_seeds": missing}
         identity = Identity(
@@ -172,8 +172,8 @@ def study_run(record: StudyRecord, cells: Sequence[DashboardRun], folder: Path) 
     study = record.study
     by_row = {one.identity.config["row"]: one.summary for one in cells}
     same = record.shared
-    table = tuple(result_columns(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.cells)
-    baseline = next((cell.signature for cell in record.cells if cell.row == study.baseline), "")
+    table = tuple(result_columns(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.row_runs)
+    baseline = next((cell.signature for cell in record.row_runs if cell.row == study.baseline), "")
     identity = Identity(
         folder=folder,
         # The same study under the same profile on other documents is another study.
@@ -186,8 +186,8 @@ def study_run(record: StudyRecord, cells: Sequence[DashboardRun], folder: Path) 
         config=msgspec.json.decode(msgspec.json.encode(record)),
     )
     done = sum(len(one.identity.config["seeds"]) for one in cells)
-    wanted = len({run_id for cell in record.cells for run_id in cell.runs.values()})
-    summary: dict[str, float | int] = {"rows": len(record.cells), "runs": wanted, "finished_runs": done}
+    wanted = len({run_id for cell in record.row_runs for run_id in cell.runs.values()})
+    summary: dict[str, float | int] = {"rows": len(record.row_runs), "runs": wanted, "finished_runs": done}
     return DashboardRun(identity, summary, table, report_files(folder))
 
 

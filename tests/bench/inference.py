@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from core.config.schema import RunConfig
-from core.data.documents import Issues, LabelSet
+from core.data.documents import LabelSet
+from core.data.issues import Issues
 from core.features.batches import (
     Clusters,
     EntityPairs,

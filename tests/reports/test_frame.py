@@ -117,7 +117,7 @@ def test_a_choice_before_memory_was_read_is_said_of_reading_rows_only(tmp_path: 
 @pytest.mark.parametrize(("profile", "said"), [("quick", True), ("paper", False), ("no-such-profile", False)])
 def test_the_embedded_corpus_is_no_real_result(tmp_path: Path, profile: str, said: bool) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0}}, profile="quick")
-    study = type(study)(study.study, profile, study.settings, study.cells)
+    study = type(study)(study.study, profile, study.settings, study.row_runs)
     assert (
         any("no number here stands for a result" in note for note in notes_of(study, load_frame(study, tmp_path)))
         is said

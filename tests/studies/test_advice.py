@@ -8,7 +8,7 @@ from core.records.record import RunRecord, Status, write_record
 from core.records.summary import Standing, describe_code, is_other, standing_of
 from studies.checks import advice, runs_to_repeat
 from studies.plan import plan
-from studies.study import find_study, shipped
+from studies.study import find_study, shipped_studies
 from tests.studies.planning import CLEAN
 
 
@@ -17,7 +17,7 @@ def by(commit: str | None, *, dirty: bool = False, version: str = "1.0") -> Prov
 
 
 def test_shipped_studies_need_no_advice_on_a_clean_checkout(documents: dict) -> None:
-    for study in shipped().values():
+    for study in shipped_studies().values():
         assert advice(plan(study, profile="quick", runs=Path("runs"), settings=documents), now=CLEAN) == []
 
 

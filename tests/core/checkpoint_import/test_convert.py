@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from core.checkpoint_import.convert import Imported, import_checkpoint
 from core.checkpoint_import.weights import PREFIXES, read_checkpoint
-from core.data.documents import Issues, LabelSet
+from core.data.documents import LabelSet
 from core.data.formats.types_file import read_types
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.wordpieces import load_wordpieces
 from core.model.decoder import Decoder, Settings

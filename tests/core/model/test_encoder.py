@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from core.config.schema import RunConfig
-from core.data.documents import Issues
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.batches import pad_pieces
 from core.features.wordpieces import EncodedDocument, WordPieces, load_wordpieces

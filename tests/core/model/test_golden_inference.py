@@ -11,9 +11,10 @@ import torch
 
 from core.checkpoint_import.convert import Imported
 from core.config.schema import SamplesConfig
-from core.data.documents import Annotation, Issues
+from core.data.documents import Annotation
 from core.data.formats.docred import parse_docred
 from core.data.formats.types_file import read_types
+from core.data.issues import Issues
 from core.features.batches import (
     EntityPairs,
     build_clusters,

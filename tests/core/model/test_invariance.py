@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Document, Entity, Issues
+from core.data.documents import Annotation, Document, Entity
+from core.data.issues import Issues
 from core.features.batches import collate
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument

@@ -5,14 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.documents import (
-    Annotation,
-    Document,
-    Entity,
-    LabelSet,
-    Relation,
-    Span,
-)
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.prediction.graph_layout import lay_out
 from core.prediction.html import PALETTE, render, shortened
 from core.prediction.running_text import display_text, nested, parts

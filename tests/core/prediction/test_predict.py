@@ -24,9 +24,10 @@ import core.features.wordpieces
 import core.prediction.windows
 from core.config.presets import to_yaml
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Document, Issues
+from core.data.documents import Annotation, Document
 from core.data.formats.docred import document_to_docred
 from core.data.formats.predictions import encode_prediction, read_predictions
+from core.data.issues import Issues
 from core.data.stream import Entry, Item, Mark
 from core.features.wordpieces import WordPieces
 from core.files import hold

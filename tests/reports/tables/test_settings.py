@@ -115,9 +115,9 @@ def test_a_partial_record_has_the_names_and_values_of_the_whole(tmp_path: Path) 
 
 def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS, rows=LADDER)
-    first = study.cells[0]
-    shared = [first, msgspec.structs.replace(first, row="heads"), study.cells[2]]
-    study = msgspec.structs.replace(study, cells=shared)
+    first = study.row_runs[0]
+    shared = [first, msgspec.structs.replace(first, row="heads"), study.row_runs[2]]
+    study = msgspec.structs.replace(study, row_runs=shared)
     read: list[Path] = []
     whole = Path.read_bytes
 
