@@ -50,10 +50,10 @@ class Screen:
     def _line(self, state: RunState) -> str:
         done, total = len(self.run_states.with_status(*SCORED)), len(self.run_states.by_id)
         parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED and state.glance is not None:
+        if state.status in SCORED:
             value = score(state, self._metric)
             parts += [
-                f"{state.glance.seconds:.0f} s",
+                f"{state.summary.seconds:.0f} s",
                 f"{self._metric} F1 " + ("-" if value is None else f"{value:.2f}"),
             ]
         if state.status == ELSEWHERE:
@@ -137,7 +137,7 @@ def rows_of(run_states: RunStates) -> dict[str, list[RunState]]:
 
 def score(state: RunState, task: str) -> float | None:
     """The F1 of a finished run on test, or on validation where the run has no test documents."""
-    return state.glance.score(task) if state.glance is not None else None
+    return state.summary.f1(task)
 
 
 def spread(values: list[float]) -> str:

@@ -5,14 +5,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import UserError
-from core.files import is_locked
-from core.records.record import FINAL, KILLED, SCORED, RunRecord, read_record
-from core.records.summary import Glance, glance_at
+from core.records.record import SCORED
+from core.records.summary import DAMAGED, KILLED, WAITING, RunSummary, read_summary
 from studies.record import StudyRun
 from studies.study import Study
 
-WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damaged"
+RUNNING, ELSEWHERE = "running", "elsewhere"
 BAD = ("failed", "diverged", DAMAGED)
 
 
@@ -26,7 +24,7 @@ class RunState:
 
     run: StudyRun
     status: str
-    glance: Glance | None = None
+    summary: RunSummary
     error: str | None = None
     attempts: int = 0
     """How often in a row its process died, or was told to stop by others, without getting any further."""
@@ -37,15 +35,10 @@ class RunState:
     started: float = 0.0
 
     @property
-    def record(self) -> RunRecord | None:
-        """The whole record, read anew."""
-        return read_record(self.run.folder)
-
-    @property
     def told(self) -> str:
-        """The status in a reader's words: a run that waits may have been cut off or interrupted before."""
-        before = self.glance.status if self.glance is not None and self.status == WAITING else None
-        return {"running": KILLED, "interrupted": "interrupted"}.get(before or "", self.status)
+        """The status in a reader's words: a run that waits may have been killed or interrupted before."""
+        before = self.summary.status
+        return before if self.status == WAITING and before in (KILLED, "interrupted") else self.status
 
 
 class RunStates:
@@ -98,19 +91,13 @@ class RunStates:
             self.busy_seconds += seconds
             if status in SCORED:
                 self._seconds.append(seconds)
-        state.status, state.error = status, error
-        try:
-            state.glance = glance_at(state.run.folder)
-        except UserError as damage:
-            state.glance, state.status, state.error = None, DAMAGED, str(damage)
-        if status in BAD and error is None and state.glance is not None:
-            state.error = state.glance.error
+        state.summary = read_summary(state.run.folder)
+        state.status = DAMAGED if state.summary.status == DAMAGED else status
+        state.error = state.summary.error if state.status in BAD and error is None else error
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._seconds or [
-            state.glance.seconds for state in self.with_status(*SCORED) if state.glance is not None
-        ]
+        known = self._seconds or [state.summary.seconds for state in self.with_status(*SCORED)]
         if not known:
             return None
         mean, now = sum(known) / len(known), time.monotonic()
@@ -120,17 +107,11 @@ class RunStates:
 
 
 def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> RunState:
-    """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
-    try:
-        glance = glance_at(run.folder)
-    except UserError as error:
-        return RunState(run, DAMAGED, error=str(error))
-    if glance is None:
-        return RunState(run, ELSEWHERE if is_locked(run.folder) else WAITING)
-    if glance.status in FINAL:
-        return RunState(run, glance.status, glance, glance.error)
-    if is_locked(run.folder):
-        return RunState(run, ELSEWHERE, glance)
-    if glance.status == "failed" and not retry_failed:
-        return RunState(run, "failed", glance, glance.error)
-    return RunState(run, WAITING, glance)
+    """Where a run stands by its folder; one that was killed, interrupted or never started waits."""
+    summary = read_summary(run.folder)
+    status: str = summary.status
+    if status == "running":
+        status = ELSEWHERE
+    elif summary.is_left or (status == "failed" and retry_failed):
+        status = WAITING
+    return RunState(run, status, summary, summary.error if status in BAD else None)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from core.errors import UserError
-from core.records.record import SCORED, RunRecord
+from core.records.record import SCORED
 from studies.plan import PlannedRun
 from studies.search.proposals import propose
 from studies.search.racing import decide, incumbent
@@ -135,7 +135,8 @@ class SearchLoop:
         metric = self.run_states.study.metric
         scores: dict[int, float] = {}
         for state in states:
-            score = validation_score(state.record, metric)
+            # The one number that a search reads of a run; scores of test must not choose.
+            score = state.summary.f1(metric, splits=["validation"])
             if score is None:
                 self._fail(trial, f"seed {state.run.seed}: its record has no validation score of {metric}")
                 return
@@ -194,12 +195,5 @@ class SearchLoop:
         self.on_trial(trial)
 
 
-def validation_score(record: RunRecord | None, metric: str) -> float | None:
-    """The one number that a search reads of a run: F1 on the validation split, in percent; None where there is none."""
-    scores = record.metrics.get("validation") if record is not None else None
-    f1 = ((scores or {}).get(metric) or {}).get("f1")
-    return float(f1) if isinstance(f1, int | float) else None
-
-
-def _signature(runs: Mapping[int, PlannedRun]) -> str:
+def _cell(runs: Mapping[int, PlannedRun]) -> str:
     return next(iter(runs.values())).run_id.rpartition("-")[0]

@@ -15,7 +15,7 @@ from core.records.record import SCORED
 from studies.estimate import format_duration
 from studies.search.trials import SearchRecord, SearchTrial, StorageLost
 from sweeps.run_states import BAD, RUNNING, RunState
-from sweeps.search import SearchLoop, validation_score
+from sweeps.search import SearchLoop
 
 SHOWN = 12
 """Trials that the live table holds: the open ones and the last that ended."""
@@ -59,9 +59,9 @@ class SearchScreen:
 
     def _run_line(self, state: RunState) -> str:
         parts = [f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED and state.record is not None:
-            score = validation_score(state.record, self.loop.run_states.study.metric)
-            parts.append(f"{state.record.seconds:.0f} s")
+        if state.status in SCORED:
+            score = state.summary.f1(self.loop.run_states.study.metric, splits=["validation"])
+            parts.append(f"{state.summary.seconds:.0f} s")
             parts += [f"validation F1 {score:.2f}"] if score is not None else []
         if state.error:
             parts.append(state.error.strip().splitlines()[-1])
@@ -122,7 +122,7 @@ def trial_line(trial: SearchTrial) -> str:
 
 def seconds_left(loop: SearchLoop, slots: int) -> float | None:
     """How long the rest takes, if coming trials need as many runs as the ended ones; None before a run has ended."""
-    seconds = [state.record.seconds for state in loop.run_states.with_status(*SCORED) if state.record is not None]
+    seconds = [state.summary.seconds for state in loop.run_states.with_status(*SCORED)]
     ended = [trial for trial in loop.trials if not trial.is_open]
     if not seconds or not ended:
         return None

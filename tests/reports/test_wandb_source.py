@@ -78,7 +78,7 @@ def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
         "",
         "000000000000-s1 is not in the W&B project",
         "000000000001-s0: W&B has no test F1 of entity",
-        "000000000001-s1 cut off in W&B",
+        "000000000001-s1 killed in W&B",
     }
 
 

@@ -12,7 +12,7 @@ from core.config.model_source import estimate_parameter_count
 from core.errors import UserError
 from core.files import content_hash
 from core.records.record import RunRecord, write_record
-from core.records.summary import standing_of
+from core.records.summary import read_summary
 from core.records.timings import StepCosts
 from studies.estimate import (
     FILE,
@@ -64,8 +64,8 @@ def finish(run: PlannedRun, *, host: str = platform.node(), seconds: float = 60.
 
 
 def estimated(found: Plan, tmp_path: Path, *, jobs: int = 1) -> Estimate:
-    standings = {run.run_id: standing_of(run.folder) for run in found.runs}
-    return estimate_plan(found, standings, tmp_path / "runs", jobs=jobs)
+    summaries = {run.run_id: read_summary(run.folder) for run in found.runs}
+    return estimate_plan(found, summaries, tmp_path / "runs", jobs=jobs)
 
 
 def seconds_of(estimate: Estimate) -> dict[str, float | None]:

@@ -30,8 +30,6 @@ from core.records.record import (
     read_record,
     write_record,
 )
-from core.records.summary import glance_at
-from core.scoring.metrics import TASKS
 from engram import main
 from studies.plan import Plan, plan
 from studies.record import StudyRun, write_study_record
@@ -351,32 +349,12 @@ def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Pl
     assert "1 failed, 3 finished" in out
 
 
-def test_status_tells_cut_off_and_interrupted_from_never_started(planned: Plan) -> None:
+def test_status_tells_killed_and_interrupted_from_never_started(planned: Plan) -> None:
     for one, status in zip(planned.runs, ("running", "interrupted", "failed"), strict=False):
         one.folder.mkdir(parents=True)
         write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
-    assert board_of(planned).counts() == {"cut off": 1, "interrupted": 1, "failed": 1, "waiting": 1}
-    assert board_of(planned, retry_failed=True).counts() == {"cut off": 1, "interrupted": 1, "waiting": 2}
-
-
-def test_a_glance_says_what_the_record_says(planned: Plan) -> None:
-    run = planned.runs[0]
-    assert glance_at(run.folder) is None
-    run.folder.mkdir(parents=True)
-    scores = {task: {"f1": 10.0 * number, "precision": 1.0} for number, task in enumerate(TASKS, start=1)}
-    metrics = {"validation": {task: {"f1": 99.0} for task in TASKS}, "test": scores | {"extra": {"ranking": {}}}}
-    record = RunRecord(run_id=run.run_id, status="finished", config={}, metrics=metrics, seconds=3.0, error="no")
-    write_record(run.folder, record)
-    glance = glance_at(run.folder)
-    assert glance is not None
-    assert [glance.score(task) for task in TASKS] == [10.0, 20.0, 30.0, 40.0, 50.0]
-    told = record.run_id, record.status, record.seconds, record.error
-    assert (glance.run_id, glance.status, glance.seconds, glance.error) == told
-    del metrics["test"]
-    write_record(run.folder, msgspec.structs.replace(record, metrics=metrics))
-    assert (glance_at(run.folder) or glance).score("coref") == 99.0
-    write_record(run.folder, msgspec.structs.replace(record, metrics={}))
-    assert (glance_at(run.folder) or glance).score("coref") is None
+    assert board_of(planned).counts() == {"killed": 1, "interrupted": 1, "failed": 1, "waiting": 1}
+    assert board_of(planned, retry_failed=True).counts() == {"killed": 1, "interrupted": 1, "waiting": 2}
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
