@@ -84,7 +84,7 @@ class SearchLoop:
             if not self._loaded:
                 self._load()
             self._judge_all()
-            while len(self.run_states.of(WAITING, RUNNING)) < self._slots and (run := self._next_run()) is not None:
+            while len(self.run_states.with_status(WAITING, RUNNING)) < self._slots and (run := self._next_run()) is not None:
                 yield run
                 self._judge_all()
         except StorageLost as error:
@@ -120,8 +120,7 @@ class SearchLoop:
             states = [self.run_states.by_id[run] for run in trial.runs.values() if run in self.run_states.by_id]
             bad = next((state for state in states if state.status in BAD), None)
             if bad is not None:
-                last = (bad.error or "without an error message").strip().splitlines()[-1]
-                self._fail(trial, f"seed {bad.run.seed} {bad.status}: {last}")
+                self._fail(trial, f"seed {bad.run.seed} {bad.status}: {bad.last_error or 'no error message'}")
             elif len(states) == len(trial.runs) and all(state.status in SCORED for state in states):
                 self._judge(trial, states)
         last_ended = [trial for trial in self.trials if not trial.is_open][-MAX_FAILURES:]
@@ -195,5 +194,5 @@ class SearchLoop:
         self.on_trial(trial)
 
 
-def _cell(runs: Mapping[int, PlannedRun]) -> str:
+def _signature(runs: Mapping[int, PlannedRun]) -> str:
     return next(iter(runs.values())).run_id.rpartition("-")[0]
