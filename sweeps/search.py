@@ -79,12 +79,15 @@ class SearchLoop:
         )
 
     def feed(self) -> Iterator[PlannedRun]:
-        """Judge what has ended, and give runs until every slot has one; each is among the run states before the next."""
+        """Judge what has ended, and give runs until every slot has one; each is added before the next is asked for."""
         try:
             if not self._loaded:
                 self._load()
             self._judge_all()
-            while len(self.run_states.with_status(WAITING, RUNNING)) < self._slots and (run := self._next_run()) is not None:
+            while (
+                len(self.run_states.with_status(WAITING, RUNNING)) < self._slots
+                and (run := self._next_run()) is not None
+            ):
                 yield run
                 self._judge_all()
         except StorageLost as error:

@@ -1,4 +1,4 @@
-"""Command `engram study search`: try configs seed by seed, keep every trial, then run the best one and its baselines."""
+"""Command `engram study search`: try configs seed by seed, then run the best one and its baselines."""
 
 import argparse
 import shlex
@@ -24,11 +24,12 @@ from studies.search.storage import JOURNAL, TrialStore, without_password
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
 from studies.study import BASE, BEST, Row
 from sweeps.commands import add_job_options, run_plan, study_lock
+from sweeps.display import live_display
 from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search import PlanTrial, SearchLoop
-from sweeps.search_display import search_screen, summarize_search
+from sweeps.search_display import SearchScreen, summarize_search
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""
@@ -121,7 +122,7 @@ def run_search(
     loop = build_loop(planned, options.runs, asked, storage=storage, slots=jobs, retry_failed=bool(options.retry))
     engine = LocalEngine(jobs=jobs, devices=options.devices)
     try:
-        with stop_on_signals() as stop, search_screen(loop, slots=jobs) as screen:
+        with stop_on_signals() as stop, live_display(SearchScreen(loop, slots=jobs)) as screen:
 
             def on_trial(trial: SearchTrial) -> None:
                 screen.show_trial(trial)

@@ -82,8 +82,8 @@ class SearchSpace:
             label = params.get(axis.name, "")
             if label not in axis.value_labels:
                 raise UserError(
-                    f"a stored trial has {axis.name} {label!r}, which is none of {', '.join(axis.value_labels)}: the axes "
-                    "were changed; keep the changed study apart (--name NAME)"
+                    f"a stored trial has {axis.name} {label!r}, which is none of {', '.join(axis.value_labels)}: the "
+                    "axes were changed; keep the changed study apart (--name NAME)"
                 )
             return label
 
@@ -160,12 +160,12 @@ def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "CategoricalDistribu
     return {axis.name: CategoricalDistribution(axis.value_labels) for axis in axes}
 
 
-def wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:
+def build_wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:
     """The YAML that `wandb sweep` takes: over the axes, for validation F1, by agents that run `engram train`."""
     settings = [f"--{path}={_flag_value(value)}" for path, value in leaves(base.settings).items()]
     command = ["engram", "train", base.preset, "--profile", profile, *settings]
     sweep = {
-        "name": f"{name}@{profile}",
+        "name": name,
         "method": "bayes",
         "metric": {"name": f"validation/{metric}/f1", "goal": "maximize"},
         "parameters": {axis.path: {"values": [_flag_value(value) for value in axis.values]} for axis in axes},

@@ -43,11 +43,10 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def rule(self) -> str:
-        """In words: how trials get seeds."""
+        """How trials get seeds, in words."""
         return (
-            f"seeds come in rungs of {', '.join(map(str, self.rungs))}: the better half continues after the first, "
-            f"then every trial that is not more than {self.threshold:g} pooled standard errors below the best, paired "
-            "by seed"
+            f"in rungs of {', '.join(map(str, self.rungs))}: the better half continues after the first, then every "
+            f"trial that is not more than {self.threshold:g} pooled standard errors below the best, paired by seed"
         )
 
 

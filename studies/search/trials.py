@@ -1,4 +1,4 @@
-"""Trials of a search, and search.json: the export of its Optuna storage (`studies.search.storage`) that reports read."""
+"""Trials of a search, and search.json, which reports read: the export of its storage (`studies.search.storage`)."""
 
 import math
 from collections import Counter
