@@ -89,7 +89,9 @@ def glued(material: Material, pieces: int) -> EncodedDocument:
         relations.extend(type(r)(head=r.head + base, tail=r.tail + base, type=r.type) for r in gold.relations)
         if len(tokens) > pieces:
             break
-    whole = Document(f"glued {pieces}", tuple(tokens), tuple(sentences), gold=Annotation.from_entities(entities, relations))
+    whole = Document(
+        f"glued {pieces}", tuple(tokens), tuple(sentences), gold=Annotation.from_entities(entities, relations)
+    )
     encoded = material.wordpieces.encode(whole)
     last = int(np.searchsorted(encoded.bounds, pieces, side="right")) - 1
     kept = {i: n for n, i in enumerate(i for i, e in enumerate(entities) if max(s[1] for s in e.mentions) <= last)}

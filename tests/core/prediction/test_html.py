@@ -153,7 +153,9 @@ def test_documents_are_chosen_by_list_key_title_and_address(browser: "playwright
 
 
 def test_sparse_annotations(browser: "playwright.Browser", tmp_path: Path) -> None:
-    gold = Annotation.from_entities(PREDICTED.entities, [Relation(1, 0, "P19"), Relation(0, 1, "P19"), Relation(2, 2, "P19")])
+    gold = Annotation.from_entities(
+        PREDICTED.entities, [Relation(1, 0, "P19"), Relation(0, 1, "P19"), Relation(2, 2, "P19")]
+    )
     bare = document("Bonn left", id="e", title="Bare")
     shown = show(browser, tmp_path, (BORN, gold), (bare, Annotation(mentions=((0, 1),))))
     page = shown.page

@@ -17,7 +17,9 @@ CASE_A = "a bc def"
 
 def clustering(text: str) -> Annotation:
     """`a bc` -> clusters {a} and {b, c}, one token per letter."""
-    return Annotation.from_entities(Entity(tuple((ord(letter), ord(letter) + 1) for letter in c), "X") for c in text.split())
+    return Annotation.from_entities(
+        Entity(tuple((ord(letter), ord(letter) + 1) for letter in c), "X") for c in text.split()
+    )
 
 
 def scored(key: str, response: str) -> dict[str, dict[str, float]]:

@@ -30,7 +30,9 @@ def document(annotation: Annotation, **changes: object) -> Document:
     return msgspec.structs.replace(made, **changes)
 
 
-GOLD = Annotation.from_entities([ANN, BONN, CARL], [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(2, 0, "P26")])
+GOLD = Annotation.from_entities(
+    [ANN, BONN, CARL], [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(2, 0, "P26")]
+)
 
 
 def test_lenient_finds_an_entity_by_the_mention_that_comes_first_in_the_text() -> None:
@@ -105,7 +107,9 @@ def test_facts_are_surfaces_of_every_mention_pair() -> None:
 
 
 def test_ign_takes_known_predictions_from_precision_and_leaves_recall() -> None:
-    predicted = Annotation.from_entities(GOLD.entities, [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(1, 0, "P1")])
+    predicted = Annotation.from_entities(
+        GOLD.entities, [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(1, 0, "P1")]
+    )
     found = ign_scores([document(GOLD)], [predicted], {("Ann", "Bonn", "P551"), ("Bonn", "Ann", "P1")})
     assert found["recall"] == pytest.approx(200 / 3)
     assert found["precision"] == 100  # what is left is Carl's birthplace, which is right

@@ -99,7 +99,9 @@ def annotation_of(parts: Drawn) -> Annotation:
     typed = {cluster: "PER" if person else "ORG" for cluster, person in mentions.values()}
     entities = [Entity(tuple(spans), typed[cluster]) for cluster, spans in clusters.items()]
     size = len(entities)
-    return Annotation.from_entities(entities, [Relation(head % size, tail % size, name) for head, tail, name in relations])
+    return Annotation.from_entities(
+        entities, [Relation(head % size, tail % size, name) for head, tail, name in relations]
+    )
 
 
 @given(drawn, drawn)
