@@ -7,11 +7,11 @@ from typing import TypeVar
 import msgspec
 
 from core.commands.console import print_json, print_scores
-from core.data.corpus import Corpus
+from core.data.corpus import Corpus, unknown_type
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.data.formats import Format, read_corpus
 from core.data.formats.predictions import Prediction, parse_predictions
-from core.data.formats.types_file import read_types, type_fault
+from core.data.formats.types_file import read_types
 from core.data.parsing import fault, parse_json, read_source
 from core.scoring.diagnostics import Fact, training_facts
 from core.scoring.evaluate import evaluate, match_documents
@@ -88,7 +88,7 @@ def names_to_types(prediction: Prediction, index: int, labels: LabelSet, path: P
             value = item.type
             if value not in types:
                 if names.count(value) != 1:
-                    message = f"field {field}[{number}].type {type_fault(kind, value, types)}"
+                    message = f"field {field}[{number}].type {unknown_type(kind, value, types)}"
                     raise fault(path, message, index=index, title=prediction.document.title)
                 value = types[names.index(value)]
             replaced.append(msgspec.structs.replace(item, type=value))
