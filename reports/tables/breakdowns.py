@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from core.records.summary import Part
+from core.records.summary import PartScores
 from reports.captions import label
 from reports.frame import run_facts
 from reports.tables.layout import Column, Line, Table, Value
@@ -17,7 +17,7 @@ MOST_TYPES = 20
 SPREAD = "mean ± sample standard deviation over seeds (ddof 1)"
 
 
-Parts = Mapping[str, Mapping[str, Mapping[str, Part]]]
+Parts = Mapping[str, Mapping[str, Mapping[str, PartScores]]]
 """Run id -> kind of breakdown -> name -> scores, as `reports.frame` reads them."""
 
 
