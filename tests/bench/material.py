@@ -144,13 +144,7 @@ class Bench:
         self.models: dict[str, JointModel] = {}
         for system in systems:
             config = system_config(system, "fp32")
-            model = JointModel(
-                self.encoder,
-                config.model,
-                config.memory,
-                entity_types=len(material.labels.entity_types),
-                relation_types=len(material.labels.relation_types),
-            )
+            model = JointModel(self.encoder, config, material.labels)
             state = {name: value.clone() for name, value in ours.state_dict().items()}
             initialise(model, None, seed=0)
             ours.load_state_dict(state)
