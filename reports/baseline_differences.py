@@ -5,7 +5,6 @@ Beside the interval over seeds one over documents and seeds: the bootstrap on th
 
 import math
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from reports.frame import run_facts
 from reports.row_means import task_headings
 from studies.bootstrap import RESAMPLES, BootstrapDifference, SeedCounts, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
-from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable
+from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
 LEVEL = 1 - CONFIDENCE
 
@@ -81,7 +80,7 @@ def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -
             numbers = {"delta": found.mean, "std": found.std, "low": found.interval.low, "high": found.interval.high}
             counts = {"n": found.n, "higher": found.higher, "equal": found.equal, "lower": found.lower}
             tests = {"p_t": found.p_t, "p_sign_flip": found.p_sign_flip, "p_floor": found.p_floor}
-            power = {"improvement": found.improvement, "detectable": found.std * detectable_effect(found.n)}
+            power = {"improvement": found.improvement, "detectable": found.std * smallest_detectable_effect(found.n)}
             told = {"seeds": found.seeds, "left_out": found.left_out, "unlike": sorted(unlike)}
             seeds = {name: " ".join(map(str, some)) for name, some in told.items()}
             lines.append({**named, **numbers, **counts, **tests, **power, **seeds})
@@ -90,12 +89,6 @@ def comparisons(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -
         line["p_holm"] = corrected[place]
         line["verdict"] = verdict(line)
     return pd.DataFrame(lines, columns=COLUMNS)
-
-
-@cache
-def detectable_effect(n: int) -> float:
-    """The difference, in standard deviations, that n shared seeds find with the chance `POWER`."""
-    return smallest_detectable(n, 1.0)
 
 
 def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:

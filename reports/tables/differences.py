@@ -5,7 +5,6 @@ from typing import Any
 import pandas as pd
 
 from core.records.record import SCORED
-from reports.baseline_differences import detectable_effect
 from reports.captions import against, coverage_sentence, format_ranges, label
 from reports.frame import run_facts
 from reports.row_means import LONG, task_headings
@@ -13,7 +12,7 @@ from reports.tables.layout import Column, Line, Table, Value
 from reports.tables.results import rows_by_group
 from studies.bootstrap import RESAMPLES
 from studies.record import StudyRecord
-from studies.statistics import POWER, summarize
+from studies.statistics import POWER, smallest_detectable_effect, summarize
 
 MOST_NAMED = 5
 PAIRED = (
@@ -117,7 +116,7 @@ def power_sentences(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
         here = f": here {format_range(part)} points on {LONG[study.study.metric]} F1" if len(part) else ""
         sentences.append(
             f"With {n} seeds the paired t-test finds, with a chance of {100 * POWER:.0f} %, differences from "
-            f"{detectable_effect(n):.1f} times their standard deviation on{here}."
+            f"{smallest_detectable_effect(n):.1f} times their standard deviation on{here}."
         )
     return sentences
 
