@@ -11,7 +11,12 @@ class UserError(Exception):
     """
 
 
+def first_line(error: Exception) -> str:
+    """The first line of a library's error message, or the error's type where it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def did_you_mean(name: str, known: Iterable[str], *, before: str = "", most: int = 1, cutoff: float = 0.6) -> str:
-    """` Did you mean X?` with the known names nearest to a misspelt one, `before` in front of each; empty without any."""
+    """` Did you mean X?` with the known names nearest to a misspelt one, each with `before` in front; else empty."""
     near = get_close_matches(name, list(known), n=most, cutoff=cutoff)
     return f" Did you mean {' or '.join(before + one for one in near)}?" if near else ""

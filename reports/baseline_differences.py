@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from core.errors import UserError
-from core.progress import meter
+from core.progress import progress_bar
 from core.scoring.metrics import UNTYPED, DocumentCounts, add
 from reports.compare_inputs import read_counts
 from reports.frame import run_facts
@@ -136,7 +136,7 @@ def add_document_intervals(
     kept = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
     found: dict[tuple[str, str], BootstrapDifference] = {}
     without: dict[str, str] = {}
-    with meter("intervals over documents", len(kept)) as done:
+    with progress_bar("intervals over documents", len(kept)) as done:
         for row in kept:
             of_row = compared[(compared["row"] == row) & (compared["n"] > 0)]
             if len(of_row):

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from core.errors import UserError
-from core.progress import meter
+from core.progress import progress_bar
 from core.records.provenance import Provenance
 from core.records.summary import DAMAGED, KILLED, PartScores, RunSummary, TrackingSettings, read_details, read_summary
 from core.scoring.metrics import TASKS
@@ -70,7 +70,7 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> StudyResults
             with_config.add(cell.row)
         return found
 
-    with meter("records", sum(len(cell.runs) for cell in study.row_runs)) as read:
+    with progress_bar("records", sum(len(cell.runs) for cell in study.row_runs)) as read:
         return gathered(study, find, split=split, advance=read.advance)
 
 

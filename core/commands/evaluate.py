@@ -13,12 +13,11 @@ import tyro
 from core.data.corpus import Corpus
 from core.data.formats import Format, read_corpus
 from core.data.issues import Issues
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 from core.records.memory_attention import attention_path
 
 if TYPE_CHECKING:
     from core.run.load import OpenRun
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -63,7 +62,7 @@ def evaluate(
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
     from core.features.prepare import encode_documents
-    from core.progress import meter
+    from core.progress import progress_bar
     from core.run.load import open_run
     from core.training.held_out import evaluate_split
 
@@ -79,7 +78,7 @@ def evaluate(
         corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, issues
     )
     attended = choose(encoded, documents) if attention else []
-    with meter("evaluating", len(encoded)) as progress:
+    with progress_bar("evaluating", len(encoded)) as progress:
         result = evaluate_split(
             opened.decoder,
             encoded,
@@ -160,11 +159,9 @@ def choose(documents: Sequence["EncodedDocument"], wanted: Sequence[str]) -> lis
         return list(documents[: int(wanted[0])])
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise UserError(
-                f"no document {name!r} among the {len(documents)}: {hint}--documents takes titles, ids, or a number of "
-                "documents from 1"
+                f"no document {name!r} among the {len(documents)}.{did_you_mean(name, known)} "
+                "--documents takes titles, ids, or a number of documents from 1"
             )
     return [known[name] for name in wanted] or list(documents[:FIRST])
 
@@ -174,10 +171,10 @@ def store_attention(
 ) -> None:
     """Decode the documents once more, one by one, and write what their reads attend to."""
     from core.model.memory_attention import document_attention
-    from core.progress import meter, say
+    from core.progress import progress_bar, say
 
     found = []
-    with meter("attention", len(documents)) as progress:
+    with progress_bar("attention", len(documents)) as progress:
         for one in documents:
             found.append(document_attention(opened.decoder, one, memory, reading=opened.trained.state.reading))
             progress.advance()

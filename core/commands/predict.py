@@ -16,7 +16,7 @@ from core.data.stream import STANDARD, ByteStream, DocumentStream, Entry, Skippe
 from core.errors import UserError
 from core.files import atomic_write
 from core.prediction.output import Output, is_piped, open_output, skipped_path
-from core.progress import ProgressBar, StopRequest, meter, say, stop_on_signals
+from core.progress import ProgressBar, StopRequest, progress_bar, say, stop_on_signals
 
 if TYPE_CHECKING:
     from core.run.load import OpenRun
@@ -129,7 +129,7 @@ def predict_all(
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     fitting = Fitting(opened.trained.wordpieces, opened.positions, opened.config.data)
     first_reason = ""
-    with meter("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
+    with progress_bar("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
         for window in windows(entries, lambda document: fitting.encode(document, repairs)):
             tell(window.skipped, target.done.skipped, most_told)
             first_reason = first_reason or (window.skipped[0].reason if window.skipped else "")

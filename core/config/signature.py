@@ -15,11 +15,12 @@ from pydantic import BaseModel
 
 from core.config.model_source import encoder_width, model_identity
 from core.config.presets import section_model
-from core.config.schema import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
+from core.config.schema import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker, MemoryConfig, Mode, RunConfig
 from core.errors import UserError
 from core.files import content_hash
 
 DIGITS = 12
+MODES: tuple[Mode, ...] = ("inverse", "normal")
 READING = ("pooling", "places", "memories", "warmup", "ramp", "read_grad", "inverse_scale", "reads")
 """Settings of memory that only reading uses."""
 
@@ -54,7 +55,7 @@ def identity(config: RunConfig) -> dict[str, Any]:
         tree["memory"] |= {f"{kind}_slot_width": width for kind, width in slot_widths(config.memory).items()}
         tree["memory"].pop("slot_width", None)
         if "pooling" in tree["memory"]:
-            modes = [mode for mode in ("inverse", "normal") if mode in config.memory.read_mode]
+            modes = [mode for mode in MODES if mode in config.memory.read_mode]
             tree["memory"]["pooling"] = [config.memory.pooling_after(mode) for mode in modes]
     return tree
 

@@ -21,7 +21,7 @@ import msgspec
 
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
-from core.files import atomic_write, hold, make_folder
+from core.files import atomic_write, lock_folder, make_folder
 from core.progress import say
 
 LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
@@ -140,7 +140,7 @@ def unfinished(output: Path, *, anew: bool) -> Iterator[Unfinished]:
     """The unfinished output of a file, held against other processes; with `anew`, what lies there is thrown away."""
     folder = output.with_name(f"{output.name}.part")
     make_folder(folder, "this is where predictions wait until all are there; move away what is there, or make room")
-    with hold(folder):
+    with lock_folder(folder):
         if anew or not (folder / LINES).exists():
             # Without lines: a process that died when its output was in place already.
             (folder / STATE).unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
 from core.errors import UserError
 from core.files import atomic_write, make_folder
-from core.progress import meter
+from core.progress import progress_bar
 from core.records.record import CONFIG
 from core.records.summary import RunSummary, read_details, read_summary
 from core.records.wandb_run import Identity, WandbRun
@@ -88,7 +88,7 @@ def mirror(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> int:
     digests = {one.identity.run_id: (one.digest, one) for one in (*cells, study_run(record, cells, folder))}
     changed = [(run_id, digest, one) for run_id, (digest, one) in digests.items() if known.get(run_id) != digest]
     written = 0
-    with meter("writing for W&B", len(changed)) as progress:
+    with progress_bar("writing for W&B", len(changed)) as progress:
         for run_id, digest, one in changed:
             delete_older_offline_files(folder, run_id)
             if write(one, tracking):
