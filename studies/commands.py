@@ -18,11 +18,12 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
-from studies.checks import advice, notes
-from studies.estimate import calibrate, default_jobs, estimate_plan, memory_warnings, told
+from studies.calibration import calibrate
+from studies.checks import NOTES, WARNINGS, code_warnings, run_checks
+from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
-from studies.search.space import SearchSpace, wandb_sweep
+from studies.search.space import SearchSpace, build_wandb_sweep
 from studies.study import Study, find_study, shipped_studies
 
 ROOT = Path(core.__file__).resolve().parent.parent
@@ -51,7 +52,10 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     """
     found = find_study(study)
     if wandb_sweep:
-        print(build_wandb_sweep(found, profile=profile), end="")
+        if found.base is None:
+            raise UserError(f"study {found.name} has no axes to sweep over: give one with `base` and `axes`")
+        axes, name = found.declared_axes, f"{found.name}@{profile}"
+        print(build_wandb_sweep(found.base, axes, name=name, metric=found.metric, profile=profile), end="")
         return
     print(f"{found.name}: {found.question}\n")
     print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
@@ -95,7 +99,7 @@ def show_plan(arguments: Sequence[str]) -> None:
     given, planned = parser.parse_plan(arguments)
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})
-    for line in [*undeclared_lines(planned), *advice(planned, now=now, summaries=summaries.values())]:
+    for line in [*undeclared_lines(planned), *run_checks(WARNINGS, planned), *code_warnings(now, summaries.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
     if given.commands:
         print_commands(planned, summaries, given.runs)
@@ -111,11 +115,11 @@ def show_plan(arguments: Sequence[str]) -> None:
     estimate = estimate_plan(planned, summaries, given.runs, jobs=given.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
-    for line in notes(planned):
+    for line in run_checks(NOTES, planned):
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
-    for line in told(estimate, planned.profile, given.runs):
+    for line in describe_estimate(estimate, planned.profile, given.runs):
         print(line)
 
 
@@ -154,28 +158,17 @@ def size_of(study: Study) -> str:
 
 
 def describe_search(study: Study) -> Iterator[str]:
-    """What a search would do: space, seeds, rule, and how many runs that can be; nothing for a study of rows."""
+    """What a search would do: space, rule, and how many runs that can be; nothing for a study of rows."""
     search, base = study.search, study.base
     if search is None or base is None:
         return
     space = SearchSpace(base, study.declared_axes)
-    seeds, rungs = ", ".join(map(str, search.shared_seeds)), ", ".join(map(str, search.rungs))
     yield (
         f"search: up to {search.trials} trials over {space.combinations:,} combinations of {len(space.axes)} axes; the "
         f"first {search.startup} at random, then by TPE"
     )
-    yield (
-        f"a trial gets seeds {seeds} in rungs of {rungs}: the better half goes on after the first, then while it is "
-        f"not more than {search.threshold:g} pooled standard errors below the best, paired by seed"
-    )
+    yield f"a trial gets seeds {', '.join(map(str, search.shared_seeds))} {search.rule}"
     yield (
         f"{search.trials * search.rungs[0]} to {search.trials * search.rungs[-1]} runs on the search's seeds; then the "
         f"best config and the rows on seeds {', '.join(map(str, study.seeds))}, which no trial uses"
     )
-
-
-def build_wandb_sweep(study: Study, *, profile: str) -> str:
-    """The W&B sweep over the axes of a study; a UserError where it has none."""
-    if study.base is None:
-        raise UserError(f"study {study.name} has no axes, so no sweep: give one with `base` and `axes`")
-    return wandb_sweep(study.base, study.declared_axes, name=study.name, metric=study.metric, profile=profile)

@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from core.config.model_source import encoder_width, model_identity
 from core.config.presets import section_model
-from core.config.schema import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker, MemoryConfig, Mode, RunConfig
+from core.config.schema import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
 from core.errors import UserError
 from core.files import content_hash
 
 DIGITS = 12
-MODES: tuple[Mode, ...] = ("inverse", "normal")
+MEMORIES = ("entity", "relation")
 READING = ("pooling", "places", "memories", "warmup", "ramp", "read_grad", "inverse_scale", "reads")
 """Settings of memory that only reading uses."""
 
@@ -52,11 +52,12 @@ def identity(config: RunConfig) -> dict[str, Any]:
     tree = _identity(config, "", idle_settings(config))
     if config.memory is not None:
         # Settings that may be written in two ways are hashed in one.
-        tree["memory"] |= {f"{kind}_slot_width": width for kind, width in slot_widths(config.memory).items()}
+        memory = config.memory
+        for name in MEMORIES:
+            tree["memory"][f"{name}_slot_width"] = memory.width_of(name) if name in _written(memory) else None
         tree["memory"].pop("slot_width", None)
         if "pooling" in tree["memory"]:
-            modes = [mode for mode in MODES if mode in config.memory.read_mode]
-            tree["memory"]["pooling"] = [config.memory.pooling_after(mode) for mode in modes]
+            tree["memory"]["pooling"] = [memory.pooling_after(mode) for mode in memory.modes]
     return tree
 
 
@@ -108,16 +109,16 @@ def idle_settings(config: RunConfig) -> frozenset[str]:
 
 
 def _idle_in(memory: MemoryConfig) -> Iterator[str]:
-    widths = {kind: getattr(memory, f"{kind}_slot_width") for kind in _written(memory)}
-    yield from (f"{kind}_slot_width" for kind in ("entity", "relation") if kind not in widths)
-    if all(widths.values()):
+    written = _written(memory)
+    yield from (f"{name}_slot_width" for name in MEMORIES if name not in written)
+    if all(getattr(memory, f"{name}_slot_width") for name in written):
         yield "slot_width"
     if memory.slots_per_type == 1:
         yield "slot_logit"
     if memory.read_mode == "none":
         yield from READING
         return
-    if "inverse" not in memory.read_mode:
+    if "inverse" not in memory.modes:
         yield "inverse_scale"
     # The gradient of reading meets no slots where a frozen matrix, or only the number of slots, is read.
     if memory.reads in ("random", "constant") or (memory.reads == "uniform" and memory.read_mode == "inverse"):
@@ -125,16 +126,7 @@ def _idle_in(memory: MemoryConfig) -> Iterator[str]:
 
 
 def _written(memory: MemoryConfig) -> tuple[str, ...]:
-    return ("entity", "relation") if memory.classifies == "both" else (memory.classifies,)
-
-
-def slot_widths(memory: MemoryConfig) -> dict[str, int | None]:
-    """The slot width of each of the two memories; None where it is the encoder's, or where nothing writes it."""
-    written = _written(memory)
-    return {
-        kind: (getattr(memory, f"{kind}_slot_width") or memory.slot_width) if kind in written else None
-        for kind in ("entity", "relation")
-    }
+    return MEMORIES if memory.classifies == "both" else (memory.classifies,)
 
 
 @cache
