@@ -36,7 +36,7 @@ VERBS = {
     ),
     "data list": Verb("core.commands.data", "list_datasets", "the registered data sets and which of them are here"),
     "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked and resumable"),
-    "data report": Verb("core.commands.data", "report", "statistics and dirt of a file of documents"),
+    "data report": Verb("core.commands.data", "report", "statistics and data issues of a file of documents"),
     "data sample": Verb("core.commands.data", "sample", "one document of a file, readably"),
     "data build-split": Verb("core.commands.data", "build_split", "the JEREX training part from DocRED's own files"),
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),

@@ -14,9 +14,8 @@ from reports.compare import by_distance, by_document, by_type, further_measures_
 from reports.compare_inputs import read_system
 from reports.figures.style import save
 from reports.frame import load, run_facts
-from reports.page.documents import load_compared_documents, of_study
-from reports.page.page import build_comparison_page, page
-from reports.page.viewer import viewer
+from reports.page.documents import build_comparison_viewer, build_study_viewer
+from reports.page.page import build_comparison_page, build_study_page
 from reports.sections import Material, make_figures, tables_of
 from reports.tables.markdown import to_markdown, write_frame, write_table, write_text
 from reports.wandb_source import load_from_wandb, read_runs, study_in_project
@@ -70,8 +69,9 @@ def report(
     written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
     written.append(write_frame(frame, folder / "runs.csv"))
     local = from_wandb is None
-    looked_at = viewer(of_study(record, frame, max_documents=documents)) if documents > 0 and local else None
-    written.append(write_text(page(record, frame, compared, tables, drawings, looked_at), folder / "index.html"))
+    viewer = build_study_viewer(record, frame, max_documents=documents) if documents > 0 and local else None
+    html = build_study_page(record, frame, compared, tables, drawings, viewer)
+    written.append(write_text(html, folder / "index.html"))
     for problem in problems(frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
@@ -105,11 +105,9 @@ def compare(
     tables = [table for table in found if table.lines]
     print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
-        looked_at = (
-            viewer(load_compared_documents(one, other, split=split, max_documents=documents)) if documents > 0 else None
-        )
+        viewer = build_comparison_viewer(one, other, split=split, max_documents=documents) if documents > 0 else None
         written = [path for table in tables for path in write_table(table, out)]
-        written.append(write_text(build_comparison_page(one.label, other.label, tables, looked_at), out / "index.html"))
+        written.append(write_text(build_comparison_page(one.label, other.label, tables, viewer), out / "index.html"))
         print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 

@@ -61,9 +61,9 @@ def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) ->
     study, colon, row = reference.rpartition(":")
     if colon and not path.exists():
         record = find_study_record(study, runs)
-        cell = next((cell for cell in record.cells if cell.row == row), None)
+        cell = next((cell for cell in record.row_runs if cell.row == row), None)
         if cell is None:
-            known = ", ".join(cell.row for cell in record.cells)
+            known = ", ".join(cell.row for cell in record.row_runs)
             raise UserError(f"study {record.label} has no row {row!r}: its rows are {known}")
         folders = {seed: runs / cell.signature / f"s{seed}" for seed in cell.runs}
         return scored(f"{record.label}:{row}", folders, split)

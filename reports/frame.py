@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from core.errors import UserError
 from core.progress import meter
 from core.records.provenance import Provenance
-from core.records.record import KILLED, SCORED
-from core.records.summary import Extra, Part, PartialRecord, TrackingSettings, read_partial_record
+from core.records.summary import DAMAGED, KILLED, PartScores, RunSummary, TrackingSettings, read_details, read_summary
 from core.scoring.metrics import TASKS
 from studies.record import RowRuns, StudyRecord
 
-MISSING, DAMAGED = "missing", "damaged"
+MISSING = "missing"
 SCORES = ("precision", "recall", "f1", "macro_precision", "macro_recall", "macro_f1")
 FILES = ("train", "validation", "test", "types")
 KINDS = ("distance", "type")
@@ -37,7 +35,7 @@ class Found:
 
     facts: dict[str, Any]
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    parts: dict[str, dict[str, Part]] = field(default_factory=dict)
+    parts: dict[str, dict[str, PartScores]] = field(default_factory=dict)
     """Kind of breakdown (distance, type) -> name -> strict relation scores."""
     config: dict[str, Any] | None = None
 
@@ -47,7 +45,7 @@ class StudyResults:
     """A study's runs, each read once: the tidy frame, the breakdowns, and the settings of each row."""
 
     frame: pd.DataFrame
-    parts: dict[str, dict[str, dict[str, Part]]]
+    parts: dict[str, dict[str, dict[str, PartScores]]]
     """Run id -> kind of breakdown -> name -> strict relation scores of the run; scored runs only."""
     configs: dict[str, dict[str, Any]]
     """Row -> the resolved config of its first run that has a record."""
@@ -63,7 +61,7 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> StudyResults
 
     Raises a UserError for a finished run without scores of the split.
     """
-    kinds = KINDS if len(study.cells) <= MOST_ROWS else KINDS[:1]
+    kinds = KINDS if len(study.row_runs) <= MOST_ROWS else KINDS[:1]
     with_config: set[str] = set()
 
     def find(cell: RowRuns, seed: int) -> Found:
@@ -72,7 +70,7 @@ def load(study: StudyRecord, runs: Path, *, split: str = "test") -> StudyResults
             with_config.add(cell.row)
         return found
 
-    with meter("records", sum(len(cell.runs) for cell in study.cells)) as read:
+    with meter("records", sum(len(cell.runs) for cell in study.row_runs)) as read:
         return gathered(study, find, split=split, advance=read.advance)
 
 
@@ -92,7 +90,7 @@ def gathered(
     configs: dict[str, dict[str, Any]] = {}
     lines, scores = [], []
     none = [math.nan] * len(SCORES)
-    for cell in study.cells:
+    for cell in study.row_runs:
         for seed, run_id in cell.runs.items():
             if run_id not in known:
                 known[run_id] = find(cell, seed)
@@ -116,31 +114,30 @@ def gathered(
 def find_run(cell: RowRuns, seed: int, runs: Path, *, split: str, kinds: Sequence[str], config: bool) -> Found:
     """What the folder of a run says of it.
 
-    `status` is that of the record, or "missing" (never started), "damaged", or "cut off" (its process is gone);
-    `problem` says in a line why there are no scores.
+    `status` is that of its summary, "missing" where it was never started; `problem` says in a line why there are no
+    scores.
     """
     run_id = cell.runs[seed]
     folder = runs / cell.signature / f"s{seed}"
     facts = blank(run_id, cell.signature) | {"folder": str(folder)}
-    try:
-        record = read_partial_record(folder)
-    except UserError as error:
-        return Found(facts | {"status": DAMAGED, "problem": str(error)})
-    if record is None:
+    summary = read_summary(folder)
+    if summary.status == DAMAGED:
+        return Found(facts | {"status": DAMAGED, "problem": summary.error})
+    if not summary.run_id:
         return Found(facts | {"status": MISSING, "problem": f"{run_id} was not started"})
-    if record.run_id != run_id:
-        told = f"{folder} holds the record of another run, {record.run_id}"
-        return Found(facts | {"status": DAMAGED, "problem": told})
-    settings = msgspec.json.decode(record.config) if config else None
-    facts |= described(record)
-    if record.status in SCORED:
-        scores, extra = check_scores(record, split)
-        parts = {kind: extra.parts(kind) for kind in kinds}
-        return Found(facts | {"documents": extra.documents}, scores, parts, settings)
-    if record.standing(folder) == KILLED:
-        told = f"{run_id} was cut off; the study goes on with it when run again"
-        return Found(facts | {"status": KILLED, "problem": told}, config=settings)
-    return Found(facts | {"problem": reason(record)}, config=settings)
+    if summary.run_id != run_id:
+        problem = f"{folder} holds the record of another run, {summary.run_id}"
+        return Found(facts | {"status": DAMAGED, "problem": problem})
+    facts |= described(summary)
+    settings, types = read_details(folder, split) if config or "type" in kinds else (None, {})
+    settings = settings if config else None
+    if not summary.is_done:
+        resumed = f"{run_id} was killed; the study resumes it when it is run again"
+        return Found(facts | {"problem": resumed if summary.status == KILLED else reason(summary)}, config=settings)
+    scores = check_scores(summary, split)
+    extra = summary.metrics[split].extra
+    parts = {"distance": extra.by_sentence_distance, "type": types}
+    return Found(facts | {"documents": extra.documents}, scores, {kind: parts[kind] for kind in kinds}, settings)
 
 
 def blank(run_id: str, signature: str) -> dict[str, Any]:
@@ -150,9 +147,9 @@ def blank(run_id: str, signature: str) -> dict[str, Any]:
     return {"run": run_id, "signature": signature} | dict.fromkeys(texts, "") | dict.fromkeys(others)
 
 
-def described(record: PartialRecord) -> dict[str, Any]:
+def described(record: RunSummary) -> dict[str, Any]:
     """The facts in a record, its scores aside."""
-    settings, origin = record.settings, record.provenance
+    settings, origin = record.config, record.provenance
     memory, data = settings.memory, " ".join(data_hashes(settings.data, origin))
     return {
         "status": record.status,
@@ -203,28 +200,28 @@ def seed_means(data: Mapping[str, Any], hashes: str) -> str:
     return f"{files} {json.dumps(how, sort_keys=True)}"
 
 
-def check_scores(record: PartialRecord, split: str) -> tuple[dict[str, dict[str, float]], Extra]:
-    """The scores of a finished run per task, and its breakdowns; a UserError where a score is not there."""
+def check_scores(record: RunSummary, split: str) -> dict[str, dict[str, float]]:
+    """The scores of a finished run per task; a UserError where a score is not there."""
     if split not in record.metrics:
         has = ", ".join(record.metrics) or "none"
         raise UserError(
             f"run {record.run_id} is {record.status} but has no scores on split {split!r} (it has: {has}): "
             "give one of these with --split"
         )
-    scores = record.scores(split)
-    extra: Extra = scores.pop("extra")
+    scores: dict[str, dict[str, float]] = {task: {} for task in TASKS}
     for task in TASKS:
         for name in SCORES:
-            value = scores.get(task, {}).get(name)
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            value = getattr(getattr(record.metrics[split], task), name)
+            if value is None:
                 raise UserError(
                     f"run {record.run_id} is {record.status} but its {split} {name} of {task} is {value!r}: "
                     "its record was changed or is of another version; delete it and run the study again"
                 )
-    return {task: {name: float(scores[task][name]) for name in SCORES} for task in TASKS}, extra
+            scores[task][name] = value
+    return scores
 
 
-def reason(record: PartialRecord) -> str:
+def reason(record: RunSummary) -> str:
     """Why a run has no scores: the last line of what it died of, which is the error's own."""
     lines = [line.strip() for line in (record.error or "").splitlines() if line.strip()]
     return f"{record.run_id} {record.status}{': ' + lines[-1] if lines else ''}"

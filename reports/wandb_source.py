@@ -16,8 +16,8 @@ from urllib.parse import unquote
 import msgspec
 
 from core.errors import UserError
-from core.records.record import KILLED, SCORED
-from core.records.summary import Part, PartialRecord
+from core.records.record import SCORED
+from core.records.summary import KILLED, PartScores, RunSummary
 from core.scoring.metrics import TASKS
 from reports.frame import (
     MISSING,
@@ -99,7 +99,7 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> Found:
     return Found(facts, scores, parts, config)
 
 
-def record_of(run: RemoteRun) -> PartialRecord:
+def record_of(run: RemoteRun) -> RunSummary:
     """The facts of a run as its record has them, its scores aside."""
     status = run.summary.get("status", STATES.get(run.state, "running"))
     told = {name: value_or_none(run.summary.get(name)) for name in NUMBERS}
@@ -107,12 +107,12 @@ def record_of(run: RemoteRun) -> PartialRecord:
     origin = run.config.get("provenance")
     known |= {"run_id": run.id, "status": status, "config": dict(run.config), "provenance": origin}
     try:
-        return msgspec.json.decode(msgspec.json.encode(known), type=PartialRecord)
+        return msgspec.convert(known, RunSummary)
     except msgspec.ValidationError as error:
         raise UserError(f"W&B run {run.id} is no run of Engram: {error}") from None
 
 
-def parts_of(summary: Mapping[str, Any], before: str) -> dict[str, Part]:
+def parts_of(summary: Mapping[str, Any], before: str) -> dict[str, PartScores]:
     """The parts of a breakdown in a summary, whose keys are `<before><name>/<measure>`; a slash in a name is %2F."""
     found: dict[str, dict[str, float]] = {}
     for key, value in summary.items():
@@ -120,7 +120,7 @@ def parts_of(summary: Mapping[str, Any], before: str) -> dict[str, Part]:
         if key.startswith(before) and slash and measure in ("f1", "tp", "fn"):
             found.setdefault(unquote(name), {})[measure] = number(value)
     return {
-        name: Part(one["f1"], tp=int(one["tp"]), fn=int(one["fn"]))
+        name: PartScores(one["f1"], tp=int(one["tp"]), fn=int(one["fn"]))
         for name, one in found.items()
         if one.keys() == {"f1", "tp", "fn"} and not any(math.isnan(value) for value in one.values())
     }
@@ -163,7 +163,7 @@ def study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *, prof
         told = " and ".join(profiles)
         raise UserError(f"the W&B project has study {study.name} as {told}: say which with --profile P")
     of_profile = [run for run in own if run.config.get("profile") == profile]
-    return StudyRecord(study=study, profile=profile, settings={}, cells=find_study_rows(study, of_profile))
+    return StudyRecord(study=study, profile=profile, settings={}, row_runs=find_study_rows(study, of_profile))
 
 
 def find_study_rows(study: Study, remote: Iterable[RemoteRun]) -> list[RowRuns]:

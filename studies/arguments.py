@@ -36,51 +36,52 @@ baseline); and in a row: title, group (a part of the table), baseline (the row i
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are one line of ours."""
+class StudyParser(argparse.ArgumentParser):
+    """The parser of a command that plans a study; a command adds its own arguments.
+
+    `{prog}` in the epilog is the command; mistakes are UserErrors.
+    """
+
+    def __init__(self, prog: str, description: str, *, epilog: str = EPILOG) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog.format(prog=prog),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        profiles = ", ".join(presets.names("profiles"))
+        self.add_argument("study", metavar="STUDY", help="a study of `engram study list`, or a YAML file of your own")
+        self.add_argument("--profile", default="quick", help=f"data, encoder and epochs: {profiles} (default: quick)")
+        self.add_argument(
+            "--seeds",
+            type=parse_seeds,
+            help="how many seeds (5 is 0 to 4), or which (0,3,7), the same for every row (default: the study's own)",
+        )
+        self.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of run folders (default: runs)")
+        self.add_argument("--name", help="keep the study under this name, for the same study with other settings")
+        self.add_argument(
+            "--wandb", choices=["auto", "online", "offline", "disabled"], help="whether the runs are logged to W&B"
+        )
+
+    def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
+        """The arguments, and the plan of the study that they name."""
+        options, flags = self.parse_known_args(list(arguments))
+        settings = parse_overrides(flags)
+        if options.wandb:
+            settings = presets.merge(settings, {"tracking": {"wandb": options.wandb}})
+        presets.difference(options.profile, "profiles")  # an unknown profile is an error before the study is read
+        study = find_study(options.study)
+        if options.name:
+            study = msgspec.structs.replace(study, name=options.name)
+        return options, plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raise the message."""
+        """Raise a UserError instead of printing the usage."""
         raise UserError(f"{message}; see `{self.prog} --help`")
 
 
-def parser(prog: str, description: str, *, epilog: str = EPILOG) -> Parser:
-    """A parser with the shared arguments; `{prog}` in the epilog is the command."""
-    given = Parser(
-        prog=prog,
-        description=description,
-        epilog=epilog.format(prog=prog),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    profiles = ", ".join(presets.names("profiles"))
-    given.add_argument("study", metavar="STUDY", help="a study of `engram study list`, or a YAML file of your own")
-    given.add_argument("--profile", default="quick", help=f"on what: {profiles} (default: quick)")
-    given.add_argument(
-        "--seeds",
-        type=parse_seeds,
-        help="how many seeds (5 is 0 to 4), or which (0,3,7), the same for every row; default: the study's own",
-    )
-    given.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (default: runs)")
-    given.add_argument("--name", help="keep it under another name, where the same study ran with other settings")
-    given.add_argument("--wandb", choices=["auto", "online", "offline", "disabled"], help="how W&B follows the runs")
-    return given
-
-
-def parse(given: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
-    """The arguments and the plan that they ask for."""
-    read, flags = given.parse_known_args(list(arguments))
-    settings = parse_overrides(flags)
-    if read.wandb:
-        settings = presets.merge(settings, {"tracking": {"wandb": read.wandb}})
-    presets.difference(read.profile, "profiles")
-    study = find_study(read.study)
-    if read.name:
-        study = msgspec.structs.replace(study, name=read.name)
-    return read, plan(study, profile=read.profile, runs=read.runs, seeds=read.seeds, settings=settings)
-
-
-def positive(text: str) -> int:
+def positive_int(text: str) -> int:
     """A whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
@@ -90,7 +91,7 @@ def positive(text: str) -> int:
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`5` as 0 to 4, `0,3,7` as these."""
     if "," not in text:
-        count = positive(text)
+        count = positive_int(text)
         if count > MOST_SEEDS:
             raise argparse.ArgumentTypeError(
                 f"{text} seeds are over {MOST_SEEDS:,}: give fewer; {text},0 would be the seeds {text} and 0"

@@ -5,7 +5,6 @@ path; which value is the default is written there, not here.
 """
 
 import difflib
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -70,13 +69,14 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.values or (self.labels and len(self.labels) != len(self.values)):
             raise UserError(f"axis {self.name}: {len(self.values)} values and {len(self.labels)} labels: give one each")
         if len({self.label(value) for value in self.values}) < len(self.values):
-            raise UserError(f"axis {self.name}: two of its values are called the same: {', '.join(self.told())}")
+            raise UserError(f"axis {self.name}: two of its values are called the same: {', '.join(self.value_labels)}")
         if self.path.startswith("memory.") and build(preset).memory is None:
             raise UserError(f"axis {self.name} ({self.path}): preset {preset} has no memory, start from memory-grc")
 
-    def told(self) -> Iterator[str]:
+    @property
+    def value_labels(self) -> tuple[str, ...]:
         """The labels of its values, in order."""
-        return (self.label(value) for value in self.values)
+        return tuple(self.label(value) for value in self.values)
 
 
 AXES = (

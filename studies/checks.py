@@ -21,9 +21,9 @@ from core.config.schema import MemoryConfig, RunConfig
 from core.config.signature import signature
 from core.errors import UserError
 from core.files import content_hash, make_folder
-from core.records.provenance import Provenance, collect_provenance
+from core.records.provenance import UNCOMMITTED, Provenance, collect_provenance, describe_code
 from core.records.record import FINAL
-from core.records.summary import UNCOMMITTED, Standing, standing_of
+from core.records.summary import RunSummary, read_summary
 from studies.estimate import estimate_plan, memory_warnings, refuse_full_disk
 from studies.plan import Plan, refuse_undeclared
 
@@ -77,8 +77,8 @@ def idle_axes(plan: Plan) -> list[str]:
     """A line per axis of which all values are one cell, as another setting switches it off."""
     rows = [row for name, row in plan.study.rows.items() if plan.study.is_from_axes(name)]
     return [
-        f"axis {axis.name} changes nothing here: with all its values ({', '.join(axis.told())}) {axis.path} makes the "
-        "same run, so only one is kept; another setting of the base, or of its rows, switches it off"
+        f"axis {axis.name} changes nothing here: with all its values ({', '.join(axis.value_labels)}) {axis.path} "
+        "makes the same run, so only one is kept; another setting of the base, or of its rows, switches it off"
         for axis in plan.study.declared_axes
         if rows and len(axis.values) > 1 and len({str(row.at[axis.name]) for row in rows}) == 1
     ]
@@ -153,9 +153,9 @@ FEWEST = 5
 """Seeds from which a spread and a paired test begin to say something."""
 
 
-def advice(plan: Plan, *, now: Provenance, standings: Iterable[Standing] = ()) -> list[str]:
-    """What to say of a plan; `now` is this process, `standings` are those of its runs."""
-    return [*few_seeds(plan), *warnings(plan), *checkout(now), *other_code(now, standings)]
+def advice(plan: Plan, *, now: Provenance, summaries: Iterable[RunSummary] = ()) -> list[str]:
+    """What to say of a plan; `now` is this process, `summaries` those of its runs."""
+    return [*few_seeds(plan), *warnings(plan), *checkout(now), *other_code(now, summaries)]
 
 
 def few_seeds(plan: Plan) -> list[str]:
@@ -177,9 +177,9 @@ def checkout(now: Provenance) -> list[str]:
     return []
 
 
-def other_code(now: Provenance, standings: Iterable[Standing]) -> list[str]:
+def other_code(now: Provenance, summaries: Iterable[RunSummary]) -> list[str]:
     """A line where finished records were made by another version of the code."""
-    others = Counter(one.code for one in standings if one.is_done and one.is_other_code(now))
+    others = Counter(describe_code(one.provenance) for one in summaries if one.is_done and one.is_of_other_code(now))
     if not others:
         return []
     count = others.total()
@@ -205,14 +205,14 @@ def check_ready(planned: Plan, runs: Path, *, jobs: int, rerun: bool = False) ->
     """
     refuse_undeclared(planned)
     now = collect_provenance({})
-    standings = {run.run_id: standing_of(run.folder) for run in planned.runs}
-    again = runs_to_repeat(standings.values(), now) if rerun else []
-    estimate = estimate_plan(planned, standings, runs, jobs=jobs, again=again)
+    summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
+    again = runs_to_repeat(summaries.values(), now) if rerun else []
+    estimate = estimate_plan(planned, summaries, runs, jobs=jobs, again=again)
     refuse_full_disk(estimate, runs)
-    folders = {standing.folder for standing in again}
-    kept = [standing for standing in standings.values() if standing.folder not in folders]
+    folders = {summary.folder for summary in again}
+    kept = [summary for summary in summaries.values() if summary.folder not in folders]
     return Ready(
-        warnings=[*advice(planned, now=now, standings=kept), *memory_warnings(estimate)],
+        warnings=[*advice(planned, now=now, summaries=kept), *memory_warnings(estimate)],
         again=frozenset(run.run_id for run in planned.runs if run.folder in folders),
     )
 
@@ -220,14 +220,14 @@ def check_ready(planned: Plan, runs: Path, *, jobs: int, rerun: bool = False) ->
 EARLIER = "earlier"
 
 
-def runs_to_repeat(standings: Iterable[Standing], now: Provenance) -> list[Standing]:
+def runs_to_repeat(summaries: Iterable[RunSummary], now: Provenance) -> list[RunSummary]:
     """The runs that would give another result only because other code computed them; imported ones are none."""
-    return [one for one in standings if one.status in FINAL and one.is_other_code(now)]
+    return [one for one in summaries if one.status in FINAL and one.is_of_other_code(now)]
 
 
 def set_aside(folder: Path) -> Path:
     """Move a run folder away, whole, for the run that is computed again in its place; where it lies now."""
-    code = standing_of(folder).code.removesuffix(UNCOMMITTED).replace(" ", "-")
+    code = describe_code(read_summary(folder).provenance).removesuffix(UNCOMMITTED).replace(" ", "-")
     aside = folder.parent / EARLIER
     make_folder(aside, "give a folder that is yours (--runs DIR)")
     number, place = 1, aside / f"{folder.name}-{code}"

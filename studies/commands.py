@@ -16,14 +16,14 @@ from core.config.presets import leaves
 from core.errors import UserError
 from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
-from core.records.summary import Standing, standing_of
-from studies.arguments import parse, parser, positive
+from core.records.summary import RunSummary, read_summary
+from studies.arguments import StudyParser, positive_int
 from studies.checks import advice, notes
 from studies.estimate import calibrate, default_jobs, estimate_plan, memory_warnings, told
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
-from studies.record import joined, study_folder, write_study_record
+from studies.record import add_earlier_seeds, study_folder, write_study_record
 from studies.search.space import SearchSpace, wandb_sweep
-from studies.study import Study, find_study, shipped
+from studies.study import Study, find_study, shipped_studies
 
 ROOT = Path(core.__file__).resolve().parent.parent
 DESCRIPTION = """Print every run of a study, which are finished (*: by other code), what the rest takes, and warnings.
@@ -36,7 +36,7 @@ measures a few optimiser steps of the dearest row and remembers them; it makes n
 def list_studies() -> None:
     """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question."""
     print(f"{'study':<13} rows  runs  question")
-    for name, study in shipped().items():
+    for name, study in shipped_studies().items():
         print(f"{name:<13} {size_of(study)}  {study.question}")
     print("\n`engram study show NAME` explains one, `engram study plan --help` says how to write your own.")
 
@@ -59,7 +59,7 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     if found.varies:
         print(f"rows may differ from what they are compared with in {', '.join(found.varies)} alone")
     for axis in found.declared_axes:
-        print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.told())}\n  {axis.sentence}")
+        print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.value_labels)}\n  {axis.sentence}")
     for number, line in enumerate(describe_search(found)):
         print(f"\n{line}" if not number else line)
     print()
@@ -78,29 +78,29 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
 
 def show_plan(arguments: Sequence[str]) -> None:
     """Print every run of a study, which of them are finished, what the rest takes, and what to beware of."""
-    wanted = parser("engram study plan", DESCRIPTION)
-    wanted.add_argument(
-        "--jobs", type=positive, help="tell time and memory for so many runs at once (default: what run would do)"
+    parser = StudyParser("engram study plan", DESCRIPTION)
+    parser.add_argument(
+        "--jobs", type=positive_int, help="tell time and memory for so many runs at once (default: what run would do)"
     )
-    wanted.add_argument(
+    parser.add_argument(
         "--calibrate",
         action="store_true",
         help="measure a few optimiser steps of the dearest row first, and remember them",
     )
-    wanted.add_argument(
+    parser.add_argument(
         "--commands",
         action="store_true",
         help="make the run folders, and print one shell line per run that is not finished, for any scheduler",
     )
-    given, planned = parse(wanted, arguments)
-    standings = {run.run_id: standing_of(run.folder) for run in planned.runs}
+    given, planned = parser.parse_plan(arguments)
+    summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})
-    for line in [*undeclared_lines(planned), *advice(planned, now=now, standings=standings.values())]:
+    for line in [*undeclared_lines(planned), *advice(planned, now=now, summaries=summaries.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
     if given.commands:
-        print_commands(planned, standings, given.runs)
+        print_commands(planned, summaries, given.runs)
         return
-    print_runs(planned, standings, now)
+    print_runs(planned, summaries, now)
     for row, same in planned.shared.items():
         print(f"{row} is the same cell as {same}: computed once")
     _print_left_out(planned.study)
@@ -108,37 +108,37 @@ def show_plan(arguments: Sequence[str]) -> None:
         print(line)
     if given.calibrate:
         calibrate(planned, given.runs)
-    estimate = estimate_plan(planned, standings, given.runs, jobs=given.jobs or default_jobs(planned))
+    estimate = estimate_plan(planned, summaries, given.runs, jobs=given.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
     for line in notes(planned):
         print(f"note: {line}")
-    counts = Counter(standing.status for standing in standings.values())
-    print(f"{len(standings)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
+    counts = Counter(summary.status for summary in summaries.values())
+    print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
     for line in told(estimate, planned.profile, given.runs):
         print(line)
 
 
-def print_commands(planned: Plan, standings: Mapping[str, Standing], runs: Path) -> None:
+def print_commands(planned: Plan, summaries: Mapping[str, RunSummary], runs: Path) -> None:
     """Make the folders of the runs that are left, and print the shell line that computes each, wherever it is run."""
     refuse_undeclared(planned)
-    write_study_record(runs, joined(planned.record(), study_folder(runs, planned.label)))
+    write_study_record(runs, add_earlier_seeds(planned.record(), study_folder(runs, planned.label)))
     for run in planned.runs:
-        if not standings[run.run_id].is_done:
+        if not summaries[run.run_id].is_done:
             open_run_folder(run.folder, run.config)
             command = shlex.join([sys.executable, "-m", "core.run", str(run.folder.absolute())])
             print(f"cd {shlex.quote(str(ROOT))} && {command}")
 
 
-def print_runs(planned: Plan, standings: Mapping[str, Standing], now: Provenance) -> None:
+def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenance) -> None:
     """Print a line per run: its id, row, seed and where it stands."""
     ids = max(len(run.run_id) for run in planned.runs) + 2
     width = max(map(len, planned.study.rows)) + 2
     seeds = max(len(str(run.seed)) for run in planned.runs) + 2
     for run in planned.runs:
-        standing = standings[run.run_id]
-        mark = " *" if standing.status == "finished" and standing.is_other_code(now) else ""
-        print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{standing.status}{mark}")
+        summary = summaries[run.run_id]
+        mark = " *" if summary.status == "finished" and summary.is_of_other_code(now) else ""
+        print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{summary.status}{mark}")
 
 
 def _print_left_out(study: Study) -> None:

@@ -22,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -34,13 +35,13 @@ from core.config.schema import EncoderConfig, RunConfig
 from core.errors import UserError
 from core.files import atomic_write, content_hash, make_folder
 from core.progress import say
-from core.records.summary import Standing, others_in
+from core.records.summary import RunSummary, read_summary
 from core.records.timings import StepCosts
 from studies.plan import Plan, PlannedRun
 from studies.record import STUDIES
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`40 s`, `21 min`, `3.5 h`, `4.2 days`."""
     for unit, length, least in (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 5_400.0), ("min", 60.0, 90.0)):
         if seconds >= least:
@@ -48,7 +49,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
 
 
-def size(bytes_: float) -> str:
+def format_size(bytes_: float) -> str:
     """`340 MiB`, `1.2 GiB`."""
     mebibytes = bytes_ / 2**20
     if mebibytes >= 1_000:
@@ -86,8 +87,8 @@ class Calibration(msgspec.Struct, frozen=True):
 class Known:
     """What earlier runs and calibrations say of planned ones."""
 
-    def __init__(self, finished: Iterable[Standing], calibrations: Iterable[Calibration] = ()) -> None:
-        scored = [one for one in finished if one.record is not None and one.status == "finished" and one.record.seconds]
+    def __init__(self, finished: Iterable[RunSummary], calibrations: Iterable[Calibration] = ()) -> None:
+        scored = [one for one in finished if one.status == "finished" and one.seconds]
         here = [one for one in scored if machine_name(one) == platform.node()]
         self._cells: defaultdict[tuple[object, ...], _Runs] = defaultdict(_Runs)
         for one in here or scored:
@@ -138,9 +139,7 @@ class _Runs:
     def __init__(self) -> None:
         self.count, self.seconds_per_epoch, self.memory_mib, self.parameters = 0, 0.0, 0.0, 0
 
-    def add(self, standing: Standing) -> None:
-        assert standing.record is not None
-        record = standing.record
+    def add(self, record: RunSummary) -> None:
         self.count += 1
         self.seconds_per_epoch += record.seconds / record.config.training.epochs
         self.memory_mib = max(self.memory_mib, record.peak_memory_mib or 0.0)
@@ -156,12 +155,11 @@ def kind_of(config: RunConfig) -> Kind:
     return config.model.relation_head, config.memory is not None, config.training.batch_size
 
 
-def _keys_of(standing: Standing) -> Iterable[tuple[object, ...]]:
-    record = standing.record
-    if record is None or record.provenance is None:
+def _keys_of(record: RunSummary) -> Iterable[tuple[object, ...]]:
+    if record.provenance is None:
         return ()
     config = record.config
-    documents = record.provenance.data.get(config.data.train or "")
+    documents = record.provenance.data.get(config.data.get("train") or "")
     if documents is None:
         return ()
     ground = (config.profile, documents, _told(config.encoder))
@@ -169,10 +167,9 @@ def _keys_of(standing: Standing) -> Iterable[tuple[object, ...]]:
     return (*ground, _signature(record.run_id)), (*ground, *kind), ground
 
 
-def machine_name(standing: Standing) -> str:
+def machine_name(summary: RunSummary) -> str:
     """The machine that computed a run."""
-    record = standing.record
-    return record.provenance.machine.partition(" ")[0] if record is not None and record.provenance is not None else ""
+    return summary.provenance.machine.partition(" ")[0] if summary.provenance is not None else ""
 
 
 def _signature(run_id: str) -> str:
@@ -229,20 +226,32 @@ class Estimate:
 
 
 def estimate_plan(
-    planned: Plan, standings: Mapping[str, Standing], runs: Path, *, jobs: int, again: Sequence[Standing] = ()
+    planned: Plan, summaries: Mapping[str, RunSummary], runs: Path, *, jobs: int, again: Sequence[RunSummary] = ()
 ) -> Estimate:
     """What the runs take that are left, or are to be computed `again`, by all that was computed in `runs`."""
-    folders = {standing.folder for standing in again}
-    left = tuple(run for run in planned.runs if run.folder in folders or standings[run.run_id].is_left)
-    finished = [standing for standing in standings.values() if standing.is_done]
+    folders = {summary.folder for summary in again}
+    left = tuple(run for run in planned.runs if run.folder in folders or summaries[run.run_id].is_left)
+    finished = [summary for summary in summaries.values() if summary.is_done]
     if left:
-        finished += others_in(runs, standings.values(), planned.profile, OTHERS)
+        finished += runs_of_other_rows(runs, summaries.values(), planned.profile)
     known = Known(finished, remembered(runs))
     # Seeds of a row cost the same.
     by_row = {run.row: run for run in left}
     costs = {row: known.cost(run) for row, run in by_row.items()}
-    rest = rest_of([standing.folder for standing in finished[:MEASURED]]) if left else REST_BYTES
+    rest = rest_of([summary.folder for summary in finished[:MEASURED]]) if left else REST_BYTES
     return Estimate(left, tuple(costs[run.row] for run in left), jobs, rest)
+
+
+def runs_of_other_rows(runs: Path, planned: Iterable[RunSummary], profile: str) -> Iterator[RunSummary]:
+    """A finished run of every row in a folder of runs that is not planned: of `OTHERS` rows those of the profile."""
+    own = {summary.folder.parent.name for summary in planned}
+    others = (folder for folder in sorted(runs.iterdir()) if folder.name not in own) if runs.is_dir() else iter(())
+    done = (
+        next((one for seed in sorted(row.glob("s*")) if (one := read_summary(seed)).is_done), None) for row in others
+    )
+    for summary in islice((one for one in done if one is not None), OTHERS):
+        if summary.config.profile == profile:
+            yield summary
 
 
 def weight_bytes(run: PlannedRun, cost: Cost | None) -> float:
@@ -259,21 +268,23 @@ def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
     if estimate.known:
         each = sorted(cost.seconds for cost in estimate.known)
         spread = (
-            duration(each[0])
-            if duration(each[0]) == duration(each[-1])
-            else f"{duration(each[0])} to {duration(each[-1])}"
+            format_duration(each[0])
+            if format_duration(each[0]) == format_duration(each[-1])
+            else f"{format_duration(each[0])} to {format_duration(each[-1])}"
         )
         jobs = (
-            f", {duration(estimate.seconds(estimate.jobs))} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
+            f", {format_duration(estimate.seconds(estimate.jobs))} with {estimate.jobs} at once"
+            if estimate.jobs > 1
+            else ""
         )
         some = f" for {len(estimate.known)} of the {len(estimate.runs)} runs left" if None in estimate.costs else ""
         lines.append(
-            f"time: about {duration(estimate.seconds(1))} one after another{jobs}{some} ({spread} a run; "
+            f"time: about {format_duration(estimate.seconds(1))} one after another{jobs}{some} ({spread} a run; "
             f"{sources(estimate)})"
         )
-        memory = f"memory: up to {size(2**20 * max(cost.memory_mib for cost in estimate.known))} a run"
-        together = f", {size(estimate.memory_bytes)} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
-        lines.append(f"{memory}{together}; {size(memory_of_machine())} are here")
+        memory = f"memory: up to {format_size(2**20 * max(cost.memory_mib for cost in estimate.known))} a run"
+        together = f", {format_size(estimate.memory_bytes)} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
+        lines.append(f"{memory}{together}; {format_size(memory_of_machine())} are here")
     else:
         lines.append(
             f"time: not known, as nothing of profile {profile} on these documents was computed in {runs} yet: add "
@@ -282,8 +293,8 @@ def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
     sized = all(weight_bytes(run, cost) for run, cost in zip(estimate.runs, estimate.costs, strict=True))
     beside = "" if sized else " beside the weights, whose size is not known here,"
     lines.append(
-        f"disk: about {size(estimate.disk_bytes())}{beside} while the last are computed; {size(free_bytes(runs))} are "
-        f"free in {runs}"
+        f"disk: about {format_size(estimate.disk_bytes())}{beside} while the last are computed; "
+        f"{format_size(free_bytes(runs))} are free in {runs}"
     )
     return lines
 
@@ -301,8 +312,9 @@ def memory_warnings(estimate: Estimate) -> list[str]:
         return []
     fit = max(1, int(estimate.jobs * there / needed))
     return [
-        f"{estimate.jobs} runs at once hold up to {size(needed)} of memory, this machine has {size(there)}: give "
-        f"--jobs {fit}" + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
+        f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has "
+        f"{format_size(there)}: give --jobs {fit}"
+        + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
     ]
 
 
@@ -313,11 +325,14 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
         return
     bare = estimate.disk_bytes(weights=False)
     records = (
-        f"--training.keep none keeps no weights and needs {size(bare)}, " if bare <= free and bare < needed else ""
+        f"--training.keep none keeps no weights and needs {format_size(bare)}, "
+        if bare <= free and bare < needed
+        else ""
     )
     raise UserError(
-        f"the {len(estimate.runs)} runs left need about {size(needed)} on the disk, {size(free)} are free in {runs}: "
-        f"{records}--runs DIR may lie on another disk, `engram runs gc --runs {runs}` says what can be deleted"
+        f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
+        f"free in {runs}: {records}--runs DIR may lie on another disk, "
+        f"`engram runs gc --runs {runs}` says what can be deleted"
     )
 
 

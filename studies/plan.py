@@ -65,7 +65,7 @@ class Plan:
             study=self.study,
             profile=self.profile,
             settings=self.settings,
-            cells=[
+            row_runs=[
                 RowRuns(row, next(iter(cells[row].values())).rpartition("-")[0], cells[row]) for row in self.study.rows
             ],
         )
@@ -145,7 +145,7 @@ def tagged(config: RunConfig, name: str, study: Study, *, kind: str) -> Tracking
 
     A job type that a flag gives stays.
     """
-    tags = dict.fromkeys(tag for tag in (config.tracking.tags, *study.tags_of(name)) if tag)
+    tags = dict.fromkeys(tag for tag in (config.tracking.tags, *study.row_tags(name)) if tag)
     free = config.tracking.job_type == TrackingConfig.model_fields["job_type"].default
     return config.tracking.model_copy(
         update={

@@ -40,7 +40,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
     profile: str
     settings: Tree
     """What flags changed in every row."""
-    cells: list[RowRuns]
+    row_runs: list[RowRuns] = msgspec.field(name="cells")
 
     @property
     def label(self) -> str:
@@ -52,7 +52,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
         """Row -> the earlier row that is the same cell; its runs are computed once."""
         first: dict[str, str] = {}
         return {
-            cell.row: same for cell in self.cells if (same := first.setdefault(cell.signature, cell.row)) != cell.row
+            cell.row: same for cell in self.row_runs if (same := first.setdefault(cell.signature, cell.row)) != cell.row
         }
 
     @property
@@ -69,7 +69,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
         shared = self.shared
         found = [
             StudyRun(cell.row, seed, run_id, folder / cell.signature / f"s{seed}")
-            for cell in self.cells
+            for cell in self.row_runs
             if cell.row not in shared
             for seed, run_id in cell.runs.items()
         ]
@@ -127,24 +127,24 @@ def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> S
     )
 
 
-def joined(record: StudyRecord, folder: Path) -> StudyRecord:
+def add_earlier_seeds(record: StudyRecord, folder: Path) -> StudyRecord:
     """The record with the seeds of the same cells that were run before; other settings need another name."""
     before = read_study_record(folder / RECORD)
     if before is None:
         return record
     earlier, now = drop_neutral_sections(before.settings), drop_neutral_sections(record.settings)
-    cells = {cell.row: cell.signature for cell in before.cells}
+    cells = {cell.row: cell.signature for cell in before.row_runs}
     # Documents that lie elsewhere on this machine are another setting, but the same cells.
-    if earlier != now and any(cells.get(cell.row, cell.signature) != cell.signature for cell in record.cells):
+    if earlier != now and any(cells.get(cell.row, cell.signature) != cell.signature for cell in record.row_runs):
         raise UserError(
             f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
             "same settings, or keep this study apart (--name NAME)"
         )
-    known = {(cell.row, cell.signature): cell.runs for cell in before.cells}
+    known = {(cell.row, cell.signature): cell.runs for cell in before.row_runs}
     joint = [
         msgspec.structs.replace(
             cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
         )
-        for cell in record.cells
+        for cell in record.row_runs
     ]
-    return msgspec.structs.replace(record, cells=joint)
+    return msgspec.structs.replace(record, row_runs=joint)

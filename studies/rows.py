@@ -106,7 +106,7 @@ def rows_of(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str,
             left_out[name] = f"cannot be: {error}"
             failed[values] = str(error)
             continue
-        same = first.setdefault(cell_of(config), name)
+        same = first.setdefault(config_key(config), name)
         if same != name:
             left_out[name] = f"the same cell as {same}"
         else:
@@ -153,7 +153,7 @@ def _builds(base: Base, settings: Tree) -> bool:
     return True
 
 
-def cell_of(config: RunConfig) -> tuple[str, DataConfig]:
+def config_key(config: RunConfig) -> tuple[str, DataConfig]:
     """What two configs share that are the same cell on the same documents."""
     # Which documents is the profile's matter: what is compared here needs none on the disk.
     return signature(config.model_copy(update={"data": DataConfig()})), config.data

@@ -36,7 +36,7 @@ from studies.rows import Base, Choice, Row, resolve_axes, rows_of
 from studies.search.space import SearchSpace
 from studies.search.spec import Search, check_search
 
-__all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check", "find_study", "read_study", "shipped"]
+__all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check_study", "find_study", "read_study", "shipped_studies"]
 
 FOLDER = Path(__file__).with_name("shipped")
 SEEDS = (0, 1, 2, 3, 4)
@@ -87,7 +87,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The axis of a name, the study's own before the declared one."""
         return next((axis for axis in self.declared_axes if axis.name == name), None) or find_axis(name)
 
-    def tags_of(self, row: str) -> tuple[str, ...]:
+    def row_tags(self, row: str) -> tuple[str, ...]:
         """What W&B finds a row by: study, row, and its places on axes."""
         at = self.rows[row].at
         return (self.name, row, *(f"{axis}={self.axis(axis).label(value)}" for axis, value in at.items()))
@@ -98,7 +98,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.search is None and bool(names) and self.rows[row].at.keys() == names
 
 
-def shipped() -> dict[str, Study]:
+def shipped_studies() -> dict[str, Study]:
     """The studies that come with Engram."""
     return {path.stem: read_study(path) for path in sorted(FOLDER.glob("*.yaml"))}
 
@@ -129,7 +129,7 @@ def read_study(path: Path) -> Study:
         study = study_of(tree, Study)
     except ValueError as error:
         raise UserError(f"{path} is no study: {error}") from None
-    return check(expand_axes(study, where=str(path), name=study.name or path.stem), where=str(path))
+    return check_study(expand_axes(study, where=str(path), name=study.name or path.stem), where=str(path))
 
 
 def expand_axes(study: Study, *, where: str, name: str) -> Study:
@@ -154,7 +154,7 @@ def expand_axes(study: Study, *, where: str, name: str) -> Study:
     return msgspec.structs.replace(study, name=name, rows=study.rows | made, left_out=left_out)
 
 
-def check(study: Study, *, where: str) -> Study:
+def check_study(study: Study, *, where: str) -> Study:
     """The study itself, where its rows, baselines and seeds hold together."""
     if not study.rows:
         raise UserError(f"{where}: a study needs `rows`, or `base` and `axes`")

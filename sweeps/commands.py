@@ -21,15 +21,16 @@ from core.files import hold, make_folder, sweep
 from core.progress import say, stop_on_signals
 from core.records.record import SCORED
 from core.records.tracking import wandb_mode
-from studies.arguments import parse, parser, positive
+from studies.arguments import StudyParser, positive_int
 from studies.checks import check_ready
 from studies.estimate import default_jobs
 from studies.plan import Plan
-from studies.record import find_study_record, joined, study_folder, write_study_record
+from studies.record import add_earlier_seeds, find_study_record, study_folder, write_study_record
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import told
 from sweeps.display import grid, screen
-from sweeps.engines.engine import Engine, InProcessEngine
+from sweeps.engines.engine import Engine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import LocalEngine, parse_devices
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import BAD, RunStates
@@ -96,31 +97,33 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     `here` computes a run folder in this process, for `--engine in-process`.
     """
     watch = Stopwatch()
-    wanted = parser("engram study run", DESCRIPTION)
-    wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
-    wanted.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
-    wanted.add_argument(
+    parser = StudyParser("engram study run", DESCRIPTION)
+    parser.add_argument(
+        "--jobs", type=positive_int, help="runs at once (default: what the processors or devices allow)"
+    )
+    parser.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    parser.add_argument(
         "--engine",
         choices=[LOCAL, IN_PROCESS],
         default=LOCAL,
         help="local: worker processes on this machine (default); in-process: one run after another in this very "
         "process, what they say on the screen: to debug",
     )
-    wanted.add_argument(
+    parser.add_argument(
         "--attempts",
-        type=positive,
+        type=positive_int,
         default=ATTEMPTS,
         help="how often in a row a run may be killed without getting any further, before it counts as failed "
         f"(default: {ATTEMPTS})",
     )
-    wanted.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
-    wanted.add_argument(
+    parser.add_argument("--retry", choices=["failed"], help="also compute again what failed before")
+    parser.add_argument(
         "--rerun",
         action="store_true",
         help="also compute again the finished runs of other code, each when its turn comes; the old ones are kept in "
         "runs/<signature>/earlier",
     )
-    given, planned = parse(wanted, arguments)
+    given, planned = parser.parse_plan(arguments)
     if planned.study.search is not None:
         raise UserError(f"study {planned.study.name} is a search: `engram study search {given.study}` runs it")
     engine = build_engine(planned, given, here)
@@ -150,7 +153,7 @@ def run_plan(
     verb: str = "run",
 ) -> int:
     """Write the record of a plan, compute its runs, `again` those of other code, and tell W&B of the study."""
-    record = joined(planned.record(), study_folder(given.runs, planned.label))
+    record = add_earlier_seeds(planned.record(), study_folder(given.runs, planned.label))
     write_study_record(given.runs, record)
     run_states = RunStates(planned.study, planned.runs, planned.shared, retry_failed=given.retry == "failed")
     run_states.recompute(again)
@@ -163,7 +166,7 @@ def run_plan(
     same = f"engram study {verb} {shlex.join(arguments)}"
     if stopped:
         say(f"engram: stopped; the same command goes on: {same}")
-    elif run_states.of("failed"):
+    elif run_states.with_status("failed"):
         say(f"engram: some runs failed; try them again with: {same}{'' if given.retry else ' --retry failed'}")
     told(record, given.runs, planned.runs[0].config.tracking, stopped=stopped)
     return exit_code(run_states, stopped=stopped)
@@ -188,19 +191,19 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     if searched is not None:
         best = f", best trial {searched.best}: {searched.best_trial.told()}" if searched.best_trial else ""
         print(f"search: {len(searched.trials)} of {searched.search.trials} trials begun{best}")
-    for state in run_states.of(*BAD):
+    for state in run_states.with_status(*BAD):
         last = (state.error or "").strip().splitlines()[-1:]
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {' '.join(last)}")
-    return 1 if run_states.of(*BAD) else 0
+    return 1 if run_states.with_status(*BAD) else 0
 
 
 def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: int) -> bool:
     """Compute what a board says is missing of a plan, and close the engine; whether the user stopped it."""
-    done, total = len(run_states.of(*SCORED)), len(run_states.states)
+    done, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     plain = isinstance(engine, InProcessEngine)
     with stop_on_signals() as stop, screen(run_states, slots=engine.slots, plain=plain) as shown:
         shown.note(f"{planned.label}: {total} runs, {done} finished already, {engine.slots} at once")
-        for state in run_states.of(*BAD):
+        for state in run_states.with_status(*BAD):
             shown.tell(state)
         try:
             Launcher(run_states, engine, planned, tell=shown.tell, attempts=attempts).run(stop)

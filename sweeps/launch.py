@@ -29,8 +29,8 @@ from sweeps.run_states import (
     ELSEWHERE,
     RUNNING,
     WAITING,
+    RunState,
     RunStates,
-    State,
     read_run_state,
 )
 
@@ -38,7 +38,7 @@ ATTEMPTS = 3
 """How often in a row a run's process may die, or be told to stop by others, without getting any further."""
 WAIT_SECONDS, ELSEWHERE_SECONDS, CLOSE_SECONDS = 0.5, 2.0, 5.0
 
-Tell = Callable[[State], None]
+Tell = Callable[[RunState], None]
 Feed = Callable[[], bool]
 
 
@@ -69,7 +69,7 @@ class Launcher:
     def run(self, stop: StopRequest) -> None:
         """Compute what waits. Asked to stop, let the running ones save; raised a KeyboardInterrupt, kill them."""
         stopping = False
-        for state in self.run_states.of(*FINAL):
+        for state in self.run_states.with_status(*FINAL):
             self._tidy(state)
         try:
             while True:
@@ -79,11 +79,11 @@ class Launcher:
                 if not stopping:
                     self._feed()
                     self._fill()
-                if not self.run_states.of(RUNNING) and (stopping or self._is_done()):
+                if not self.run_states.with_status(RUNNING) and (stopping or self._is_done()):
                     return
                 for ended in self.engine.wait(WAIT_SECONDS):
                     self._ended(ended, stopping=stopping)
-                if self.run_states.of(ELSEWHERE) and not self.run_states.of(RUNNING, WAITING):
+                if self.run_states.with_status(ELSEWHERE) and not self.run_states.with_status(RUNNING, WAITING):
                     # Everything that is left is computed elsewhere: an engine with nothing to do does not wait.
                     time.sleep(WAIT_SECONDS)
                 self._look_elsewhere()
@@ -94,11 +94,11 @@ class Launcher:
 
     def _hear_out(self) -> None:
         until = time.monotonic() + CLOSE_SECONDS
-        while self.run_states.of(RUNNING) and time.monotonic() < until:
+        while self.run_states.with_status(RUNNING) and time.monotonic() < until:
             for ended in self.engine.wait(WAIT_SECONDS):
                 self._ended(ended, stopping=True)
 
-    def add(self, run: PlannedRun) -> State:
+    def add(self, run: PlannedRun) -> RunState:
         """Put one more run on the board; where it stands."""
         self._know(run)
         return self.run_states.add(run)
@@ -108,11 +108,11 @@ class Launcher:
 
     def _is_done(self) -> bool:
         # Runs that could not even start have made room that nobody was asked to fill.
-        return not self.run_states.of(WAITING, ELSEWHERE) and not self._feed()
+        return not self.run_states.with_status(WAITING, ELSEWHERE) and not self._feed()
 
     def _fill(self) -> None:
-        running = len(self.run_states.of(RUNNING))
-        for state in self.run_states.of(WAITING):
+        running = len(self.run_states.with_status(RUNNING))
+        for state in self.run_states.with_status(WAITING):
             if running >= self.engine.slots:
                 return
             if is_locked(state.run.folder):
@@ -132,7 +132,7 @@ class Launcher:
             running += 1
 
     def _ended(self, ended: EndedRun, *, stopping: bool) -> None:
-        state = self.run_states.states[self._folders[ended.folder]]
+        state = self.run_states.by_id[self._folders[ended.folder]]
         found = read_run_state(state.run)
         if ended.status == "cancelled":
             self._change(state, WAITING)
@@ -149,7 +149,7 @@ class Launcher:
         else:
             self._go_on(state, ended.error)
 
-    def _go_on(self, state: State, reason: str | None) -> None:
+    def _go_on(self, state: RunState, reason: str | None) -> None:
         """Pre-empted or killed, which says nothing about the run: it goes on from its checkpoint, while it gets on."""
         steps = last_step(state.run.folder / HISTORY)
         if steps > state.steps:
@@ -160,7 +160,7 @@ class Launcher:
         else:
             self._give_up(state, reason or "its process was told to stop")
 
-    def _give_up(self, state: State, reason: str) -> None:
+    def _give_up(self, state: RunState, reason: str) -> None:
         error = f"{reason}; {self.attempts} times in a row without getting any further"
         try:
             record = read_record(state.run.folder)
@@ -172,7 +172,7 @@ class Launcher:
             error = f"{error}; this could not be recorded: {trouble}"
         self._change(state, "failed", error)
 
-    def _tidy(self, state: State) -> None:
+    def _tidy(self, state: RunState) -> None:
         # A folder that only others may write stays as it is: its record is whole.
         with suppress(OSError, UserError):
             clean_up_if_killed(state.run.folder)
@@ -181,12 +181,12 @@ class Launcher:
         if time.monotonic() - self._looked < ELSEWHERE_SECONDS:
             return
         self._looked = time.monotonic()
-        for state in self.run_states.of(ELSEWHERE):
+        for state in self.run_states.with_status(ELSEWHERE):
             now = read_run_state(state.run)
             if now.status != ELSEWHERE:
                 self._change(state, now.status, now.error)
 
-    def _change(self, state: State, status: str, error: str | None = None) -> None:
+    def _change(self, state: RunState, status: str, error: str | None = None) -> None:
         self.run_states.end(state, status, error)
         self.tell(state)
 

@@ -5,19 +5,17 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import UserError
-from core.files import is_locked
-from core.records.record import FINAL, KILLED, SCORED, RunRecord, read_record
-from core.records.summary import Glance, glance_at
+from core.records.record import SCORED
+from core.records.summary import DAMAGED, KILLED, WAITING, RunSummary, read_summary
 from studies.record import StudyRun
 from studies.study import Study
 
-WAITING, RUNNING, ELSEWHERE, DAMAGED = "waiting", "running", "elsewhere", "damaged"
+RUNNING, ELSEWHERE = "running", "elsewhere"
 BAD = ("failed", "diverged", DAMAGED)
 
 
 @dataclass(slots=True)
-class State:
+class RunState:
     """A run of the plan and where it stands.
 
     `status` is the record's where there is a final one; else waiting, running (here), elsewhere (another process
@@ -26,7 +24,7 @@ class State:
 
     run: StudyRun
     status: str
-    glance: Glance | None = None
+    summary: RunSummary
     error: str | None = None
     attempts: int = 0
     """How often in a row its process died, or was told to stop by others, without getting any further."""
@@ -37,15 +35,10 @@ class State:
     started: float = 0.0
 
     @property
-    def record(self) -> RunRecord | None:
-        """The whole record, read anew."""
-        return read_record(self.run.folder)
-
-    @property
     def told(self) -> str:
-        """The status in a reader's words: a run that waits may have been cut off or interrupted before."""
-        before = self.glance.status if self.glance is not None and self.status == WAITING else None
-        return {"running": KILLED, "interrupted": "interrupted"}.get(before or "", self.status)
+        """The status in a reader's words: a run that waits may have been killed or interrupted before."""
+        before = self.summary.status
+        return before if self.status == WAITING and before in (KILLED, "interrupted") else self.status
 
 
 class RunStates:
@@ -55,7 +48,7 @@ class RunStates:
         self, study: Study, runs: Sequence[StudyRun], shared: Mapping[str, str], *, retry_failed: bool = False
     ) -> None:
         self.study, self.shared = study, shared
-        self.states: dict[str, State] = {}
+        self.by_id: dict[str, RunState] = {}
         self.ended = 0
         """How many runs ended here, however they ended."""
         self.busy_seconds = 0.0
@@ -65,20 +58,20 @@ class RunStates:
         for run in runs:
             self.add(run)
 
-    def __iter__(self) -> Iterator[State]:
-        return iter(self.states.values())
+    def __iter__(self) -> Iterator[RunState]:
+        return iter(self.by_id.values())
 
     def recompute(self, run_ids: Collection[str]) -> None:
         """Let finished runs wait to be computed again."""
         for run_id in run_ids:
-            self.states[run_id].status, self.states[run_id].again = WAITING, True
+            self.by_id[run_id].status, self.by_id[run_id].again = WAITING, True
 
-    def add(self, run: StudyRun) -> State:
+    def add(self, run: StudyRun) -> RunState:
         """Put a run on the board; where it stands by its folder."""
-        self.states[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
-        return self.states[run.run_id]
+        self.by_id[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
+        return self.by_id[run.run_id]
 
-    def of(self, *statuses: str) -> list[State]:
+    def with_status(self, *statuses: str) -> list[RunState]:
         """The runs of some statuses."""
         return [state for state in self if state.status in statuses]
 
@@ -86,11 +79,11 @@ class RunStates:
         """How many runs have each status, in a reader's words."""
         return Counter(state.told for state in self)
 
-    def start(self, state: State) -> None:
+    def start(self, state: RunState) -> None:
         """A run starts here."""
         state.status, state.error, state.started = RUNNING, None, time.monotonic()
 
-    def end(self, state: State, status: str, error: str | None = None) -> None:
+    def end(self, state: RunState, status: str, error: str | None = None) -> None:
         """A run has ended, or is to wait again; its record is read anew, and says why where `error` does not."""
         if state.status == RUNNING:
             seconds = time.monotonic() - state.started
@@ -98,37 +91,27 @@ class RunStates:
             self.busy_seconds += seconds
             if status in SCORED:
                 self._seconds.append(seconds)
-        state.status, state.error = status, error
-        try:
-            state.glance = glance_at(state.run.folder)
-        except UserError as damage:
-            state.glance, state.status, state.error = None, DAMAGED, str(damage)
-        if status in BAD and error is None and state.glance is not None:
-            state.error = state.glance.error
+        state.summary = read_summary(state.run.folder)
+        state.status = DAMAGED if state.summary.status == DAMAGED else status
+        state.error = state.summary.error if state.status in BAD and error is None else error
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._seconds or [state.glance.seconds for state in self.of(*SCORED) if state.glance is not None]
+        known = self._seconds or [state.summary.seconds for state in self.with_status(*SCORED)]
         if not known:
             return None
         mean, now = sum(known) / len(known), time.monotonic()
-        left = mean * len(self.of(WAITING))
-        left += sum(max(0.0, mean - (now - state.started)) for state in self.of(RUNNING))
+        left = mean * len(self.with_status(WAITING))
+        left += sum(max(0.0, mean - (now - state.started)) for state in self.with_status(RUNNING))
         return left / slots
 
 
-def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> State:
-    """Where a run stands by its folder; one that was cut off, interrupted or never started waits."""
-    try:
-        glance = glance_at(run.folder)
-    except UserError as error:
-        return State(run, DAMAGED, error=str(error))
-    if glance is None:
-        return State(run, ELSEWHERE if is_locked(run.folder) else WAITING)
-    if glance.status in FINAL:
-        return State(run, glance.status, glance, glance.error)
-    if is_locked(run.folder):
-        return State(run, ELSEWHERE, glance)
-    if glance.status == "failed" and not retry_failed:
-        return State(run, "failed", glance, glance.error)
-    return State(run, WAITING, glance)
+def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> RunState:
+    """Where a run stands by its folder; one that was killed, interrupted or never started waits."""
+    summary = read_summary(run.folder)
+    status: str = summary.status
+    if status == "running":
+        status = ELSEWHERE
+    elif summary.is_left or (status == "failed" and retry_failed):
+        status = WAITING
+    return RunState(run, status, summary, summary.error if status in BAD else None)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from core.errors import UserError
-from core.records.record import SCORED, RunRecord
+from core.records.record import SCORED
 from studies.plan import PlannedRun
 from studies.search.proposals import propose
 from studies.search.racing import Tried, decide, incumbent
@@ -22,14 +22,14 @@ from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search
 from studies.search.trials import SearchTrial, StorageLost, TrialStore
 from studies.search.trials import State as TrialState
-from sweeps.run_states import BAD, RUNNING, WAITING, RunStates, State
+from sweeps.run_states import BAD, RUNNING, WAITING, RunState, RunStates
 
 FAILURES = 5
 """So many failed trials one after another end a search: then it is no config that is wrong."""
 
 Runs = Callable[[int, Point], Mapping[int, PlannedRun]]
 """Trial number and point -> the run of every search seed."""
-Add = Callable[[PlannedRun], State]
+Add = Callable[[PlannedRun], RunState]
 Hear = Callable[[SearchTrial], None]
 Reached = Callable[[StorageLost | None], None]
 
@@ -87,7 +87,7 @@ class SearchLoop:
             if not self._loaded:
                 self._load()
             self._settle()
-            while len(self.run_states.of(WAITING, RUNNING)) < self._slots and self._add_next():
+            while len(self.run_states.with_status(WAITING, RUNNING)) < self._slots and self._add_next():
                 added = True
                 self._settle()
         except StorageLost as error:
@@ -124,7 +124,7 @@ class SearchLoop:
         for trial in self.trials:
             if not trial.is_open:
                 continue
-            states = [self.run_states.states.get(run_id) for run_id in trial.runs.values()]
+            states = [self.run_states.by_id.get(run_id) for run_id in trial.runs.values()]
             bad = next((state for state in states if state is not None and state.status in BAD), None)
             if bad is not None:
                 last = (bad.error or "no reason told").strip().splitlines()[-1]
@@ -134,10 +134,11 @@ class SearchLoop:
                 self._judge(trial, [state for state in states if state is not None])
         self._give_up_where_all_fails()
 
-    def _judge(self, trial: SearchTrial, states: Sequence[State]) -> None:
+    def _judge(self, trial: SearchTrial, states: Sequence[RunState]) -> None:
         scores: dict[int, float] = {}
         for state in states:
-            score = validation_score(state.record, self.run_states.study.metric)
+            # The one number that a search reads of a run; scores of test must not choose.
+            score = state.summary.f1(self.run_states.study.metric, splits=["validation"])
             if score is None:
                 why = f"seed {state.run.seed}: its record has no validation score of {self.run_states.study.metric}"
                 self._keep(msgspec.structs.replace(trial, state="failed", why=why))
@@ -160,7 +161,7 @@ class SearchLoop:
     def _add_next(self) -> bool:
         """Add the next run: of the first open trial that lacks one, else of a new trial; whether there was any."""
         for trial in self.trials:
-            missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.run_states.states]
+            missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.run_states.by_id]
             if trial.is_open and missing:
                 self._add(self._runs[trial.number][missing[0]])
                 return True
@@ -208,13 +209,6 @@ class SearchLoop:
             self.gave_up_because = (
                 f"the last {FAILURES} trials all failed ({last[-1].why}): mend the cause, then give it a new --name"
             )
-
-
-def validation_score(record: RunRecord | None, metric: str) -> float | None:
-    """The one number that a search reads of a run: F1 on the validation split, in percent; None where there is none."""
-    scores = record.metrics.get("validation") if record is not None else None
-    f1 = ((scores or {}).get(metric) or {}).get("f1")
-    return float(f1) if isinstance(f1, int | float) else None
 
 
 def _cell(runs: Mapping[int, PlannedRun]) -> str:

@@ -15,7 +15,7 @@ from core.errors import UserError
 from core.files import hold, make_folder
 from core.progress import stop_on_signals
 from core.records.tracking import wandb_mode
-from studies.arguments import parse, parser, positive
+from studies.arguments import StudyParser, positive_int
 from studies.checks import check_ready
 from studies.estimate import default_jobs
 from studies.plan import Plan, PlannedRun, differences, plan
@@ -36,11 +36,11 @@ from studies.search.trials import (
 )
 from studies.study import BASE, BEST, Row, Study
 from sweeps.commands import Stopwatch, run_plan
-from sweeps.display import search_screen, summary_of
 from sweeps.engines.local import LocalEngine, parse_devices
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop
+from sweeps.search_display import search_screen, summary_of
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""
@@ -71,20 +71,24 @@ A search of your own is a YAML file of axes on a base; its seeds are none of the
 
 def search(arguments: Sequence[str]) -> int:
     """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
-    wanted = parser("engram study search", DESCRIPTION, epilog=EPILOG)
-    wanted.add_argument("--trials", type=positive, help="configs tried in all, earlier ones counted (default: its own)")
-    wanted.add_argument("--jobs", type=positive, help="runs at once (default: what the processors or devices allow)")
-    wanted.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
-    wanted.add_argument(
+    parser = StudyParser("engram study search", DESCRIPTION, epilog=EPILOG)
+    parser.add_argument(
+        "--trials", type=positive_int, help="configs tried in all, earlier ones counted (default: its own)"
+    )
+    parser.add_argument(
+        "--jobs", type=positive_int, help="runs at once (default: what the processors or devices allow)"
+    )
+    parser.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    parser.add_argument(
         "--storage",
         help="where Optuna keeps the trials: sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME, or a journal file "
         f"(default: {JOURNAL} in the study's folder)",
     )
-    wanted.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
-    wanted.add_argument(
+    parser.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
+    parser.add_argument(
         "--retry", choices=["failed"], help="compute failed runs of the rows again; a failed trial stays so"
     )
-    given, planned = parse(wanted, arguments)
+    given, planned = parser.parse_plan(arguments)
     # Words that are printed again, and so end up in logs.
     arguments = [without_password(word) for word in arguments]
     asked = read_search_flags(planned.study, given, planned.settings)
@@ -146,7 +150,7 @@ def searched(
         search=asked,
         profile=planned.profile,
         settings=planned.settings,
-        axes=[AxisLabels(axis.name, axis.title, list(axis.told())) for axis in space.declared],
+        axes=[AxisLabels(axis.name, axis.title, list(axis.value_labels)) for axis in space.declared],
         own=own.params if (own := space.own()) is not None else {},
         storage=store.shown,
     )
@@ -221,7 +225,7 @@ def about(planned: Plan, asked: Search) -> Tree:
         "settings": drop_neutral_sections(planned.settings),
         "metric": study.metric,
         "base": msgspec.to_builtins(study.base),
-        "axes": {axis.path: list(axis.told()) for axis in study.declared_axes},
+        "axes": {axis.path: list(axis.value_labels) for axis in study.declared_axes},
         **{name: value for name, value in msgspec.to_builtins(asked).items() if name != "trials"},
     }
 

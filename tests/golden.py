@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.checkpoint_import.convert import Imported, import_checkpoint
+from core.checkpoint_import.convert import ImportedCheckpoint, import_checkpoint
 from core.data.formats.types_file import read_types
 from core.features.batches import (
     Clusters,
@@ -28,7 +28,7 @@ def golden_models(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/model.safetensors"))
 
 
-def load_golden(root: Path, name: str) -> Imported:
+def load_golden(root: Path, name: str) -> ImportedCheckpoint:
     return import_checkpoint(
         root / name / "model.safetensors",
         config=root / name / "config.json",

@@ -62,7 +62,7 @@ def test_every_module_and_data_file_lands_in_the_wheel(wheel: zipfile.ZipFile) -
     assert {
         "core/config/shipped_presets/memory-mrc.yaml",
         "core/config/shipped_profiles/paper.yaml",
-        "core/prediction/templates/view.html",
+        "core/prediction/templates/viewer.js",
     } <= files
     assert sorted((files | {"engram.py"}) - set(wheel.namelist())) == []
 

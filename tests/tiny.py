@@ -12,7 +12,7 @@ from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.features.batches import TrainingBatch, collate
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces
-from core.model.decoder import Decoder, Settings
+from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.model.memory import set_constant_reads
@@ -114,4 +114,4 @@ def tiny_batch(config: RunConfig, documents: Sequence[EncodedDocument], *, epoch
 
 
 def tiny_decoder(model: JointModel, config: RunConfig) -> Decoder:
-    return Decoder(model, wordpieces(), LABELS, Settings.of(config))
+    return Decoder(model, wordpieces(), LABELS, DecoderSettings.from_config(config))

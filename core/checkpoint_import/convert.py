@@ -27,7 +27,7 @@ THRESHOLDS = {"mention_threshold": 0.85, "coref_threshold": 0.85, "rel_threshold
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedCheckpoint:
     """A reference model as ours, the config it stands for, and what had to be assumed."""
 
     config: RunConfig
@@ -37,7 +37,7 @@ class Imported:
 
 def import_checkpoint(
     checkpoint: Path, *, config: Path | None, types: LabelSet | None, wordpieces: WordPieces
-) -> Imported:
+) -> ImportedCheckpoint:
     """Read a checkpoint of JEREX or of the memory authors; `config` in the form of their run's settings.
 
     JEREX's own Lightning checkpoint carries types, order and thresholds; memory checkpoints carry neither, so config
@@ -53,7 +53,7 @@ def import_checkpoint(
     assumptions: list[str] = []
     labels = choose_labels(types, settings, read.hyper_parameters, weights, checkpoint)
     architecture = read_architecture(weights, settings.get("encoder", {}), hyper, assumptions)
-    tree = settings_of(read.weights, weights, settings, hyper, assumptions)
+    tree = infer_settings(read.weights, weights, settings, hyper, assumptions)
     tree["encoder"]["source"] = str(checkpoint.resolve())
     run = validate(tree)
     model = build_model(run, architecture, labels)
@@ -66,7 +66,7 @@ def import_checkpoint(
             "tokenizer that it was trained with (--tokenizer)"
         )
     state = ModelState(epoch=0, step=0, reading=1.0 if run.memory is not None else 0.0)
-    return Imported(run, TrainedModel(model.eval(), wordpieces, labels, state), assumptions)
+    return ImportedCheckpoint(run, TrainedModel(model.eval(), wordpieces, labels, state), assumptions)
 
 
 def _any(weights: Weights, prefix: str) -> bool:
@@ -158,7 +158,7 @@ def _heads_of(hyper: dict[str, Any]) -> int | None:
     return None
 
 
-def settings_of(
+def infer_settings(
     original: Weights,
     weights: Weights,
     settings: dict[str, Any],

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from core.errors import UserError
+from core.errors import UserError, first_line
 
 Weights = dict[str, torch.Tensor]
 PREFIXES = ("_model.model.", "_model.", "model.")
@@ -74,7 +74,7 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
         try:
             return ReferenceCheckpoint(strip_prefix(load_file(path)), {})
         except (SafetensorError, OSError) as error:
-            raise UserError(f"{path} is not a readable safetensors file: {_first(error)}; copy it again") from None
+            raise UserError(f"{path} is not a readable safetensors file: {first_line(error)}; copy it again") from None
     loaded = _load_pickle(path)
     if not isinstance(loaded, dict):
         raise UserError(
@@ -105,7 +105,7 @@ def _load_pickle(path: Path) -> Any:
             ".bin or .safetensors file"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is not a readable torch checkpoint: {_first(error)}; copy it again") from None
+        raise UserError(f"{path} is not a readable torch checkpoint: {first_line(error)}; copy it again") from None
 
 
 def strip_prefix(weights: Weights) -> Weights:
@@ -229,12 +229,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such {what} file") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable JSON {what} file: {_first(error)}") from None
+        raise UserError(f"{path} is not a readable JSON {what} file: {first_line(error)}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds a {type(tree).__name__}, not the JSON object that a {what} file is")
     return tree
-
-
-def _first(error: Exception) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line.partition(". ")[0]

@@ -19,7 +19,7 @@ COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 
 
 def report_view(content: Mapping[str, Any], kinds: Mapping[str, str], names: Mapping[str, str]) -> RenderableType:
-    """The content of a data report; `kinds` explains each kind of dirt, `names` the relation types where known."""
+    """The content of a data report; `kinds` explains each data issue, `names` the relation types where known."""
     statistics = dict(content["statistics"])
     types = {kind: statistics.pop(kind) for kind in ("entity_types", "relation_types")}
     counts = _table("statistics", "count")
@@ -27,11 +27,11 @@ def report_view(content: Mapping[str, Any], kinds: Mapping[str, str], names: Map
         counts.add_row(key.replace("_", " "), f"{value:,}")
     for key, value in content.get("word_pieces", {}).items():
         counts.add_row(f"word pieces: {key.replace('_', ' ')}", f"{value:,}")
-    issues = _table("dirt", "count", "what it is, and what becomes of it", "for example")
-    for kind, count in content["issues"].items():
+    issues = _table("data issue", "count", "what it is, and what becomes of it", "for example")
+    for kind, count in content["dirt"].items():
         issues.add_row(kind, f"{count:,}", kinds[kind], Text(content["examples"][kind][0], overflow="ellipsis"))
     parts: list[RenderableType] = [Text(content["file"], style="bold"), counts]
-    if content["issues"]:
+    if content["dirt"]:
         parts.append(issues)
     for kind, found in types.items():
         if found:

@@ -31,7 +31,7 @@ def report(
     max_pieces: int = 512,
     json: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Print the statistics and the dirt of a file of documents.
+    """Print the statistics and the data issues of a file of documents.
 
     Args:
         file: a DocRED, Re-DocRED, PubTator, prediction or text file.
@@ -47,7 +47,7 @@ def report(
     content: dict[str, Any] = {
         "file": str(file),
         "statistics": msgspec.to_builtins(compute_statistics(corpus.documents)),
-        "issues": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
+        "dirt": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
         "examples": corpus.issues.examples,
     }
     if tokenizer is not None:

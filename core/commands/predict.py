@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from core.data.documents import Issues
 from core.data.formats import Format
 from core.data.formats.predictions import parse_predictions
+from core.data.issues import Issues
 from core.data.parsing import fault
 from core.data.stream import STANDARD, ByteStream, DocumentStream, Entry, Skipped, open_stream
 from core.errors import UserError
@@ -178,11 +178,11 @@ def tell(skipped: list[Skipped], before: int, most: int) -> None:
 
 def write_page(html: Path, target: Output, opened: "OpenRun", most: int) -> int:
     """Write the page of the first documents; how many it shows."""
-    from core.prediction.html import render
+    from core.prediction.html import render_predictions
 
     lines = target.first_lines(most)
     pairs = parse_predictions(b"".join(lines), html)
-    atomic_write(html, render(pairs, opened.trained.labels).encode())
+    atomic_write(html, render_predictions(pairs, opened.trained.labels).encode())
     return len(pairs)
 
 

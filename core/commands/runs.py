@@ -12,12 +12,11 @@ from core.files import is_locked
 from core.records.record import (
     BEST,
     LAST,
-    RunRecord,
     find_run,
     read_record,
     run_folders,
-    standing,
 )
+from core.records.summary import RunSummary, read_summary
 
 # Offline W&B files stay: they may not have been synced yet.
 LEFTOVERS = (LAST,)
@@ -28,21 +27,21 @@ def list_runs(*, runs: Path = Path("runs"), status: str | None = None) -> None:
 
     Args:
         runs: where run folders lie.
-        status: only runs of this status: running, finished, interrupted, failed, diverged or imported.
+        status: only runs of this status: waiting, running, finished, interrupted, killed, failed, diverged, imported or
+            damaged.
     """
     print(f"{'run':<18}{'preset':<14}{'profile':<12}{'status':<14}{'epoch':>5}{'seconds':>9}{'strict F1':>11}")
-    for folder, record, damage in _records(runs):
-        if record is None:
-            print(f"{folder.parent.name}-{folder.name:<5}{damage}")
-        elif status is None or record.status == status:
-            scores = record.metrics.get("test") or record.metrics.get("validation") or {}
-            shown = standing(folder, record)
-            f1 = f"{scores['relation_strict']['f1']:.2f}" if scores else "-"
-            preset, profile = str(record.config["preset"]), str(record.config["profile"])
-            print(
-                f"{record.run_id:<18}{preset:<14}{profile:<12}{shown:<14}{record.chosen_epoch or '-':>5}"
-                f"{record.seconds:>9.0f}{f1:>11}"
-            )
+    for run in _summaries(runs):
+        if status not in (None, run.status):
+            continue
+        if not run.run_id:
+            print(f"{f'{run.folder.parent.name}-{run.folder.name}':<18}{run.error or run.status}")
+            continue
+        f1 = run.f1("relation_strict")
+        print(
+            f"{run.run_id:<18}{run.config.preset:<14}{run.config.profile:<12}{run.status:<14}"
+            f"{run.chosen_epoch or '-':>5}{run.seconds:>9.0f}{'-' if f1 is None else f'{f1:.2f}':>11}"
+        )
 
 
 def show(run: tyro.conf.Positional[str], *, runs: Path = Path("runs")) -> None:
@@ -68,10 +67,10 @@ def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: tyro.conf.FlagC
         yes: really delete.
     """
     total = 0
-    for folder, record, _ in _records(runs):
-        if record is None or record.status != "finished" or is_locked(folder):
+    for run in _summaries(runs):
+        if run.status != "finished" or is_locked(run.folder):
             continue
-        for path in [folder / name for name in (*LEFTOVERS, *((BEST,) if weights else ()))]:
+        for path in [run.folder / name for name in (*LEFTOVERS, *((BEST,) if weights else ()))]:
             if path.exists():
                 size = _size(path)
                 total += size
@@ -81,15 +80,10 @@ def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: tyro.conf.FlagC
     print(f"{total / 2**20:.1f} MiB {'freed' if yes else 'could be freed: add --yes'}")
 
 
-def _records(runs: Path) -> Iterator[tuple[Path, RunRecord | None, str]]:
+def _summaries(runs: Path) -> Iterator[RunSummary]:
     if not runs.is_dir():
         raise UserError(f"{runs}: no such folder of runs; give it with --runs DIR")
-    for folder in run_folders(runs):
-        try:
-            record = read_record(folder)
-            yield folder, record, "" if record else "not started"
-        except UserError as error:
-            yield folder, None, str(error)
+    return map(read_summary, run_folders(runs))
 
 
 def _size(path: Path) -> int:

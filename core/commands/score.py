@@ -9,7 +9,8 @@ import tyro
 from rich.console import Console
 
 from core.commands.console import score_view
-from core.data.documents import Annotation, Corpus, Document, LabelSet
+from core.data.corpus import Corpus
+from core.data.documents import Annotation, Document, LabelSet
 from core.data.formats import Format, read_corpus
 from core.data.formats.predictions import Prediction, parse_predictions
 from core.data.formats.types_file import read_types, type_fault

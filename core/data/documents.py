@@ -1,7 +1,7 @@
 """What a document is: tokens in sentences, and an annotation, gold and predicted alike.
 
 Torch-free. Spans are half-open token spans in the document, never in the sentence. Readers (`core.data.formats`) make
-these objects from files and count the dirt they meet in a `Issues`; nothing downstream looks at a file format again.
+these objects from files and count what is odd in them in an `Issues`; nothing downstream looks at a file format again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -119,30 +119,3 @@ class LabelSet(msgspec.Struct, frozen=True):
                 entity_types.update((entity.type, None) for entity in document.gold.entities)
                 relation_types.update((relation.type, None) for relation in document.gold.relations)
         return LabelSet(entity_types=tuple(entity_types), relation_types=tuple(relation_types))
-
-
-class Issues:
-    """Counts of what was odd in a corpus, with up to `keep` examples of each kind.
-
-    Kinds are short words declared by the readers (`blank_token`, `duplicate_span`, ...). Counting is the rule of the
-    house: dirt survives or is repaired, and either way it is reported.
-    """
-
-    def __init__(self, *, keep: int = 3) -> None:
-        self.counts: dict[str, int] = {}
-        self.examples: dict[str, list[str]] = {}
-        self._keep = keep
-
-    def add(self, kind: str, where: str, *, times: int = 1) -> None:
-        """Count `times` more of `kind`; `where` names document and place for the report."""
-        self.counts[kind] = self.counts.get(kind, 0) + times
-        examples = self.examples.setdefault(kind, [])
-        if len(examples) < self._keep:
-            examples.append(where)
-
-
-class Corpus(msgspec.Struct, frozen=True):
-    """The documents of one file, in file order, and the dirt that reading met."""
-
-    documents: tuple[Document, ...]
-    issues: Issues

@@ -7,7 +7,7 @@ Document ids that are unique within a corpus.
 
 import gc
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from core.data.documents import Issues
 from core.errors import UserError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -167,31 +166,3 @@ def _schema_fault(
     subject = f"field {field} is {shorten(value)}" if field else f"found {shorten(value)}"
     what = f"{subject}, but the format wants otherwise: {what}; correct it, or give a file of this format"
     return fault(path, what, index=index, title=title if isinstance(title, str) else None, line=line)
-
-
-class UniqueIds:
-    """Hands out ids: the title itself, then `title#2`, `title#3` for its repeats, each repeat counted."""
-
-    def __init__(self, issues: Issues) -> None:
-        self._dirt = issues
-        self._given: set[str] = set()
-        self._next: dict[str, int] = {}
-
-    def remember(self, ids: Iterable[str]) -> None:
-        """Ids that were handed out before."""
-        self._given.update(ids)
-
-    def take(self, wanted: str | None, index: int) -> str:
-        """An unused id for the document at `index` (from 0): `wanted`, or `document-<index>` where it is empty."""
-        name = wanted or f"document-{index}"
-        if name not in self._given:
-            self._given.add(name)
-            return name
-        number = self._next.get(name, 2)
-        while f"{name}#{number}" in self._given:
-            number += 1
-        unique = f"{name}#{number}"
-        self._given.add(unique)
-        self._next[name] = number + 1
-        self._dirt.add("duplicate_title", f"document {index} is now {unique}")
-        return unique

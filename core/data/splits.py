@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 
 from core.config.schema import DataConfig
-from core.data.documents import Corpus, Document, Issues, LabelSet
+from core.data.corpus import Corpus
+from core.data.documents import Document, LabelSet
 from core.data.formats import Format, read_corpus
 from core.data.formats.types_file import read_types
+from core.data.issues import Issues
 from core.data.parsing import fault
 from core.errors import UserError
 
@@ -17,7 +19,7 @@ from core.errors import UserError
 class Splits(msgspec.Struct, frozen=True):
     """The corpora of a run and the types that its model knows; `test` is None where a run has none.
 
-    A validation corpus that was split off the training file has no dirt of its own: it is counted with training.
+    A validation corpus that was split off the training file has no data issues of its own: it is counted with training.
     """
 
     train: Corpus

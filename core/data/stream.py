@@ -23,13 +23,15 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import msgspec
 
-from core.data.documents import Document, Issues
+from core.data.corpus import UniqueIds
+from core.data.documents import Document
 from core.data.formats import Format, detect_format
 from core.data.formats.docred import docred_document
 from core.data.formats.predictions import annotated_document
 from core.data.formats.pubtator import pubtator_document
 from core.data.formats.text import paragraph_document
-from core.data.parsing import BYTE_ORDER_MARK, UniqueIds, empty_fault, fault, named_file_errors
+from core.data.issues import Issues
+from core.data.parsing import BYTE_ORDER_MARK, empty_fault, fault, named_file_errors
 from core.errors import UserError
 
 CHUNK = 1 << 20

@@ -1,4 +1,4 @@
-"""Named tensors: what the stages of the model are given, in training and at inference alike.
+"""Batches: the named tensors that the model's stages take, in training and at inference, and their collation.
 
 Everything but the encoder's input is flat: rows of all documents behind one another, with `counts` where a stage must
 know where a document ends. Indices point into the flat rows.
@@ -18,7 +18,7 @@ from core.features.candidates import MentionPairIndex, Sample, edit_distances, m
 from core.features.wordpieces import EncodedDocument
 from core.seeding import seed_for
 
-Part = TypeVar("Part")
+Tensors = TypeVar("Tensors")
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ class TrainingBatch:
     targets: Targets
 
 
-def to_device(part: Part, device: torch.device) -> Part:
+def to_device(tensors: Tensors, device: torch.device) -> Tensors:
     """The same named tensors on another device."""
     moved: dict[str, Any] = {}
-    for name, value in vars(part).items():
+    for name, value in vars(tensors).items():
         if isinstance(value, Tensor):
             value = value.to(device)
         elif is_dataclass(value):
             value = to_device(value, device)
         moved[name] = value
-    return type(part)(**moved)
+    return type(tensors)(**moved)
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -140,16 +140,15 @@ def pad_pieces(documents: Sequence[EncodedDocument], padding: int) -> Pieces:
 def build_spans(documents: Sequence[EncodedDocument], spans: Sequence[np.ndarray]) -> Spans:
     """Token spans of each document as rows of the flat states."""
     offsets = starting_rows([len(document.ids) for document in documents])
-    pieces = [
-        document.to_pieces(part) + offset for document, part, offset in zip(documents, spans, offsets, strict=True)
-    ]
-    flat = np.concatenate(pieces)
+    flat = np.concatenate(
+        [document.to_pieces(own) + offset for document, own, offset in zip(documents, spans, offsets, strict=True)]
+    )
     tokens = np.concatenate(list(spans))
     return Spans(
         starts=torch.from_numpy(np.ascontiguousarray(flat[:, 0])),
         ends=torch.from_numpy(np.ascontiguousarray(flat[:, 1])),
         widths=torch.from_numpy(tokens[:, 1] - tokens[:, 0]),
-        counts=tuple(len(part) for part in spans),
+        counts=tuple(map(len, spans)),
     )
 
 
@@ -165,7 +164,7 @@ def build_span_pairs(pairs: np.ndarray, distances: np.ndarray) -> SpanPairs:
 
 
 def build_clusters(clusters: Sequence[np.ndarray]) -> Clusters:
-    """Entities, each an array of span rows, behind one another."""
+    """Entities, each given as an array of span rows."""
     offsets = np.zeros(len(clusters) + 1, dtype=np.int64)
     np.cumsum([len(cluster) for cluster in clusters], out=offsets[1:])
     flat = np.concatenate([np.zeros(0, dtype=np.int64), *clusters]).astype(np.int64)
@@ -192,16 +191,15 @@ def build_mention_pairs(
     )
 
 
-def join_mention_pairs(parts: Sequence[MentionPairs]) -> MentionPairs:
+def join_mention_pairs(pairs: Sequence[MentionPairs]) -> MentionPairs:
     """The mention pairs of several documents as one."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = starting_rows([len(part.heads) for part in parts])
-    offsets = [part.offsets[:-1] + int(row) for part, row in zip(parts, rows, strict=True)]
-    end = torch.tensor([sum(len(part.heads) for part in parts)])
+    if len(pairs) == 1:
+        return pairs[0]
+    counts = [len(own.heads) for own in pairs]
+    offsets = [own.offsets[:-1] + int(row) for own, row in zip(pairs, starting_rows(counts), strict=True)]
     names = [field.name for field in fields(MentionPairs) if field.name != "offsets"]
-    joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-    return MentionPairs(**joined, offsets=torch.cat([*offsets, end]))
+    joined = {name: torch.cat([getattr(own, name) for own in pairs]) for name in names}
+    return MentionPairs(**joined, offsets=torch.cat([*offsets, torch.tensor([sum(counts)])]))
 
 
 def collate(samples: Sequence[Sample], *, padding: int, multi_instance: bool) -> TrainingBatch:
@@ -224,9 +222,9 @@ def collate(samples: Sequence[Sample], *, padding: int, multi_instance: bool) ->
     entity_pairs = np.concatenate(
         [sample.entity_pairs + row for sample, row in zip(samples, first_entities, strict=True)]
     )
-    layered = None
+    joined = None
     if multi_instance:
-        layered = join_mention_pairs(
+        joined = join_mention_pairs(
             [
                 build_mention_pairs(
                     sample.encoded,
@@ -249,7 +247,7 @@ def collate(samples: Sequence[Sample], *, padding: int, multi_instance: bool) ->
         clusters=build_clusters(
             [cluster + row for sample, row in zip(samples, first_spans, strict=True) for cluster in sample.clusters]
         ),
-        entity_pairs=EntityPairs(heads=heads, tails=tails, mention_pairs=layered),
+        entity_pairs=EntityPairs(heads=heads, tails=tails, mention_pairs=joined),
         targets=Targets(
             mention=torch.from_numpy(np.concatenate([sample.is_mention for sample in samples])),
             coref=torch.from_numpy(np.concatenate([sample.is_coref for sample in samples])),

@@ -1,8 +1,8 @@
-"""Which spans, mention pairs and entity pairs are scored: gold and drawn in training, exhaustive at inference.
+"""Candidates: the spans, mention pairs and entity pairs that are scored, and the negative samples of training.
 
-Numpy only. Every draw comes from a generator keyed by (seed, epoch, document id), never from global state, so that
-neither the number of workers nor a resume changes a sample. A span is one mention sample however often it is
-annotated, and a mention is never paired with itself.
+Training scores gold and drawn ones, inference all of them. Every draw comes from a generator keyed by (seed, epoch,
+document id), never from global state, so that neither the number of workers nor a resume changes a sample. A span is
+one mention sample however often it is annotated, and a mention is never paired with itself.
 """
 
 from collections.abc import Sequence
@@ -41,21 +41,21 @@ class Sample(msgspec.Struct, frozen=True):
 
 def all_spans(document: Document, max_span_tokens: int) -> Ints:
     """Every span [S, 2] of up to `max_span_tokens` tokens within a sentence, by sentence, then width, then start."""
-    parts = [sentence_spans(end - start, max_span_tokens) + start for start, end in document.sentences]
-    return np.concatenate(parts) if parts else np.zeros((0, 2), dtype=np.int64)
+    spans = [sentence_spans(end - start, max_span_tokens) + start for start, end in document.sentences]
+    return np.concatenate(spans) if spans else np.zeros((0, 2), dtype=np.int64)
 
 
 @lru_cache(maxsize=1_024)
 def sentence_spans(length: int, max_span_tokens: int) -> Ints:
-    """The spans [S, 2] of a sentence that starts at 0, by width, then start; remembered, so not to be written."""
-    widths, starts = counted(length - np.arange(min(max_span_tokens, length)))
+    """The spans [S, 2] of a sentence that starts at 0, by width, then start; cached, therefore read-only."""
+    widths, starts = repeat_indices(length - np.arange(min(max_span_tokens, length)))
     spans = np.stack([starts, starts + widths + 1], axis=1)
     spans.setflags(write=False)
     return spans
 
 
-def counted(counts: Ints) -> tuple[Ints, Ints]:
-    """Each index as often as its count says, and beside it the number of the occurrence, from 0."""
+def repeat_indices(counts: Ints) -> tuple[Ints, Ints]:
+    """Each index repeated by its count, and the number of each repetition, from 0."""
     owner = np.repeat(np.arange(len(counts)), counts)
     return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
 
@@ -63,8 +63,7 @@ def counted(counts: Ints) -> tuple[Ints, Ints]:
 def draw_sample(encoded: EncodedDocument, config: SamplesConfig, labels: LabelSet, *, seed: int, epoch: int) -> Sample:
     """The gold of a document and its drawn negatives (JEREX's sampler, without its copies and self-pairs).
 
-    Up to half of the negative spans lie inside a gold span. Gold behind a truncation is left out, as is an entity or
-    relation of a type that the label set does not know.
+    Up to half of the negative spans lie inside a gold span. Gold that cannot be trained on is left out.
     """
     document = encoded.document
     generator = np.random.default_rng(seed_for("sample", seed, epoch, document.id))
@@ -93,25 +92,24 @@ def trainable_gold(document: Document, labels: LabelSet) -> Annotation:
     """The gold that a document can be trained on: spans within its tokens, types that the label set knows."""
     if document.gold is None:
         return Annotation()
-    tokens, known = len(document.tokens), set(labels.entity_types)
-    kept: dict[int, int] = {}
+    tokens = len(document.tokens)
+    new_index: dict[int, int] = {}
     entities: list[Entity] = []
     for index, entity in enumerate(document.gold.entities):
         spans = tuple(span for span in entity.mentions if span[1] <= tokens)
-        if spans and entity.type in known:
-            kept[index] = len(entities)
+        if spans and entity.type in labels.entity_types:
+            new_index[index] = len(entities)
             entities.append(msgspec.structs.replace(entity, mentions=spans))
-    known_relations = set(labels.relation_types)
     relations = [
-        msgspec.structs.replace(relation, head=kept[relation.head], tail=kept[relation.tail])
+        msgspec.structs.replace(relation, head=new_index[relation.head], tail=new_index[relation.tail])
         for relation in document.gold.relations
-        if relation.head in kept and relation.tail in kept and relation.type in known_relations
+        if relation.head in new_index and relation.tail in new_index and relation.type in labels.relation_types
     ]
     return Annotation.of(entities, relations)
 
 
-def negative_spans(spans: Ints, mentions: Ints, wanted: int, generator: np.random.Generator) -> Ints:
-    """Up to `wanted` candidate spans that are no mention, up to half of them inside a mention."""
+def negative_spans(spans: Ints, mentions: Ints, limit: int, generator: np.random.Generator) -> Ints:
+    """Up to `limit` candidate spans that are no mention, up to half of them inside a mention."""
     size = int(spans[:, 1].max(initial=0)) + int(mentions[:, 1].max(initial=0)) + 1
     is_gold = np.isin(spans @ [size, 1], mentions @ [size, 1])
     rest = spans[~is_gold]
@@ -121,19 +119,17 @@ def negative_spans(spans: Ints, mentions: Ints, wanted: int, generator: np.rando
     furthest = np.maximum.accumulate(furthest)
     is_inside = rest[:, 1] <= furthest[rest[:, 0]]
     inside, outside = rest[is_inside], rest[~is_inside]
-    chosen_inside = draw(inside, wanted // 2, generator)
-    return np.concatenate([chosen_inside, draw(outside, wanted - len(chosen_inside), generator)])
+    chosen_inside = draw_rows(inside, limit // 2, generator)
+    return np.concatenate([chosen_inside, draw_rows(outside, limit - len(chosen_inside), generator)])
 
 
-def draw(rows: Ints, wanted: int, generator: np.random.Generator) -> Ints:
-    """Up to `wanted` different rows, in random order."""
-    return rows[generator.permutation(len(rows))[:wanted]]
+def draw_rows(rows: Ints, limit: int, generator: np.random.Generator) -> Ints:
+    """Up to `limit` different rows, in random order."""
+    return rows[generator.permutation(len(rows))[:limit]]
 
 
-def coref_samples(
-    clusters: list[Ints], mentions: int, wanted: int, generator: np.random.Generator
-) -> tuple[Ints, Ints]:
-    """All ordered pairs of mentions within an entity, and up to `wanted` ordered pairs across entities."""
+def coref_samples(clusters: list[Ints], mentions: int, limit: int, generator: np.random.Generator) -> tuple[Ints, Ints]:
+    """All ordered pairs of mentions within an entity, and up to `limit` ordered pairs across entities."""
     together = np.zeros((mentions, mentions), dtype=bool)
     for cluster in clusters:
         together[np.ix_(cluster, cluster)] = True
@@ -141,15 +137,15 @@ def coref_samples(
     positives = np.argwhere(together)
     apart = ~together
     np.fill_diagonal(apart, False)
-    negatives = draw(np.argwhere(apart), wanted, generator)
+    negatives = draw_rows(np.argwhere(apart), limit, generator)
     labels = np.concatenate([np.ones(len(positives)), np.zeros(len(negatives))]).astype(np.float32)
     return np.concatenate([positives, negatives]).astype(np.int64), labels
 
 
 def relation_samples(
-    gold: Annotation, labels: LabelSet, wanted: int, generator: np.random.Generator
+    gold: Annotation, labels: LabelSet, limit: int, generator: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Every ordered entity pair with a relation, multi-hot over the types, and up to `wanted` unrelated pairs."""
+    """Every ordered entity pair with a relation, multi-hot over the types, and up to `limit` unrelated pairs."""
     index = {name: number for number, name in enumerate(labels.relation_types)}
     types: dict[tuple[int, int], set[int]] = {}
     for relation in gold.relations:
@@ -157,12 +153,12 @@ def relation_samples(
     free = ~np.eye(len(gold.entities), dtype=bool)
     for head, tail in types:
         free[head, tail] = False
-    negatives = draw(np.argwhere(free), wanted, generator)
+    negatives = draw_rows(np.argwhere(free), limit, generator)
     positives = np.array(list(types), dtype=np.int64).reshape(-1, 2)
     pairs = np.concatenate([positives, negatives]).astype(np.int64)
     targets = np.zeros((len(pairs), len(labels.relation_types)), dtype=np.float32)
-    for row, found in enumerate(types.values()):
-        targets[row, list(found)] = 1.0
+    for row, columns in enumerate(types.values()):
+        targets[row, list(columns)] = 1.0
     return pairs, targets
 
 
@@ -182,10 +178,9 @@ def edit_distances(surfaces: Sequence[str], pairs: Ints) -> Ints:
     """The raw Levenshtein distance between the surfaces of each pair [P]."""
     if not len(pairs):
         return np.zeros(0, dtype=np.int64)
-    different = list(dict.fromkeys(surfaces))
-    place = {surface: index for index, surface in enumerate(different)}
-    table = cdist(different, different, scorer=Levenshtein.distance, dtype=np.int32)
-    rows = np.array([place[surface] for surface in surfaces], dtype=np.int64)
+    index = {surface: number for number, surface in enumerate(dict.fromkeys(surfaces))}
+    table = cdist(list(index), list(index), scorer=Levenshtein.distance, dtype=np.int32)
+    rows = np.array([index[surface] for surface in surfaces], dtype=np.int64)
     return table[rows[pairs[:, 0]], rows[pairs[:, 1]]].astype(np.int64)
 
 
@@ -206,14 +201,14 @@ def mention_pairs(clusters: list[Ints], entity_pairs: Ints) -> MentionPairIndex:
     counts = sizes[heads] * sizes[tails]
     offsets = np.zeros(len(entity_pairs) + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])
-    owner, within = counted(counts)
-    head_place, tail_place = np.divmod(within, sizes[tails][owner])
-    head_rows, tail_rows = starts[heads][owner] + head_place, starts[tails][owner] + tail_place
+    owner, number = repeat_indices(counts)
+    head_number, tail_number = np.divmod(number, sizes[tails][owner])
+    head_rows, tail_rows = starts[heads][owner] + head_number, starts[tails][owner] + tail_number
     return MentionPairIndex(mentions=np.stack([flat[head_rows], flat[tail_rows]], axis=1), offsets=offsets)
 
 
 class PairGeometry(msgspec.Struct, frozen=True):
-    """Where two spans lie to one another: `between` [K, 2] pieces strictly between them (empty where they touch or
+    """Context and distances of span pairs: `between` [K, 2] pieces strictly between them (empty where they touch or
     overlap), `token_distance` [K], `sentence_distance` [K], all unsigned."""
 
     between: Ints
@@ -222,7 +217,7 @@ class PairGeometry(msgspec.Struct, frozen=True):
 
 
 def pair_geometry(spans: Ints, piece_spans: Ints, sentences: Ints, pairs: Ints) -> PairGeometry:
-    """Context and distances of span pairs: adjacent spans are 1 token apart, overlapping ones 0 (JEREX)."""
+    """What lies between the spans of each pair: adjacent spans are 1 token apart, overlapping ones 0 (JEREX)."""
     first, second = spans[pairs[:, 0]], spans[pairs[:, 1]]
     later_start = np.maximum(first[:, 0], second[:, 0])
     earlier_end = np.where(first[:, 0] <= second[:, 0], first[:, 1], second[:, 1])

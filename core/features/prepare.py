@@ -1,18 +1,19 @@
-"""A run's data, ready to train on: splits read, tokenizer found, documents word-pieced and fitted to the encoder."""
+"""Data preparation of a run: splits read, tokenizer chosen, documents word-pieced and limited in length."""
 
 from dataclasses import dataclass
 
 from core.config.schema import DataConfig, RunConfig
-from core.data.documents import Document, Issues, LabelSet
+from core.data.documents import Document, LabelSet
+from core.data.issues import Issues
 from core.data.splits import read_splits
 from core.errors import UserError
 from core.features.wordpiece_cache import encode_cached
-from core.features.wordpieces import EncodedDocument, WordPieces, fit, learn_wordpieces, load_wordpieces
+from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces, limit_length, load_wordpieces
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The encoded documents of each split, the labels, the tokenizer, and the dirt and repairs of each split."""
+    """The encoded documents of each split, the labels, the tokenizer, and the data issues and repairs of each split."""
 
     splits: dict[str, list[EncodedDocument]]
     labels: LabelSet
@@ -21,7 +22,7 @@ class PreparedData:
 
 
 def prepare(config: RunConfig) -> PreparedData:
-    """Read, split, word-piece and fit the documents of a run."""
+    """Read, split and word-piece the documents of a run."""
     data = config.data
     splits = read_splits(data, max_span_tokens=config.samples.max_span_tokens)
     wordpieces = choose_wordpieces(config, splits.train.documents)
@@ -31,21 +32,21 @@ def prepare(config: RunConfig) -> PreparedData:
     encoded, issues = {}, {}
     for name, corpus in corpora.items():
         issues[name] = corpus.issues
-        encoded[name] = encode(corpus.documents, wordpieces, config.encoder.positions, data, corpus.issues)
+        encoded[name] = encode_documents(corpus.documents, wordpieces, config.encoder.positions, data, corpus.issues)
     if len(encoded["train"]) < config.training.batch_size:
         raise UserError(
             f"{len(encoded['train'])} training documents are fewer than training.batch_size "
-            f"({config.training.batch_size}): no step could be made; lower it or give more documents"
+            f"({config.training.batch_size}), so that no step could be made: lower it, or give more documents"
         )
     return PreparedData(encoded, splits.labels, wordpieces, issues)
 
 
-def encode(
+def encode_documents(
     documents: tuple[Document, ...], wordpieces: WordPieces, positions: int, data: DataConfig, issues: Issues
 ) -> list[EncodedDocument]:
-    """Documents as word pieces that fit the encoder; what had to be repaired is counted in `issues`."""
+    """Documents as word pieces, at most `positions` each; what had to be repaired is counted in `issues`."""
     encoded = encode_cached(documents, wordpieces)
-    return fit(encoded, positions=positions, overlong=data.overlong, issues=issues)
+    return limit_length(encoded, positions=positions, overlong=data.overlong, issues=issues)
 
 
 def choose_wordpieces(config: RunConfig, training: tuple[Document, ...]) -> WordPieces:

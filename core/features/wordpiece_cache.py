@@ -1,7 +1,7 @@
-"""Word pieces of a corpus on disk, named by the content of its tokens and of its tokenizer.
+"""Cache of a corpus's word pieces on disk, named by a hash of its tokens and of its tokenizer.
 
-A cache is only ever a saving: one that cannot be read or written is passed over. It lies in `ENGRAM_CACHE`, else in
-this platform's folder for caches, and may be deleted at any time.
+A cache that cannot be read or written is ignored. It lies in `ENGRAM_CACHE`, else in this platform's folder for caches,
+and may be deleted at any time.
 """
 
 import hashlib
@@ -19,24 +19,20 @@ from core.errors import UserError
 from core.features.wordpieces import EncodedDocument, WordPieces
 from core.files import atomic_write
 
-# A corpus this small is word-pieced sooner than it is looked up.
-SMALLEST = 100
-
-
-def cache_root() -> Path:
-    """Where caches lie."""
-    chosen = os.environ.get("ENGRAM_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("engram", appauthor=False))
+# Smaller corpora are word-pieced faster than they are looked up.
+MIN_DOCUMENTS = 100
 
 
 def encode_cached(documents: Sequence[Document], wordpieces: WordPieces) -> list[EncodedDocument]:
-    """The word pieces of documents, from the cache where they are in it, and put into it where they are not."""
-    if len(documents) < SMALLEST:
+    """The word pieces of documents, read from the cache, or computed and written to it."""
+    if len(documents) < MIN_DOCUMENTS:
         return [wordpieces.encode(document) for document in documents]
-    path = cache_root() / "wordpieces" / f"{cache_key(documents, wordpieces)}.npz"
-    found = _read(path, documents)
-    if found is not None:
-        return found
+    chosen = os.environ.get("ENGRAM_CACHE")
+    root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("engram", appauthor=False))
+    path = root / "wordpieces" / f"{cache_key(documents, wordpieces)}.npz"
+    cached = _read(path, documents)
+    if cached is not None:
+        return cached
     encoded = [wordpieces.encode(document) for document in documents]
     _write(path, encoded)
     return encoded
@@ -73,8 +69,8 @@ def _read(path: Path, documents: Sequence[Document]) -> list[EncodedDocument] | 
 
 def _write(path: Path, encoded: Sequence[EncodedDocument]) -> None:
     content = BytesIO()
-    ids = np.concatenate([one.ids for one in encoded])
-    lengths = np.concatenate([np.diff(one.bounds) for one in encoded])
+    ids = np.concatenate([document.ids for document in encoded])
+    lengths = np.concatenate([np.diff(document.bounds) for document in encoded])
     np.savez(content, ids=ids.astype(np.int32), lengths=lengths.astype(np.int32))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,12 @@
-"""Documents to word pieces and back: every token is word-pieced alone, without special tokens.
+"""Word pieces: tokenizers, encoded documents, their length limit, and a vocabulary learned from the training text.
 
-A token that yields nothing (U+00A0 and other blanks: dozens in real DocRED) becomes the unknown piece, so that every
-token keeps at least one piece and spans never shift.
-
-A word-piece vocabulary of the training text, for the encoder from scratch.
+Every token is word-pieced alone, without special tokens. A token that yields nothing (U+00A0 and other blanks: dozens
+in real DocRED) becomes the unknown piece, so that every token keeps at least one piece and spans never shift.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -16,15 +15,18 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from core.data.documents import Document, Issues, Span
+from core.data.documents import Document, Span
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.pretrained import load_pretrained
 from core.files import model_folder
 
 # Byte-level vocabularies write the space before a word into its first piece: a token alone is a word after a space.
 SPACE_MARK = "\u0120"
-# A stream of documents brings new tokens for ever.
-REMEMBERED = 200_000
+# A stream of documents never stops bringing new tokens.
+MAX_REMEMBERED_TOKENS = 200_000
+SPECIAL_PIECES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+MASK = "[MASK]"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "spm.model", "vocab.json")
 
 
@@ -44,7 +46,7 @@ class EncodedDocument(msgspec.Struct, frozen=True):
 
 
 class WordPieces:
-    """A tokenizer seen as: token -> piece ids. Tokens are remembered, as a corpus repeats most of its words."""
+    """A tokenizer that turns one token into its piece ids and remembers them: a corpus repeats most of its words."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.tokenizer = tokenizer
@@ -55,7 +57,9 @@ class WordPieces:
         vocabulary = tokenizer.get_vocab()
         self._spaced = any(piece.startswith(SPACE_MARK) for piece in vocabulary)
         if tokenizer.unk_token_id is None:
-            raise UserError(f"tokenizer {tokenizer.name_or_path!r} has no unknown piece for blank tokens; give another")
+            raise UserError(
+                f"tokenizer {tokenizer.name_or_path!r} has no unknown piece, which blank tokens need: give another one"
+            )
         self.unknown = int(tokenizer.unk_token_id)
         self.padding = int(tokenizer.pad_token_id or 0)
 
@@ -67,7 +71,7 @@ class WordPieces:
     def pieces(self, tokens: Iterable[str]) -> list[list[int]]:
         """The piece ids of each token, word-pieced alone."""
         tokens = list(tokens)
-        if len(self._pieces) > REMEMBERED:
+        if len(self._pieces) > MAX_REMEMBERED_TOKENS:
             self._pieces.clear()
         new = [token for token in dict.fromkeys(tokens) if token not in self._pieces]
         if new:
@@ -82,9 +86,9 @@ class WordPieces:
         """The word pieces of a document and their token bounds."""
         pieces = self.pieces(document.tokens)
         bounds = np.zeros(len(pieces) + 1, dtype=np.int64)
-        np.cumsum([len(part) for part in pieces], out=bounds[1:])
-        ids = np.fromiter((piece for part in pieces for piece in part), dtype=np.int64, count=int(bounds[-1]))
-        return EncodedDocument(document=document, ids=ids, bounds=bounds)
+        np.cumsum([len(ids) for ids in pieces], out=bounds[1:])
+        flat = np.fromiter(chain.from_iterable(pieces), dtype=np.int64, count=int(bounds[-1]))
+        return EncodedDocument(document=document, ids=flat, bounds=bounds)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some pieces as JEREX reads it: special tokens kept, spaces cleaned up, stripped."""
@@ -94,47 +98,44 @@ class WordPieces:
 
 def load_wordpieces(source: str) -> WordPieces:
     """The tokenizer of a folder, a `vocab.txt` or `tokenizer.json` file, a package that carries one, or a hub name."""
-    place = model_folder(source)
-    if place is not None and place.is_file():
-        return WordPieces(_from_file(place))
-    if place is not None and not any((place / name).is_file() for name in TOKENIZER_FILES):
-        raise UserError(f"{place} holds no tokenizer ({', '.join(TOKENIZER_FILES)}); give one with encoder.tokenizer")
+    path = model_folder(source)
+    if path is not None and path.is_file():
+        return WordPieces(_load_file(path))
+    if path is not None and not any((path / name).is_file() for name in TOKENIZER_FILES):
+        raise UserError(
+            f"{path} holds no tokenizer (none of {', '.join(TOKENIZER_FILES)}): give one with --encoder.tokenizer"
+        )
     return WordPieces(load_pretrained(AutoTokenizer.from_pretrained, source, "tokenizer"))
 
 
-def _from_file(path: Path) -> PreTrainedTokenizerFast:
+def _load_file(path: Path) -> PreTrainedTokenizerFast:
     if path.suffix == ".json":
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
-        for role, piece in (
-            ("unk_token", "[UNK]"),
-            ("pad_token", "[PAD]"),
-            ("cls_token", "[CLS]"),
-            ("sep_token", "[SEP]"),
-        ):
+        for role, piece in SPECIAL_PIECES.items():
             if piece in tokenizer.get_vocab():
                 setattr(tokenizer, role, piece)
         return tokenizer
     lines = path.read_text(encoding="utf-8").splitlines()
     if "[UNK]" not in lines:
-        raise UserError(f"{path} is not a word-piece vocabulary: it has no [UNK] line; give a tokenizer folder instead")
+        raise UserError(f"{path} is no word-piece vocabulary, as it has no line [UNK]: give a tokenizer folder instead")
     # A vocabulary without upper-case letters was made from lower-cased text.
     cased = any(piece != piece.lower() for piece in lines if not piece.startswith("["))
     return BertTokenizer(vocab=str(path), do_lower_case=not cased)
 
 
-def fit(
+def limit_length(
     documents: Iterable[EncodedDocument],
     *,
     positions: int,
     overlong: Literal["error", "truncate", "skip"],
     issues: Issues,
 ) -> list[EncodedDocument]:
-    """The documents that fit into `positions` word pieces, the others refused, cut or left out, and counted."""
-    kept = []
+    """The documents with at most `positions` word pieces; longer ones are refused, cut or left out, and counted."""
+    fitting = []
     for encoded in documents:
         pieces = len(encoded.ids)
         if pieces <= positions:
-            kept.append(encoded)
+            fitting.append(encoded)
             continue
         name = encoded.document.id
         if overlong == "error":
@@ -144,8 +145,8 @@ def fit(
             )
         issues.add(f"overlong_{'truncated' if overlong == 'truncate' else 'skipped'}", f"{name}: {pieces} word pieces")
         if overlong == "truncate":
-            kept.append(truncate(encoded, positions))
-    return kept
+            fitting.append(truncate(encoded, positions))
+    return fitting
 
 
 def truncate(encoded: EncodedDocument, positions: int) -> EncodedDocument:
@@ -165,32 +166,23 @@ def truncate(encoded: EncodedDocument, positions: int) -> EncodedDocument:
     return EncodedDocument(document=cut, ids=encoded.ids[: encoded.bounds[tokens]], bounds=encoded.bounds[: tokens + 1])
 
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-
-
 def learn_wordpieces(documents: Sequence[Document], *, size: int) -> WordPieces:
     """A lower-cased word-piece tokenizer of at most `size` pieces; the same documents give the same pieces."""
-    words = Counter(token for document in documents for token in document.tokens)
+    counts = Counter(token for document in documents for token in document.tokens)
     learner = _untrained({"[UNK]": 0})
     # The trainer numbers the letters inside words in the order of a hash table that changes from call to call, and
     # breaks ties between merges by number. As special tokens they are numbered here, in order.
-    inside = sorted({letter for word in words for part in _parts(learner, word) for letter in part[1:]})
+    inside = sorted({letter for token in counts for word in _split_words(learner, token) for letter in word[1:]})
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=[*SPECIAL, *(f"##{letter}" for letter in inside)], show_progress=False
+        vocab_size=size,
+        special_tokens=[*SPECIAL_PIECES.values(), MASK, *(f"##{letter}" for letter in inside)],
+        show_progress=False,
     )
-    texts = [word for word, count in sorted(words.items()) for _ in range(count)]
+    texts = [token for token, count in sorted(counts.items()) for _ in range(count)]
     learner.train_from_iterator(texts, trainer)
-    return WordPieces(
-        PreTrainedTokenizerFast(
-            # Built anew, as the learner would take a literal "##a" in a text for a special token.
-            tokenizer_object=_untrained(learner.get_vocab()),
-            pad_token="[PAD]",
-            unk_token="[UNK]",
-            cls_token="[CLS]",
-            sep_token="[SEP]",
-            mask_token="[MASK]",
-        )
-    )
+    # Built a second time, as the learner would take a literal "##a" in a text for a special token.
+    tokenizer = _untrained(learner.get_vocab())
+    return WordPieces(PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_PIECES, mask_token=MASK))
 
 
 def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
@@ -201,7 +193,7 @@ def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
     return tokenizer
 
 
-def _parts(tokenizer: Tokenizer, word: str) -> list[str]:
+def _split_words(tokenizer: Tokenizer, token: str) -> list[str]:
     """The words that the tokenizer sees in a token."""
-    normal = tokenizer.normalizer.normalize_str(word)
-    return [part for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+    normal = tokenizer.normalizer.normalize_str(token)
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]

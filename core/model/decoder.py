@@ -18,14 +18,8 @@ from scipy.cluster.hierarchy import linkage
 from torch import Tensor
 
 from core.config.schema import RunConfig
-from core.data.documents import (
-    Annotation,
-    Entity,
-    Issues,
-    LabelSet,
-    Relation,
-    Span,
-)
+from core.data.documents import Annotation, Entity, LabelSet, Relation, Span
+from core.data.issues import Issues
 from core.features.batches import (
     EntityPairs,
     MentionPairs,
@@ -62,7 +56,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Settings:
+class DecoderSettings:
     """What decoding needs of a run's config."""
 
     max_span_tokens: int
@@ -75,9 +69,9 @@ class Settings:
     row_budget: int
 
     @staticmethod
-    def of(config: RunConfig) -> "Settings":
+    def from_config(config: RunConfig) -> "DecoderSettings":
         """The settings of a run."""
-        return Settings(
+        return DecoderSettings(
             max_span_tokens=config.samples.max_span_tokens,
             mention_threshold=config.model.mention_threshold,
             coref_threshold=config.model.coref_threshold,
@@ -92,7 +86,7 @@ class Settings:
 class Decoder:
     """A model with what it takes to turn encoded documents into annotations."""
 
-    def __init__(self, model: JointModel, wordpieces: WordPieces, labels: LabelSet, settings: Settings) -> None:
+    def __init__(self, model: JointModel, wordpieces: WordPieces, labels: LabelSet, settings: DecoderSettings) -> None:
         self.model, self.wordpieces, self.labels, self.settings = model, wordpieces, labels, settings
         self.device = next(model.parameters()).device
 
@@ -136,7 +130,7 @@ class Decoder:
         spans = [add_spans(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
         stage = self.model.mentions(states, to_device(build_spans(batch, spans), self.device), reading=reading)
         if on_gold:
-            accepted = [rows_of(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
+            accepted = [find_rows(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
         else:
             accepted = self._accept(batch, stage.logits, spans, issues)
         first_spans = starting_rows([len(part) for part in spans])
@@ -148,7 +142,7 @@ class Decoder:
         spans = [part[kept] for part, kept in zip(spans, accepted, strict=True)]
         if on_gold:
             clusters = [
-                [rows_of(part, entity.mentions) for entity in one.entities]
+                [find_rows(part, entity.mentions) for entity in one.entities]
                 for part, one in zip(spans, gold, strict=True)
             ]
         else:
@@ -203,7 +197,7 @@ class Decoder:
                 rows = slice(start, start + self.settings.row_budget)
                 pairs = to_device(build_span_pairs(upper[rows] + first, distances[rows]), self.device)
                 similarities[rows] = torch.sigmoid(self.model.coref(mentions, pairs).float()).cpu().numpy()
-            clusters.append(clusters_of(similarities, count=len(part), threshold=self.settings.coref_threshold))
+            clusters.append(cluster_mentions(similarities, count=len(part), threshold=self.settings.coref_threshold))
             first += len(part)
         return clusters
 
@@ -303,7 +297,7 @@ def add_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
     return np.concatenate([spans, np.array(lacking, dtype=np.int64).reshape(-1, 2)])
 
 
-def rows_of(spans: np.ndarray, wanted: Sequence[Span]) -> np.ndarray:
+def find_rows(spans: np.ndarray, wanted: Sequence[Span]) -> np.ndarray:
     """The row of each wanted span, each once."""
     place = {(start, end): row for row, (start, end) in enumerate(spans.tolist())}
     return np.array([place[span] for span in dict.fromkeys(wanted)], dtype=np.int64)
@@ -332,7 +326,7 @@ def split_by_budget(sizes: np.ndarray, budget: int) -> Iterator[tuple[slice, int
         start += count
 
 
-def clusters_of(similarities: np.ndarray, *, count: int, threshold: float) -> list[np.ndarray]:
+def cluster_mentions(similarities: np.ndarray, *, count: int, threshold: float) -> list[np.ndarray]:
     """Group `count` mentions by the float32 similarities of their pairs i < j, row by row [count * (count - 1) / 2].
 
     Two clusters merge while the largest distance 1 - similarity between them is below 1 - threshold. Clusters come in

@@ -13,7 +13,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from core.model.layers import dropped
+from core.model.layers import draw_dropped_positions
 
 DOCUMENTS = "documents"
 
@@ -59,7 +59,7 @@ class _Attention(torch.autograd.Function):
         # In the backward pass nothing is cast by itself: one number format throughout.
         with torch.autocast("cpu", enabled=False):
             chances = torch.bmm(q, k.transpose(1, 2)).softmax(-1)
-            places = dropped(chances.numel(), p)
+            places = draw_dropped_positions(chances.numel(), p)
             attended = torch.bmm(_zeroed(chances, places), v).mul_(ctx.keep)
         ctx.save_for_backward(q, k, v, chances, places, attended)
         return attended

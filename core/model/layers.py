@@ -112,7 +112,7 @@ class _Linear(torch.autograd.Function):
         )
 
 
-def dropped(count: int, p: float) -> Int[Tensor, " places"]:
+def draw_dropped_positions(count: int, p: float) -> Int[Tensor, " places"]:
     """The places of dropped values among `count`, each with probability `p` (0 < p < 1), ascending."""
     parts: list[Tensor] = []
     last = -1
@@ -152,7 +152,7 @@ class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, p: float) -> Tensor:
         """Values to keep, scaled."""
-        places = dropped(values.numel(), p)
+        places = draw_dropped_positions(values.numel(), p)
         ctx.save_for_backward(places)
         ctx.scale = 1.0 / (1.0 - p)
         return _without(values, places, ctx.scale)

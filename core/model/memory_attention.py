@@ -1,6 +1,6 @@
 """The attention of a model's reads on a document, taken while it is decoded.
 
-Hooks compute it from what each read was given, only while `watched` lasts: decoding without them costs nothing more.
+Hooks compute it from the input of each read, only while `capture_attention` lasts: decoding without them costs nothing.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from core.config.schema import MemoryConfig, Mode
-from core.data.documents import Annotation, Issues, LabelSet, Span
+from core.data.documents import Annotation, LabelSet, Span
+from core.data.issues import Issues
 from core.features.candidates import all_spans
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder
@@ -33,7 +34,7 @@ class Key(NamedTuple):
 
 
 @contextmanager
-def watched(model: JointModel) -> Iterator[dict[Key, np.ndarray]]:
+def capture_attention(model: JointModel) -> Iterator[dict[Key, np.ndarray]]:
     """While this lasts, every read leaves its attention [rows, slots] here; a later batch replaces an earlier one."""
     seen: dict[Key, np.ndarray] = {}
 
@@ -66,7 +67,7 @@ def document_attention(
     decoder: Decoder, document: EncodedDocument, memory: MemoryConfig, *, reading: float
 ) -> DocumentAttention:
     """What every read attends to in one document, with the mentions that are found in it."""
-    with watched(decoder.model) as seen:
+    with capture_attention(decoder.model) as seen:
         annotation = decoder.decode([document], reading=reading, issues=Issues())[0].annotation
     candidates = all_spans(document.document, decoder.settings.max_span_tokens)
     kept = recorded_spans(candidates, annotation, seen)

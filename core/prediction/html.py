@@ -1,179 +1,202 @@
-"""Annotated documents as one self-contained HTML page: text, entities, relation graph and relation table.
+"""HTML page of documents: running text with coloured mentions, clusters, and the relations between them.
 
-Nothing is fetched: style, script and drawing are inline. Colours are Paul Tol's light qualitative scheme, which keeps
-its hues apart under colour blindness beneath dark text; numbers and names say everything that colour says.
+The one viewer of documents: the page of `engram predict --html` shows it with one system and no gold, the page of a
+report with gold and many systems. Documents and predictions are packed once per system and unpacked by the browser
+when they are first shown, so that a page with twenty systems over hundreds of documents opens at once. Nothing is
+fetched: style and script are inline.
 """
 
+import gzip
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
-from core.prediction.graph_layout import Edge, Node, lay_out
-from core.prediction.running_text import Part, display_text, parts
+from core.data.documents import Annotation, Document, LabelSet, Span
 
-PALETTE = ("#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#44bb99", "#bbcc33", "#99ddff", "#dddddd", "#aaaa00")
-LABEL_LENGTH = 25
-MOST_ARROWS = 100
-"""A graph shows no more arrows than this, those of the highest scores; the table always has all relations."""
-
-
-class EntityView(NamedTuple):
-    """One entity for the page: numbered in reading order, named by its longest mention."""
-
-    number: int
-    name: str
-    short: str
-    type: str
-    type_name: str
-    colour: int
-    surfaces: list[tuple[str, int]]
-    related: bool
+TEMPLATES = Path(__file__).with_name("templates")
+CLOSING = frozenset([")", "]", "}", ",", ".", ";", ":", "!", "?", "%", "'", "’", "”", "'s", "’s", "n't", "…"])
+"""Tokens that follow the token before them without a space."""
+OPENING = frozenset(["(", "[", "{", "$", "£", "€", "“", "‘", "#"])
+"""Tokens that the next token follows without a space."""
 
 
-class RelationView(NamedTuple):
-    """One relation for the page, with its readable name."""
+class PackedAnnotation(msgspec.Struct, frozen=True, array_like=True):
+    """An annotation as the page reads it: mentions, entities as (mentions, type), relations as (head, tail, type,
+    score); entities in reading order."""
 
-    head: EntityView
-    tail: EntityView
-    type: str
-    name: str
-    score: float | None
-
-
-class EdgeView(NamedTuple):
-    """All relations from one entity to another: one arrow."""
-
-    head: EntityView
-    tail: EntityView
-    label: str
-    lines: list[str]
-    drawn: Edge
+    mentions: list[Span]
+    entities: list[tuple[list[Span], str]]
+    relations: list[tuple[int, int, str, float | None]]
 
 
-class DocumentView(NamedTuple):
-    """Everything that the template prints for one document."""
+class PackedDocument(msgspec.Struct, frozen=True):
+    """A document as the page reads it; every token with the white space before it."""
 
     title: str
-    parts: list[Part]
-    entities: dict[int, EntityView]
-    relations: list[RelationView]
-    nodes: list[tuple[EntityView, Node]]
-    edges: list[EdgeView]
-    arrows_left_out: int
-    width: float
-    height: float
-    tokens: int
-    mentions: int
-    types: list[tuple[str, int, int]]
-    scored: bool
+    tokens: list[str]
+    gold: PackedAnnotation | None
 
 
-def render(documents_with_annotations: Iterable[tuple[Document, Annotation]], labels: LabelSet | None = None) -> str:
-    """The HTML page of documents and what was found in them; `labels` gives readable names and the order of colours.
+class PackedPrediction(msgspec.Struct, frozen=True):
+    """A prediction for a document and, where there is gold, its errors and the indices of the right relations."""
 
-    Spans, heads and tails must lie within their document (readers see to it).
+    predicted: PackedAnnotation
+    errors: Sequence[Any] = ()
+    right: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class System:
+    """A run or a prediction file: its name, its run id, and per document what it predicted (None: nothing)."""
+
+    name: str
+    predictions: Sequence[PackedPrediction | None]
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class PackedSystem:
+    """A system for the template."""
+
+    name: str
+    run: str
+    packed: str
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Everything that the template of the viewer needs."""
+
+    documents: str
+    systems: Sequence[PackedSystem]
+    ids: Sequence[str]
+    kinds: Sequence[tuple[str, str, str]]
+    """Kinds of errors: key, name, definition."""
+    notes: Sequence[str]
+    has_gold: bool
+    compared: int | None
+    """The system that is shown next to the first from the start."""
+    data: dict[str, Any]
+    """What the script knows before it unpacks anything."""
+
+
+def build_viewer(
+    documents: Sequence[Document],
+    systems: Sequence[System],
+    *,
+    names: dict[str, str],
+    kinds: Sequence[tuple[str, str, str]] = (),
+    notes: Sequence[str] = (),
+    compared: int | None = None,
+) -> Viewer:
+    """The viewer of some documents; `names` gives readable names of types, and the order of their colours.
+
+    Spans, heads and tails must lie within their document (readers see to it). An error is an array whose first item is
+    its kind.
     """
-    pairs = list(documents_with_annotations)
-    types = list(labels.entity_types if labels else ())
-    types += sorted({entity.type for _, annotation in pairs for entity in annotation.entities} - set(types))
-    colours = {entity_type: place % len(PALETTE) for place, entity_type in enumerate(types)}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    golds = [packed_annotation(document.gold) if document.gold is not None else None for document in documents]
+    predictions = [prediction.predicted for system in systems for prediction in system.predictions if prediction]
+    types = {kind for annotation in [*predictions, *filter(None, golds)] for _, kind in annotation.entities}
+    errors = [
+        Counter(error.kind for prediction in system.predictions if prediction for error in prediction.errors)
+        for system in systems
+    ]
+    ids = [document.id for document in documents]
+    return Viewer(
+        documents=pack(
+            [
+                PackedDocument(document.title or document.id, spaced_tokens(document), gold)
+                for document, gold in zip(documents, golds, strict=True)
+            ]
+        ),
+        systems=[PackedSystem(system.name, system.run, pack(system.predictions)) for system in systems],
+        ids=ids,
+        kinds=kinds,
+        notes=notes,
+        has_gold=any(gold is not None for gold in golds),
+        compared=compared,
+        data={
+            "systems": [{"name": system.name, "run": system.run} for system in systems],
+            "ids": ids,
+            "names": {kind: name for kind, name in names.items() if kind != name},
+            "types": [kind for kind in names if kind in types] + sorted(types - names.keys()),
+            "kinds": [
+                {"kind": kind, "name": name, "errors": [counts[kind] for counts in errors]} for kind, name, _ in kinds
+            ],
+        },
+    )
+
+
+def render_predictions(
+    annotated: Iterable[tuple[Document, Annotation]], labels: LabelSet | None = None, *, title: str = "Predictions"
+) -> str:
+    """The page of some documents and what was predicted for them; `labels` gives readable names of types."""
+    pairs = list(annotated)
+    predictions = [PackedPrediction(packed_annotation(annotation)) for _, annotation in pairs]
+    documents = [msgspec.structs.replace(document, gold=None) for document, _ in pairs]
+    viewer = build_viewer(documents, [System("", predictions)], names=type_names(labels) if labels else {})
+    return templates(TEMPLATES).get_template("predictions.html").render(viewer=viewer, title=title)
+
+
+def templates(*folders: Path) -> Environment:
+    """The templates of some folders, the first that has a name wins; everything that they print is escaped."""
+    return Environment(
+        loader=FileSystemLoader(folders),
         autoescape=True,
+        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    views = [_document_view(document, annotation, labels, colours) for document, annotation in pairs]
-    return environment.get_template("view.html").render(documents=views, palette=PALETTE)
-
-
-def shortened(text: str, length: int = LABEL_LENGTH) -> str:
-    """The text, or its beginning and an ellipsis where it is longer than `length` characters."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
-def _document_view(
-    document: Document, annotation: Annotation, labels: LabelSet | None, colours: dict[str, int]
-) -> DocumentView:
-    related = {end for relation in annotation.relations for end in (relation.head, relation.tail)}
-    reading_order = sorted(
-        range(len(annotation.entities)),
-        key=lambda index: (min(annotation.entities[index].mentions, default=(len(document.tokens), 0)), index),
-    )
-    names = dict(zip(labels.entity_types, labels.entity_names, strict=True)) if labels else {}
-    views: dict[int, EntityView] = {}
-    for number, index in enumerate(reading_order, start=1):
-        entity = annotation.entities[index]
-        type_name = names.get(entity.type, entity.type)
-        views[index] = _entity_view(document, entity, number, type_name, colours[entity.type], index in related)
-    mentions = [(span, view.number) for index, view in views.items() for span in annotation.entities[index].mentions]
-    held = {span for span, _ in mentions}
-    mentions += [(span, 0) for span in annotation.mentions if span not in held]
-    relations = _relation_views(annotation.relations, views, labels)
-    nodes, edges, left_out, width, height = _graph(views, relations)
-    by_number = {view.number: view for view in views.values()}
-    type_counts = Counter((view.type_name, view.colour) for view in by_number.values())
-    return DocumentView(
-        title=document.title or document.id,
-        parts=parts(document, mentions),
-        entities=by_number,
-        relations=relations,
-        nodes=nodes,
-        edges=edges,
-        arrows_left_out=left_out,
-        width=width,
-        height=height,
-        tokens=len(document.tokens),
-        mentions=len({span for span, _ in mentions}),
-        types=[(name, colour, number) for (name, colour), number in sorted(type_counts.items())],
-        scored=any(relation.score is not None for relation in relations),
     )
 
 
-def _entity_view(
-    document: Document, entity: Entity, number: int, type_name: str, colour: int, related: bool
-) -> EntityView:
-    surfaces = Counter(display_text(document, span) for span in sorted(set(entity.mentions)))
-    name = max(surfaces, key=len, default="")
-    return EntityView(number, name, shortened(name), entity.type, type_name, colour, list(surfaces.items()), related)
+def type_names(labels: LabelSet) -> dict[str, str]:
+    """Type -> readable name, entity types first."""
+    types, names = (*labels.entity_types, *labels.relation_types), (*labels.entity_names, *labels.relation_names)
+    return dict(zip(types, names, strict=True))
 
 
-def _relation_views(
-    relations: Iterable[Relation], views: dict[int, EntityView], labels: LabelSet | None
-) -> list[RelationView]:
-    made = [
-        RelationView(views[r.head], views[r.tail], r.type, labels.relation_name(r.type) if labels else r.type, r.score)
-        for r in dict.fromkeys(relations)
-    ]
-    return sorted(made, key=lambda r: (-(r.score or 0.0), r.head.number, r.tail.number, r.name))
+def packed_annotation(annotation: Annotation) -> PackedAnnotation:
+    """An annotation for the page."""
+    entities = annotation.entities
+    order = sorted(range(len(entities)), key=lambda index: (min(entities[index].mentions, default=(0, 0)), index))
+    new = {old: number for number, old in enumerate(order)}
+    spans = {span for entity in entities for span in entity.mentions}
+    return PackedAnnotation(
+        mentions=sorted({*annotation.mentions, *spans}),
+        entities=[(sorted(set(entities[old].mentions)), entities[old].type) for old in order],
+        relations=[
+            (new[relation.head], new[relation.tail], relation.type, relation.score and round(relation.score, 3))
+            for relation in annotation.relations
+        ],
+    )
 
 
-def _graph(
-    views: dict[int, EntityView], relations: list[RelationView]
-) -> tuple[list[tuple[EntityView, Node]], list[EdgeView], int, float, float]:
-    arrows: dict[tuple[int, int], list[RelationView]] = {}
-    for relation in relations:
-        arrows.setdefault((relation.head.number, relation.tail.number), []).append(relation)
-    left_out = max(0, len(arrows) - MOST_ARROWS)
-    arrows = dict(list(arrows.items())[:MOST_ARROWS])
-    shown = {number for pair in arrows for number in pair}
-    related = sorted((view for view in views.values() if view.number in shown), key=lambda view: view.number)
-    place = {view.number: index for index, view in enumerate(related)}
-    labels = [shortened(group[0].name) + (f" +{len(group) - 1}" if len(group) > 1 else "") for group in arrows.values()]
-    ends = [(place[head], place[tail], label) for (head, tail), label in zip(arrows, labels, strict=True)]
-    layout = lay_out(len(related), ends)
-    edges = [
-        EdgeView(group[0].head, group[0].tail, label, [_line(relation) for relation in group], edge)
-        for group, label, edge in zip(arrows.values(), labels, layout.edges, strict=True)
-    ]
-    return list(zip(related, layout.nodes, strict=True)), edges, left_out, layout.width, layout.height
+def spaced_tokens(document: Document) -> list[str]:
+    """Every token with the white space before it: the source's, or a space where one would be written."""
+    tokens = document.tokens
+    if document.text is not None and document.offsets is not None:
+        ends = [0, *(end for _, end in document.offsets)]
+        return [
+            document.text[end:start] + token
+            for token, end, (start, _) in zip(tokens, ends, document.offsets, strict=False)
+        ]
+    spaced: list[str] = []
+    glued, quote_open = True, False
+    for token in tokens:
+        # A straight quote leans to what it encloses, so every other one closes.
+        closes = token in CLOSING or (token == '"' and quote_open)
+        spaced.append(token if glued or closes else f" {token}")
+        glued = token in OPENING or (token == '"' and not quote_open)
+        quote_open ^= token == '"'
+    return spaced
 
 
-def _line(relation: RelationView) -> str:
-    score = "" if relation.score is None else f" ({relation.score:.3f})"
-    return f"{relation.head.name} → {relation.name} → {relation.tail.name}{score}"
+def pack(content: Any) -> str:
+    """JSON, deflated, in letters that HTML holds as they are; the same content gives the same text."""
+    return b64encode(gzip.compress(msgspec.json.encode(content), compresslevel=6, mtime=0)).decode()

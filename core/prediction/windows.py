@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from core.config.schema import DataConfig
-from core.data.documents import Document, Issues
+from core.data.documents import Document
 from core.data.formats.predictions import encode_prediction
+from core.data.issues import Issues
 from core.data.stream import Entry, Mark, Skipped
 from core.errors import UserError
-from core.features.wordpieces import EncodedDocument, WordPieces, fit
+from core.features.wordpieces import EncodedDocument, WordPieces, limit_length
 from core.model.decoder import Decoder
 from core.prediction.output import Done, Output
 
@@ -49,7 +50,7 @@ class Fitting:
         pieces = len(encoded.ids)
         if pieces > self.positions and self.data.overlong != "truncate":
             raise UserError(f"{pieces} word pieces, and this run reads {self.positions}: cut the document into parts")
-        return fit([encoded], positions=self.positions, overlong=self.data.overlong, issues=issues)[0]
+        return limit_length([encoded], positions=self.positions, overlong=self.data.overlong, issues=issues)[0]
 
 
 def windows(

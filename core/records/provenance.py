@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+UNCOMMITTED = " with uncommitted changes"
 PACKAGES = ("engram", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
 
 
@@ -40,6 +41,28 @@ def collect_provenance(data: Mapping[str, str]) -> Provenance:
         processors=os.cpu_count() or 1,
         data=dict(data),
     )
+
+
+def is_other_code(made: Provenance | None, now: Provenance) -> bool:
+    """Whether a result was made by code that is known not to be this process's.
+
+    A commit that is not ours; ours with uncommitted changes where we have none; or, where neither is a checkout,
+    another version of the package.
+    """
+    if made is None:
+        return now.commit is not None
+    if now.commit is None and made.commit is None:
+        return made.packages.get("engram") != now.packages.get("engram")
+    return made.commit != now.commit or (made.uncommitted_changes and not now.uncommitted_changes)
+
+
+def describe_code(made: Provenance | None) -> str:
+    """The code that made a result: its commit, or the package's version where there is none."""
+    if made is None:
+        return "unknown"
+    if made.commit is None:
+        return f"engram {made.packages['engram']}" if "engram" in made.packages else "no commit"
+    return made.commit[:12] + (UNCOMMITTED if made.uncommitted_changes else "")
 
 
 def _git(root: Path, *command: str) -> str | None:

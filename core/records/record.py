@@ -14,7 +14,7 @@ import msgspec
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, hold, is_locked, make_folder, sweep, was_killed
+from core.files import atomic_write, hold, make_folder, sweep, was_killed
 from core.records.provenance import Provenance
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
@@ -22,7 +22,6 @@ SCORED: tuple[Status, ...] = ("finished", "imported")
 """Statuses of runs whose scores count."""
 FINAL: tuple[Status, ...] = (*SCORED, "diverged")
 """Statuses of runs that are not computed again: the same config would give the same."""
-KILLED = "cut off"
 CONFIG, RECORD, HISTORY = "config.yaml", "record.json", "history.jsonl"
 BEST, LAST = "checkpoints/best", "checkpoints/last.pt"
 """The chosen model, and what a run that is not finished goes on from."""
@@ -45,7 +44,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     peak_memory_mib: float | None = None
     parameters: int | None = None
     repairs: dict[str, dict[str, int]] = {}
-    """Split -> kind of dirt or repair -> how often."""
+    """Split -> kind of data issue or repair -> how often."""
     notes: list[str] = []
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""
@@ -71,7 +70,12 @@ def read_record(folder: Path) -> RunRecord | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path} is damaged: {error}; delete it and run again, or restore it") from None
+        raise UserError(damage_message(path, error)) from None
+
+
+def damage_message(path: Path, error: Exception) -> str:
+    """What is wrong with a record that cannot be read, and the way out."""
+    return f"{path} is damaged: {error}; delete it and run again, or restore it"
 
 
 def tidy(folder: Path, *, keep: Literal["best", "none"]) -> None:
@@ -98,11 +102,6 @@ def delete_run_leftovers(folder: Path) -> None:
     """Delete what processes that were killed while writing have left in a run folder; for who holds its lock."""
     sweep(folder)
     sweep((folder / LAST).parent)
-
-
-def standing(folder: Path, record: RunRecord) -> str:
-    """The status of a run as it is now: a process that died has left its record at running."""
-    return KILLED if record.status == "running" and not is_locked(folder) else record.status
 
 
 def find_run(reference: str, runs: Path) -> Path:

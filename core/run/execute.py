@@ -17,12 +17,12 @@ from accelerate.state import AcceleratorState
 from core.config.presets import from_yaml
 from core.config.schema import RunConfig
 from core.config.signature import run_id
-from core.data.documents import Issues
 from core.data.formats.predictions import write_predictions
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.files import atomic_write, content_hash, hold
-from core.model.decoder import Decoder, Settings
+from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.model.memory import set_constant_reads
@@ -114,7 +114,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     model = build(config, data)
     model.to(accelerator.device)
     check_disk(folder, model)
-    decoder = Decoder(model, data.wordpieces, data.labels, Settings.of(config))
+    decoder = Decoder(model, data.wordpieces, data.labels, DecoderSettings.from_config(config))
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")

@@ -9,7 +9,7 @@ import torch
 from core.config.presets import from_yaml, merge, validate
 from core.config.schema import RunConfig
 from core.files import content_hash
-from core.model.decoder import Decoder, Settings
+from core.model.decoder import Decoder, DecoderSettings
 from core.records.record import BEST, CONFIG, find_run
 from core.run.device import find_device, limit_onednn_cache, release_freed_memory
 from core.training.checkpoints import TrainedModel, load_model
@@ -48,5 +48,8 @@ def open_run(reference: str, *, runs: Path, device: str | None = None, threads: 
     trained.model.to(find_device(config.runtime.device))
     release_freed_memory()
     return OpenRun(
-        folder, config, trained, Decoder(trained.model, trained.wordpieces, trained.labels, Settings.of(config))
+        folder,
+        config,
+        trained,
+        Decoder(trained.model, trained.wordpieces, trained.labels, DecoderSettings.from_config(config)),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from core.config.schema import RunConfig
-from core.data.documents import Issues
+from core.data.issues import Issues
 from core.features.prepare import PreparedData
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
@@ -17,7 +17,7 @@ from core.records.history import STEP, VALIDATION, History
 from core.records.record import BEST, HISTORY, LAST
 from core.records.tracking import Tracker
 from core.scoring.metrics import HEADLINE, TASKS
-from core.training.checkpoints import Chosen, ModelState, TrainedModel, restore_training, save_model, save_training
+from core.training.checkpoints import ChosenEpoch, ModelState, TrainedModel, restore_training, save_model, save_training
 from core.training.held_out import evaluate_split, held_out_loss
 from core.training.loop import Position, StepReport, TrainingState
 
@@ -42,7 +42,7 @@ class RunObserver:
         self.run_id, self.steps, self.tracker = run_id, steps, tracker
         self.progress, self.stop = progress, stop
         self.history = History(folder / HISTORY)
-        self.chosen: Chosen | None = None
+        self.chosen: ChosenEpoch | None = None
         self.repairs: dict[str, int] = {}
         self._saved = self._since = time.perf_counter()
         self._documents = 0
@@ -58,7 +58,7 @@ class RunObserver:
         self.progress.advance(position.step)
         return position
 
-    def stepped(self, report: StepReport, moment: TrainingState) -> None:
+    def on_step(self, report: StepReport, moment: TrainingState) -> None:
         """Show every step, write every `runtime.log_every`th, save when it is time or a stop is asked for."""
         self._documents += self.config.training.batch_size
         speed = self._documents / max(1e-9, time.perf_counter() - self._since)
@@ -130,7 +130,7 @@ class RunObserver:
         if self.chosen is None or headline >= self.chosen.headline:
             trained = TrainedModel(moment.model, self.data.wordpieces, self.data.labels, state)
             save_model(self.folder / BEST, trained)
-            self.chosen = Chosen(state, headline)
+            self.chosen = ChosenEpoch(state, headline)
 
     def _report_flood(self, issues: Issues, documents: int) -> None:
         flooded = issues.counts.get("mention_flood", 0)

@@ -25,7 +25,7 @@ from transformers import AutoConfig
 
 from core.config.schema import RunConfig
 from core.data.documents import LabelSet
-from core.errors import UserError
+from core.errors import UserError, first_line
 from core.features.wordpieces import WordPieces, load_wordpieces
 from core.files import TEMPORARY_MARK, temporary_path
 from core.model.encoder import Encoder, build_transformer
@@ -101,7 +101,7 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
         architecture = json.loads((folder / ARCHITECTURE).read_text())
         weights = load_file(folder / WEIGHTS)
     except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
-        raise UserError(f"checkpoint {folder} is damaged: {_first_line(error)}; train or import it again") from None
+        raise UserError(f"checkpoint {folder} is damaged: {first_line(error)}; train or import it again") from None
     model = build_model(config, architecture, labels)
     check_weights(model, weights, str(folder))
     model.load_state_dict(weights)
@@ -140,11 +140,7 @@ def check_weights(model: JointModel, weights: dict[str, torch.Tensor], where: st
         )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-class Chosen(msgspec.Struct, frozen=True):
+class ChosenEpoch(msgspec.Struct, frozen=True):
     """The epoch that validation has chosen so far, and its strict relation F1."""
 
     state: ModelState
@@ -156,12 +152,12 @@ class Restored:
     """Where a checkpoint was taken, what had been chosen, and the repairs counted so far."""
 
     position: Position
-    chosen: Chosen | None
+    chosen: ChosenEpoch | None
     repairs: dict[str, int]
 
 
 def save_training(
-    path: Path, moment: TrainingState, *, run_id: str, chosen: Chosen | None, repairs: dict[str, int]
+    path: Path, moment: TrainingState, *, run_id: str, chosen: ChosenEpoch | None, repairs: dict[str, int]
 ) -> None:
     """Write a training checkpoint aside, then rename it over the last one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +188,7 @@ def restore_training(path: Path, model: JointModel, optimizer: torch.optim.Optim
     optimizer.load_state_dict(state["optimizer"])
     return Restored(
         msgspec.convert(state["position"], Position),
-        msgspec.convert(state["chosen"], Chosen | None),
+        msgspec.convert(state["chosen"], ChosenEpoch | None),
         dict(state["repairs"]),
     )
 

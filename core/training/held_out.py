@@ -11,7 +11,8 @@ import msgspec
 import torch
 
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Document, Issues, LabelSet
+from core.data.documents import Annotation, Document, LabelSet
+from core.data.issues import Issues
 from core.features.batches import collate, to_device
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument

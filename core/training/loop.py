@@ -61,7 +61,7 @@ class Observer(Protocol):
         """Fill model and optimiser from a checkpoint where there is one, and say where that was."""
         return Position()
 
-    def stepped(self, report: StepReport, moment: TrainingState) -> None:
+    def on_step(self, report: StepReport, moment: TrainingState) -> None:
         """An optimiser step was made; `report.step` counts from 1."""
 
     def on_epoch_end(self, epoch: int, step: int, reading: float, moment: TrainingState) -> None:
@@ -125,7 +125,7 @@ def train(
                 )
             report = StepReport(epoch + 1, step, losses, norm, lr, reading)
             moment = TrainingState(Position(step, validated=step % per_epoch != 0), model, optimizer)
-            observer.stepped(report, moment)
+            observer.on_step(report, moment)
         observer.on_epoch_end(
             epoch + 1, step, schedule.evaluation(step), TrainingState(Position(step), model, optimizer)
         )

@@ -1,28 +1,31 @@
-"""What the page's viewer shows: the documents of a split with their gold, and what each system predicted for them.
+"""Documents of a report's viewer: those of a split with their gold, and what each system predicted for them.
 
 Gold is read again from the file that a run was scored on, and only where that file still has the content hash that the
 record holds; where it has not, predictions are shown alone, and the page says why.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from core.config.schema import DataConfig
 from core.data.datasets import SYNTHETIC, synthetic_paths
-from core.data.documents import Document
+from core.data.documents import Annotation, Document
 from core.data.formats import read_corpus
 from core.data.formats.predictions import Prediction, read_predictions
 from core.data.formats.types_file import read_types
 from core.data.splits import validation_split
 from core.errors import UserError
 from core.files import content_hash
+from core.prediction.html import PackedPrediction, System, Viewer, build_viewer, packed_annotation, type_names
 from core.records.record import SCORED, RunRecord, read_record
+from core.scoring.metrics import items
 from reports.captions import label
 from reports.compare_inputs import ComparedSystem
 from reports.frame import run_facts
+from reports.page.errors import KINDS, find_errors
 from studies.record import StudyRecord
 
 MAX_RUNS = 40
@@ -30,123 +33,132 @@ MAX_RUNS = 40
 
 
 @dataclass(frozen=True)
-class System:
-    """One run, or one prediction file: what it is called and what it predicted."""
+class Predicted:
+    """One run, or one prediction file: its name, its run id and its predictions."""
 
     name: str
     predictions: Sequence[Prediction]
     run: str = ""
 
 
-@dataclass(frozen=True)
-class Annotated:
-    """Documents, those with gold where it could be read, the systems, and what limits what is shown."""
-
-    documents: Sequence[Document]
-    systems: Sequence[System]
-    names: dict[str, str] = field(default_factory=dict)
-    """Type -> its readable name, where it has one."""
-    notes: Sequence[str] = ()
-    beside: int | None = None
-    """The system that stands beside the first from the start."""
-
-
-def of_study(study: StudyRecord, frame: pd.DataFrame, *, max_documents: int) -> Annotated:
-    """The documents and predictions of a study's finished runs on the frame's split, the first documents only."""
+def build_study_viewer(study: StudyRecord, frame: pd.DataFrame, *, max_documents: int) -> Viewer | None:
+    """The first documents of the frame's split, as a study's finished runs see them; None where there are none."""
     split = str(frame["split"].iloc[0])
     runs = run_facts(frame)
     finished = runs[runs["status"].isin(SCORED)].sort_values("seed", kind="stable").drop_duplicates("run")
     notes = []
     if len(finished) > MAX_RUNS:
-        notes.append(f"Of {len(finished)} runs the first {MAX_RUNS}, seed by seed, are held here.")
+        notes.append(f"The first {MAX_RUNS} of {len(finished)} runs, seed by seed.")
     systems = []
     for run in finished.head(MAX_RUNS).to_dict("records"):
         name = f"{label(study, run['row'])}, seed {run['seed']}"
         try:
-            systems.append(system(name, Path(run["folder"]), split=split, run=run["run"]))
+            systems.append(Predicted(name, _run_predictions(Path(run["folder"]), split), run["run"]))
         except UserError as error:
             notes.append(f"{name} is left out: {error}.")
-    if not systems:
-        return Annotated((), (), notes=notes)
-    record = read_record(Path(finished["folder"].iloc[0]))
-    assert record is not None
-    return shown(record, systems, split=split, max_documents=max_documents, notes=notes)
+    record = read_record(Path(finished["folder"].iloc[0])) if systems else None
+    return viewer(record, systems, notes, split=split, max_documents=max_documents)
 
 
-def load_compared_documents(a: ComparedSystem, b: ComparedSystem, *, split: str, max_documents: int) -> Annotated:
-    """The documents of two sides that are compared, with what every seed of theirs predicted."""
-    systems, notes, record = [], [], None
-    for letter, side in (("A", a), ("B", b)):
-        if side.predictions:
-            systems.append(System(f"{letter}: {side.label}", side.predictions))
-        for seed, folder in side.folders.items():
-            name = f"{letter}: {side.label}" + (f", seed {seed}" if len(side.folders) > 1 else "")
+def build_comparison_viewer(a: ComparedSystem, b: ComparedSystem, *, split: str, max_documents: int) -> Viewer | None:
+    """The first documents of two systems that are compared, as every seed of theirs sees them."""
+    systems: list[Predicted] = []
+    notes: list[str] = []
+    record, compared = None, None
+    for letter, system in (("A", a), ("B", b)):
+        before = len(systems)
+        if system.predictions:
+            systems.append(Predicted(f"{letter}: {system.label}", system.predictions))
+        for seed, folder in system.folders.items():
+            name = f"{letter}: {system.label}" + (f", seed {seed}" if len(system.folders) > 1 else "")
             try:
-                systems.append(system(name, folder, split=split, run=f"{folder.parent.name}-{folder.name}"))
+                predictions = _run_predictions(folder, split)
                 record = record or read_record(folder)
             except UserError as error:
                 notes.append(f"{name} is left out: {error}.")
-    if not systems:
-        return Annotated((), (), notes=notes)
-    documents = [one.document for one in (*a.predictions, *b.predictions)]
-    made = shown(record, systems, split=split, max_documents=max_documents, gold=documents, notes=notes)
-    first_of_b = next((place for place, one in enumerate(systems) if one.name.startswith("B: ")), None)
-    return replace(made, beside=first_of_b)
+            else:
+                systems.append(Predicted(name, predictions, f"{folder.parent.name}-{folder.name}"))
+        compared = before if len(systems) > before else None
+    gold = [prediction.document for prediction in (*a.predictions, *b.predictions)]
+    return viewer(record, systems, notes, split=split, max_documents=max_documents, gold=gold, compared=compared)
 
 
-def system(name: str, folder: Path, *, split: str, run: str) -> System:
-    """The system that a run folder holds; raises a UserError where its predictions are not there."""
-    return System(name, read_predictions(folder / f"predictions.{split}.jsonl"), run)
+def _run_predictions(folder: Path, split: str) -> list[Prediction]:
+    return read_predictions(folder / f"predictions.{split}.jsonl")
 
 
-def shown(
+def viewer(
     record: RunRecord | None,
-    systems: Sequence[System],
+    systems: Sequence[Predicted],
+    notes: list[str],
     *,
     split: str,
     max_documents: int,
     gold: Sequence[Document] = (),
-    notes: Iterable[str] = (),
-) -> Annotated:
-    """The first documents that the systems predicted, with gold: what is given, else what a run was scored on."""
-    told = list(notes)
-    documents = [one.document for one in systems[0].predictions][:max_documents]
+    compared: int | None = None,
+) -> Viewer | None:
+    """The viewer of the first documents that the systems predicted; without `gold`, with that of the run's split."""
+    if not systems or not systems[0].predictions:
+        return None
+    documents = [prediction.document for prediction in systems[0].predictions][:max_documents]
     if len(documents) < len(systems[0].predictions):
-        told.append(f"The first {len(documents)} of {len(systems[0].predictions)} documents (--documents).")
+        notes.append(f"The first {len(documents)} of {len(systems[0].predictions)} documents (--documents).")
     try:
         if not gold and record is not None:
             gold = read_gold(record, split=split)
     except UserError as error:
-        told.append(f"Predictions are shown without gold: {error}.")
+        notes.append(f"Predictions are shown without gold: {error}.")
     # A document that was cut to the encoder's positions is shown whole: what was cut off was missed.
-    known = {document.id: document for document in gold}
-    documents = [known.get(document.id, document) for document in documents]
-    return Annotated(documents, systems, readable_names(record) if record is not None else {}, told)
+    by_id = {document.id: document for document in gold}
+    documents = [by_id.get(document.id, document) for document in documents]
+    packed = []
+    for system in systems:
+        predicted = {prediction.document.id: prediction.annotation for prediction in system.predictions}
+        judged = [judge(document, predicted.get(document.id)) for document in documents]
+        packed.append(System(system.name, judged, system.run))
+    kinds = [(kind, name, definition) for kind, (name, definition) in KINDS.items()]
+    names = read_type_names(record) if record is not None else {}
+    return build_viewer(documents, packed, names=names, kinds=kinds, notes=notes, compared=compared)
+
+
+def judge(document: Document, predicted: Annotation | None) -> PackedPrediction | None:
+    """A prediction for the page, with its errors and its right relations where the document has gold."""
+    if predicted is None:
+        return None
+    if document.gold is None:
+        return PackedPrediction(packed_annotation(predicted))
+    gold = items(document.gold)["relation_strict"]
+    ends = [(frozenset(entity.mentions), entity.type) for entity in predicted.entities]
+    right = [
+        number
+        for number, relation in enumerate(predicted.relations)
+        if (relation.type, (ends[relation.head], ends[relation.tail])) in gold
+    ]
+    return PackedPrediction(packed_annotation(predicted), find_errors(document.gold, predicted), right)
 
 
 def read_gold(record: RunRecord, *, split: str) -> Sequence[Document]:
     """The annotated documents of a split, read from the file that the run read; a UserError says why they cannot be."""
     data = DataConfig.model_validate(record.config.get("data") or {})
-    part = split if getattr(data, split, None) else "train"
-    path = file_of(record, data, part)
-    documents = read_corpus(path, format=data.format).documents
-    if part == split:
+    name = split if getattr(data, split, None) else "train"
+    documents = read_corpus(data_file(record, data, name), format=data.format).documents
+    if name == split:
         return documents
     if split != "validation":
         raise UserError(f"the run has no {split} documents")
     return validation_split(documents, data.validation_share)[1]
 
 
-def file_of(record: RunRecord, data: DataConfig, part: str) -> Path:
-    """The file of a part of a run's data, held against the content hash in the record."""
-    told = getattr(data, part)
-    if told is None:
-        raise UserError(f"the record of {record.run_id} names no file of {part} documents")
-    path = Path(told)
-    expected = record.provenance.data.get(told) if record.provenance is not None else None
+def data_file(record: RunRecord, data: DataConfig, name: str) -> Path:
+    """The train, validation, test or types file of a run, which must have the content hash that the record holds."""
+    setting = getattr(data, name)
+    if setting is None:
+        raise UserError(f"the record of {record.run_id} names no file of {name} documents")
+    path = Path(setting)
+    expected = record.provenance.data.get(setting) if record.provenance is not None else None
     if not path.is_file() and path.parent.name == SYNTHETIC:
         # The embedded corpus can be made again, wherever the study was computed.
-        path = synthetic_paths().get(part, path)
+        path = synthetic_paths().get(name, path)
     if not path.is_file():
         raise UserError(f"{path} is not there any more")
     if expected != content_hash(path):
@@ -154,16 +166,10 @@ def file_of(record: RunRecord, data: DataConfig, part: str) -> Path:
     return path
 
 
-def readable_names(record: RunRecord) -> dict[str, str]:
+def read_type_names(record: RunRecord) -> dict[str, str]:
     """Type -> readable name, from the types file of a run; empty where it has none, or it is gone."""
     data = DataConfig.model_validate(record.config.get("data") or {})
-    if data.types is None:
-        return {}
     try:
-        labels = read_types(Path(file_of(record, data, "types")))
+        return type_names(read_types(data_file(record, data, "types"))) if data.types is not None else {}
     except UserError:
         return {}
-    pairs = zip(
-        (*labels.entity_types, *labels.relation_types), (*labels.entity_names, *labels.relation_names), strict=True
-    )
-    return {kind: name for kind, name in pairs if name != kind}

@@ -1,126 +1,85 @@
-"""One self-contained HTML page of a study: question, verdict, tables, figures, and the runs behind every number."""
+"""HTML page of a report, one self-contained file: question, verdicts, tables, figures, documents, runs."""
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from core.config.presets import leaves
 from core.config.signature import drop_neutral_sections
+from core.prediction.html import TEMPLATES, Viewer, templates
 from reports.baseline_differences import RULES
 from reports.captions import EMBEDDED_CORPUS_NOTE, is_embedded, label, problems
 from reports.figures.style import drawn
 from reports.frame import run_facts
-from reports.page.viewer import Viewer
 from reports.sections import ReportFigure
 from reports.tables.layout import NONE, Column, Line, Table, Value
 from reports.tables.results import rows_by_group
 from studies.record import StudyRecord
 
-TEMPLATES = Path(__file__).with_name("templates")
+ENVIRONMENT = templates(Path(__file__).with_name("templates"), TEMPLATES)
 
 
-def page(
+def build_study_page(
     study: StudyRecord,
     frame: pd.DataFrame,
     compared: pd.DataFrame,
     tables: Sequence[Table],
-    drawings: Sequence[ReportFigure],
-    looked_at: Viewer | None = None,
+    figures: Sequence[ReportFigure],
+    viewer: Viewer | None = None,
 ) -> str:
-    """The page of a study as HTML; it loads nothing. `compared` is what `baseline_differences` says of it."""
-    split = frame["split"].iloc[0]
+    """The page of a study as HTML; it loads nothing. `compared` is what `baseline_differences` finds in it."""
     flags = ", ".join(f"{path} {value}" for path, value in leaves(drop_neutral_sections(study.settings)).items())
     settings = f" Settings of every row: {flags}." if flags else ""
-    told = verdicts(study, compared)
-    rows = runs_by_row(study, frame)
-    return rendered(
+    return _render(
         title=study.label,
         heading=study.study.question,
-        lead=f"Study {study.study.name} under profile {study.profile}, {split} split.{settings}",
+        lead=f"Study {study.study.name} under profile {study.profile}, {frame['split'].iloc[0]} split.{settings}",
         warning=EMBEDDED_CORPUS_NOTE if is_embedded(study) else "",
         metric=study.study.metric,
-        verdicts=told,
-        tables=[shown(table, heading="Results" if not place else "") for place, table in enumerate(tables)],
-        figures=[(drawing, source(drawing)) for drawing in drawings],
-        viewer=looked_at,
-        rows=rows,
+        verdicts=_verdicts(study, compared),
+        tables=_template_tables(tables, "Results"),
+        figures=[(figure, _data_address(figure)) for figure in figures],
+        viewer=viewer,
+        rows=_runs_by_row(study, frame),
         problems=problems(frame),
     )
 
 
-def build_comparison_page(a: str, b: str, tables: Sequence[Table], looked_at: Viewer | None) -> str:
-    """The page of two sides that were compared."""
-    return rendered(
+def build_comparison_page(a: str, b: str, tables: Sequence[Table], viewer: Viewer | None) -> str:
+    """The page of two systems that were compared."""
+    return _render(
         title=f"{a} and {b}",
         heading=f"{a} and {b}",
-        lead="A is the first, B the second; every difference is B less A.",
-        tables=[shown(table, heading="All measures" if not place else "") for place, table in enumerate(tables)],
-        viewer=looked_at,
+        lead="A is the first, B the second; every difference is B minus A.",
+        tables=_template_tables(tables, "All measures"),
+        viewer=viewer,
     )
 
 
-def rendered(
+def _render(
     *,
-    title: str,
-    heading: str,
-    lead: str,
     tables: Sequence[dict[str, Any]],
     viewer: Viewer | None,
-    warning: str = "",
-    metric: str = "",
     verdicts: Sequence[tuple[str, str]] = (),
     figures: Sequence[tuple[ReportFigure, str]] = (),
     rows: Sequence[dict[str, Any]] = (),
-    problems: Sequence[str] = (),
+    **texts: Any,
 ) -> str:
     """The template with everything in its place; what is empty has no section."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = [("verdict", "What the seeds say")] if verdicts else []
-    sections += [(one["table"].name, one["heading"]) for one in tables]
+    sections += [(table["table"].name, table["heading"]) for table in tables]
     later = (("figures", "Figures", figures), ("documents", "Documents", viewer), ("runs", "Runs", rows))
-    sections += [(aim, name) for aim, name, there in later if there]
-    return environment.get_template("page.html").render(
-        title=title,
-        heading=heading,
-        lead=lead,
-        warning=warning,
-        metric=metric,
-        verdicts=verdicts,
-        rules=RULES,
-        sections=sections,
-        tables=tables,
-        figures=figures,
-        viewer=viewer,
-        told=told_to_script(viewer) if viewer else None,
-        rows=rows,
-        problems=problems,
-    )
+    sections += [(anchor, name) for anchor, name, content in later if content]
+    content = {"tables": tables, "viewer": viewer, "verdicts": verdicts, "figures": figures, "rows": rows}
+    return ENVIRONMENT.get_template("page.html").render(sections=sections, rules=RULES, **content, **texts)
 
 
-def told_to_script(viewer: Viewer) -> dict[str, Any]:
-    """What the viewer's script knows before it unpacks anything."""
-    return {
-        "systems": [{"name": system.name, "run": system.run} for system in viewer.systems],
-        "ids": viewer.ids,
-        "kinds": [{"kind": kind, "name": name} for kind, name, _ in viewer.kinds],
-        "names": viewer.names,
-        "errors": viewer.errors,
-    }
-
-
-def verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]]:
+def _verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]]:
     """(what is compared, the rule's words) on the study's metric."""
     lines = compared[compared["task"] == study.study.metric].to_dict("records")
     return [
@@ -128,62 +87,55 @@ def verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]
     ]
 
 
-def shown(table: Table, *, heading: str = "") -> dict[str, Any]:
-    """A table for the template: every cell with its text, what it is sorted by, whether it is best, where it leads.
+def _template_tables(tables: Iterable[Table], first_heading: str) -> list[dict[str, Any]]:
+    """Tables for the template: every cell with its text, its sort key, whether it is best, and its link.
 
-    What a row of the study says leads to the row's runs, a document's name to the document in the viewer.
+    The cells of a study's row link to the row's runs, a document's name to the document in the viewer.
     """
-    columns = [Column("group", table.group_heading), *table.columns] if table.grouped else list(table.columns)
-    lines = []
-    for line in table.lines:
-        cells = [line.group, *line.cells] if table.grouped else list(line.cells)
-        lines.append(
-            [
-                cell_of(column, cell) | {"aim": aim_of(column, cell, line)}
-                for column, cell in zip(columns, cells, strict=True)
-            ]
-        )
-    told = heading or table.title.partition(": ")[2] or table.title
-    return {"table": table, "columns": columns, "lines": lines, "heading": told[:1].upper() + told[1:]}
+    made = []
+    for number, table in enumerate(tables):
+        columns = [Column("group", table.group_heading), *table.columns] if table.grouped else list(table.columns)
+        lines = []
+        for line in table.lines:
+            cells = [line.group, *line.cells] if table.grouped else list(line.cells)
+            lines.append([_cell(column, cell, line) for column, cell in zip(columns, cells, strict=True)])
+        heading = first_heading if number == 0 else table.title.partition(": ")[2] or table.title
+        heading = heading[:1].upper() + heading[1:]
+        made.append({"table": table, "columns": columns, "lines": lines, "heading": heading})
+    return made
 
 
-def aim_of(column: Column, cell: Value | str, line: Line) -> str:
-    """The place on the page that a cell leads to; empty for none."""
+def _cell(column: Column, cell: Value | str, line: Line) -> dict[str, Any]:
+    link = ""
     if column.key == "document" and isinstance(cell, str):
-        return f"document={quote(cell)}"
-    leads = column.key == "row" or (isinstance(cell, Value) and not cell.missing)
-    return f"runs-{line.row}" if line.row and leads else ""
-
-
-def cell_of(column: Column, cell: Value | str) -> dict[str, Any]:
-    """A cell for the template."""
+        link = f"document={quote(cell)}"
+    elif line.row and (column.key == "row" or (isinstance(cell, Value) and not cell.missing)):
+        link = f"runs-{line.row}"
     if isinstance(cell, str):
-        return {"text": cell, "by": cell, "bold": False}
-    return {"text": column.write(cell), "by": "" if cell.missing else repr(float(cell.number)), "bold": cell.bold}
+        return {"text": cell, "sort": cell, "bold": False, "link": link}
+    sort = "" if cell.missing else repr(float(cell.number))
+    return {"text": column.write(cell), "sort": sort, "bold": cell.bold, "link": link}
 
 
-def source(drawing: ReportFigure) -> str:
-    """A figure as an address that holds it, drawn as vectors."""
-    held = drawn(drawing.figure, "svg", {"Date": None, "Creator": None})
-    return f"data:image/svg+xml;base64,{b64encode(held).decode()}"
+def _data_address(figure: ReportFigure) -> str:
+    """A figure as an address that contains it, drawn as vectors."""
+    content = drawn(figure.figure, "svg", {"Date": None, "Creator": None})
+    return f"data:image/svg+xml;base64,{b64encode(content).decode()}"
 
 
-def runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row with its settings and, seed by seed, its runs and their score on the study's metric."""
-    of_metric = frame[frame["task"] == study.study.metric]
-    keys = zip(of_metric["row"], of_metric["seed"], strict=True)
-    scores = dict(zip(keys, of_metric["f1"], strict=True))
+    on_metric = frame[frame["task"] == study.study.metric]
+    scores = {(row, seed): f1 for row, seed, f1 in on_metric[["row", "seed", "f1"]].itertuples(index=False)}
     runs: dict[str, list[dict[str, Any]]] = {}
     for run in run_facts(frame).to_dict("records"):
-        runs.setdefault(run["row"], []).append({str(name): value for name, value in run.items()})
-    found = []
+        score = scores[run["row"], run["seed"]]
+        facts = {str(name): "" if pd.isna(value) else value for name, value in run.items()}
+        runs.setdefault(run["row"], []).append({**facts, "score": NONE if pd.isna(score) else f"{score:.2f}"})
+    rows = []
     for row in rows_by_group(study):
         entry = study.study.rows[row]
-        lines = []
-        for run in runs.get(row, ()):
-            known = {name: ("" if pd.isna(run[name]) else run[name]) for name in run}
-            value = scores[row, run["seed"]]
-            lines.append({**known, "score": NONE if pd.isna(value) else f"{value:.2f}"})
-        told = json.dumps(entry.settings) if entry.settings else "none"
-        found.append({"row": row, "label": label(study, row), "entry": entry, "settings": told, "runs": lines})
-    return found
+        settings = json.dumps(entry.settings) if entry.settings else "none"
+        rows.append({"row": row, "label": label(study, row), "entry": entry, "settings": settings})
+        rows[-1]["runs"] = runs.get(row, [])
+    return rows

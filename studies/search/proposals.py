@@ -50,7 +50,7 @@ def propose(
         asked = study.ask()
 
         def suggested(axis: Axis, possible: Sequence[Value], asked: "Trial" = asked) -> Value:
-            label = asked.suggest_categorical(axis.name, tuple(axis.told()))
+            label = asked.suggest_categorical(axis.name, axis.value_labels)
             return next(value for value in axis.values if axis.label(value) == label)
 
         point = space.point(suggested)

@@ -19,7 +19,7 @@ import yaml
 from core.config.presets import Tree, build, difference, leaves, merge, validate
 from core.errors import UserError
 from studies.axes import Axis, Value
-from studies.rows import Base, cell_of
+from studies.rows import Base, config_key
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -70,7 +70,7 @@ class SearchSpace:
                 continue
             value = choose(axis, [axis.values[place] for place in cells])
             params[axis.name] = axis.label(value)
-            wanted = list(axis.told()).index(axis.label(value))
+            wanted = axis.value_labels.index(axis.label(value))
             nearest = min(cells, key=lambda place: (abs(place - wanted), place))
             at[axis.name] = axis.values[nearest]
             path = (*path, (axis, nearest))
@@ -84,8 +84,8 @@ class SearchSpace:
                 if axis.label(value) == params.get(axis.name):
                     return value
             raise UserError(
-                f"a kept trial has {axis.name} {params.get(axis.name)!r}, which is none of {', '.join(axis.told())}: "
-                "the axes were changed; keep the changed study apart (--name NAME)"
+                f"a kept trial has {axis.name} {params.get(axis.name)!r}, which is none of "
+                f"{', '.join(axis.value_labels)}: the axes were changed; keep the changed study apart (--name NAME)"
             )
 
         return self.point(chosen)
@@ -137,7 +137,7 @@ class SearchSpace:
 
     def _cell_at(self, path: Path) -> str | None:
         try:
-            return repr(cell_of(validate(merge(self._preset, self._settings(path)))))
+            return repr(config_key(validate(merge(self._preset, self._settings(path)))))
         except UserError:
             return None
 
@@ -157,7 +157,7 @@ def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "BaseDistribution"]:
     """Name -> categorical distribution over the labels of an axis: a value has one name in tables and dashboards."""
     from optuna.distributions import CategoricalDistribution
 
-    return {axis.name: CategoricalDistribution(tuple(axis.told())) for axis in axes}
+    return {axis.name: CategoricalDistribution(axis.value_labels) for axis in axes}
 
 
 def wandb_parameters(axes: Iterable[Axis]) -> dict[str, dict[str, list[Any]]]:

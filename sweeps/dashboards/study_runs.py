@@ -29,8 +29,8 @@ from core.config.schema import TrackingConfig
 from core.errors import UserError
 from core.files import atomic_write, make_folder
 from core.progress import meter
-from core.records.record import CONFIG, SCORED
-from core.records.record import RECORD as RUN_RECORD
+from core.records.record import CONFIG
+from core.records.summary import RunSummary, read_details, read_summary
 from core.records.wandb_run import Identity, WandbRun
 from core.scoring.metrics import TASKS
 from studies.record import RECORD, StudyRecord, study_folder
@@ -43,16 +43,6 @@ SPLITS = ("validation", "test")
 LEFT_OUT = ("seed", "tracking")
 """Settings in which the runs of a cell differ, or that say which study asked for them first."""
 COSTS = ("seconds", "peak_memory_mib")
-
-
-class Scored(msgspec.Struct, frozen=True):
-    """What of a run's record is mirrored."""
-
-    status: str
-    config: dict[str, Any]
-    metrics: dict[str, dict[str, Any]] = {}
-    seconds: float = 0.0
-    peak_memory_mib: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,13 +103,15 @@ def aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
     """The aggregate of every cell that has a finished run."""
     study, shared = record.study, record.shared
     own_tags = str((record.settings.get("tracking") or {}).get("tags") or "").split(",")
-    for cell in record.cells:
-        scored = {seed: one for seed in cell.runs if (one := read_scored(runs / cell.signature / f"s{seed}"))}
+    for cell in record.row_runs:
+        summaries = {seed: read_summary(runs / cell.signature / f"s{seed}") for seed in cell.runs}
+        scored = {seed: summary for seed, summary in summaries.items() if summary.is_done}
         if cell.row in shared or not scored:
             continue
-        config = {name: value for name, value in next(iter(scored.values())).config.items() if name not in LEFT_OUT}
+        settings, _ = read_details(next(iter(scored.values())).folder, "test")
+        config = {name: value for name, value in settings.items() if name not in LEFT_OUT}
         rows = [cell.row, *(row for row, same in shared.items() if same == cell.row)]
-        tags = [record.profile, *own_tags, *(tag for row in rows for tag in study.tags_of(row))]
+        tags = [record.profile, *own_tags, *(tag for row in rows for tag in study.row_tags(row))]
         missing = sorted(cell.runs.keys() - scored.keys())
         told = {"study": record.label, "row": cell.row, "rows": rows, "seeds": sorted(scored), "missing_seeds": missing}
         identity = Identity(
@@ -134,36 +126,28 @@ def aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
         yield DashboardRun(identity, spread(list(scored.values())))
 
 
-def read_scored(folder: Path) -> Scored | None:
-    """The scores of a finished run; None for any other, which has none."""
-    try:
-        found = msgspec.json.decode((folder / RUN_RECORD).read_bytes(), type=Scored)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return found if found.status in SCORED else None
-
-
-def spread(scored: Sequence[Scored]) -> dict[str, float | int]:
+def spread(scored: Sequence[RunSummary]) -> dict[str, float | int]:
     """Mean (under the run's own key), sample std (ddof 1), n and 95 % t-interval of every score and cost.
 
     What so few seeds cannot say, the std of one, is left out.
     """
     values: dict[str, list[float]] = {}
-    for one in scored:
+    for summary in scored:
         for split in SPLITS:
-            for task in TASKS:
-                for measure, value in one.metrics.get(split, {}).get(task, {}).items():
-                    values.setdefault(f"{split}/{task}/{measure}", []).append(float(value))
+            for task in TASKS if split in summary.metrics else ():
+                for measure, value in msgspec.structs.asdict(getattr(summary.metrics[split], task)).items():
+                    if value is not None:
+                        values.setdefault(f"{split}/{task}/{measure}", []).append(value)
         for cost in COSTS:
-            if (value := getattr(one, cost)) is not None:
-                values.setdefault(cost, []).append(float(value))
+            if (value := getattr(summary, cost)) is not None:
+                values.setdefault(cost, []).append(value)
     told: dict[str, float | int] = {}
     for key, found in values.items():
-        summary = summarize(found)
-        interval = t_interval(summary)
-        numbers = {"": summary.mean, "_std": summary.std, "_low": interval.low, "_high": interval.high}
+        over_seeds = summarize(found)
+        interval = t_interval(over_seeds)
+        numbers = {"": over_seeds.mean, "_std": over_seeds.std, "_low": interval.low, "_high": interval.high}
         told |= {f"{key}{end}": number for end, number in numbers.items() if math.isfinite(number)}
-        told[f"{key}_n"] = summary.n
+        told[f"{key}_n"] = over_seeds.n
     return told
 
 
@@ -172,8 +156,8 @@ def study_run(record: StudyRecord, cells: Sequence[DashboardRun], folder: Path) 
     study = record.study
     by_row = {one.identity.config["row"]: one.summary for one in cells}
     same = record.shared
-    table = tuple(result_columns(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.cells)
-    baseline = next((cell.signature for cell in record.cells if cell.row == study.baseline), "")
+    table = tuple(result_columns(cell.row, by_row.get(same.get(cell.row, cell.row), {})) for cell in record.row_runs)
+    baseline = next((cell.signature for cell in record.row_runs if cell.row == study.baseline), "")
     identity = Identity(
         folder=folder,
         # The same study under the same profile on other documents is another study.
@@ -186,8 +170,8 @@ def study_run(record: StudyRecord, cells: Sequence[DashboardRun], folder: Path) 
         config=msgspec.json.decode(msgspec.json.encode(record)),
     )
     done = sum(len(one.identity.config["seeds"]) for one in cells)
-    wanted = len({run_id for cell in record.cells for run_id in cell.runs.values()})
-    summary: dict[str, float | int] = {"rows": len(record.cells), "runs": wanted, "finished_runs": done}
+    wanted = len({run_id for cell in record.row_runs for run_id in cell.runs.values()})
+    summary: dict[str, float | int] = {"rows": len(record.row_runs), "runs": wanted, "finished_runs": done}
     return DashboardRun(identity, summary, table, report_files(folder))
 
 

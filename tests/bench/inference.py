@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from core.config.schema import RunConfig
-from core.data.documents import Issues, LabelSet
+from core.data.documents import LabelSet
+from core.data.issues import Issues
 from core.features.batches import (
     Clusters,
     EntityPairs,
@@ -26,7 +27,7 @@ from core.features.batches import (
 )
 from core.features.candidates import all_spans, ordered_pairs, trainable_gold
 from core.features.wordpieces import EncodedDocument
-from core.model.decoder import Decoded, Decoder, Settings
+from core.model.decoder import Decoded, Decoder, DecoderSettings
 from core.model.joint_model import EntityStage, JointModel, MentionStage
 from tests.bench.material import Bench, Material, system_config
 from tests.bench.timing import Readings, Stopwatch
@@ -143,7 +144,7 @@ def measure_inference(bench: Bench, material: Material, precision: str, first: i
     for system, model in bench.models.items():
         config = system_config(system, precision)
         planted = Planted(model, material.labels).eval()
-        decoders[system] = Decoder(planted, material.wordpieces, material.labels, Settings.of(config))  # type: ignore[arg-type]
+        decoders[system] = Decoder(planted, material.wordpieces, material.labels, DecoderSettings.from_config(config))  # type: ignore[arg-type]
     order = [OWN, *decoders]
     for number in range(first - 1, first + rounds):
         one = material.documents[number % len(material.documents)]

@@ -13,7 +13,7 @@ import torch
 
 from core.features.batches import pad_pieces
 from core.features.wordpieces import EncodedDocument
-from core.model.decoder import Decoder, Settings, length_buckets
+from core.model.decoder import Decoder, DecoderSettings, length_buckets
 from core.run.device import keep_freed_memory
 from core.run.execute import peak_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_in_parts
@@ -62,7 +62,7 @@ def train(bench: Bench, material: Material, what: str, documents: list[EncodedDo
 
 def encode(bench: Bench, material: Material, documents: list[EncodedDocument]) -> dict[str, float]:
     """Our own encoder on the groups that decoding makes."""
-    budget = Settings.of(system_config("grc", "fp32")).piece_budget
+    budget = DecoderSettings.from_config(system_config("grc", "fp32")).piece_budget
     bench.encoder.eval()
 
     def encoded(part: list[EncodedDocument]) -> float:
@@ -83,7 +83,7 @@ def decode(bench: Bench, material: Material, what: str, documents: list[EncodedD
     planted = Planted(bench.models[what], material.labels).eval()
     for one in material.documents:
         planted.plant(one, config)
-    decoder = Decoder(planted, material.wordpieces, material.labels, Settings.of(config))  # type: ignore[arg-type]
+    decoder = Decoder(planted, material.wordpieces, material.labels, DecoderSettings.from_config(config))  # type: ignore[arg-type]
     decode_in_parts(decoder, documents[:4], Stopwatch())
     reset_peak_memory()
     watch = Stopwatch()

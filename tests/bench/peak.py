@@ -12,7 +12,7 @@ import torch
 
 from core.features.candidates import trainable_gold
 from core.features.wordpieces import EncodedDocument
-from core.model.decoder import Decoder, Settings
+from core.model.decoder import Decoder, DecoderSettings
 from core.run.device import release_freed_memory
 from core.run.execute import peak_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_one, encode_alone
@@ -73,7 +73,9 @@ def infer(bench: Bench, material: Material, what: str, one: EncodedDocument, wat
         return
     config = system_config(what, "fp32")
     planted = Planted(bench.models[what], material.labels).eval()
-    decode_one(Decoder(planted, material.wordpieces, material.labels, Settings.of(config)), one, config, watch)  # type: ignore[arg-type]
+    decode_one(
+        Decoder(planted, material.wordpieces, material.labels, DecoderSettings.from_config(config)), one, config, watch
+    )  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

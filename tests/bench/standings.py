@@ -20,7 +20,7 @@ from core.data.synthetic import generate
 from core.records.provenance import collect_provenance
 from core.records.record import RunRecord, open_run_folder, write_record
 from core.scoring.metrics import TASKS
-from studies.arguments import parse, parser
+from studies.arguments import StudyParser
 from studies.record import write_study_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def make(folder: Path, count: int) -> list[str]:
     (folder / "many.yaml").write_text(json.dumps(study))
     documents = ["--data.name", "none", "--data.train", str(folder / "documents.json"), "--wandb", "disabled"]
     arguments = [str(folder / "many.yaml"), "--runs", str(folder / "runs"), *documents]
-    _, planned = parse(parser("bench", ""), arguments)
+    _, planned = StudyParser("bench", "").parse_plan(arguments)
     write_study_record(folder / "runs", planned.record())
     one = template(build("memory-grc", profile="quick").model_dump(mode="json"))
     for run in planned.runs:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.data.documents import Issues
+from core.data.issues import Issues
 from studies.plan import differences, row_config
 from studies.study import read_study
 from tests.bench.inference import Planted, decode_in_parts

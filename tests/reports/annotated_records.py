@@ -67,7 +67,7 @@ def make_annotated_study(
     path.write_bytes(encode_docred(gold))
     values = {row: dict.fromkeys(range(seeds), 50.0) for row in kinds}
     study = make_study(runs, values, rows=PAPER, profile=profile)
-    for cell in study.cells:
+    for cell in study.row_runs:
         for seed in cell.runs:
             folder = runs / cell.signature / f"s{seed}"
             kind = kinds[cell.row]

@@ -57,7 +57,7 @@ def make_study(
         seeds=tuple(next(iter(seeds.values()))),
         name=name,
     )
-    record = StudyRecord(study=study, profile=profile, settings={}, cells=cells)
+    record = StudyRecord(study=study, profile=profile, settings={}, row_runs=cells)
     write_study_record(runs, record)
     return record
 

@@ -51,10 +51,10 @@ def test_a_run_that_ended_badly_is_named_and_its_scores_do_not_count(tmp_path: P
     assert any(note.endswith(f"seed 1 {status}.") for note in notes_of(study, frame))
 
 
-def test_a_dead_process_leaves_a_run_that_is_cut_off(tmp_path: Path) -> None:
+def test_a_dead_process_leaves_a_run_that_is_killed(tmp_path: Path) -> None:
     study = make_study(tmp_path, TWO)
     make_run(tmp_path, f"{1:012x}", 1, status="running")
-    assert run_facts(load_frame(study, tmp_path))["status"].tolist() == ["finished"] * 3 + ["cut off"]
+    assert run_facts(load_frame(study, tmp_path))["status"].tolist() == ["finished"] * 3 + ["killed"]
 
 
 def test_a_damaged_record_is_one_line_and_the_others_count(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_choice_before_memory_was_read_is_said_of_reading_rows_only(tmp_path: 
 @pytest.mark.parametrize(("profile", "said"), [("quick", True), ("paper", False), ("no-such-profile", False)])
 def test_the_embedded_corpus_is_no_real_result(tmp_path: Path, profile: str, said: bool) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0}}, profile="quick")
-    study = type(study)(study.study, profile, study.settings, study.cells)
+    study = type(study)(study.study, profile, study.settings, study.row_runs)
     assert (
         any("no number here stands for a result" in note for note in notes_of(study, load_frame(study, tmp_path)))
         is said

@@ -16,7 +16,7 @@ from core.records.record import read_record
 from reports.frame import load
 from reports.wandb_source import RemoteRun, load_from_wandb, study_in_project
 from studies.record import StudyRecord
-from studies.study import shipped
+from studies.study import shipped_studies
 from tests.reports.records import make_study
 from tests.reports.wandb_project import node, serving
 
@@ -36,7 +36,7 @@ def told(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str, RemoteRun]:
     """The runs of a made study as the tracker mirrors them."""
     found = {}
-    for cell in study.cells:
+    for cell in study.row_runs:
         for seed, run_id in cell.runs.items():
             record = read_record(runs / cell.signature / f"s{seed}")
             assert record is not None
@@ -78,7 +78,7 @@ def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
         "",
         "000000000000-s1 is not in the W&B project",
         "000000000001-s0: W&B has no test F1 of entity",
-        "000000000001-s1 cut off in W&B",
+        "000000000001-s1 killed in W&B",
     }
 
 
@@ -94,8 +94,8 @@ def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> N
     runs["eeeeeeeeeeee-s0"] = RemoteRun("eeeeeeeeeeee-s0", {**config, "tracking": {"tags": "ladder,memory-grc"}}, {})
     study = study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile=None)
     assert study.label == "paper@paper"
-    cells = {cell.row: cell for cell in study.cells}
-    assert list(cells) == list(shipped()["paper"].rows)
+    cells = {cell.row: cell for cell in study.row_runs}
+    assert list(cells) == list(shipped_studies()["paper"].rows)
     assert cells["memory-grc"].signature == "000000000001"
     assert (
         load_from_wandb(study, runs).frame.set_index("run").at["000000000002-s3", "status"].tolist() == ["finished"] * 5

@@ -6,7 +6,7 @@ from typing import Any
 from core.records.provenance import Provenance
 from studies.plan import Plan, plan
 from studies.rows import Row
-from studies.study import Study, check, expand_axes
+from studies.study import Study, check_study, expand_axes
 
 CLEAN = Provenance(
     commit="a" * 40,
@@ -23,5 +23,5 @@ CLEAN = Provenance(
 def made(rows: dict[str, Row], settings: dict[str, Any], *, baseline: str = "a", **more: Any) -> Plan:
     """The plan of a study under the quick profile."""
     study = Study(question="?", rows=rows, baseline=baseline, name="mine", **more)
-    study = check(expand_axes(study, where="mine", name="mine"), where="mine")
+    study = check_study(expand_axes(study, where="mine", name="mine"), where="mine")
     return plan(study, profile="quick", runs=Path("runs"), settings=settings)

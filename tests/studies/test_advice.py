@@ -5,10 +5,10 @@ import pytest
 
 from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
-from core.records.summary import Standing, describe_code, is_other, standing_of
+from core.records.summary import RunSummary, read_summary
 from studies.checks import advice, runs_to_repeat
 from studies.plan import plan
-from studies.study import find_study, shipped
+from studies.study import find_study, shipped_studies
 from tests.studies.planning import CLEAN
 
 
@@ -17,7 +17,7 @@ def by(commit: str | None, *, dirty: bool = False, version: str = "1.0") -> Prov
 
 
 def test_shipped_studies_need_no_advice_on_a_clean_checkout(documents: dict) -> None:
-    for study in shipped().values():
+    for study in shipped_studies().values():
         assert advice(plan(study, profile="quick", runs=Path("runs"), settings=documents), now=CLEAN) == []
 
 
@@ -29,30 +29,10 @@ def test_fewer_than_five_seeds_are_said(documents: dict, seeds: list[int], count
     assert all(line.startswith(f"{len(seeds)} seed") and "--seeds 5" in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("made", "now", "other"),
-    [
-        (by("a" * 40), by("a" * 40), False),
-        (by("b" * 40), by("a" * 40), True),
-        (by(None), by("a" * 40), True),
-        (by("a" * 40, dirty=True), by("a" * 40), True),
-        # Both unknown: which changes, nobody can say; else --rerun would never come to an end.
-        (by("a" * 40, dirty=True), by("a" * 40, dirty=True), False),
-        (by("a" * 40), by("a" * 40, dirty=True), False),
-        (by("a" * 40), by(None), True),
-        (by(None), by(None), False),
-        (by(None, version="0.9"), by(None), True),
-        (None, by("a" * 40), True),
-    ],
-)
-def test_other_code_is_another_commit_or_another_version(made: Provenance | None, now: Provenance, other: bool) -> None:
-    assert is_other(made, now) == other
-
-
-def standing(folder: Path, made: Provenance | None, status: Status = "finished") -> Standing:
+def summary(folder: Path, made: Provenance | None, status: Status = "finished") -> RunSummary:
     folder.mkdir(parents=True)
     write_record(folder, RunRecord(run_id="x-s0", status=status, config={}, provenance=made))
-    return standing_of(folder)
+    return read_summary(folder)
 
 
 def test_the_checkout_and_records_of_other_code_are_said(documents: dict, tmp_path: Path) -> None:
@@ -62,18 +42,12 @@ def test_the_checkout_and_records_of_other_code_are_said(documents: dict, tmp_pa
     [line] = advice(found, now=by(None))
     assert line.startswith("this code is no git checkout")
     made = [by("a" * 40), by("b" * 40), None, by("b" * 40), by("a" * 40, dirty=True)]
-    standings = [standing(tmp_path / f"s{number}", one) for number, one in enumerate(made)]
-    standings += [standing(tmp_path / f"t{status}", by("b" * 40), status) for status in ("failed", "imported")]
-    standings.append(standing(tmp_path / "diverged", by("b" * 40), "diverged"))
-    [line] = advice(found, now=CLEAN, standings=standings)
+    summaries = [summary(tmp_path / f"s{number}", one) for number, one in enumerate(made)]
+    summaries += [summary(tmp_path / f"t{status}", by("b" * 40), status) for status in ("failed", "imported")]
+    summaries.append(summary(tmp_path / "diverged", by("b" * 40), "diverged"))
+    [line] = advice(found, now=CLEAN, summaries=summaries)
     told = "(aaaaaaaaaaaa with uncommitted changes, bbbbbbbbbbbb, unknown)"
     assert line.startswith(f"4 finished runs of other code {told} kept")
     assert "--rerun" in line
     # What diverged may not diverge any more; what failed has --retry, what was imported cannot be computed.
-    assert {one.folder.name for one in runs_to_repeat(standings, CLEAN)} == {"s1", "s2", "s3", "s4", "diverged"}
-
-
-def test_code_has_a_name() -> None:
-    assert describe_code(by("b" * 40)) == "b" * 12
-    assert describe_code(by(None)) == "engram 1.0"
-    assert describe_code(msgspec.structs.replace(CLEAN, commit=None, packages={})) == "no commit"
+    assert {one.folder.name for one in runs_to_repeat(summaries, CLEAN)} == {"s1", "s2", "s3", "s4", "diverged"}

@@ -154,10 +154,10 @@ def test_plan_commands_make_folders_that_any_scheduler_can_compute(
         "jerex-mrc",
         "memory-mrc",
     ]
-    assert len(find_study_record("paper", tmp_path / "runs").cells) == 4
+    assert len(find_study_record("paper", tmp_path / "runs").row_runs) == 4
     # Seeds that are asked for later join those of before, as with `study run`.
     assert main(["study", "plan", "paper", "--seeds", "5,", "--commands", *flags]) == 0
-    assert list(find_study_record("paper", tmp_path / "runs").cells[0].runs) == [0, 5]
+    assert list(find_study_record("paper", tmp_path / "runs").row_runs[0].runs) == [0, 5]
     assert main(["study", "plan", "paper", "--commands", *flags, "--loss.entity", "1"]) == 2
 
 
@@ -168,10 +168,10 @@ def test_seeds_are_counted_or_named(text: str, seeds: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "1,1", "1,x", "five", ",", "1.5", "9999999999", "0,2147483648", "²"])
 def test_wrong_seeds_are_one_line(text: str, flags: list[str]) -> None:
-    from studies.arguments import parse, parser
+    from studies.arguments import StudyParser
 
     with pytest.raises(UserError, match="argument --seeds"):
-        parse(parser("engram study plan", ""), ["paper", f"--seeds={text}", *flags])
+        StudyParser("engram study plan", "").parse_plan(["paper", f"--seeds={text}", *flags])
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_a_mistake_on_the_command_line_is_one_line(
 
 
 def test_flags_for_a_memory_that_no_row_has_are_refused(tmp_path: Path, flags: list[str]) -> None:
-    from studies.arguments import parse, parser
+    from studies.arguments import StudyParser
 
     path = tmp_path / "mine.yaml"
     path.write_text("{question: '?', baseline: a, rows: {a: {preset: jerex-grc}}}")
     with pytest.raises(UserError, match=r"--memory.slot-width reaches no row: none has a memory"):
-        parse(parser("engram study plan", ""), [str(path), *flags, "--memory.slot-width", "8"])
+        StudyParser("engram study plan", "").parse_plan([str(path), *flags, "--memory.slot-width", "8"])

@@ -15,11 +15,11 @@ from core.config.signature import signature
 from core.errors import UserError
 from studies.plan import Plan, plan, refuse_undeclared, undeclared, undeclared_lines
 from studies.rows import Base, Choice, Row
-from studies.study import shipped
+from studies.study import shipped_studies
 from tests.settings import Setting, alternatives, every_setting
 from tests.studies.planning import made
 
-STUDIES = {name: study for name, study in shipped().items() if len(study.rows) > 1}
+STUDIES = {name: study for name, study in shipped_studies().items() if len(study.rows) > 1}
 SETTINGS = [
     setting
     for setting in every_setting()

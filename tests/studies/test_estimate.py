@@ -12,7 +12,7 @@ from core.config.model_source import estimate_parameter_count
 from core.errors import UserError
 from core.files import content_hash
 from core.records.record import RunRecord, write_record
-from core.records.summary import standing_of
+from core.records.summary import read_summary
 from core.records.timings import StepCosts
 from studies.estimate import (
     FILE,
@@ -23,14 +23,14 @@ from studies.estimate import (
     calibrate,
     cost_order,
     default_jobs,
-    duration,
     estimate_plan,
+    format_duration,
+    format_size,
     kind_of,
     memory_warnings,
     refuse_full_disk,
     remember,
     remembered,
-    size,
     told,
 )
 from studies.plan import Plan, PlannedRun, plan
@@ -64,8 +64,8 @@ def finish(run: PlannedRun, *, host: str = platform.node(), seconds: float = 60.
 
 
 def estimated(found: Plan, tmp_path: Path, *, jobs: int = 1) -> Estimate:
-    standings = {run.run_id: standing_of(run.folder) for run in found.runs}
-    return estimate_plan(found, standings, tmp_path / "runs", jobs=jobs)
+    summaries = {run.run_id: read_summary(run.folder) for run in found.runs}
+    return estimate_plan(found, summaries, tmp_path / "runs", jobs=jobs)
 
 
 def seconds_of(estimate: Estimate) -> dict[str, float | None]:
@@ -288,11 +288,11 @@ def test_as_many_at_once_as_processors_and_devices_allow(
     [(0.2, "under 1 s"), (89, "89 s"), (120, "2 min"), (5_399, "90 min"), (7_200, "2.0 h"), (172_800, "2.0 days")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("mebibytes", "text"), [(0.5, "under 1 MiB"), (1, "1 MiB"), (999.4, "999 MiB"), (1_024, "1.0 GiB")]
 )
 def test_sizes(mebibytes: float, text: str) -> None:
-    assert size(mebibytes * 2**20) == text
+    assert format_size(mebibytes * 2**20) == text

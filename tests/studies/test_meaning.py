@@ -11,7 +11,7 @@ from studies.axes import AXES, find_axis
 from studies.checks import notes, warnings
 from studies.plan import Plan, plan
 from studies.rows import Base, Choice, Row
-from studies.study import Study, check, expand_axes, find_study
+from studies.study import Study, check_study, expand_axes, find_study
 from tests.studies.planning import made
 
 WRITE_ONLY = {"read_mode": "none"}
@@ -21,7 +21,7 @@ def product(*axes: str | Choice, base: dict | None = None) -> Study:
     """The study of some axes on the memory model, its first row the baseline."""
     study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes)
     study = expand_axes(study, where="mine", name="mine")
-    return check(msgspec.structs.replace(study, baseline=next(iter(study.rows))), where="mine")
+    return check_study(msgspec.structs.replace(study, baseline=next(iter(study.rows))), where="mine")
 
 
 def planned(study: Study, documents: dict) -> Plan:

@@ -13,7 +13,7 @@ from core.data.synthetic import generate
 from core.errors import UserError
 from studies.plan import Plan, differences, plan
 from studies.record import read_study_record, write_study_record
-from studies.study import Study, find_study, read_study, shipped
+from studies.study import Study, find_study, read_study, shipped_studies
 
 BASE = {"question": "?", "base": {"preset": "memory-grc"}}
 
@@ -90,7 +90,7 @@ def test_a_slot_width_of_the_encoder_is_one_cell_with_h(tmp_path: Path, settings
     assert [run.row for run in found.runs] == ["slot-width=32", "slot-width=H"]
     assert found.study.left_out == {"slot-width=64": "the same cell as slot-width=H under profile quick"}
     assert [row.at for row in found.study.rows.values()] == [{"slot-width": 32}, {"slot-width": 64}]
-    assert [cell.row for cell in found.record().cells] == ["slot-width=32", "slot-width=H"]
+    assert [cell.row for cell in found.record().row_runs] == ["slot-width=32", "slot-width=H"]
     # A baseline stays, though it is the same cell as an earlier row.
     found = planned(written(tmp_path, tree | {"baseline": "slot-width=64"}), settings)
     assert found.shared == {"slot-width=64": "slot-width=H"}
@@ -231,7 +231,7 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(settings: dict) 
 
 
 def test_the_shipped_studies_share_their_common_cells(settings: dict) -> None:
-    ids = {name: {run.run_id for run in planned(study, settings).runs} for name, study in shipped().items()}
+    ids = {name: {run.run_id for run in planned(study, settings).runs} for name, study in shipped_studies().items()}
     named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
     assert ids.keys() == named
     reference = {run.row: run.run_id for run in planned(find_study("paper"), settings).runs}["memory-grc"]

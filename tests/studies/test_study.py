@@ -14,7 +14,7 @@ from studies.study import (
     Study,
     find_study,
     read_study,
-    shipped,
+    shipped_studies,
 )
 
 
@@ -48,7 +48,7 @@ def test_runs_come_seed_by_seed_with_one_signature_per_row(settings: dict) -> No
     assert len(planned.runs) == 4 * len(SEEDS)
     assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(4)]
     assert len({run.run_id for run in planned.runs}) == 20
-    for cell in planned.record().cells:
+    for cell in planned.record().row_runs:
         assert list(cell.runs.values()) == [f"{cell.signature}-s{seed}" for seed in SEEDS]
     assert all(run.folder == Path("runs") / run.run_id.split("-")[0] / f"s{run.seed}" for run in planned.runs)
 
@@ -62,7 +62,7 @@ def test_rows_that_are_one_cell_are_computed_once(settings: dict) -> None:
     study = Study(question="?", rows=rows, baseline="one", name="mine")
     planned = plan(study, profile="quick", runs=Path("runs"), seeds=[0, 7], settings=settings)
     assert [(run.row, run.seed) for run in planned.runs] == [("one", 0), ("other", 0), ("one", 7), ("other", 7)]
-    cells = {cell.row: cell for cell in planned.record().cells}
+    cells = {cell.row: cell for cell in planned.record().row_runs}
     assert cells["one"].runs == cells["same"].runs
     assert cells["same"].signature == cells["one"].signature != cells["other"].signature
 
@@ -107,7 +107,7 @@ def test_an_unknown_study_names_the_known_ones() -> None:
 
 
 def test_every_shipped_study_plans(settings: dict) -> None:
-    for name, study in shipped().items():
+    for name, study in shipped_studies().items():
         assert study.name == name
         assert plan(study, profile="quick", runs=Path("runs"), settings=settings).runs
 

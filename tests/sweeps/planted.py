@@ -21,7 +21,8 @@ from studies.plan import Plan, plan
 from studies.search.space import SearchSpace
 from studies.search.trials import TrialStore
 from studies.study import read_study
-from sweeps.engines.engine import EndedRun, Engine, InProcessEngine
+from sweeps.engines.engine import EndedRun, Engine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop

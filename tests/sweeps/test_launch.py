@@ -30,15 +30,14 @@ from core.records.record import (
     read_record,
     write_record,
 )
-from core.records.summary import glance_at
-from core.scoring.metrics import TASKS
 from engram import main
 from studies.plan import Plan, plan
 from studies.record import StudyRun, write_study_record
 from studies.study import Row, Study
 from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, append_timing, read_last_timing
 from sweeps.display import Screen, grid, screen, spread
-from sweeps.engines.engine import EndedRun, InProcessEngine
+from sweeps.engines.engine import EndedRun
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import RunStates
 
@@ -102,10 +101,10 @@ def test_a_failed_run_is_shown_the_others_go_on_and_it_is_retried_when_asked(pla
     run, bad = FakeRun(), ids(planned)[1]
     run.status_of[bad] = "failed"
     run_states = bring(planned, run)
-    assert run_states.states[bad].status == "failed"
-    assert run_states.states[bad].error == "its error"
+    assert run_states.by_id[bad].status == "failed"
+    assert run_states.by_id[bad].error == "its error"
     assert exit_code(run_states, stopped=False) == 1
-    assert len(run_states.of("finished")) == 3
+    assert len(run_states.with_status("finished")) == 3
     run.status_of.clear()
     bring(planned, run)
     assert len(run.computed) == 4
@@ -118,8 +117,8 @@ def test_a_run_that_is_refused_keeps_its_reason(planned: Plan) -> None:
     run, bad = FakeRun(), ids(planned)[0]
     run.status_of[bad] = "raises"
     run_states = bring(planned, run)
-    assert (run_states.states[bad].status, run_states.states[bad].error) == ("failed", "no such document")
-    assert len(run_states.of("finished")) == 3
+    assert (run_states.by_id[bad].status, run_states.by_id[bad].error) == ("failed", "no such document")
+    assert len(run_states.with_status("finished")) == 3
 
 
 def test_cut_off_and_interrupted_runs_are_taken_up(planned: Plan) -> None:
@@ -137,10 +136,10 @@ def test_a_damaged_record_is_shown_and_left_alone(planned: Plan) -> None:
     (broken.folder / RECORD).write_text('{"run_id": "x", ')
     run = FakeRun()
     run_states = bring(planned, run)
-    assert run_states.states[broken.run_id].status == "damaged"
-    assert "is damaged" in (run_states.states[broken.run_id].error or "")
+    assert run_states.by_id[broken.run_id].status == "damaged"
+    assert "is damaged" in (run_states.by_id[broken.run_id].error or "")
     assert broken.run_id not in run.computed
-    assert len(run_states.of("finished")) == 3
+    assert len(run_states.with_status("finished")) == 3
     assert (broken.folder / RECORD).read_text() == '{"run_id": "x", '
 
 
@@ -151,9 +150,9 @@ def test_a_folder_that_cannot_be_written_fails_alone(planned: Plan) -> None:
     blocked.write_text("")
     run = FakeRun()
     run_states = bring(planned, run)
-    assert run_states.states[planned.runs[0].run_id].status == "failed"
-    assert "give a folder that is yours" in (run_states.states[planned.runs[0].run_id].error or "")
-    assert len(run_states.of("finished")) == 3
+    assert run_states.by_id[planned.runs[0].run_id].status == "failed"
+    assert "give a folder that is yours" in (run_states.by_id[planned.runs[0].run_id].error or "")
+    assert len(run_states.with_status("finished")) == 3
 
 
 def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +169,7 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     threading.Timer(0.4, finish).start()
     run_states = bring(planned, run)
     assert run.computed == ids(planned)[1:]
-    assert run_states.states[other.run_id].status == "finished"
+    assert run_states.by_id[other.run_id].status == "finished"
 
 
 class DyingEngine(InProcessEngine):
@@ -196,9 +195,9 @@ def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, ti
     engine = DyingEngine(run, victim.folder, times)
     with stop_on_signals() as stop:
         Launcher(run_states, engine, planned).run(stop)
-    assert run_states.states[victim.run_id].status == status
+    assert run_states.by_id[victim.run_id].status == status
     assert engine.submitted == min(times + 1, ATTEMPTS)
-    assert len(run_states.of("finished")) == (4 if status == "finished" else 3)
+    assert len(run_states.with_status("finished")) == (4 if status == "finished" else 3)
     if status == "failed":
         record = read_record(victim.folder)
         assert record is not None
@@ -219,7 +218,7 @@ def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> N
     engine = Preempting(run, victim.folder, 4 * ATTEMPTS)
     with stop_on_signals() as stop:
         Launcher(run_states, engine, planned).run(stop)
-    assert run_states.states[victim.run_id].status == "finished"
+    assert run_states.by_id[victim.run_id].status == "finished"
     assert engine.submitted == 4 * ATTEMPTS + 1
 
 
@@ -283,7 +282,7 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
         for one in planned.runs:
             held.enter_context(hold(one.folder))
         run_states = board_of(planned)
-        assert len(run_states.of("elsewhere")) == 4
+        assert len(run_states.with_status("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()
         with stop_on_signals() as stop:
             Launcher(run_states, Counting(FakeRun()), planned).run(stop)
@@ -302,7 +301,7 @@ def test_a_stop_starts_nothing_more(planned: Plan) -> None:
     run_states = bring(planned, stopped_in_the_second)
     assert len(run.computed) == 2
     assert exit_code(run_states, stopped=True) == 130
-    assert len(run_states.of("waiting")) == 2
+    assert len(run_states.with_status("waiting")) == 2
     assert exit_code(bring(planned, run), stopped=False) == 0
     assert run.computed == ids(planned)
 
@@ -350,32 +349,12 @@ def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Pl
     assert "1 failed, 3 finished" in out
 
 
-def test_status_tells_cut_off_and_interrupted_from_never_started(planned: Plan) -> None:
+def test_status_tells_killed_and_interrupted_from_never_started(planned: Plan) -> None:
     for one, status in zip(planned.runs, ("running", "interrupted", "failed"), strict=False):
         one.folder.mkdir(parents=True)
         write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
-    assert board_of(planned).counts() == {"cut off": 1, "interrupted": 1, "failed": 1, "waiting": 1}
-    assert board_of(planned, retry_failed=True).counts() == {"cut off": 1, "interrupted": 1, "waiting": 2}
-
-
-def test_a_glance_says_what_the_record_says(planned: Plan) -> None:
-    run = planned.runs[0]
-    assert glance_at(run.folder) is None
-    run.folder.mkdir(parents=True)
-    scores = {task: {"f1": 10.0 * number, "precision": 1.0} for number, task in enumerate(TASKS, start=1)}
-    metrics = {"validation": {task: {"f1": 99.0} for task in TASKS}, "test": scores | {"extra": {"ranking": {}}}}
-    record = RunRecord(run_id=run.run_id, status="finished", config={}, metrics=metrics, seconds=3.0, error="no")
-    write_record(run.folder, record)
-    glance = glance_at(run.folder)
-    assert glance is not None
-    assert [glance.score(task) for task in TASKS] == [10.0, 20.0, 30.0, 40.0, 50.0]
-    told = record.run_id, record.status, record.seconds, record.error
-    assert (glance.run_id, glance.status, glance.seconds, glance.error) == told
-    del metrics["test"]
-    write_record(run.folder, msgspec.structs.replace(record, metrics=metrics))
-    assert (glance_at(run.folder) or glance).score("coref") == 99.0
-    write_record(run.folder, msgspec.structs.replace(record, metrics={}))
-    assert (glance_at(run.folder) or glance).score("coref") is None
+    assert board_of(planned).counts() == {"killed": 1, "interrupted": 1, "failed": 1, "waiting": 1}
+    assert board_of(planned, retry_failed=True).counts() == {"killed": 1, "interrupted": 1, "waiting": 2}
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from core.records.record import RunRecord, read_record, run_folders, write_recor
 from studies.checks import EARLIER, check_ready, set_aside
 from studies.plan import Plan, plan
 from studies.study import find_study
-from sweeps.engines.engine import InProcessEngine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 

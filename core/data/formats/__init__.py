@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from core.data.documents import Corpus, LabelSet
+from core.data.corpus import Corpus
+from core.data.documents import LabelSet
 from core.data.formats.docred import parse_docred
 from core.data.formats.predictions import parse_annotated
 from core.data.formats.pubtator import parse_pubtator

@@ -15,19 +15,11 @@ from typing import Any
 
 import msgspec
 
-from core.data.documents import (
-    Annotation,
-    Corpus,
-    Document,
-    Entity,
-    Issues,
-    LabelSet,
-    Relation,
-    Span,
-)
+from core.data.corpus import Corpus, UniqueIds
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.data.formats.types_file import read_types, type_fault
-from core.data.issues import count_issues, count_mixed_types
-from core.data.parsing import UniqueIds, fault, garbage_collector_paused, parse_json, read_source
+from core.data.issues import Issues, count_issues, count_mixed_types
+from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
 from core.errors import UserError
 from core.files import atomic_write
 

@@ -19,18 +19,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.data.documents import (
-    Annotation,
-    Corpus,
-    Document,
-    Entity,
-    Issues,
-    LabelSet,
-    Relation,
-)
+from core.data.corpus import Corpus, UniqueIds
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.data.formats.types_file import type_fault
-from core.data.issues import count_issues
-from core.data.parsing import UniqueIds, fault, garbage_collector_paused, parse_json, read_source
+from core.data.issues import Issues, count_issues
+from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
 from core.errors import UserError
 from core.files import atomic_write
 

@@ -16,20 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from core.data.documents import (
-    Annotation,
-    Corpus,
-    Document,
-    Entity,
-    Issues,
-    LabelSet,
-    Relation,
-    Span,
-)
+from core.data.corpus import Corpus, UniqueIds
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.data.formats.text import split_sentences, tokenise
 from core.data.formats.types_file import type_fault
-from core.data.issues import count_issues, count_mixed_types
-from core.data.parsing import UniqueIds, decode_text, fault, read_source, shorten
+from core.data.issues import Issues, count_issues, count_mixed_types
+from core.data.parsing import decode_text, fault, read_source, shorten
 from core.errors import UserError
 
 _TEXT_LINE = re.compile(r"^([^\s|]+)\|([ta])\|(.*)$")

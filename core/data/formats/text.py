@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from core.data.documents import Corpus, Document, Issues, Span
-from core.data.issues import count_issues
+from core.data.corpus import Corpus
+from core.data.documents import Document, Span
+from core.data.issues import Issues, count_issues
 from core.data.parsing import decode_text, fault, read_source
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n")

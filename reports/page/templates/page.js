@@ -6,19 +6,18 @@ for (const table of document.querySelectorAll("table.sortable")) {
     for (const other of heads) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const body = table.tBodies[0];
-    const key = line => line.cells[place].dataset.by;
-    const order = (a, b) => {
-      const [one, two] = [key(a), key(b)];
-      if (one === "" || two === "") return (one === "") - (two === "");
-      const gap = one - two;
-      return (Number.isNaN(gap) ? one.localeCompare(two) : gap) * (up ? 1 : -1);
+    const key = line => line.cells[place].dataset.sort;
+    const order = (first, second) => {
+      const [a, b] = [key(first), key(second)];
+      if (a === "" || b === "") return (a === "") - (b === "");
+      return (Number.isNaN(a - b) ? a.localeCompare(b) : a - b) * (up ? 1 : -1);
     };
     body.append(...[...body.rows].sort(order));
   }));
 }
 const follow = () => {
-  const aim = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (aim && aim.tagName === "DETAILS") { aim.open = true; aim.scrollIntoView(); aim.querySelector("summary").focus(); }
+  const row = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (row && row.tagName === "DETAILS") { row.open = true; row.scrollIntoView(); row.querySelector("summary").focus(); }
 };
 addEventListener("hashchange", follow);
 // A second click on the number that led here opens its runs again.

@@ -12,13 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.checkpoint_import.convert import Imported, import_checkpoint
+from core.checkpoint_import.convert import ImportedCheckpoint, import_checkpoint
 from core.checkpoint_import.weights import PREFIXES, read_checkpoint
-from core.data.documents import Issues, LabelSet
+from core.data.documents import LabelSet
 from core.data.formats.types_file import read_types
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.wordpieces import load_wordpieces
-from core.model.decoder import Decoder, Settings
+from core.model.decoder import Decoder, DecoderSettings
 from tests.tiny import document, wordpieces
 
 Weights = dict[str, torch.Tensor]
@@ -88,7 +89,7 @@ def write(path: Path, weights: Weights) -> Path:
     return path
 
 
-def load(path: Path, **changes: Any) -> Imported:
+def load(path: Path, **changes: Any) -> ImportedCheckpoint:
     return import_checkpoint(path, **{"config": None, "types": LABELS, "wordpieces": wordpieces()} | changes)
 
 
@@ -111,7 +112,7 @@ def test_every_prefix_gives_the_same_model(tmp_path: Path, prefix: str, multi_in
     if multi_instance:
         assert (config.model.token_distance_table, config.model.sentence_distance_table) == (41, 13)
     assert torch.equal(model.state_dict()["mention_head.hidden.weight"], weights["mention_localization.linear.weight"])
-    decoder = Decoder(model, wordpieces(), LABELS, Settings.of(config))
+    decoder = Decoder(model, wordpieces(), LABELS, DecoderSettings.from_config(config))
     assert len(decoder.decode([wordpieces().encode(document(0))], reading=1.0, issues=Issues())) == 1
 
 

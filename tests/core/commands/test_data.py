@@ -43,7 +43,7 @@ def test_report_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "entity_types": {"PER": 2, "LOC": 2},
         "relation_types": {"P1": 2},
     }
-    assert content["issues"] == {"nested_mention": 2}
+    assert content["dirt"] == {"nested_mention": 2}
     assert printed.err == ""
 
 
@@ -67,7 +67,7 @@ def test_report_on_real_documents(shared_path, capsys: pytest.CaptureFixture[str
 
 def test_report_takes_its_arguments_from_a_command_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tyro.cli(data.report, prog="engram data report", args=[str(file), "--json", "--max-span-tokens", "1"])
-    assert msgspec.json.decode(capsys.readouterr().out)["issues"] == {"nested_mention": 2, "long_mention": 2}
+    assert msgspec.json.decode(capsys.readouterr().out)["dirt"] == {"nested_mention": 2, "long_mention": 2}
 
 
 def test_sample_shows_mentions_clusters_and_relations(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_every_run_is_listed_damaged_ones_too(runs: Path, capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[1].split() == ["aaa-s0", "jerex-grc", "none", "finished", "-", "0", "12.35"]
-    assert "cut off" in lines[2]
+    assert "killed" in lines[2]
     assert "damaged" in lines[3]
 
 
@@ -49,14 +49,14 @@ def test_a_record_is_shown_by_a_prefix(runs: Path, capsys: pytest.CaptureFixture
 
 
 def test_gc_says_first_and_deletes_only_of_finished_runs(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    last, cut_off = runs / "aaa/s0/checkpoints/last.pt", runs / "bbb/s1/checkpoints/last.pt"
+    last, killed = runs / "aaa/s0/checkpoints/last.pt", runs / "bbb/s1/checkpoints/last.pt"
     assert engram.main(["runs", "gc", "--runs", str(runs)]) == 0
     assert "would delete" in capsys.readouterr().out
     assert last.exists()
     assert engram.main(["runs", "gc", "--runs", str(runs), "--yes"]) == 0
     assert not last.exists()
     assert (runs / "aaa/s0" / BEST).exists()
-    assert cut_off.exists()
+    assert killed.exists()
     assert engram.main(["runs", "gc", "--runs", str(runs), "--weights", "--yes"]) == 0
     assert not (runs / "aaa/s0" / BEST).exists()
     assert (runs / "bbb/s1" / BEST).exists()

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import UserError
 from core.features import pretrained as hub
-from core.features.pretrained import load_pretrained, reachable
+from core.features.pretrained import hub_reachable, load_pretrained
 
 
 class Loader:
@@ -27,7 +27,7 @@ class Loader:
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "reachable", lambda: True)
+    monkeypatch.setattr(hub, "hub_reachable", lambda: True)
 
 
 @pytest.fixture
@@ -99,13 +99,13 @@ def test_reachable_is_whether_the_host_accepts_a_connection(monkeypatch: pytest.
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "create_connection", refuse)
-    assert reachable() is False
+    assert hub_reachable() is False
     assert asked == [(("mirror.example", 8443), hub.CONNECT_SECONDS)]
     monkeypatch.setattr(socket, "create_connection", lambda address, timeout: Connection())
-    assert reachable() is True
+    assert hub_reachable() is True
 
 
 def test_offline_is_never_reachable_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("the network was asked"))
-    assert reachable() is False
+    assert hub_reachable() is False

@@ -16,7 +16,7 @@ from tests.tiny import document, wordpieces
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ENGRAM_CACHE", str(tmp_path))
-    monkeypatch.setattr(piece_cache, "SMALLEST", 1)
+    monkeypatch.setattr(piece_cache, "MIN_DOCUMENTS", 1)
     return tmp_path / "wordpieces"
 
 
@@ -56,7 +56,7 @@ def test_a_damaged_cache_is_made_anew(cache: Path, damage: bytes | None) -> None
 def test_a_cache_that_cannot_be_written_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("ENGRAM_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(piece_cache, "SMALLEST", 1)
+    monkeypatch.setattr(piece_cache, "MIN_DOCUMENTS", 1)
     assert [one.ids.tolist() for one in encode_cached(DOCUMENTS, fresh())] == [
         one.ids.tolist() for one in map(fresh().encode, DOCUMENTS)
     ]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from core.model.decoder import clusters_of, unambiguous_groups
+from core.model.decoder import cluster_mentions, unambiguous_groups
 
 relaxed = settings(max_examples=100)
 
@@ -23,7 +23,7 @@ def test_clusters_are_those_of_the_whole_tree(count: int, seed: int, threshold: 
     # Few different scores: distances tie with one another and with the bound.
     drawn = np.random.default_rng(seed).integers(0, steps + 1, count * (count - 1) // 2)
     similarities = (drawn / np.float32(steps)).astype(np.float32)
-    found = [tuple(cluster.tolist()) for cluster in clusters_of(similarities, count=count, threshold=threshold)]
+    found = [tuple(cluster.tolist()) for cluster in cluster_mentions(similarities, count=count, threshold=threshold)]
     assert set(found) == cut_by_scipy(similarities, count, threshold)
     assert found == sorted(found)
 
@@ -45,9 +45,9 @@ def test_a_mention_between_two_others_is_in_doubt() -> None:
     # 0 and 1 are close, 1 and 2 are close, 0 and 2 are not.
     assert unambiguous_groups(np.array([True, False, True]), 3) is None
     nearer = np.array([0.9, 0.1, 0.95], dtype=np.float32)
-    assert [part.tolist() for part in clusters_of(nearer, count=3, threshold=0.85)] == [[0], [1, 2]]
+    assert [part.tolist() for part in cluster_mentions(nearer, count=3, threshold=0.85)] == [[0], [1, 2]]
 
 
 def test_a_distance_at_the_threshold_does_not_merge() -> None:
-    assert len(clusters_of(np.array([0.5], dtype=np.float32), count=2, threshold=0.5)) == 2
-    assert len(clusters_of(np.array([1.0], dtype=np.float32), count=2, threshold=1.0)) == 2
+    assert len(cluster_mentions(np.array([0.5], dtype=np.float32), count=2, threshold=0.5)) == 2
+    assert len(cluster_mentions(np.array([1.0], dtype=np.float32), count=2, threshold=1.0)) == 2

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import binom
 
 from core.model.encoder_attention import _Attention
-from core.model.layers import Dropout, dropout, dropped
+from core.model.layers import Dropout, draw_dropped_positions, dropout
 
 
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.5, 0.95])
@@ -14,7 +14,7 @@ def test_every_value_is_dropped_at_its_rate(p: float) -> None:
     torch.manual_seed(3)
     counts = np.zeros(50)
     for _ in range(4_000):
-        places = dropped(50, p)
+        places = draw_dropped_positions(50, p)
         assert bool((places[1:] > places[:-1]).all())
         counts[places.numpy()] += 1
     # First, last and middle alike: 50 binomials within bounds that one in 10^5 leaves.
@@ -27,7 +27,7 @@ def test_every_value_is_dropped_at_its_rate(p: float) -> None:
 def test_neighbours_are_dropped_independently() -> None:
     torch.manual_seed(4)
     mask = torch.zeros(1_000_000)
-    mask[dropped(1_000_000, 0.1)] = 1.0
+    mask[draw_dropped_positions(1_000_000, 0.1)] = 1.0
     for distance in (1, 2, 7, 64):
         together = float((mask[distance:] * mask[:-distance]).mean())
         assert together == pytest.approx(0.01, abs=0.0005)
@@ -36,7 +36,7 @@ def test_neighbours_are_dropped_independently() -> None:
 def test_a_draw_that_falls_short_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     # Uniform numbers near 1 give the shortest gaps: every value is dropped, and one draw never reaches the end.
     monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), 1e-9))
-    assert dropped(500, 0.1).tolist() == list(range(500))
+    assert draw_dropped_positions(500, 0.1).tolist() == list(range(500))
 
 
 def test_dropout_is_keyed_scaled_and_off_in_evaluation() -> None:
@@ -71,7 +71,7 @@ def test_attention_with_dropout_is_the_formula() -> None:
     torch.manual_seed(6)
     found = _Attention.apply(q, k, v, 0.4)
     torch.manual_seed(6)
-    places = dropped(2 * 6 * 6, 0.4)
+    places = draw_dropped_positions(2 * 6 * 6, 0.4)
     mask = torch.ones(72, dtype=torch.float64)
     mask[places] = 0.0
     wanted = ((q @ k.transpose(1, 2)).softmax(-1) * mask.view(2, 6, 6) / 0.6) @ v

@@ -21,11 +21,11 @@ from transformers import (
 )
 
 from core.config.schema import RunConfig
-from core.data.documents import Issues
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.batches import pad_pieces
 from core.features.wordpieces import EncodedDocument, WordPieces, load_wordpieces
-from core.model.decoder import Decoded, Decoder, Settings
+from core.model.decoder import Decoded, Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.training.checkpoints import ModelState, TrainedModel, load_model, save_model
@@ -143,7 +143,7 @@ def encode(wordpieces: WordPieces) -> list[EncodedDocument]:
 
 
 def decode(model: JointModel, wordpieces: WordPieces, config: RunConfig) -> list[Decoded]:
-    decoder = Decoder(model, wordpieces, LABELS, Settings.of(config))
+    decoder = Decoder(model, wordpieces, LABELS, DecoderSettings.from_config(config))
     return decoder.decode(encode(wordpieces), reading=1.0, issues=Issues())
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoint_import.convert import Imported
+from core.checkpoint_import.convert import ImportedCheckpoint
 from core.config.schema import SamplesConfig
-from core.data.documents import Annotation, Issues
+from core.data.documents import Annotation
 from core.data.formats.docred import parse_docred
 from core.data.formats.types_file import read_types
+from core.data.issues import Issues
 from core.features.batches import (
     EntityPairs,
     build_clusters,
@@ -24,7 +25,7 @@ from core.features.batches import (
 )
 from core.features.candidates import all_spans, draw_sample, edit_distances, mention_pairs, pair_geometry
 from core.features.wordpieces import EncodedDocument, WordPieces, load_wordpieces
-from core.model.decoder import Decoded, Decoder, Settings, clusters_of
+from core.model.decoder import Decoded, Decoder, DecoderSettings, cluster_mentions
 from core.model.joint_model import MentionStage
 from tests.golden import MODELS, load_golden
 
@@ -50,7 +51,7 @@ def documents(recorded_documents: list[dict[str, Any]], wordpieces: WordPieces) 
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def golden(request: pytest.FixtureRequest, shared: Path) -> tuple[Path, Imported]:
+def golden(request: pytest.FixtureRequest, shared: Path) -> tuple[Path, ImportedCheckpoint]:
     folder = shared / "golden" / request.param
     return folder, load_golden(shared / "golden", request.param)
 
@@ -60,8 +61,10 @@ def functions(shared: Path) -> dict[str, Any]:
     return dict(json.loads((shared / "golden" / "functions.json").read_text()))
 
 
-def decode(imported: Imported, documents: list[EncodedDocument], budgets: tuple[int, int]) -> list[Decoded]:
-    settings = dataclasses.replace(Settings.of(imported.config), piece_budget=budgets[0], row_budget=budgets[1])
+def decode(imported: ImportedCheckpoint, documents: list[EncodedDocument], budgets: tuple[int, int]) -> list[Decoded]:
+    settings = dataclasses.replace(
+        DecoderSettings.from_config(imported.config), piece_budget=budgets[0], row_budget=budgets[1]
+    )
     trained = imported.trained
     decoder = Decoder(trained.model, trained.wordpieces, trained.labels, settings)
     return decoder.decode(documents, reading=trained.state.reading, issues=Issues())
@@ -89,7 +92,7 @@ def recorded_sets(raw: dict[str, Any]) -> tuple[set[tuple[int, int]], set[Key], 
 
 @pytest.mark.parametrize("budgets", BUDGETS)
 def test_predictions_equal_the_recording_under_any_budget(
-    golden: tuple[Path, Imported], documents: list[EncodedDocument], budgets: tuple[int, int, int]
+    golden: tuple[Path, ImportedCheckpoint], documents: list[EncodedDocument], budgets: tuple[int, int, int]
 ) -> None:
     folder, imported = golden
     *limits, count = budgets
@@ -108,7 +111,7 @@ def test_predictions_equal_the_recording_under_any_budget(
 
 @pytest.mark.parametrize("number", range(6))
 def test_every_stage_of_inference_equals_the_recording(
-    golden: tuple[Path, Imported], documents: list[EncodedDocument], number: int
+    golden: tuple[Path, ImportedCheckpoint], documents: list[EncodedDocument], number: int
 ) -> None:
     folder, imported = golden
     model, reading, one = imported.trained.model, imported.trained.state.reading, documents[number]
@@ -146,7 +149,7 @@ def test_every_stage_of_inference_equals_the_recording(
         masks = recorded["clusters_sample_masks"][0]
         members = [row[mask] for row, mask in zip(recorded["clusters"][0], masks, strict=True)]
         wanted = [np.searchsorted(accepted, rows) for rows in members]
-        ours = clusters_of(torch.sigmoid(coref).numpy(), count=len(accepted), threshold=0.85)
+        ours = cluster_mentions(torch.sigmoid(coref).numpy(), count=len(accepted), threshold=0.85)
         assert {tuple(part.tolist()) for part in ours} == {tuple(sorted(part.tolist())) for part in wanted}
         entities = model.entities(mentions, build_clusters(wanted))
         close(entities.logits, recorded["entity_logits"][0])
@@ -206,7 +209,7 @@ def test_clustering_cases(functions: dict[str, Any]) -> None:
         upper = np.triu_indices(case["n"], k=1)
         logits = np.array([case["logits"][i][j] for i, j in zip(*upper, strict=True)], dtype=np.float32)
         scores = torch.sigmoid(torch.from_numpy(logits)).numpy()
-        ours = clusters_of(scores, count=case["n"], threshold=case["threshold"])
+        ours = cluster_mentions(scores, count=case["n"], threshold=case["threshold"])
         assert {tuple(part.tolist()) for part in ours} == {tuple(sorted(part)) for part in case["clusters"]}
         firsts = [int(part[0]) for part in ours]
         assert firsts == sorted(firsts)

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.checkpoint_import.convert import Imported
+from core.checkpoint_import.convert import ImportedCheckpoint
 from core.checkpoint_import.weights import (
     DEAD,
     drop_aliases,
@@ -44,7 +44,7 @@ MASKS = {
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def golden(request: pytest.FixtureRequest, shared: Path) -> tuple[Path, Imported]:
+def golden(request: pytest.FixtureRequest, shared: Path) -> tuple[Path, ImportedCheckpoint]:
     folder = shared / "golden" / request.param
     if not folder.is_dir():
         pytest.skip(f"no recorded model {folder}")
@@ -87,7 +87,7 @@ def furthest(ours: Tensor, recorded: Tensor) -> float:
 
 
 @pytest.mark.parametrize("name", TRAIN)
-def test_logits_and_losses_equal_the_recording(golden: tuple[Path, Imported], name: str) -> None:
+def test_logits_and_losses_equal_the_recording(golden: tuple[Path, ImportedCheckpoint], name: str) -> None:
     folder, imported = golden
     model = imported.trained.model
     for arrays, recorded, reading in recordings(folder, name, imported.config.memory is not None):
@@ -104,7 +104,7 @@ def test_logits_and_losses_equal_the_recording(golden: tuple[Path, Imported], na
 
 
 @pytest.mark.parametrize("name", TRAIN)
-def test_everything_behind_the_encoder_equals_the_recording(golden: tuple[Path, Imported], name: str) -> None:
+def test_everything_behind_the_encoder_equals_the_recording(golden: tuple[Path, ImportedCheckpoint], name: str) -> None:
     folder, imported = golden
     model = imported.trained.model
     for arrays, recorded, reading in recordings(folder, name, imported.config.memory is not None):
@@ -122,7 +122,7 @@ def test_everything_behind_the_encoder_equals_the_recording(golden: tuple[Path, 
             assert furthest(ours[key], value) <= (WIDE_RELATIONS if key in wide else ABSOLUTE), (key, reading)
 
 
-def test_reading_changes_the_recorded_logits(golden: tuple[Path, Imported]) -> None:
+def test_reading_changes_the_recorded_logits(golden: tuple[Path, ImportedCheckpoint]) -> None:
     folder, imported = golden
     if imported.config.memory is None:
         assert not list(folder.glob("*_nomem.npz"))
@@ -132,7 +132,7 @@ def test_reading_changes_the_recorded_logits(golden: tuple[Path, Imported]) -> N
 
 
 @pytest.mark.parametrize("golden", ["mem_grc_flow", "mem_mrc_flow"], indirect=True)
-def test_our_rounding_is_no_larger_than_the_recordings(golden: tuple[Path, Imported]) -> None:
+def test_our_rounding_is_no_larger_than_the_recordings(golden: tuple[Path, ImportedCheckpoint]) -> None:
     folder, imported = golden
     exact = copy.deepcopy(imported.trained.model).double()
     ours, theirs = 0.0, 0.0
@@ -148,7 +148,7 @@ def test_our_rounding_is_no_larger_than_the_recordings(golden: tuple[Path, Impor
     assert theirs > 3e-5
 
 
-def test_gradient_norms_equal_the_recording(golden: tuple[Path, Imported]) -> None:
+def test_gradient_norms_equal_the_recording(golden: tuple[Path, ImportedCheckpoint]) -> None:
     folder, imported = golden
     model = imported.trained.model
     arrays, _, reading = next(recordings(folder, "train_pad01", imported.config.memory is not None))

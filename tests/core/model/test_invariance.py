@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Document, Entity, Issues
+from core.data.documents import Annotation, Document, Entity
+from core.data.issues import Issues
 from core.features.batches import collate
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
-from core.model.decoder import Decoded, Decoder, Settings, length_buckets, split_by_budget
+from core.model.decoder import Decoded, Decoder, DecoderSettings, length_buckets, split_by_budget
 from core.model.joint_model import JointModel, Logits
 from core.training.loss import joint_loss
 from tests.tiny import (
@@ -67,7 +68,7 @@ def forward(config: RunConfig, model: JointModel, documents: list[EncodedDocumen
 
 
 def decode(config: RunConfig, model: JointModel, documents: list[EncodedDocument], **budgets: int) -> list[Decoded]:
-    chosen = dataclasses.replace(Settings.of(config), **budgets)
+    chosen = dataclasses.replace(DecoderSettings.from_config(config), **budgets)
     return Decoder(model, wordpieces(), LABELS, chosen).decode(documents, reading=1.0, issues=Issues())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.data.documents import Issues
+from core.data.issues import Issues
 from core.errors import UserError
 from core.features.batches import build_spans, pad_pieces
 from core.features.candidates import all_spans

@@ -1,57 +1,20 @@
+"""The page of predictions: what it packs, and how a reader uses it in a real browser."""
+
+import gzip
+import json
 import re
-from html.parser import HTMLParser
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from core.data.documents import (
-    Annotation,
-    Document,
-    Entity,
-    LabelSet,
-    Relation,
-    Span,
-)
-from core.prediction.graph_layout import lay_out
-from core.prediction.html import PALETTE, render, shortened
-from core.prediction.running_text import display_text, nested, parts
-
-VOID = {"meta", "path", "polygon", "circle", "rect"}
-
-
-class Page(HTMLParser):
-    """Collects start tags, the text of marks, and complains about tags that do not nest."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.marks: list[str] = []
-        self.text = ""
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "mark" in self.open:
-            self.marks.append(data)
-        if self.open[-1:] not in (["style"], ["script"]):
-            self.text += data
-
-    def having(self, **wanted: str) -> list[dict[str, str | None]]:
-        named = {name.replace("_", "-"): value for name, value in wanted.items()}
-        return [attrs for _, attrs in self.tags if all(attrs.get(name) == value for name, value in named.items())]
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
+from core.prediction.html import render_predictions, spaced_tokens
+from tests.browser import OpenPage, launch, playwright
 
 
 def document(words: str, **changes: object) -> Document:
@@ -62,176 +25,170 @@ def document(words: str, **changes: object) -> Document:
 
 LABELS = LabelSet(("PER", "LOC"), ("P19",), ("person", "place"), ("place of birth",))
 BORN = document("Ann Lee was born in Bonn , and Ann left .")
-FOUND = Annotation.of(
+PREDICTED = Annotation.of(
     [Entity(((5, 6),), "LOC"), Entity(((0, 2), (8, 9)), "PER"), Entity(((9, 10),), "LOC")],
     [Relation(1, 0, "P19", 0.9173)],
 )
 
 
-def test_the_page_shows_mentions_entities_and_relations() -> None:
-    page = Page(render([(BORN, FOUND)], LABELS))
-    # Entities are numbered as one meets them in the text: Ann 1, Bonn 2.
-    marks = [attrs for tag, attrs in page.tags if tag == "mark"]
-    assert [attrs["data-e"] for attrs in marks] == ["1", "2", "1", "3"]
-    assert page.marks == ["Ann Lee", "1", "Bonn", "2", "Ann", "1", "left", "3"]
-    assert "place of birth" in page.text
-    assert "0.917" in page.text
-    assert "Ann Lee · Ann" in page.text
-    nodes = page.having(**{"class": "node"})
-    assert [attrs["data-e"] for attrs in nodes] == ["1", "2"]
-    assert "Without relation: left (3)" in page.text
-    assert len(page.having(**{"class": "edge"}, data_h="1", data_t="2")) == 1
-    assert "Ann Lee → place of birth → Bonn (0.917)" in page.text
+def packed(html: str, name: str) -> Any:
+    """What a page holds for its script."""
+    found = re.search(rf'<script type="application/(json|gzip)" id="viewer-{name}">(.*?)</script>', html)
+    assert found is not None
+    kind, text = found.groups()
+    return json.loads(text if kind == "json" else gzip.decompress(b64decode(text)))
 
 
-def test_the_colour_of_a_type_is_its_place_in_the_label_set() -> None:
-    page = Page(render([(BORN, FOUND)], LABELS))
-    styles = [attrs["style"] for attrs in page.having(data_e="1") if attrs.get("style")]
-    assert styles
-    assert set(styles) == {"--c: var(--t0)"}
-
-
-def test_more_types_than_colours_still_render() -> None:
-    many = Annotation.of(Entity(((i, i + 1),), f"type{i}") for i in range(11))
-    assert len(PALETTE) < 11
-    assert "type10" in render([(BORN, many)])
+def test_a_page_packs_text_clusters_and_relations_in_reading_order() -> None:
+    html = render_predictions([(BORN, PREDICTED)], LABELS)
+    assert packed(html, "documents") == [
+        {"title": "A title", "tokens": "Ann| Lee| was| born| in| Bonn|,| and| Ann| left|.".split("|"), "gold": None}
+    ]
+    mentions = [[0, 2], [5, 6], [8, 9], [9, 10]]
+    entities = [[[[0, 2], [8, 9]], "PER"], [[[5, 6]], "LOC"], [[[9, 10]], "LOC"]]
+    assert packed(html, "system-0") == [
+        {"predicted": [mentions, entities, [[0, 1, "P19", 0.917]]], "errors": [], "right": []}
+    ]
+    data = packed(html, "data")
+    assert data["names"] == {"PER": "person", "LOC": "place", "P19": "place of birth"}
+    # The place of a type among them is its colour: as the label set has them, not as a document does.
+    assert data["types"] == ["PER", "LOC"]
+    assert html == render_predictions([(BORN, PREDICTED)], LABELS)
 
 
 @pytest.mark.parametrize("place", ["tokens", "title", "entity type", "relation type", "relation name"])
 def test_nothing_from_a_document_becomes_markup(place: str) -> None:
-    evil = "<script>alert(1)</script>\"'><img/src=x>"
-    source = document("Ann Lee was born", title=evil if place == "title" else "t")
-    if place == "tokens":
-        source = document(f"{evil} Lee was born")
-    relation_type = evil if place == "relation type" else "P19"
-    found = Annotation.of(
-        [Entity(((0, 1),), evil if place == "entity type" else "PER"), Entity(((1, 2),), "LOC")],
-        [Relation(0, 1, relation_type)],
+    evil = "</script><script>alert(1)</script>\"'><img/src=x>"
+    source = document(
+        f"{evil} Lee" if place == "tokens" else "Ann Lee", title=evil if place == "title" else "t", id=evil
     )
+    entities = [Entity(((0, 1),), evil if place == "entity type" else "PER"), Entity(((1, 2),), "LOC")]
+    predicted = Annotation.of(entities, [Relation(0, 1, evil if place == "relation type" else "P19")])
     labels = LabelSet(("PER", "LOC"), ("P19",), (), (evil,)) if place == "relation name" else None
-    page = Page(render([(source, found)], labels))
-    assert [tag for tag, _ in page.tags].count("script") == 1
-    assert not [tag for tag, _ in page.tags if tag == "img"]
-    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+    plain = render_predictions([(BORN, PREDICTED)], LABELS)
+    html = render_predictions([(source, predicted)], labels)
+    assert "<img" not in html
+    assert html.count("<script") == plain.count("<script") == html.count("</script")
 
 
-def test_the_page_fetches_nothing() -> None:
-    html = render([(BORN, FOUND), (BORN, FOUND)], LABELS)
-    assert not re.search(r"https?:|//[a-z]|@import|url\(|<link|<img|src=", html)
-
-
-def test_several_documents_have_a_navigation_and_one_has_none() -> None:
-    assert len([1 for tag, _ in Page(render([(BORN, FOUND)] * 3)).tags if tag == "option"]) == 3
-    assert not [1 for tag, _ in Page(render([(BORN, FOUND)])).tags if tag in ("nav", "option")]
-    assert "No documents" in render([])
-
-
-def test_empty_annotation_and_unclustered_mentions() -> None:
-    page = Page(render([(BORN, Annotation(mentions=((0, 2),)))]))
-    assert [attrs["class"] for tag, attrs in page.tags if tag == "mark"] == ["loose"]
-    assert "No entities." in page.text
-    assert "No relations." in page.text
-
-
-def test_relations_without_scores_have_no_score_column() -> None:
-    gold = Annotation.of(FOUND.entities, [Relation(1, 0, "P19")])
-    assert not Page(render([(BORN, gold)])).having(**{"class": "score"})
-    assert Page(render([(BORN, FOUND)])).having(**{"class": "score"})
-
-
-def test_relations_of_one_pair_share_an_arrow() -> None:
-    both = Annotation.of(FOUND.entities, [Relation(1, 0, "P19", 0.7), Relation(1, 0, "P20", 0.9), Relation(0, 1, "P1")])
-    page = Page(render([(BORN, both)]))
-    assert len(page.having(**{"class": "edge"})) == 2
-    assert "P20 +1" in page.text
-
-
-def test_a_graph_stays_legible_and_the_table_whole() -> None:
-    entities = [Entity(((i, i + 1),), "PER") for i in range(11)]
-    relations = [Relation(i, j, "P19", (11 * i + j) / 121) for i in range(11) for j in range(11)]
-    page = Page(render([(document("0 1 2 3 4 5 6 7 8 9 10"), Annotation.of(entities, relations))]))
-    edges = page.having(**{"class": "edge"})
-    assert len(edges) == 100
-    assert "21 more are in the table" in page.text
-    assert len([1 for tag, attrs in page.tags if tag == "tr" and "data-h" in attrs]) == 121
-    # The lowest score is entity 1 to itself.
-    assert not [edge for edge in edges if (edge["data-h"], edge["data-t"]) == ("1", "1")]
+def test_the_page_links_to_nothing() -> None:
+    html = render_predictions([(BORN, PREDICTED)] * 2, LABELS).replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|<link|<img|src=", html)
+    assert "No documents" in render_predictions([])
 
 
 def test_text_is_written_as_one_writes() -> None:
-    assert (
-        display_text(document('He said " no " ( twice ) , Ann \'s son .'), (0, 13))
-        == 'He said "no" (twice), Ann\'s son.'
-    )
-
-
-def test_running_text_keeps_its_own_spaces() -> None:
+    tokens = document('He said " no " ( twice ) , Ann \'s son .')
+    assert "".join(spaced_tokens(tokens)) == 'He said "no" (twice), Ann\'s son.'
     source = document("a b c", text="a  b\nc", offsets=((0, 1), (3, 4), (5, 6)))
-    assert "".join(part.text for part in parts(source, [])) == "a  b\nc"
+    assert "".join(spaced_tokens(source)) == "a  b\nc"
 
 
-def test_a_mention_that_crosses_another_is_cut_at_its_end() -> None:
-    assert nested([((0, 3), 1), ((2, 5), 2)]) == [((0, 3), 1, True), ((2, 3), 2, False), ((3, 5), 2, True)]
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with launch() as launched:
+        yield launched
 
 
-spans = st.tuples(st.integers(0, 9), st.integers(1, 4)).map(lambda pair: (pair[0], min(10, sum(pair))))
+def show(browser: "playwright.Browser", folder: Path, *pairs: tuple[Document, Annotation]) -> OpenPage:
+    path = folder / "page.html"
+    path.write_text(render_predictions(pairs, LABELS), encoding="utf-8")
+    shown = OpenPage(browser, path)
+    shown.page.wait_for_selector("#viewer-panels article")
+    return shown
 
 
-@given(st.lists(st.tuples(spans, st.integers(1, 3)), max_size=8))
-def test_any_mentions_nest_and_keep_their_tokens(mentions: list[tuple[Span, int]]) -> None:
-    source = document("0 1 2 3 4 5 6 7 8 9")
-    made = parts(source, mentions)
-    assert "".join(part.text for part in made) == "0 1 2 3 4 5 6 7 8 9"
-    open_entities: list[int] = []
-    covered: dict[int, set[int]] = {1: set(), 2: set(), 3: set()}
-    for part in made:
-        if part.kind == "open":
-            open_entities.append(part.entity)
-        elif part.kind == "close":
-            assert open_entities.pop() == part.entity
-        elif part.text.strip():
-            for entity in open_entities:
-                covered[entity].add(int(part.text))
-    assert open_entities == []
-    assert covered == {e: {t for span, other in mentions if other == e for t in range(*span)} for e in covered}
-    # However many pieces a mention is cut into, its number is printed once.
-    assert sum(part.kind == "close" and part.last for part in made) == len(set(mentions))
+def test_a_reader_sees_mentions_clusters_and_relations(browser: "playwright.Browser", tmp_path: Path) -> None:
+    shown = show(browser, tmp_path, (BORN, PREDICTED))
+    page = shown.page
+    assert page.locator(".text").inner_text() == "Ann Lee1 was born in Bonn2, and Ann1 left3."
+    # A type has one colour everywhere.
+    for style, types in (("--c: var(--t0)", ".text mark >> nth=0"), ("--c: var(--t1)", ".text mark >> nth=1")):
+        assert page.locator(types).get_attribute("style") == style
+    assert page.locator(".types").inner_text().split("\n") == ["place (LOC) 2", "person (PER) 1"]
+    assert page.locator(".clusters li").first.inner_text().split("\n") == ["1", "Ann Lee · Ann", "person (PER)"]
+    (row,) = page.locator("tbody tr").all_inner_texts()
+    assert row.split("\t") == ["1 Ann Lee", "place of birth (P19)", "2 Bonn", "0.917"]
+    # Related clusters alone are in the graph.
+    assert page.locator(".node").count() == 2
+    assert page.locator(".arc").count() == 1
+    assert not page.locator(".controls").is_visible()
+    shown.close()
 
 
-def test_twenty_nodes_and_their_labels_stay_apart_and_inside() -> None:
-    layout = lay_out(20, [(i, (i * 7 + 3) % 20, "located in") for i in range(20)])
-    places = [node.at for node in layout.nodes]
-    closest = min(abs(a.x - b.x) + abs(a.y - b.y) for a in places for b in places if a != b)
-    assert len(set(places)) == 20
-    assert closest > 40
-    for one in layout.nodes:
-        assert 0 < one.label_at.x < layout.width
-        assert 0 < one.label_at.y < layout.height
-        for two in layout.nodes:
-            if one is not two and one.anchor == two.anchor:
-                assert abs(one.label_at.y - two.label_at.y) > 12
-    labels = [edge.label_at for edge in layout.edges]
-    assert not [1 for a in labels for b in labels if a < b and abs(a.x - b.x) < 60 and abs(a.y - b.y) < 12]
+def test_pointing_at_one_thing_shows_what_belongs_to_it(browser: "playwright.Browser", tmp_path: Path) -> None:
+    shown = show(browser, tmp_path, (BORN, PREDICTED))
+    page = shown.page
+    page.locator(".text mark").nth(1).hover()
+    assert page.locator("mark.on, li.on, tr.on, .node.on, .arc.on").count() == 5
+    assert page.locator(".arc text").text_content() == "place of birth"
+    assert page.locator(".arc text").is_visible()
+    page.locator("h1").hover()
+    assert page.locator(".on").count() == 0
+    page.locator("tbody tr").focus()
+    page.keyboard.press("Enter")
+    page.locator("h1").hover()
+    assert page.locator("mark.on").all_inner_texts() == ["Ann Lee1", "Bonn2", "Ann1"]
+    page.keyboard.press("Escape")
+    assert page.locator(".on").count() == 0
+    shown.close()
 
 
-def test_a_hub_stands_within_the_ring() -> None:
-    layout = lay_out(9, [(i, 0, "country") for i in range(1, 9)])
-    assert layout.nodes[0].at == (layout.width / 2, layout.height / 2)
-    assert layout.nodes[0].anchor == "middle"
+def test_documents_are_chosen_by_list_key_title_and_address(browser: "playwright.Browser", tmp_path: Path) -> None:
+    pairs = [(document("Ann left", id=f"d{number}", title=f"Title {number}"), Annotation()) for number in range(3)]
+    shown = show(browser, tmp_path, *pairs)
+    page, at = shown.page, lambda words: playwright.expect(shown.page.locator("#viewer-place")).to_have_text(words)
+    at("1 of 3")
+    page.keyboard.press("k")
+    at("3 of 3")
+    assert page.url.endswith("#document=d2")
+    page.select_option("#viewer-document", label="Title 1")
+    at("2 of 3")
+    page.fill("#viewer-search", "title 2")
+    at("1 of 1")
+    page.goto(page.url.partition("#")[0] + "#document=d1")
+    at("2 of 3")
+    assert page.locator("h3").inner_text() == "Title 1"
+    shown.close()
 
 
-def test_there_and_back_are_two_curves_and_a_loop_leaves_its_node() -> None:
-    layout = lay_out(2, [(0, 1, "a"), (1, 0, "b"), (0, 0, "c")])
-    assert len({edge.path for edge in layout.edges}) == 3
-    assert abs(layout.edges[0].label_at.y - layout.edges[1].label_at.y) > 12
-    assert lay_out(2, [(0, 1, "a"), (1, 0, "b"), (0, 0, "c")]) == layout
+def test_sparse_annotations(browser: "playwright.Browser", tmp_path: Path) -> None:
+    gold = Annotation.of(PREDICTED.entities, [Relation(1, 0, "P19"), Relation(0, 1, "P19"), Relation(2, 2, "P19")])
+    bare = document("Bonn left", id="e", title="Bare")
+    shown = show(browser, tmp_path, (BORN, gold), (bare, Annotation(mentions=((0, 1),))))
+    page = shown.page
+    # There and back are two arcs, a relation to itself is one, and what has no score has no column of scores.
+    assert page.locator(".arc").count() == 3
+    assert page.locator("th").all_inner_texts() == ["Head", "Relation", "Tail"]
+    page.keyboard.press("j")
+    playwright.expect(page.locator("mark.loose")).to_have_text("Bonn")
+    assert page.locator("summary").all_inner_texts() == ["Relations (0)", "Clusters (0)"]
+    shown.close()
 
 
-@pytest.mark.parametrize("nodes", [0, 1])
-def test_the_smallest_graphs(nodes: int) -> None:
-    assert len(lay_out(nodes, [(0, 0, "self")] * nodes).edges) == nodes
-
-
-def test_long_names_are_shortened_with_an_ellipsis() -> None:
-    assert shortened("Bonn") == "Bonn"
-    assert shortened("x" * 40, 10) == "x" * 9 + "…"
+def test_any_mentions_nest_and_keep_their_tokens(browser: "playwright.Browser", tmp_path: Path) -> None:
+    draw, source = Random(0), document("0 1 2 3 4 5 6 7 8 9")
+    pairs = []
+    for number in range(60):
+        starts = [[draw.randrange(10) for _ in range(draw.randint(1, 3))] for _ in range(draw.randint(1, 4))]
+        clusters = [sorted({(s, min(10, s + draw.randint(1, 4))) for s in cluster}) for cluster in starts]
+        annotation = Annotation.of([Entity(tuple(spans), "PER") for spans in sorted(clusters)])
+        pairs.append((msgspec.structs.replace(source, id=str(number)), annotation))
+    shown = show(browser, tmp_path, *pairs)
+    for number, (_, annotation) in enumerate(pairs):
+        playwright.expect(shown.page.locator("#viewer-place")).to_have_text(f"{number + 1} of 60")
+        text, marks, names = shown.page.evaluate("""() => {
+          const text = document.querySelector(".text").cloneNode(true), names = [];
+          for (const sub of text.querySelectorAll("sub")) { names.push(...sub.textContent.split(" ")); sub.remove(); }
+          const marks = [...text.querySelectorAll("mark")].map(mark => [mark.dataset.span, mark.textContent]);
+          return [text.textContent, marks, names];
+        }""")
+        assert text == "0 1 2 3 4 5 6 7 8 9"
+        covered: dict[str, str] = {}
+        for span, words in marks:
+            covered[span] = covered.get(span, "") + words.replace(" ", "")
+        assert covered == {f"{s}-{e}": "0123456789"[s:e] for s, e in annotation.mentions}
+        # However many pieces a mention is cut into, its clusters are named once.
+        assert len(names) == sum(len(entity.mentions) for entity in annotation.entities)
+        shown.page.keyboard.press("j")
+    shown.close()

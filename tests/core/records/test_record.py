@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from core.errors import UserError
-from core.records.provenance import Provenance, collect_provenance
+from core.records.provenance import collect_provenance
 from core.records.record import (
     CONFIG,
     RECORD,
@@ -137,14 +137,3 @@ def test_no_run_lists_those_there_are(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is a folder but no run: it has no config\.yaml"):
         find_run(str(tmp_path), tmp_path)
-
-
-def test_provenance_says_where_a_result_comes_from() -> None:
-    found = collect_provenance({"train.json": "ab12"})
-    assert isinstance(found, Provenance)
-    assert found.data == {"train.json": "ab12"}
-    assert found.packages.keys() >= {"torch", "transformers", "numpy"}
-    assert found.python.startswith("3.")
-    assert found.processors >= 1
-    assert found.command
-    assert found.commit is None or len(found.commit) == 40

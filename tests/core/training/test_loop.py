@@ -184,7 +184,7 @@ class Silent:
     def restore(self, model: JointModel, optimizer: torch.optim.Optimizer) -> Position:
         return Position()
 
-    def stepped(self, report: StepReport, moment: TrainingState) -> None:
+    def on_step(self, report: StepReport, moment: TrainingState) -> None:
         self.steps.append(report)
 
     def on_epoch_end(self, epoch: int, step: int, reading: float, moment: TrainingState) -> None:

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from core.config.presets import names
 from core.config.schema import RunConfig
-from core.data.documents import Issues
+from core.data.issues import Issues
 from core.features.wordpieces import EncodedDocument
 from core.training.loop import train_step
 from core.training.optimizer import build_optimizer

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from core.prediction.html import Viewer
 from reports.frame import load_frame
-from reports.page.documents import of_study
-from reports.page.viewer import Viewer, viewer
+from reports.page.documents import build_study_viewer
 from studies.record import StudyRecord
 from tests.reports.annotated_records import make_annotated_study
 
@@ -21,8 +21,8 @@ def study(tmp_path: Path) -> StudyRecord:
     return make_annotated_study(tmp_path, KINDS)
 
 
-def looked_at(study: StudyRecord, runs: Path, *, max_documents: int = 300) -> Viewer:
-    made = viewer(of_study(study, load_frame(study, runs), max_documents=max_documents))
+def build(study: StudyRecord, runs: Path, *, max_documents: int = 300) -> Viewer:
+    made = build_study_viewer(study, load_frame(study, runs), max_documents=max_documents)
     assert made is not None
     return made
 
@@ -32,56 +32,55 @@ def unpacked(text: str) -> list[dict]:  # type: ignore[type-arg]
 
 
 def test_systems_stand_seed_by_seed_with_their_runs(study: StudyRecord, tmp_path: Path) -> None:
-    made = looked_at(study, tmp_path)
+    made = build(study, tmp_path)
     assert [system.run for system in made.systems] == [f"{row:012x}-s{seed}" for seed in (0, 1) for row in (0, 1)]
     assert made.systems[1].name == "JEREX + memory (GRC), seed 0"
     assert made.notes == []
     # Four of six documents, each of which lacks a place and the relation to it; or has a split cluster.
-    assert made.errors["mention-missed"] == [4, 0, 4, 0]
-    assert made.errors["relation-lost"] == [4, 4, 4, 4]
-    assert made.errors["cluster-split"] == [0, 4, 0, 4]
+    errors = {kind["kind"]: kind["errors"] for kind in made.data["kinds"]}
+    assert errors["mention-missed"] == [4, 0, 4, 0]
+    assert errors["relation-lost"] == [4, 4, 4, 4]
+    assert errors["cluster-split"] == [0, 4, 0, 4]
 
 
 def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp_path: Path) -> None:
-    made = looked_at(study, tmp_path)
+    made = build(study, tmp_path)
     document, prediction = unpacked(made.documents)[1], unpacked(made.systems[0].packed)[1]
     assert document["title"] == "Document 1 & <i>1</i>"
-    assert document["starts"] == [0, 6]
+    assert document["tokens"][:3] == ["Ada", " Byron", " works"]
     assert document["gold"][1][0] == [[[0, 2], [6, 7]], "PER"]
     mentions, entities, relations = prediction["predicted"]
     assert mentions == [[0, 2], [4, 5], [6, 7], [8, 9]]
     assert [kind for _, kind in entities] == ["PER", "ORG"]
     assert relations == [[0, 1, "P108", 0.9]]
     assert prediction["right"] == [0]
-    assert prediction["findings"][0] == ["mention-missed", [[10, 11]], [], "", ""]
+    assert prediction["errors"][0] == ["mention-missed", [[10, 11]], [], "", ""]
 
 
 def test_fewer_documents_are_held_on_wish_and_it_says_so(study: StudyRecord, tmp_path: Path) -> None:
-    made = looked_at(study, tmp_path, max_documents=2)
-    assert [document["id"] for document in unpacked(made.documents)] == [
-        "Document 0 & <i>0</i>",
-        "Document 1 & <i>1</i>",
-    ]
+    made = build(study, tmp_path, max_documents=2)
+    assert made.ids == ["Document 0 & <i>0</i>", "Document 1 & <i>1</i>"]
+    assert len(unpacked(made.documents)) == 2
     assert made.notes == ["The first 2 of 6 documents (--documents)."]
-    assert made.errors["mention-missed"] == [1, 0, 1, 0]
+    assert made.data["kinds"][0]["errors"] == [1, 0, 1, 0]
 
 
 def test_changed_or_missing_gold_is_not_shown_and_said(study: StudyRecord, tmp_path: Path) -> None:
     gold = tmp_path / "gold.json"
     gold.write_bytes(gold.read_bytes().replace(b"Ada", b"Eva"))
-    made = looked_at(study, tmp_path)
+    made = build(study, tmp_path)
     assert not made.has_gold
     assert "is not the file that 000000000000-s0 read: its content hash differs" in made.notes[0]
     gold.unlink()
-    made = looked_at(study, tmp_path)
+    made = build(study, tmp_path)
     assert not made.has_gold
     assert "is not there any more" in made.notes[0]
-    assert unpacked(made.systems[0].packed)[1]["findings"] == []
+    assert unpacked(made.systems[0].packed)[1]["errors"] == []
 
 
 def test_a_run_without_predictions_is_left_out_by_name(study: StudyRecord, tmp_path: Path) -> None:
     (tmp_path / f"{0:012x}" / "s0" / "predictions.test.jsonl").unlink()
-    made = looked_at(study, tmp_path)
+    made = build(study, tmp_path)
     assert [system.run for system in made.systems] == ["000000000001-s0", "000000000000-s1", "000000000001-s1"]
     assert made.notes[0].startswith("JEREX (GRC), seed 0 is left out: ")
 
@@ -89,5 +88,5 @@ def test_a_run_without_predictions_is_left_out_by_name(study: StudyRecord, tmp_p
 def test_a_document_that_a_system_did_not_predict_is_empty(study: StudyRecord, tmp_path: Path) -> None:
     path = tmp_path / f"{1:012x}" / "s0" / "predictions.test.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
-    made = looked_at(study, tmp_path)
+    made = build(study, tmp_path)
     assert [one is None for one in unpacked(made.systems[1].packed)] == [True, False, False, False, False, False]

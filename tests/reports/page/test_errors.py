@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.data.documents import Annotation, Entity, Relation, Span
 from core.scoring.metrics import add, count
-from reports.page.errors import KINDS, Finding, findings
+from reports.page.errors import KINDS, PredictionError, find_errors
 
 ADA, BYRON, SHE, ACME, OSLO = (0, 2), (1, 2), (4, 5), (7, 8), (9, 10)
 PERSON, FIRM, PLACE = Entity((ADA, SHE), "PER"), Entity((ACME,), "ORG"), Entity((OSLO,), "LOC")
@@ -19,40 +19,40 @@ def predicted(*entities: Entity, relations: tuple[Relation, ...] = ()) -> Annota
     return Annotation.of(entities, relations)
 
 
-def told(annotation: Annotation, kind: str, gold: Annotation = GOLD) -> list[Finding]:
-    return [one for one in findings(gold, annotation) if one.kind == kind]
+def errors_of(annotation: Annotation, kind: str, gold: Annotation = GOLD) -> list[PredictionError]:
+    return [error for error in find_errors(gold, annotation) if error.kind == kind]
 
 
 def test_a_right_prediction_has_no_error() -> None:
-    assert findings(GOLD, GOLD) == []
+    assert find_errors(GOLD, GOLD) == []
 
 
 def test_missed_spurious_and_boundary_share_no_mention() -> None:
     made = predicted(Entity((BYRON, SHE), "PER"), Entity(((11, 12),), "LOC"))
-    assert told(made, "mention-boundary") == [Finding("mention-boundary", (ADA,), (BYRON,))]
-    assert told(made, "mention-spurious") == [Finding("mention-spurious", (), ((11, 12),))]
-    assert [one.gold for one in told(made, "mention-missed")] == [(ACME,), (OSLO,)]
+    assert errors_of(made, "mention-boundary") == [PredictionError("mention-boundary", (ADA,), (BYRON,))]
+    assert errors_of(made, "mention-spurious") == [PredictionError("mention-spurious", (), ((11, 12),))]
+    assert [one.gold for one in errors_of(made, "mention-missed")] == [(ACME,), (OSLO,)]
 
 
 def test_a_wrong_boundary_names_the_gold_mention_with_the_larger_overlap() -> None:
     gold = predicted(Entity(((0, 2),), "PER"), Entity(((2, 6),), "PER"))
     made = predicted(Entity(((1, 5),), "PER"))
-    assert told(made, "mention-boundary", gold) == [Finding("mention-boundary", ((2, 6),), ((1, 5),))]
-    assert told(made, "mention-missed", gold) == []
+    assert errors_of(made, "mention-boundary", gold) == [PredictionError("mention-boundary", ((2, 6),), ((1, 5),))]
+    assert errors_of(made, "mention-missed", gold) == []
 
 
 def test_split_and_merged_clusters() -> None:
     split = predicted(Entity((ADA,), "PER"), Entity((SHE,), "PER"), FIRM, PLACE)
-    assert told(split, "cluster-split") == [Finding("cluster-split", (ADA, SHE), (ADA, SHE))]
-    assert told(split, "cluster-merged") == []
+    assert errors_of(split, "cluster-split") == [PredictionError("cluster-split", (ADA, SHE), (ADA, SHE))]
+    assert errors_of(split, "cluster-merged") == []
     merged = predicted(PERSON, Entity((ACME, OSLO), "ORG"))
-    assert told(merged, "cluster-merged") == [Finding("cluster-merged", (ACME, OSLO), (ACME, OSLO))]
-    assert told(merged, "cluster-split") == []
+    assert errors_of(merged, "cluster-merged") == [PredictionError("cluster-merged", (ACME, OSLO), (ACME, OSLO))]
+    assert errors_of(merged, "cluster-split") == []
 
 
 def test_a_wrong_type_needs_the_right_cluster() -> None:
     made = predicted(Entity((ADA,), "ORG"), Entity((ACME,), "LOC"))
-    assert told(made, "entity-type") == [Finding("entity-type", (ACME,), (ACME,), "ORG", "LOC")]
+    assert errors_of(made, "entity-type") == [PredictionError("entity-type", (ACME,), (ACME,), "ORG", "LOC")]
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_a_wrong_type_needs_the_right_cluster() -> None:
 )
 def test_relations_between_right_clusters(relations: tuple[Relation, ...], kinds: dict[str, int]) -> None:
     made = predicted(PERSON, FIRM, PLACE, relations=relations)
-    assert Counter(one.kind for one in findings(GOLD, made)) == kinds
+    assert Counter(one.kind for one in find_errors(GOLD, made)) == kinds
 
 
 def test_relations_of_wrong_clusters_and_types() -> None:
     lost = predicted(
         Entity((ADA,), "PER"), FIRM, PLACE, relations=(Relation(0, 1, "works_for"), Relation(1, 2, "based_in"))
     )
-    assert told(lost, "relation-lost") == [Finding("relation-lost", (ADA, ACME), (), "works_for")]
-    assert told(lost, "relation-stray") == [Finding("relation-stray", (), (ADA, ACME), "", "works_for")]
+    assert errors_of(lost, "relation-lost") == [PredictionError("relation-lost", (ADA, ACME), (), "works_for")]
+    assert errors_of(lost, "relation-stray") == [PredictionError("relation-stray", (), (ADA, ACME), "", "works_for")]
     typed = predicted(PERSON, Entity((ACME,), "LOC"), PLACE, relations=(Relation(0, 1, "works_for"),))
-    assert [one.wanted for one in told(typed, "relation-ends")] == ["works_for"]
-    assert [one.wanted for one in told(typed, "relation-missed")] == ["based_in"]
+    assert [one.gold_type for one in errors_of(typed, "relation-ends")] == ["works_for"]
+    assert [one.gold_type for one in errors_of(typed, "relation-missed")] == ["based_in"]
 
 
 spans = st.tuples(st.integers(0, 8), st.integers(1, 3))
@@ -105,7 +105,7 @@ def annotation_of(parts: Drawn) -> Annotation:
 @given(drawn, drawn)
 def test_every_wrong_item_is_told_exactly_once(gold_parts: Drawn, made_parts: Drawn) -> None:
     gold, made = annotation_of(gold_parts), annotation_of(made_parts)
-    found = findings(gold, made)
+    found = find_errors(gold, made)
     counted = count("one", gold, made).counts
     _, spurious, missed = add(list(counted["relation_strict"].values()))
     kinds = Counter(one.kind for one in found)

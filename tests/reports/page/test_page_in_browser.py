@@ -1,27 +1,21 @@
 """The page as a reader uses it, in a real headless Chromium: by mouse, by keyboard, narrow, and large."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import engram
+from tests.browser import OpenPage, launch, playwright
 from tests.reports.annotated_records import make_annotated_study
 
-playwright = pytest.importorskip("playwright.sync_api")
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 KINDS = {"jerex-grc": 1, "memory-grc": 2, "jerex-mrc": 3, "memory-mrc": 0}
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield opened
-        opened.close()
+    with launch() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="module")
@@ -32,38 +26,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs / "out" / "index.html"
 
 
-class Opened:
-    """A page, with everything that must not happen on it: errors, and requests for anything but itself."""
-
-    def __init__(self, browser: "playwright.Browser", path: Path, *, width: int = 1280) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.wrong: list[str] = []
-        self.page.on("console", lambda line: self.wrong.append(f"{line.type}: {line.text}"))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("request", lambda request: self.asked(request.url, path.as_uri()))
-        self.page.goto(path.as_uri())
-
-    def asked(self, address: str, own: str) -> None:
-        if not address.startswith(("data:", own)):
-            self.wrong.append(address)
-
-    def focused(self) -> str:
-        """The text of what has the focus."""
-        return str(self.page.evaluate("document.activeElement.textContent"))
-
-
 @pytest.fixture
-def opened(browser: "playwright.Browser", made: Path) -> Iterator[Opened]:
-    shown = Opened(browser, made)
+def opened(browser: "playwright.Browser", made: Path) -> Iterator[OpenPage]:
+    shown = OpenPage(browser, made)
     yield shown
-    assert shown.wrong == []
+    # Hostile text would have changed it.
     assert shown.page.title() == "made@paper"
-    shown.page.close()
+    shown.close()
 
 
 def errors_of(page: "playwright.Page", panel: int = 0) -> list[str]:
     """What the errors of a panel say."""
-    return list(page.locator("#viewer-panels article").nth(panel).locator("button.finding").all_inner_texts())
+    return list(page.locator("#viewer-panels article").nth(panel).locator("button.error").all_inner_texts())
 
 
 def at(page: "playwright.Page", place: str) -> None:
@@ -71,7 +45,7 @@ def at(page: "playwright.Page", place: str) -> None:
     playwright.expect(page.locator("#viewer-place")).to_have_text(place)
 
 
-def test_a_table_is_sorted_by_a_click_and_says_so(opened: Opened) -> None:
+def test_a_table_is_sorted_by_a_click_and_says_so(opened: OpenPage) -> None:
     page = opened.page
     head = page.locator("#table th").nth(2)
     column = page.locator("#table tbody tr td:nth-child(3)")
@@ -84,7 +58,7 @@ def test_a_table_is_sorted_by_a_click_and_says_so(opened: Opened) -> None:
     assert falling[0].startswith("100.00")
 
 
-def test_a_number_leads_to_its_runs(opened: Opened) -> None:
+def test_a_number_leads_to_its_runs(opened: OpenPage) -> None:
     page = opened.page
     runs = page.locator("#runs-memory-mrc")
     assert runs.get_attribute("open") is None
@@ -96,7 +70,7 @@ def test_a_number_leads_to_its_runs(opened: Opened) -> None:
     assert "JEREX + memory (MRC)" in opened.focused()
 
 
-def test_documents_are_chosen_and_filtered_by_error(opened: Opened) -> None:
+def test_documents_are_chosen_and_filtered_by_error(opened: OpenPage) -> None:
     page = opened.page
     page.locator("#documents").scroll_into_view_if_needed()
     page.wait_for_selector("#viewer-panels article")
@@ -116,7 +90,7 @@ def test_documents_are_chosen_and_filtered_by_error(opened: Opened) -> None:
     assert page.locator("#viewer-panels h3").inner_text() == "Document 4 & <i>4</i>"
 
 
-def test_two_systems_side_by_side(opened: Opened) -> None:
+def test_two_systems_side_by_side(opened: OpenPage) -> None:
     page = opened.page
     page.locator("#documents").scroll_into_view_if_needed()
     page.select_option("#viewer-b", label="JEREX + memory (GRC), seed 0")
@@ -134,7 +108,7 @@ def test_two_systems_side_by_side(opened: Opened) -> None:
     at(page, "1 of 4")
 
 
-def test_everything_works_by_keyboard_alone(opened: Opened) -> None:
+def test_everything_works_by_keyboard_alone(opened: OpenPage) -> None:
     page = opened.page
     page.keyboard.press("Tab")
     assert opened.focused() == "Skip to the content"
@@ -152,45 +126,42 @@ def test_everything_works_by_keyboard_alone(opened: Opened) -> None:
     for key, place in (("j", "2 of 6"), ("j", "3 of 6"), ("k", "2 of 6"), ("Enter", "3 of 6")):
         page.keyboard.press(key)
         at(page, place)
-    page.locator("#viewer-panels button.finding").first.focus()
+    page.locator("#viewer-panels button.error").first.focus()
     page.keyboard.press("Space")
     assert page.locator("mark.lit").count() > 0
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_window(browser: "playwright.Browser", made: Path, width: int) -> None:
-    shown = Opened(browser, made, width=width)
+    shown = OpenPage(browser, made, width=width)
     shown.page.locator("#documents").scroll_into_view_if_needed()
     shown.page.select_option("#viewer-b", "1")
     shown.page.wait_for_selector("#viewer-panels article >> nth=1")
     assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert shown.wrong == []
-    shown.page.close()
+    shown.close()
 
 
 def test_a_large_study_opens_at_once(browser: "playwright.Browser", tmp_path: Path) -> None:
     make_annotated_study(tmp_path, KINDS, seeds=5, documents=300)
     assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    shown = Opened(browser, tmp_path / "out" / "index.html")
+    shown = OpenPage(browser, tmp_path / "out" / "index.html")
     timing = "performance.getEntriesByType('navigation')[0].loadEventEnd"
     assert shown.page.evaluate(timing) < 6_000, "2 s are promised; a loaded machine may take three times as long"
     shown.page.locator("#documents").scroll_into_view_if_needed()
     shown.page.wait_for_selector("#viewer-panels article", timeout=6_000)
     assert shown.page.locator("#viewer-a option").count() == 20
     assert shown.page.locator("#viewer-place").inner_text() == "1 of 300"
-    assert shown.wrong == []
-    shown.page.close()
+    shown.close()
 
 
 def test_two_sides_are_read_side_by_side(browser: "playwright.Browser", made: Path) -> None:
     runs, out = made.parent.parent, made.parent.parent / "compared"
     arguments = ["compare", "made:jerex-grc", "made:memory-mrc", "--runs", str(runs), "--out", str(out)]
     assert engram.main(arguments) == 0
-    shown = Opened(browser, out / "index.html")
+    shown = OpenPage(browser, out / "index.html")
     shown.page.get_by_role("link", name="Document 4").click()
     shown.page.wait_for_selector("#viewer-panels article >> nth=1")
     assert shown.page.locator("#viewer-panels h3").all_inner_texts() == ["Document 4 & <i>4</i>"] * 2
     assert errors_of(shown.page, 0) == ["“Oslo”", "“Acme” → P159 → “Oslo”"]
     assert errors_of(shown.page, 1) == []
-    assert shown.wrong == []
-    shown.page.close()
+    shown.close()

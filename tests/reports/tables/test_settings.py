@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from core.config.presets import build
 from core.config.schema import NEUTRAL, RunConfig
 from core.config.signature import read_markers
-from core.records import summary as partial_record
-from core.records.record import RECORD, RunRecord, read_record
+from core.records.record import RECORD
+from core.records.summary import RunSummary, read_summary
 from reports.baseline_differences import comparisons
 from reports.frame import StudyResults, load
 from reports.tables.layout import Table, Value
@@ -18,7 +19,7 @@ from reports.tables.results import ablation_table
 from reports.tables.settings import resolved, settings_table
 from studies.record import StudyRecord
 from studies.study import Row
-from tests.reports.records import make_run, make_study
+from tests.reports.records import make_study
 
 LADDER = {
     "jerex": Row("jerex-grc", title="JEREX"),
@@ -97,39 +98,19 @@ def test_baselines_of_another_group_are_named_with_it(tmp_path: Path) -> None:
     assert [line.cells[1] for line in table.lines] == ["–", "JEREX (matched)", "JEREX"]
 
 
-def test_a_partial_record_has_the_names_and_values_of_the_whole(tmp_path: Path) -> None:
-    folder = make_run(tmp_path, "a", 0, f1=38.0, preset="memory-grc", error="x", chosen_epoch=7)
-    whole, part = read_record(folder), partial_record.read_partial_record(folder)
-    assert whole is not None
-    assert part is not None
-    assert set(part.__struct_fields__) <= set(RunRecord.__struct_fields__)
-    for name in set(part.__struct_fields__) - {"config", "metrics"}:
-        assert getattr(part, name) == getattr(whole, name)
-    assert msgspec.json.decode(part.config) == whole.config
-    scores = part.scores("test")
-    assert {task: scores[task] for task in scores if task != "extra"} == {
-        task: of_task for task, of_task in whole.metrics["test"].items() if task != "extra"
-    }
-    assert scores["extra"].parts("type")["P17"].f1 == whole.metrics["test"]["extra"]["by_relation_type"]["P17"]["f1"]
-
-
-def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path) -> None:
+def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study(tmp_path, SEEDS, rows=LADDER)
-    first = study.cells[0]
-    shared = [first, msgspec.structs.replace(first, row="heads"), study.cells[2]]
-    study = msgspec.structs.replace(study, cells=shared)
+    first = study.row_runs[0]
+    shared = [first, msgspec.structs.replace(first, row="heads"), study.row_runs[2]]
+    study = msgspec.structs.replace(study, row_runs=shared)
     read: list[Path] = []
-    whole = Path.read_bytes
 
-    def counting(path: Path) -> bytes:
-        read.append(path)
-        return whole(path)
+    def counting(folder: Path) -> RunSummary:
+        read.append(folder)
+        return read_summary(folder)
 
-    Path.read_bytes = counting  # type: ignore[method-assign]
-    try:
-        loaded = load(study, tmp_path)
-    finally:
-        Path.read_bytes = whole  # type: ignore[method-assign]
+    monkeypatch.setattr("reports.frame.read_summary", counting)
+    loaded = load(study, tmp_path)
     assert len(read) == len(set(read)) == 4
     assert loaded.frame["f1"].notna().all()
     assert loaded.configs["heads"] == loaded.configs["jerex"] != loaded.configs["read"]

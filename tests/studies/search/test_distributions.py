@@ -19,7 +19,7 @@ def test_a_distribution_has_the_labels_of_its_axis() -> None:
     assert list(made) == [axis.name for axis in AXES]
     assert made["slot-width"] == CategoricalDistribution(("32", "128", "256", "H", "768", "1536"))
     for axis in AXES:
-        check_distribution_compatibility(made[axis.name], CategoricalDistribution(tuple(axis.told())))
+        check_distribution_compatibility(made[axis.name], CategoricalDistribution(axis.value_labels))
 
 
 @pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)

@@ -15,7 +15,7 @@ from core.files import is_locked
 from core.progress import stop_on_signals
 from core.records.record import HISTORY, read_record, run_folders
 from engram import main
-from studies.arguments import parse, parser
+from studies.arguments import StudyParser
 from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
@@ -53,7 +53,7 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
     place = Place(tmp_path, STUDY | {"baseline": "good", "seeds": [0], "rows": rows})
     arguments = place.arguments("runs", "--training.epochs", "3")
     arguments = [word for word in arguments[2:] if word not in ("--training.lr", "3e-2")]
-    _, planned = parse(parser("test", ""), arguments)
+    _, planned = StudyParser("test", "").parse_plan(arguments)
     folders = {run.row: run.folder for run in planned.runs}
     for name in ("gpu", "memory"):
         folders[name].mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
     assert "CUDA out of memory" in (said["gpu"] or "")
     assert "can't allocate memory" in (said["memory"] or "")
     assert "not finite" in (said["wild"] or "")
-    assert [state.error for state in run_states.of("failed")] == [said["gpu"], said["memory"]]
+    assert [state.error for state in run_states.with_status("failed")] == [said["gpu"], said["memory"]]
     assert not any(is_locked(folder) for folder in folders.values())
 
 
@@ -159,7 +159,9 @@ def test_what_may_not_be_written_is_said_and_the_rest_is_computed(
 ) -> None:
     place = Place(tmp_path)
     arguments = place.arguments("runs", *HERE, "--seeds", "1")
-    _, planned = parse(parser("test", ""), place.arguments("runs", "--training.epochs", "3", "--seeds", "1")[2:])
+    _, planned = StudyParser("test", "").parse_plan(
+        place.arguments("runs", "--training.epochs", "3", "--seeds", "1")[2:]
+    )
     locked = planned.runs[0].folder.parent
     locked.mkdir(parents=True)
     mount(locked, "size=1m")

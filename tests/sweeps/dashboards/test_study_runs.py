@@ -215,7 +215,7 @@ def test_a_study_that_is_followed_online_goes_up_when_its_runs_have_ended(
         asked = ["study", "run", str(tmp_path / "mine.yaml"), "--runs", str(tmp_path / "runs"), "--jobs", "1", *flags]
         assert engram.main(asked) == 0, capsys.readouterr().err
         (record,) = [find_study_record("mine", tmp_path / "runs")]
-        (cell,) = record.cells
+        (cell,) = record.row_runs
         assert {name for name in server.runs if name.startswith(cell.signature)} == {
             *cell.runs.values(),
             f"{cell.signature}-aggregate-mine-quick",

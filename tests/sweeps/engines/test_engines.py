@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.run.worker import LOG
-from sweeps.engines.engine import Engine, InProcessEngine
+from sweeps.engines.engine import Engine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import LocalEngine, parse_devices, visible
 from tests.sweeps.engines.engine_contract import EngineContract, EngineOfProcessesContract
 from tests.sweeps.engines.fake_worker import DONE, fake_run

@@ -22,7 +22,7 @@ from engram import main
 from studies.record import find_study_record
 from studies.search.trials import JOURNAL, SearchRecord, read_search_record, without_password
 from studies.study import read_study
-from sweeps.engines.engine import InProcessEngine
+from sweeps.engines.in_process import InProcessEngine
 from tests.reports.records import scores_of
 from tests.sweeps.planted import FakeRun, Place
 from tests.sweeps.search.postgresql import free_port
@@ -102,7 +102,7 @@ def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
     assert list(study.study.rows) == ["base", "best"]
     assert study.study.rows["best"].tried == 8
     assert study.study.rows["best"].baseline == "base"
-    cells = {cell.row: cell for cell in study.cells}
+    cells = {cell.row: cell for cell in study.row_runs}
     assert cells["best"].signature == best.signature, "the very config that won"
     assert set(cells["best"].runs) == set(cells["base"].runs) == {0, 1}
     config = from_yaml(place.folder / "runs" / best.signature / "s100" / "config.yaml")
@@ -319,4 +319,4 @@ def test_real_runs_on_real_workers(tmp_path: Path) -> None:
             kept = msgspec.json.decode((tmp_path / "runs" / trial.signature / f"s{seed}" / "record.json").read_bytes())
             assert score == kept["metrics"]["validation"]["relation_strict"]["f1"]
     rows = find_study_record("mine", tmp_path / "runs")
-    assert all((tmp_path / "runs" / cell.signature / "s0" / "record.json").is_file() for cell in rows.cells)
+    assert all((tmp_path / "runs" / cell.signature / "s0" / "record.json").is_file() for cell in rows.row_runs)

@@ -16,13 +16,13 @@ import sweeps.run_states
 from core.config.schema import RunConfig
 from core.errors import UserError
 from core.progress import StopRequest
-from core.records.record import RunRecord, read_record
+from core.records.summary import RunSummary, read_summary
 from studies.search.trials import SearchTrial
-from sweeps.display import SHOWN, search_screen, seconds_left
-from sweeps.display import shown as screen_rows
-from sweeps.engines.engine import InProcessEngine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search import FAILURES, validation_score
+from sweeps.search import FAILURES
+from sweeps.search_display import SHOWN, search_screen, seconds_left
+from sweeps.search_display import shown as screen_rows
 from tests.sweeps.planted import AnyOrderEngine, FakeRun, Place, hill
 
 WRITES = (
@@ -282,6 +282,10 @@ class NoTest(dict[str, Any]):
         assert key != "test", "a search looked at test"
         return super().get(key, default)
 
+    def __contains__(self, key: object) -> bool:
+        assert key != "test", "a search looked at test"
+        return super().__contains__(key)
+
     def _all(self) -> Iterator[Any]:
         raise AssertionError("a search looked at every split")
 
@@ -293,16 +297,12 @@ def test_no_part_of_a_search_looks_at_test(
 ) -> None:
     looked = []
 
-    def guarded(folder: Path) -> RunRecord | None:
-        record = read_record(folder)
-        if record is None:
-            return None
+    def guarded(folder: Path) -> RunSummary:
+        summary = read_summary(folder)
         looked.append(folder)
-        return RunRecord(
-            run_id=record.run_id, status=record.status, config={}, metrics=NoTest(record.metrics), seconds=2.0
-        )
+        return msgspec.structs.replace(summary, metrics=NoTest(summary.metrics))
 
-    monkeypatch.setattr(sweeps.run_states, "read_record", guarded)
+    monkeypatch.setattr(sweeps.run_states, "read_summary", guarded)
 
     def upside_down(config: RunConfig, value: float) -> dict[str, Any]:
         return {"relation_strict": {"f1": 1000.0 - value}}
@@ -317,7 +317,7 @@ def test_no_part_of_a_search_looks_at_test(
         shown.foot()
     assert loop.is_ended
     assert len(looked) >= 8
-    monkeypatch.setattr(sweeps.run_states, "read_record", read_record)
+    monkeypatch.setattr(sweeps.run_states, "read_summary", read_summary)
     plain = place.search(FakeRun(), runs="without")
     assert outcome(loop.trials) == outcome(plain.trials), "test scores that say the opposite change nothing"
     told = capsys.readouterr().err
@@ -327,8 +327,8 @@ def test_no_part_of_a_search_looks_at_test(
 
 @pytest.mark.parametrize("metrics", [{}, {"test": {"relation_strict": {"f1": 3.0}}}, {"validation": {"coref": {}}}])
 def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> None:
-    assert validation_score(RunRecord(run_id="a-s0", status="finished", config={}, metrics=metrics), "coref") is None
-    assert validation_score(None, "coref") is None
+    summary = msgspec.convert({"run_id": "a-s0", "status": "finished", "metrics": metrics}, RunSummary)
+    assert summary.f1("coref", splits=["validation"]) is None
 
 
 def test_in_a_terminal_the_trials_stand_and_what_went_wrong_is_a_line(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.progress import StopRequest
-from sweeps.display import search_screen
-from sweeps.engines.engine import InProcessEngine
+from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
+from sweeps.search_display import search_screen
 from tests.studies.search.test_trials import StoreContract
 from tests.sweeps.planted import FakeRun, Place
 from tests.sweeps.search.postgresql import Server, server

@@ -1,4 +1,4 @@
-"""DocRED's JSON: the dirt of the real files, and one clear error for every fault of a file."""
+"""DocRED's JSON: the data issues of the real files, and one clear error for every fault of a file."""
 
 import copy
 from pathlib import Path
@@ -50,7 +50,7 @@ def message_of(path: Path, labels: LabelSet | None = LABELS) -> str:
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_the_dirt_of_the_real_files_is_counted(shared_path, number: int) -> None:
+def test_the_issues_of_the_real_files_are_counted(shared_path, number: int) -> None:
     path = shared_path(f"data/{REAL[number]}")
     corpus = read_docred(path, labels=read_types(shared_path("data/docred_joint/types.json")))
     assert len(corpus.documents) == (500, 300, 700)[number]

@@ -1,4 +1,4 @@
-"""PubTator: offsets, clusters by identifier, the dirt of CDR."""
+"""PubTator: offsets, clusters by identifier, the data issues of CDR."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.documents import Corpus, LabelSet
+from core.data.corpus import Corpus
+from core.data.documents import LabelSet
 from core.data.formats.pubtator import parse_pubtator, read_pubtator
 from core.errors import UserError
 
@@ -23,7 +24,7 @@ def parse(text: str, labels: LabelSet | None = None) -> Corpus:
 
 
 @pytest.mark.parametrize("part", CDR)
-def test_cdr_is_read_and_its_dirt_counted(shared_path, part: str) -> None:
+def test_cdr_is_read_and_its_issues_counted(shared_path, part: str) -> None:
     corpus = read_pubtator(shared_path(f"data/cdr/CDR_{part}Set.PubTator.txt"))
     kinds = ("unknown_id", "several_ids", "seventh_column", "composite_mention", "trailing_tab")
     assert tuple(corpus.issues.counts.get(kind, 0) for kind in kinds) == CDR[part]

@@ -1,0 +1,43 @@
+"""Corpus: the documents of one file, with ids that are unique in it, and the data issues that reading it met."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from core.data.documents import Document
+from core.data.issues import Issues
+
+
+class Corpus(msgspec.Struct, frozen=True):
+    """The documents of one file, in file order, and the data issues that reading it met."""
+
+    documents: tuple[Document, ...]
+    issues: Issues
+
+
+class UniqueIds:
+    """Ids that are unique in a corpus: the title itself, then `title#2`, `title#3` for its repeats, each counted."""
+
+    def __init__(self, issues: Issues) -> None:
+        self._issues = issues
+        self._used: set[str] = set()
+        self._next: dict[str, int] = {}
+
+    def remember(self, ids: Iterable[str]) -> None:
+        """Note ids that earlier documents have."""
+        self._used.update(ids)
+
+    def take(self, title: str | None, index: int) -> str:
+        """An unused id for the document at `index` (from 0): its title, or `document-<index>` where that is empty."""
+        name = title or f"document-{index}"
+        if name not in self._used:
+            self._used.add(name)
+            return name
+        number = self._next.get(name, 2)
+        while f"{name}#{number}" in self._used:
+            number += 1
+        unique = f"{name}#{number}"
+        self._used.add(unique)
+        self._next[name] = number + 1
+        self._issues.add("duplicate_title", f"document {index} is now {unique}")
+        return unique
