@@ -4,7 +4,6 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 """
 
 import math
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from reports.frame import run_facts
 from reports.row_means import task_headings
 from studies.bootstrap import RESAMPLES, BootstrapDifference, SeedCounts, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
-from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable
+from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
 LEVEL = 1 - CONFIDENCE
 MAX_RESAMPLED_ROWS = 40
@@ -94,16 +93,10 @@ def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str
         "low": paired.interval.low,
         "high": paired.interval.high,
         **{name: getattr(paired, name) for name in "n higher equal lower p_t p_sign_flip p_floor improvement".split()},
-        "detectable": paired.std * detectable_effect(paired.n),
+        "detectable": paired.std * smallest_detectable_effect(paired.n),
         "seeds": " ".join(map(str, paired.seeds)),
         "left_out": " ".join(map(str, paired.left_out)),
     }
-
-
-@cache
-def detectable_effect(n: int) -> float:
-    """The difference, in standard deviations, that n shared seeds find with the chance `POWER`."""
-    return smallest_detectable(n, 1.0)
 
 
 def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:

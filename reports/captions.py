@@ -7,7 +7,7 @@ import pandas as pd
 from core.data.datasets import EMBEDDED
 from core.records.record import SCORED
 from reports.frame import run_facts
-from studies.bootstrap import COVERED
+from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
@@ -28,7 +28,7 @@ def data_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
 
 def coverage_sentence() -> str:
     """What the bootstrap's interval was measured to cover at five seeds."""
-    least, most = COVERED
+    least, most = COVERAGE
     return (
         f"In simulated studies of five seeds this bootstrap covers {100 * least:.0f} to "
         f"{100 * most:.0f} % (`python -m tests.bench.bootstrap_coverage`), least where seeds differ most."

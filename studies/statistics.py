@@ -1,29 +1,26 @@
-"""The values of a row's seeds: mean, spread, intervals, and the comparison with a row that is only published.
+"""Statistics of a row's seeds: mean, std, t-intervals, paired and Welch tests, sign-flip test, Holm, power.
 
-Statistics return numbers only; words and digits are the reports' part. What n values cannot say (a spread of one, a
-mean of none) is nan, never 0. The seeds of a study are a sample of all seeds, so every std has ddof 1.
-
-Beside this file: `studies.statistics` (differences seed by seed), `studies.bootstrap` (documents and seeds),
-`studies.statistics` (families of tests), `studies.statistics`, `studies.bootstrap` (do the intervals cover?).
-
-Differences seed by seed: two rows that share a seed share the split and the order of documents.
-
-Only rows of this harness are paired: a published row has no seeds (see `studies.statistics.welch`).
-
-Corrections for a family of comparisons: the more one tests, the smaller a p has to be.
-
-What a number of seeds can show: power of the two-sided paired t-test, from noncentral t.
+Functions return numbers; words and digits are the reports' part. What n values cannot show (a std of one value, a mean
+of none) is nan, never 0. The seeds of a study are a sample of all seeds, so every std has ddof 1. For other documents
+than those that were scored see `studies.bootstrap`.
 """
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 CONFIDENCE = 0.95
-"""The confidence of every interval unless a caller says otherwise."""
+"""The confidence of every interval; tests are at the level 1 - CONFIDENCE."""
+POWER = 0.8
+"""The chance of finding a true difference that counts as enough."""
+MAX_SIGN_FLIPS = 40
+"""Above so many differences the exact sign-flip test would need too much memory."""
+ROUNDING = 1e-9
+"""Sums that differ by less than this share of the sum of sizes differ by rounding only."""
 
 
 class Interval(NamedTuple):
@@ -40,7 +37,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Mean, sample standard deviation (ddof 1) and number of a row's values; a published row is given as one.
+    """Mean, sample standard deviation (ddof 1) and number of a row's values, measured or published.
 
     No values: mean and std are nan; one value: std is nan.
     """
@@ -48,10 +45,6 @@ class Summary:
     mean: float
     std: float
     n: int
-
-    def __post_init__(self) -> None:
-        if self.n < 0 or self.std < 0:
-            raise ValueError(f"a summary has n >= 0 and std >= 0, not n = {self.n} and std = {self.std}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,78 +65,46 @@ def summarize(values: Iterable[float]) -> Summary:
         ValueError: a value is not finite. A seed without a value is left out by the caller and so lowers n.
     """
     # Plain floats: a row has a handful of seeds, and a large report has tens of thousands of rows and tasks.
-    listed = [float(value) for value in values]
-    _all_finite(listed)
-    n = len(listed)
-    mean = math.fsum(listed) / n if n else math.nan
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in listed) / (n - 1)) if n > 1 else math.nan
+    numbers = _finite(values)
+    n = len(numbers)
+    mean = math.fsum(numbers) / n if n else math.nan
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in numbers) / (n - 1)) if n > 1 else math.nan
     return Summary(mean=mean, std=std, n=n)
 
 
-def finite(values: Iterable[float]) -> np.ndarray:
-    """The values as one float64 axis; ValueError where one is nan or infinite."""
-    listed = [float(value) for value in values]
-    _all_finite(listed)
-    return np.asarray(listed, dtype=np.float64)
+def t_interval(summary: Summary) -> Interval:
+    """The t-interval of the mean over seeds; nan below two values."""
+    return t_test(summary).interval
 
 
-def t_interval(summary: Summary, confidence: float = CONFIDENCE) -> Interval:
-    """The t-interval of the mean over seeds, on these documents; nan below two values.
-
-    It speaks of other seeds, not of other documents: for those see `studies.bootstrap`.
-    """
-    return t_test(summary, confidence).interval
-
-
-def t_test(summary: Summary, confidence: float = CONFIDENCE) -> TTest:
+def t_test(summary: Summary) -> TTest:
     """Test the mean of a summary against 0; of differences paired by seed this is the paired t-test."""
     if summary.n < 2:
-        return _student(summary.mean, math.nan, math.nan, confidence)
-    return _student(summary.mean, summary.std / math.sqrt(summary.n), summary.n - 1, confidence)
+        return _student_test(summary.mean, math.nan, math.nan)
+    return _student_test(summary.mean, summary.std / math.sqrt(summary.n), summary.n - 1)
 
 
-def welch(row: Summary, baseline: Summary, confidence: float = CONFIDENCE) -> TTest:
+def welch(row: Summary, baseline: Summary) -> TTest:
     """Welch's test of `row` - `baseline` from mean, std and n alone, for rows that are only published.
 
-    It takes the rows as independent and the std as ddof 1; where the publication does not say so, neither does this.
-    Degrees of freedom after Welch and Satterthwaite; nan where a row has fewer than two values.
+    It takes the rows as independent and the std as ddof 1. Degrees of freedom after Welch and Satterthwaite; nan where
+    a row has fewer than two values.
     """
     difference = row.mean - baseline.mean
     if min(row.n, baseline.n) < 2:
-        return _student(difference, math.nan, math.nan, confidence)
-    of_row, of_baseline = row.std**2 / row.n, baseline.std**2 / baseline.n
-    total = of_row + of_baseline
+        return _student_test(difference, math.nan, math.nan)
+    row_variance, baseline_variance = row.std**2 / row.n, baseline.std**2 / baseline.n
+    total = row_variance + baseline_variance
     # As shares of the total, so that tiny variances cannot underflow when squared.
-    shares = (of_row / total, of_baseline / total) if total else (0.5, 0.5)
+    shares = (row_variance / total, baseline_variance / total) if total else (0.5, 0.5)
     df = 1 / (shares[0] ** 2 / (row.n - 1) + shares[1] ** 2 / (baseline.n - 1))
-    return _student(difference, math.sqrt(total), df, confidence)
+    return _student_test(difference, math.sqrt(total), df)
 
 
-def probability_of_improvement(row: Iterable[float], baseline: Iterable[float]) -> float:
-    """The share of all pairs (a seed of `row`, a seed of `baseline`) in which `row` is higher, ties counted half.
-
-    It needs no pairing and says how often one run of `row` beats one of the baseline. nan where a side has no value.
-    Source: Agarwal et al. 2021 (arXiv 2108.13264), section 4.
-    """
-    ours, theirs = finite(row), finite(baseline)
-    if not len(ours) or not len(theirs):
-        return math.nan
-    gaps = ours[:, None] - theirs
-    return float((np.count_nonzero(gaps > 0) + np.count_nonzero(gaps == 0) / 2) / gaps.size)
-
-
-def _all_finite(values: list[float]) -> None:
-    for position, value in enumerate(values):
-        if not math.isfinite(value):
-            raise ValueError(f"value {position} is {value}: leave a seed without a value out")
-
-
-def _student(estimate: float, error: float, df: float, confidence: float) -> TTest:
+def _student_test(estimate: float, error: float, df: float) -> TTest:
     from scipy.special import stdtr, stdtrit  # takes longer to load than quick commands may take
 
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
-    half = float(stdtrit(df, (1 + confidence) / 2)) * error
+    half = float(stdtrit(df, (1 + CONFIDENCE) / 2)) * error
     if error > 0:
         t = estimate / error
     else:  # equal values have no error; a difference of exactly 0 is no evidence of one
@@ -153,28 +114,14 @@ def _student(estimate: float, error: float, df: float, confidence: float) -> TTe
     return TTest(estimate=estimate, interval=Interval(estimate - half, estimate + half), df=df, t=t, p=p)
 
 
-MAX_SIGN_FLIPS = 40
-"""Above so many differences the exact sign-flip test would need too much memory."""
-NO_DIFFERENCE = 1e-9
-"""Sums that differ by less than this share of the sum of sizes differ by rounding only."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignFlip:
-    """The two-sided p of the sign-flip test, and the smallest p that so many differences can reach (2 / 2^n)."""
-
-    p: float
-    floor: float
-
-
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """A row less the baseline, seed by seed.
+    """A row minus its baseline, seed by seed: two rows that share a seed share the split and the order of documents.
 
     `mean`, `std` (ddof 1) and the t-interval `interval` are of the differences of the shared seeds; `higher`, `equal`
-    and `lower` count those seeds. `p_t` is the paired t-test's p, `p_sign_flip` the sign-flip test's with its floor
-    `p_floor`. `improvement` is the probability of improvement over all pairs of shared seeds. `seeds` were used;
-    `left_out` have a value in one row only. What the shared seeds are too few for is nan.
+    and `lower` count those seeds. `p_t` is the paired t-test's p, `p_sign_flip` the sign-flip test's. `improvement` is
+    the probability of improvement over all pairs of shared seeds. `seeds` were used; `left_out` have a value in one row
+    only. What the shared seeds are too few for is nan.
     """
 
     mean: float
@@ -186,15 +133,17 @@ class PairedDifference:
     lower: int
     p_t: float
     p_sign_flip: float
-    p_floor: float
     improvement: float
     seeds: tuple[int, ...]
     left_out: tuple[int, ...]
 
+    @property
+    def p_floor(self) -> float:
+        """The smallest p that the sign-flip test can reach with so many seeds: .0625 with five."""
+        return 2 / 2**self.n if self.n else math.nan
 
-def paired_difference(
-    row: Mapping[int, float], baseline: Mapping[int, float], confidence: float = CONFIDENCE
-) -> PairedDifference:
+
+def paired_difference(row: Mapping[int, float], baseline: Mapping[int, float]) -> PairedDifference:
     """Compare two rows, each a mapping of seed -> value, on the seeds that both have.
 
     Raises:
@@ -206,10 +155,9 @@ def paired_difference(
                 raise ValueError(f"seed {seed} has the value {value}: leave a seed without a value out")
     seeds = tuple(sorted(row.keys() & baseline.keys()))
     ours, theirs = [row[seed] for seed in seeds], [baseline[seed] for seed in seeds]
-    differences = finite(ours) - finite(theirs)
+    differences = np.array(ours, dtype=np.float64) - np.array(theirs, dtype=np.float64)
     summary = summarize(differences)
-    test = t_test(summary, confidence)
-    flipped = sign_flip(differences)
+    test = t_test(summary)
     return PairedDifference(
         mean=summary.mean,
         std=summary.std,
@@ -219,36 +167,32 @@ def paired_difference(
         equal=int(np.count_nonzero(differences == 0)),
         lower=int(np.count_nonzero(differences < 0)),
         p_t=test.p,
-        p_sign_flip=flipped.p,
-        p_floor=flipped.floor,
+        p_sign_flip=sign_flip(differences),
         improvement=probability_of_improvement(ours, theirs),
         seeds=seeds,
         left_out=tuple(sorted(row.keys() ^ baseline.keys())),
     )
 
 
-def sign_flip(differences: Iterable[float]) -> SignFlip:
-    """The exact two-sided sign-flip test: the share of the 2^n sign choices whose |sum| is at least the observed one.
+def sign_flip(differences: Iterable[float]) -> float:
+    """The exact two-sided sign-flip test's p: the share of the 2^n sign choices whose |sum| reaches the observed one.
 
-    At five differences p cannot be below .0625, whatever they are. No difference at all: nan.
-
-    Raises:
-        ValueError: more than `MAX_SIGN_FLIPS` differences, or one that is not finite.
+    nan for no difference at all. Raises a ValueError for more than `MAX_SIGN_FLIPS` differences, or one not finite.
     """
-    sizes = np.abs(values := finite(differences))
-    n = len(sizes)
+    values = np.array(_finite(differences))
+    sizes, n = np.abs(values), len(values)
     if not n:
-        return SignFlip(math.nan, math.nan)
+        return math.nan
     if n > MAX_SIGN_FLIPS:
         raise ValueError(f"{n} differences are too many for the exact sign-flip test, which takes {MAX_SIGN_FLIPS}")
-    reached = abs(values.sum()) - NO_DIFFERENCE * sizes.sum()
-    if reached <= 0:
-        return SignFlip(p=1.0, floor=2 / 2**n)
+    observed = abs(values.sum()) - ROUNDING * sizes.sum()
+    if observed <= 0:
+        return 1.0
     # Every sum is one of the first half's plus one of the second's: two lists of 2^(n/2) stand for all 2^n. Sums lie
-    # symmetrically about 0, so those at or above `reached` are half of the extreme ones.
+    # symmetrically about 0, so those at or above the observed one are half of the extreme ones.
     first, second = _signed_sums(sizes[: n // 2]), np.sort(_signed_sums(sizes[n // 2 :]))
-    above = int((len(second) - np.searchsorted(second, reached - first, side="left")).sum())
-    return SignFlip(p=2 * above / 2**n, floor=2 / 2**n)
+    above = int((len(second) - np.searchsorted(second, observed - first, side="left")).sum())
+    return 2 * above / 2**n
 
 
 def _signed_sums(sizes: np.ndarray) -> np.ndarray:
@@ -256,6 +200,27 @@ def _signed_sums(sizes: np.ndarray) -> np.ndarray:
     for size in sizes:
         sums = np.concatenate([sums - size, sums + size])
     return sums
+
+
+def probability_of_improvement(row: Iterable[float], baseline: Iterable[float]) -> float:
+    """The share of all pairs (a seed of `row`, a seed of `baseline`) in which `row` is higher, ties counted half.
+
+    It says how often one run of `row` beats one of the baseline. nan where a side has no value.
+    Source: Agarwal et al. 2021 (arXiv 2108.13264), section 4.
+    """
+    ours, theirs = np.array(_finite(row)), np.array(_finite(baseline))
+    if not len(ours) or not len(theirs):
+        return math.nan
+    gaps = ours[:, None] - theirs
+    return float((np.count_nonzero(gaps > 0) + np.count_nonzero(gaps == 0) / 2) / gaps.size)
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    numbers = [float(value) for value in values]
+    for position, value in enumerate(numbers):
+        if not math.isfinite(value):
+            raise ValueError(f"value {position} is {value}: leave a seed without a value out")
+    return numbers
 
 
 Name = TypeVar("Name", bound=Hashable)
@@ -276,55 +241,42 @@ def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
             raise ValueError(f"{name!r} has p = {p}: a p lies between 0 and 1")
     made = sorted((name for name, p in p_values.items() if not math.isnan(p)), key=p_values.__getitem__)
     adjusted: dict[Name, float] = {}
-    reached = 0.0
+    smallest = 0.0
     for position, name in enumerate(made):
-        reached = max(reached, min(1.0, (len(made) - position) * p_values[name]))
-        adjusted[name] = reached
+        smallest = max(smallest, min(1.0, (len(made) - position) * p_values[name]))
+        adjusted[name] = smallest
     return {name: adjusted.get(name, math.nan) for name in p_values}
 
 
-POWER = 0.8
-"""The chance of seeing a true difference that counts as enough, unless a caller says otherwise."""
+def paired_t_power(n: int, effect: float) -> float:
+    """The chance that the paired t-test at the level 1 - CONFIDENCE finds a true difference; nan below two seeds.
 
-
-def paired_t_power(n: int, effect: float, alpha: float = 1 - CONFIDENCE) -> float:
-    """The chance that the paired t-test at level `alpha` finds a true difference.
-
-    `effect` is that difference in units of the standard deviation of the differences, `n` the number of shared seeds;
-    nan below two of them. At five seeds and an effect of 1 it is .40.
-
-    Raises:
-        ValueError: `alpha` outside 0 to 1, or an effect that is not finite.
+    `effect` is that difference in units of the standard deviation of the differences, `n` the number of shared seeds.
+    At five seeds and an effect of 1 it is .40.
     """
     from scipy.special import ncfdtr, stdtrit  # takes longer to load than quick commands may take
 
-    if not 0 < alpha < 1 or not math.isfinite(effect):
-        raise ValueError(f"power needs 0 < alpha < 1 and a finite effect, not alpha = {alpha} and effect = {effect}")
     if n < 2:
         return math.nan
     shift = abs(effect) * math.sqrt(n)
-    limit = float(stdtrit(n - 1, 1 - alpha / 2))
+    limit = float(stdtrit(n - 1, 1 - (1 - CONFIDENCE) / 2))
     # t squared is noncentral F, both tails in one; scipy's noncentral t itself is nan in the far tail.
     missed = float(ncfdtr(1, n - 1, shift**2, limit**2))
     # It is nan for some effects so large that they are never missed (seen above an effect of 7 only).
     return 1.0 if math.isnan(missed) else 1 - missed
 
 
-def smallest_detectable(n: int, std: float, power: float = POWER, alpha: float = 1 - CONFIDENCE) -> float:
-    """The smallest true difference that n shared seeds find with the chance `power`, in the units of `std`.
+@cache
+def smallest_detectable_effect(n: int) -> float:
+    """The smallest effect that the paired t-test finds with the chance `POWER` on n shared seeds; nan below two.
 
-    `std` is the standard deviation of the differences; nan below two seeds or where it is nan itself.
-
-    Raises:
-        ValueError: `power` not between `alpha` and 1, or a negative `std`.
+    In units of the standard deviation of the differences: times that std it is a difference in points.
     """
     from scipy.optimize import brentq
 
-    if not alpha < power < 1 or std < 0:
-        raise ValueError(f"needs alpha < power < 1 and std >= 0: alpha {alpha}, power {power}, std {std}")
-    if n < 2 or math.isnan(std):
+    if n < 2:
         return math.nan
     high = 1.0
-    while paired_t_power(n, high, alpha) < power:
+    while paired_t_power(n, high) < POWER:
         high *= 2
-    return std * float(brentq(lambda effect: paired_t_power(n, effect, alpha) - power, 0.0, high))
+    return float(brentq(lambda effect: paired_t_power(n, effect) - POWER, 0.0, high))

@@ -59,7 +59,7 @@ class Screen:
         if state.status == ELSEWHERE:
             parts.append("another process computes it")
         if state.error:
-            parts.append(state.error.strip().splitlines()[-1])
+            parts.append(state.last_error)
         left = self.run_states.seconds_left(self.slots)
         if left:
             parts.append(f"{format_duration(left)} left")
@@ -79,10 +79,8 @@ class Screen:
         yield Text(self._foot(), no_wrap=True, overflow="ellipsis")
 
     def _foot(self) -> str:
-        counts = self.run_states.counts()
-        parts = [f"{count} {status}" for status, count in sorted(counts.items())]
         left = self.run_states.seconds_left(self.slots)
-        return ", ".join(parts) + (f"; {format_duration(left)} left" if left else "")
+        return self.run_states.describe_counts() + (f"; {format_duration(left)} left" if left else "")
 
 
 def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:

@@ -142,7 +142,7 @@ class Launcher:
             self._tidy(state)
         elif ended.status == "refused":
             self._change(state, "failed", ended.error)
-        elif ended.status not in ("died", "interrupted"):
+        elif ended.status not in ("killed", "interrupted"):
             self._change(state, ended.status, ended.error)
         elif stopping:
             self._change(state, "interrupted")

@@ -35,6 +35,11 @@ class RunState:
     started: float = 0.0
 
     @property
+    def last_error(self) -> str:
+        """The last line of its error, empty where there is none."""
+        return (self.error or "").strip().rpartition("\n")[2]
+
+    @property
     def told(self) -> str:
         """The status in a reader's words: a run that waits may have been killed or interrupted before."""
         before = self.summary.status
@@ -51,7 +56,7 @@ class RunStates:
         self.by_id: dict[str, RunState] = {}
         self.ended = 0
         """How many runs ended here, however they ended."""
-        self.busy_seconds = 0.0
+        self.run_seconds = 0.0
         """How long runs were in the hands of the engine, summed."""
         self._seconds: list[float] = []
         self._retry_failed = retry_failed
@@ -79,6 +84,10 @@ class RunStates:
         """How many runs have each status, in a reader's words."""
         return Counter(state.told for state in self)
 
+    def describe_counts(self) -> str:
+        """How many runs have each status, in a line."""
+        return ", ".join(f"{count} {status}" for status, count in sorted(self.counts().items()))
+
     def start(self, state: RunState) -> None:
         """A run starts here."""
         state.status, state.error, state.started = RUNNING, None, time.monotonic()
@@ -88,7 +97,7 @@ class RunStates:
         if state.status == RUNNING:
             seconds = time.monotonic() - state.started
             self.ended += 1
-            self.busy_seconds += seconds
+            self.run_seconds += seconds
             if status in SCORED:
                 self._seconds.append(seconds)
         state.summary = read_summary(state.run.folder)

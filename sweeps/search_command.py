@@ -12,11 +12,8 @@ from core.config.presets import Tree, leaves, merge
 from core.config.signature import drop_neutral_sections
 from core.data.datasets import PARTS
 from core.errors import UserError
-from core.files import hold, make_folder
 from core.progress import stop_on_signals
-from core.records.tracking import wandb_mode
 from studies.arguments import StudyParser, positive_int
-from studies.checks import check_ready
 from studies.estimate import default_jobs
 from studies.plan import Plan, PlannedRun, differences, plan
 from studies.record import RECORD as STUDY_RECORD
@@ -35,8 +32,8 @@ from studies.search.trials import (
     write_search_record,
 )
 from studies.study import BASE, BEST, Row, Study
-from sweeps.commands import Stopwatch, run_plan
-from sweeps.engines.local import LocalEngine, parse_devices
+from sweeps.commands import add_job_options, run_plan, study_lock
+from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop
@@ -50,7 +47,7 @@ A trial is one config. Optuna's TPE proposes it; its value is the mean validatio
 it gets rung by rung as long as it keeps up with the best one. Test is never looked at. At the end the best config and
 the study's rows run on the study's seeds, which no trial used, and `engram report` makes their table.
 
-Ctrl-C once: start nothing more, let the running runs save; twice: stop now. The same command goes on.
+Ctrl-C once: start nothing more, let the running runs save; twice: stop now. The same command resumes the search.
 """
 EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
 them).
@@ -75,10 +72,7 @@ def search(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--trials", type=positive_int, help="configs tried in all, earlier ones counted (default: its own)"
     )
-    parser.add_argument(
-        "--jobs", type=positive_int, help="runs at once (default: what the processors or devices allow)"
-    )
-    parser.add_argument("--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: a run each, in turn")
+    add_job_options(parser)
     parser.add_argument(
         "--storage",
         help="where Optuna keeps the trials: sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME, or a journal file "
@@ -93,23 +87,15 @@ def search(arguments: Sequence[str]) -> int:
     arguments = [without_password(word) for word in arguments]
     asked = read_search_flags(planned.study, given, planned.settings)
     jobs = given.jobs or default_jobs(planned, given.devices)
-    for line in check_ready(planned, given.runs, jobs=jobs).warnings:
-        print(f"engram: warning: {line}", file=sys.stderr)
-    if planned.runs[0].config.tracking.wandb != "disabled":
-        wandb_mode(planned.runs[0].config.tracking)
-    folder = study_folder(given.runs, planned.label)
-    make_folder(folder, "give a folder that is yours (--runs DIR)")
-    with hold(folder):
-        if read_study_record(folder / STUDY_RECORD) is None:
+    with study_lock(planned, given, jobs=jobs):
+        if read_study_record(study_folder(given.runs, planned.label) / STUDY_RECORD) is None:
             write_study_record(given.runs, planned.record())
         record, code = searched(planned, given, asked, arguments)
         print("\n".join(summary_of(record)))
         if code or record.best_trial is None or given.no_report_runs:
             return code
         engine = LocalEngine(jobs=jobs, devices=given.devices)
-        return run_plan(
-            plan_with_best(planned, record, given), given, arguments, engine, watch=Stopwatch(), verb="search"
-        )
+        return run_plan(plan_with_best(planned, record, given), given, arguments, engine, verb="search")
 
 
 def read_search_flags(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
@@ -181,11 +167,12 @@ def searched(
         write_search_record(folder, found)
     again = f"engram study search {shlex.join(arguments)}"
     if stop.asked:
-        print(f"engram: stopped; the same command goes on: {again}", file=sys.stderr)
+        print(f"engram: stopped; resume with the same command: {again}", file=sys.stderr)
         return found, 130
     if loop.lost is not None:
         print(
-            f"engram: {loop.lost}; nothing is lost: when it answers, the same command goes on: {again}", file=sys.stderr
+            f"engram: {loop.lost}; when it answers, resume with the same command: {again}",
+            file=sys.stderr,
         )
         return found, 1
     if loop.gave_up_because is not None:

@@ -5,14 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from reports.baseline_differences import detectable_effect
 from reports.captions import METRIC, baseline_label, coverage_sentence, format_ranges, label, measured_on
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, rows_by_group, task_headings
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES
 from studies.record import StudyRecord
-from studies.statistics import POWER
+from studies.statistics import POWER, smallest_detectable_effect
 
 MAX_NAMED_ROWS = 5
 CAPTION = (
@@ -118,5 +117,5 @@ def power_sentences(study: StudyRecord, compared: pd.DataFrame) -> Iterator[str]
             here = f": here {points} points on {TASK_NAMES[study.study.metric]} F1"
         yield (
             f"With {n} seeds the paired t-test finds, with a chance of {100 * POWER:.0f} %, differences from "
-            f"{detectable_effect(n):.1f} times their standard deviation on{here}."
+            f"{smallest_detectable_effect(n):.1f} times their standard deviation on{here}."
         )

@@ -1,7 +1,4 @@
-"""Offline files of W&B -> its server, through W&B's own command: each once, fragments of one run in order.
-
-`engram study sync`: what a study wrote offline for W&B goes up.
-"""
+"""Upload of a study to W&B (`engram study sync`): offline files, each once, through W&B's own command."""
 
 import os
 import subprocess
@@ -24,12 +21,12 @@ from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE
 from studies.record import StudyRecord, find_study_record, study_folder
 from sweeps.dashboards.study_runs import WANDB, mirrored, read_tracking
 
-SAID = "upload.log"
-"""What W&B's command said, in the study's folder for W&B."""
-AT_ONCE, PARALLEL = 200, 4
-"""Files that one `wandb sync` is given, and how many of them it uploads side by side."""
-ANSWER_SECONDS, SILENT_SECONDS, LOOK_SECONDS = 10.0, 90.0, 0.3
-"""How long W&B may take to answer, how long an upload may say and finish nothing, and how often that is looked at."""
+LOG = "upload.log"
+"""The output of W&B's command, in the study's folder for W&B."""
+FILES_PER_CALL, PARALLEL_UPLOADS = 200, 4
+"""Files that one `wandb sync` gets, and how many of them it uploads at the same time."""
+ANSWER_SECONDS, SILENT_SECONDS, POLL_SECONDS = 10.0, 90.0, 0.3
+"""How long W&B may take to answer, how long an upload may print and finish nothing, and how often it is checked."""
 
 
 def check_reachable() -> None:
@@ -47,18 +44,24 @@ def check_reachable() -> None:
         ) from None
 
 
-def waiting(record: StudyRecord, runs: Path) -> Iterator[Path]:
-    """The files of a study that are to be uploaded, those of one run in the order in which they were begun.
+def pending_files(record: StudyRecord, runs: Path) -> list[Path]:
+    """The files of a study that are still to be uploaded, those of one run in the order in which they were begun.
 
-    A run that is computed now is left out: its file is not complete. Of runs that were followed online, those whose
-    upload had to be given up: what W&B has of them already it is told again.
+    A run that is being computed is left out, as its file is not complete. Of runs that were logged online, those whose
+    upload was given up are here; W&B ignores what it has of them already.
     """
     folders = [run.folder for run in record.runs_in(runs) if not is_locked(run.folder)]
-    for folder in (*folders, study_folder(runs, record.label)):
-        for path in sorted((folder / WANDB).glob("*run-*/run-*.wandb")):
-            offline = path.parent.name.startswith("offline-")
-            if not beside(path, SYNCED).exists() and (offline or beside(path, UPLOAD_INCOMPLETE).exists()):
-                yield path
+    return [
+        path
+        for folder in (*folders, study_folder(runs, record.label))
+        for path in sorted((folder / WANDB).glob("*run-*/run-*.wandb"))
+        if not has_mark(path, SYNCED) and (path.parent.name.startswith("offline-") or has_mark(path, UPLOAD_INCOMPLETE))
+    ]
+
+
+def has_mark(path: Path, ending: str) -> bool:
+    """Whether the file that marks a W&B file lies next to it."""
+    return path.with_name(path.name + ending).exists()
 
 
 def upload(files: Sequence[Path], *, logs: Path) -> dict[Path, str]:
@@ -67,76 +70,49 @@ def upload(files: Sequence[Path], *, logs: Path) -> dict[Path, str]:
     The command uploads fragments of one run one after another, by the time at which they were begun; so they must be in
     one call together.
     """
+    calls: list[list[Path]] = [[]]
+    for path in files:
+        if len(calls[-1]) >= FILES_PER_CALL and path.parent.parent != calls[-1][-1].parent.parent:
+            calls.append([])
+        calls[-1].append(path)
     failed: dict[Path, str] = {}
     with meter("uploading to W&B", len(files)) as progress:
-        for batch in batches(files):
-            left = set(batch)
-            for done in taken(batch, left, logs=logs):
-                progress.advance(done)
-            if left:
-                reason = last_error(logs / SAID)
-                failed |= dict.fromkeys((path for path in batch if path in left), reason)
+        for call in calls:
+            for uploaded in run_wandb_sync(call, logs=logs):
+                progress.advance(uploaded)
+            missing = [path for path in call if not has_mark(path, SYNCED)]
+            if missing:
+                lines = (logs / LOG).read_text(errors="replace").splitlines()
+                errors = [line.strip() for line in lines if "error" in line.lower()]
+                reason = errors[-1] if errors else f"`wandb sync` did not upload it; its output is in {logs / LOG}"
+                failed |= dict.fromkeys(missing, reason)
     return failed
 
 
-def taken(batch: Sequence[Path], left: set[Path], *, logs: Path) -> Iterator[int]:
-    """Upload one batch, and yield how many files were taken since; those leave `left`."""
-    program = [sys.executable, "-m", "wandb", "sync", "--yes", "--include-online", "-n", str(PARALLEL)]
+def run_wandb_sync(files: Sequence[Path], *, logs: Path) -> Iterator[int]:
+    """Run `wandb sync` on files until it ends or hangs; yields now and then how many more were uploaded."""
+    program = [sys.executable, "-m", "wandb", "sync", "--yes", "--include-online", "-n", str(PARALLEL_UPLOADS)]
     environment = os.environ | {"WANDB_DIR": str(logs.parent)}
-    with (logs / SAID).open("w") as said:
-        process = subprocess.Popen([*program, *map(str, batch)], stdout=said, stderr=said, env=environment)
+    before, moved = (0, 0), time.monotonic()
+    with (logs / LOG).open("w") as log:
+        process = subprocess.Popen([*program, *map(str, files)], stdout=log, stderr=log, env=environment)
         try:
-            size, moved = 0, time.monotonic()
-            running = True
-            while running:
+            while process.poll() is None and time.monotonic() - moved <= SILENT_SECONDS:
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(LOOK_SECONDS)
-                    running = False
-                now_done = {path for path in left if beside(path, SYNCED).exists()}
-                left -= now_done
-                yield len(now_done)
-                now = (logs / SAID).stat().st_size
-                if now_done or now != size:
-                    size, moved = now, time.monotonic()
-                if running and time.monotonic() - moved > SILENT_SECONDS:
-                    said.write(f"error: W&B took nothing for {SILENT_SECONDS:.0f} s\n")
-                    running = False
+                    process.wait(POLL_SECONDS)
+                now = sum(has_mark(path, SYNCED) for path in files), (logs / LOG).stat().st_size
+                if now != before:
+                    yield now[0] - before[0]
+                    before, moved = now, time.monotonic()
+            if process.poll() is None:
+                log.write(f"error: W&B took nothing for {SILENT_SECONDS:.0f} s\n")
         finally:
-            end(process)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End W&B's command where it has not ended itself."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def last_error(log: Path) -> str:
-    """The last line of W&B's command that speaks of an error."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if "error" in line.lower()]
-    return lines[-1] if lines else f"`wandb sync` did not upload it; what it said is in {log}"
-
-
-def batches(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Files in groups for one call each, never parting those of one run, which lie behind one another."""
-    batch: list[Path] = []
-    for path in files:
-        if len(batch) >= AT_ONCE and path.parent.parent != batch[-1].parent.parent:
-            yield batch
-            batch = []
-        batch.append(path)
-    if batch:
-        yield batch
-
-
-def beside(path: Path, ending: str) -> Path:
-    """The mark beside a file."""
-    return path.with_name(path.name + ending)
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def sync(
@@ -146,16 +122,16 @@ def sync(
     runs: Path = Path("runs"),
     wandb: Literal["auto", "online", "offline", "disabled"] = "online",
 ) -> int:
-    """Upload to W&B what a study wrote offline: its runs, the aggregate of every cell, the study's table and report.
+    """Upload to W&B what a study wrote offline: its runs, the mean and spread of every row, its table and its report.
 
-    What was uploaded before is not uploaded again, and after a Ctrl-C the same command goes on. 1 where some failed.
+    What was uploaded before is not uploaded again; after a Ctrl-C the same command resumes. Exit code 1 if some failed.
 
     Args:
         study: a study that was run, or <study>@<profile>.
         profile: the profile it was run under, where it was run under several.
-        runs: where run folders lie.
-        wandb: online uploads, auto where you are logged in; offline brings aggregates and table up to date and lists
-            what waits, disabled only lists.
+        runs: the folder of run folders.
+        wandb: online uploads, auto where you are logged in; offline updates means and table and lists what is to be
+            uploaded, disabled only lists.
     """
     record = find_study_record(study, runs, profile=profile)
     online = wandb == "online" or (wandb == "auto" and wandb_mode(TrackingConfig()) == "online")
@@ -165,32 +141,32 @@ def sync(
     problem = mirrored(record, runs, tracking) if wandb != "disabled" else ""
     if problem:
         print(f"engram: warning: {problem}", file=sys.stderr)
-    files = list(waiting(record, runs))
+    files = pending_files(record, runs)
+    failed: dict[Path, str] = {}
     if not files:
         why = "; it was run with --wandb disabled" if tracking.wandb == "disabled" else ""
-        print(f"{record.label}: nothing waits to be uploaded{why}")
-        return 1 if problem else 0
-    if not online:
+        print(f"{record.label}: there is nothing to upload{why}")
+    elif not online:
         print("\n".join(str(path.parent) for path in files))
-        print(f"{record.label}: {len(files)} files wait; `engram study sync` uploads them")
-        return 1 if problem else 0
-    failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
-    print(f"{record.label}: {len(files) - len(failed)} of {len(files)} files uploaded")
-    for path, reason in failed.items():
-        print(f"engram: {path}: {reason}", file=sys.stderr)
+        print(f"{record.label}: {len(files)} files to upload with `engram study sync`")
+    else:
+        failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
+        print(f"{record.label}: {len(files) - len(failed)} of {len(files)} files uploaded")
+        for path, reason in failed.items():
+            print(f"engram: {path}: {reason}", file=sys.stderr)
     return 1 if failed or problem else 0
 
 
-def told(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, stopped: bool) -> None:
-    """Tell W&B of a study whose runs have just ended: trouble is a warning line.
+def mirror_study(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, stopped: bool) -> None:
+    """Bring a study whose runs have just ended to W&B; trouble with W&B is a warning line.
 
-    Whoever stopped it wants to be gone: what is written then goes up with the next run of the study, or its sync.
+    A user who stopped the study does not wait for an upload: it comes with the next `study run`, or `study sync`.
     """
     if tracking.wandb == "disabled":
         return
     problem = mirrored(record, runs, tracking)
     try:
-        if not stopped and wandb_mode(tracking) == "online" and (files := list(waiting(record, runs))):
+        if not stopped and wandb_mode(tracking) == "online" and (files := pending_files(record, runs)):
             check_reachable()
             failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
             if failed:

@@ -1,21 +1,24 @@
-"""What an engine promises, and the simplest one: everything in this process.
+"""Engine interface: what everything that computes run folders promises to the driver of a study.
 
-An engine computes run folders that are ready (they hold config.yaml). It knows nothing of studies; it decides nothing:
-what a folder's record says is what became of it. `tests/sweeps/engine_contract.py` holds every promise made here.
+An engine computes run folders that are ready (they hold config.yaml). It knows nothing of studies and decides nothing:
+what a folder's record says is what became of the run. `tests/sweeps/engines/engine_contract.py` tests every promise.
 """
 
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Self
 
 
 @dataclass(frozen=True)
 class EndedRun:
-    """A folder that an engine is done with.
+    """A run folder that an engine is done with.
 
-    `status` is that of the record the run wrote, `refused` where it could not be computed at all, `failed` also where
-    the record could not be written, `interrupted` where it was told to stop and saved, `died` where its process died of
-    something else than the run's own failure, or `cancelled` where it never started.
+    `status` is that of the record the run wrote; `refused` where it could not be computed at all; `failed` also where
+    the record could not be written; `interrupted` where it was asked to stop, and saved; `killed` where its process
+    died; `cancelled` where it never started.
     """
 
     folder: Path
@@ -23,20 +26,47 @@ class EndedRun:
     error: str | None = None
 
 
-@runtime_checkable
-class Engine(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What the command line says about engines; each uses what concerns it and refuses what it cannot do."""
+
+    jobs: int | None
+    """How many runs at once; None leaves it to the engine."""
+    devices: tuple[str, ...]
+    default_jobs: Callable[[], int]
+    """How many runs at once this machine has room for."""
+    run: Callable[[Path], str] | None
+    """Computes a run folder in this process and returns the status of its record; None where that is not offered."""
+
+
+class Engine(ABC):
     """Computes run folders, up to `slots` at once, in the order in which they were submitted."""
 
     slots: int
 
+    def __init__(self) -> None:
+        self._queue: deque[Path] = deque()
+        self._ended: list[EndedRun] = []
+        self._cancelled = False
+
+    @classmethod
+    @abstractmethod
+    def from_options(cls, options: EngineOptions) -> Self:
+        """Build the engine that the command line asks for; a UserError for options that it does not have."""
+
     def submit(self, folder: Path) -> None:
         """Take a folder; it starts as soon as a slot is free. Returns at once."""
+        if self._cancelled:
+            self._ended.append(EndedRun(folder, "cancelled"))
+        else:
+            self._queue.append(folder)
 
+    @abstractmethod
     def wait(self, seconds: float) -> list[EndedRun]:
         """The folders that ended since the last call: each exactly once; waits for the first up to some seconds.
 
-        Returns at once where nothing is under way. A run that fails, or whose process dies, ends; it does not raise,
-        and the others go on. A folder that ended may be submitted again.
+        Returns at once where nothing is waiting or running. A run that fails, or whose process dies, ends; it does not
+        raise, and the others continue. A folder that ended may be submitted again.
         """
 
     def cancel(self, *, now: bool = False) -> None:
@@ -44,6 +74,14 @@ class Engine(Protocol):
 
         All of them still end: what waits, and what is submitted later, as `cancelled`.
         """
+        self._cancelled = True
+        self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
+        self._queue.clear()
 
+    @abstractmethod
     def close(self) -> None:
         """Release everything: no process of the engine is left. Closing twice does no harm."""
+
+    def _take_ended(self) -> list[EndedRun]:
+        ended, self._ended = self._ended, []
+        return ended

@@ -1,34 +1,36 @@
-"""In-process engine: one run after another inside the driver's own process, to debug and for tiny studies."""
+"""In-process engine: one run after another inside the driver's own process."""
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from core.errors import UserError
-from sweeps.engines.engine import EndedRun
+from sweeps.engines.engine import EndedRun, Engine, EngineOptions
 
 
-class InProcessEngine:
-    """Computes a folder at a time inside `wait`, with the run function it is given: for debugging, and tiny studies.
+class InProcessEngine(Engine):
+    """One run after another in this process, with its output on the screen: to debug.
 
-    A run is in this very process, which has its limits: `wait` lasts as long as the run, a signal stops the run and so
-    raises KeyboardInterrupt here after it has saved, and a run that kills its process takes the driver with it.
+    `wait` lasts as long as the run; a signal stops the run, and raises KeyboardInterrupt here after it has saved; a run
+    that kills its process takes the driver with it. `run` computes a folder and returns the status of its record.
     """
 
     slots = 1
 
     def __init__(self, run: Callable[[Path], str]) -> None:
+        super().__init__()
         self._run = run
-        self._queue: deque[Path] = deque()
-        self._ended: list[EndedRun] = []
-        self._cancelled = False
 
-    def submit(self, folder: Path) -> None:
-        """Put a folder at the end of the queue."""
-        if self._cancelled:
-            self._ended.append(EndedRun(folder, "cancelled"))
-        else:
-            self._queue.append(folder)
+    @classmethod
+    def from_options(cls, options: EngineOptions) -> Self:
+        """Build it: one run at a time, on the device that the run's config names."""
+        if (options.jobs or 1) > 1 or options.devices:
+            raise UserError(
+                "--engine in-process computes one run at a time in this process: leave out --jobs and --devices"
+            )
+        if options.run is None:
+            raise UserError("--engine in-process works with `engram study run` only: use --engine local")
+        return cls(options.run)
 
     def wait(self, seconds: float) -> list[EndedRun]:
         """Compute the next folder, however long it takes."""
@@ -38,20 +40,13 @@ class InProcessEngine:
                 self._ended.append(EndedRun(folder, self._run(folder)))
             except UserError as error:
                 self._ended.append(EndedRun(folder, "refused", str(error)))
-            except Exception as error:  # noqa: BLE001 - whatever a run dies of, the others go on
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run, the others continue
                 self._ended.append(EndedRun(folder, "failed", f"{type(error).__name__}: {error}"))
             except KeyboardInterrupt:
                 self._ended.append(EndedRun(folder, "interrupted"))
                 raise
-        ended, self._ended = self._ended, []
-        return ended
-
-    def cancel(self, *, now: bool = False) -> None:
-        """Drop what waits; inside `wait` the run stops itself on a signal."""
-        self._cancelled = True
-        self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
-        self._queue.clear()
+        return self._take_ended()
 
     def close(self) -> None:
-        """Start nothing more; nothing is held."""
+        """Start nothing more; no resource is held."""
         self.cancel()

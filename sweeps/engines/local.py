@@ -1,146 +1,139 @@
-"""The default engine: worker processes on this machine, each with its share of the processor and its own device.
+"""Local engine: worker processes on this machine, each with its share of the processor and its own device.
 
-A worker stays for many runs, as loading torch takes seconds. Workers live in sessions of their own, so that a Ctrl-C
+A worker computes many runs, as loading torch takes seconds. Workers live in sessions of their own, so that a Ctrl-C
 reaches the driver alone; they stop by themselves when the driver is gone, as their stdin ends then (`core.run.worker`).
-
-Which devices the workers of this machine get, and how each sees only its own.
 """
 
 import argparse
 import os
 import re
-import selectors
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import connection
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from core.run.worker import Answer
-from sweeps.engines.engine import EndedRun
+from sweeps.engines.engine import EndedRun, Engine, EngineOptions
 
 PROGRAM = (sys.executable, "-m", "core.run", "-")
 CLOSE_SECONDS = 5.0
 
 
 class Worker:
-    """A worker process and the folder that it computes."""
+    """A worker process, and the folder that it computes."""
 
-    def __init__(self, program: Sequence[str], environment: dict[str, str]) -> None:
+    def __init__(self, slot: int, program: Sequence[str], environment: dict[str, str]) -> None:
+        self.slot = slot
         self.folder: Path | None = None
-        self.ending = False
-        """Whether it has said, or shown, that it takes no further folder."""
-        self.kill_at: float | None = None
-        """When an ending worker is ended for good, on the monotonic clock."""
-        # What is said in a run goes to its folder; this holds why a worker could not even start.
-        self.said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-        self._heard = b""
+        self.is_ending = False
+        """Whether it takes no further folder."""
+        self._kill_at = 0.0
+        """When a worker that was asked to end is killed, on the monotonic clock."""
+        # What a run prints goes to its folder; this file holds why a worker could not even start.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        self._partial_line = b""
         try:
             self.process = subprocess.Popen(
                 program,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self.said,
+                stderr=self._stderr,
                 env=environment,
                 start_new_session=True,
             )
         except OSError:
-            self.said.close()
+            self._stderr.close()
             raise
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        self._stdin, self._stdout = self.process.stdin, self.process.stdout
+        self.output = self._stdout.fileno()
 
     def compute(self, folder: Path) -> None:
         """Hand a folder to the worker."""
         self.folder = folder
-        # One that is dead is told by the end of its stdout.
+        # A worker that is dead shows it by the end of its stdout.
         with suppress(BrokenPipeError):
-            self.stdin.write(f"{folder}\n".encode())
-            self.stdin.flush()
+            self._stdin.write(f"{folder}\n".encode())
+            self._stdin.flush()
 
-    def hear(self) -> EndedRun | None:
-        """Read what it has said since; what became of its folder where it said so, or died over it."""
-        said = os.read(self.stdout.fileno(), 65_536)
-        if not said:
-            return self._died()
-        *lines, self._heard = (self._heard + said).split(b"\n")
-        for answer in map(parse_answer, lines):
-            if answer is not None and self.folder is not None and answer.folder == str(self.folder):
-                folder, self.folder = self.folder, None
-                self.ending = answer.last
-                return EndedRun(folder, answer.status, answer.error)
+    def read_answer(self) -> EndedRun | None:
+        """Read its stdout; what became of its folder, where it answered or died."""
+        content = os.read(self.output, 65_536)
+        if not content:
+            self.is_ending = True
+            return self._exited()
+        *lines, self._partial_line = (self._partial_line + content).split(b"\n")
+        for line in lines:
+            # Libraries print too, and a worker may die in the middle of a line.
+            with suppress(msgspec.MsgspecError):
+                answer = msgspec.json.decode(line, type=Answer)
+                if self.folder is not None and answer.folder == str(self.folder):
+                    folder, self.folder = self.folder, None
+                    self.is_ending = answer.last
+                    return EndedRun(folder, answer.status, answer.error)
         return None
 
-    def _died(self) -> EndedRun | None:
-        self.ending = True
+    def _exited(self) -> EndedRun | None:
         try:
             self.process.wait(1.0)
         except subprocess.TimeoutExpired:
-            # It can say nothing any more, but does not go.
+            # Its stdout is closed, but it does not end.
             self.kill()
         code = self.process.wait()
+        if self.folder is None:
+            return None
         folder, self.folder = self.folder, None
-        return EndedRun(folder, "died", describe_exit(code, self._last_words())) if folder is not None else None
-
-    def _last_words(self) -> str:
-        self.said.seek(0)
-        lines = self.said.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return EndedRun(folder, "killed", describe_exit(code, lines[-1] if lines else ""))
 
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """Kill the process and all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def leave(self) -> None:
-        """Ask it to end: an idle process does so by itself, a busy one saves and stops; some seconds are given."""
-        self.kill_at = time.monotonic() + CLOSE_SECONDS
+    def ask_to_end(self) -> None:
+        """Let it end within `CLOSE_SECONDS`: an idle process does so by itself, a busy one saves and stops."""
+        self._kill_at = time.monotonic() + CLOSE_SECONDS
         with suppress(BrokenPipeError):
-            self.stdin.close()
+            self._stdin.close()
 
-    def gone(self) -> bool:
+    @property
+    def is_over(self) -> bool:
         """Whether a worker that was asked to end has done so, or had its time."""
-        assert self.kill_at is not None
-        return self.process.poll() is not None or time.monotonic() >= self.kill_at
+        return self.process.poll() is not None or time.monotonic() >= self._kill_at
 
     def release(self) -> None:
-        """End what is left of the process and of what it started."""
+        """Kill what is left of the process and of what it started."""
         self.kill()
         self.process.wait()
-        with suppress(BrokenPipeError):
-            self.stdin.close()
-        self.stdout.close()
-        self.said.close()
-
-
-def parse_answer(line: bytes) -> Answer | None:
-    """The answer in a line; None for what a library printed, or a line that was cut off."""
-    try:
-        return msgspec.json.decode(line, type=Answer)
-    except msgspec.MsgspecError:
-        return None
+        self._stdout.close()
+        self._stderr.close()
 
 
 def describe_exit(code: int, last_words: str = "") -> str:
     """A worker's exit code in words."""
     if code == -signal.SIGKILL:
-        return "its process was killed (SIGKILL): by hand, or by the system for want of memory"
+        return "its process was killed (SIGKILL): by hand, or by the system because memory ran out"
     if code < 0:
-        return f"its process died of {signal.Signals(-code).name}"
+        return f"its process was killed by {signal.Signals(-code).name}"
     return f"its process ended with exit code {code}" + (f": {last_words}" if last_words else "")
 
 
-class LocalEngine:
-    """Up to `jobs` worker processes; `threads` processor threads each, the machine's shared out where none are given.
+class LocalEngine(Engine):
+    """Worker processes on this machine (default).
 
-    `devices` are handed to the workers in turn: cpu, or cuda:N.
+    Up to `jobs` at once, with `threads` processor threads each (default: an equal share of the machine's). `devices`
+    are handed to the workers in turn: cpu, or cuda:N.
     """
 
     def __init__(
@@ -151,45 +144,45 @@ class LocalEngine:
         devices: Sequence[str] = (),
         program: Sequence[str] = PROGRAM,
     ) -> None:
+        super().__init__()
         self.slots = jobs
         self._threads = threads or max(1, (os.cpu_count() or 1) // jobs)
         self._devices = tuple(devices)
         self._program = tuple(program)
-        self._queue: deque[Path] = deque()
-        self._ended: list[EndedRun] = []
-        self._workers: dict[int, Worker] = {}
-        self._leaving: list[Worker] = []
-        self._selector = selectors.DefaultSelector()
-        self._cancelled = False
+        self._workers: list[Worker] = []
+        self._ending: list[Worker] = []
+
+    @classmethod
+    def from_options(cls, options: EngineOptions) -> Self:
+        """Build it, with as many workers as asked for, or as the machine has room for."""
+        return cls(jobs=options.jobs or options.default_jobs(), devices=options.devices)
 
     def submit(self, folder: Path) -> None:
-        """Start a folder on a free worker, a new one where there is room, or let it wait for one."""
-        if self._cancelled:
-            self._ended.append(EndedRun(folder, "cancelled"))
-            return
-        self._queue.append(folder)
-        self._fill()
+        """Start a folder on an idle worker, or on a new one while there are fewer than `slots`, or let it wait."""
+        super().submit(folder)
+        self._start_waiting()
 
     def wait(self, seconds: float) -> list[EndedRun]:
         """What ended since the last call, after at most some seconds."""
         until = time.monotonic() + seconds
-        while not self._ended and self._busy():
+        while not self._ended and any(worker.folder for worker in self._workers):
             left = until - time.monotonic()
-            for key, _ in self._selector.select(max(0.0, left)):
-                self._hear(key.data)
-            self._fill()
-            self._reap()
+            ready = connection.wait([worker.output for worker in self._workers], max(0.0, left))
+            for worker in [worker for worker in self._workers if worker.output in ready]:
+                ended = worker.read_answer()
+                self._ended += [ended] if ended is not None else []
+                if worker.is_ending:
+                    self._retire(worker)
+            self._start_waiting()
+            self._release_ended()
             if left <= 0:
                 break
-        ended, self._ended = self._ended, []
-        return ended
+        return self._take_ended()
 
     def cancel(self, *, now: bool = False) -> None:
         """Drop what waits; ask the running ones to save and stop, or kill them."""
-        self._cancelled = True
-        self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
-        self._queue.clear()
-        for worker in self._busy():
+        super().cancel(now=now)
+        for worker in [worker for worker in self._workers if worker.folder is not None]:
             if now:
                 worker.kill()
             else:
@@ -197,93 +190,75 @@ class LocalEngine:
 
     def close(self) -> None:
         """End every worker; those that still compute are asked first, and killed if they take too long."""
-        self._cancelled = True
+        super().cancel()
         # All of them at once: they save at the same time.
-        for worker in self._workers.values():
-            worker.leave()
-        self._leaving += self._workers.values()
-        self._workers.clear()
-        while self._leaving:
-            self._reap()
+        while self._workers:
+            self._retire(self._workers[0])
+        while self._ending:
+            self._release_ended()
             time.sleep(0.01)
-        self._selector.close()
 
-    def _busy(self) -> list[Worker]:
-        return [worker for worker in self._workers.values() if worker.folder is not None]
-
-    def _fill(self) -> None:
-        while self._queue and not self._cancelled:
-            idle = next((slot for slot, worker in self._workers.items() if worker.folder is None), None)
-            if idle is not None and self._workers[idle].process.poll() is not None:
+    def _start_waiting(self) -> None:
+        while self._queue:
+            worker = next((worker for worker in self._workers if worker.folder is None), None)
+            if worker is not None and worker.process.poll() is not None:
                 # It died while it was idle, which is no run's fault.
-                self._retire(idle)
+                self._retire(worker)
                 continue
-            if idle is None and len(self._workers) >= self.slots:
+            if worker is None and len(self._workers) >= self.slots:
                 return
             folder = self._queue.popleft()
             try:
-                slot = self._start() if idle is None else idle
+                worker = worker or self._start_worker()
             except OSError as error:
-                self._ended.append(EndedRun(folder, "died", f"no process could be started: {error}"))
+                self._ended.append(EndedRun(folder, "killed", f"no process could be started: {error}"))
             else:
-                self._workers[slot].compute(folder)
+                worker.compute(folder)
 
-    def _start(self) -> int:
-        slot = next(number for number in range(self.slots) if number not in self._workers)
-        worker = Worker(self._program, self._environment(slot))
-        self._workers[slot] = worker
-        self._selector.register(worker.stdout, selectors.EVENT_READ, slot)
-        return slot
-
-    def _hear(self, slot: int) -> None:
-        worker = self._workers[slot]
-        ended = worker.hear()
-        if ended is not None:
-            self._ended.append(ended)
-        if worker.ending:
-            self._retire(slot)
-
-    def _retire(self, slot: int) -> None:
-        """Make room for another worker at once, while this one still ends: torch takes its time."""
-        worker = self._workers.pop(slot)
-        self._selector.unregister(worker.stdout)
-        worker.leave()
-        self._leaving.append(worker)
-
-    def _reap(self) -> None:
-        for worker in [worker for worker in self._leaving if worker.gone()]:
-            self._leaving.remove(worker)
-            worker.release()
-
-    def _environment(self, slot: int) -> dict[str, str]:
+    def _start_worker(self) -> Worker:
+        used = {worker.slot for worker in self._workers}
+        slot = next(number for number in range(self.slots) if number not in used)
         environment = dict(os.environ)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment[name] = str(self._threads)
-        # The tokenizers library would else warn about, and switch off, its threads in every worker.
+        # The tokenizers library would otherwise warn about, and switch off, its threads in every worker.
         environment["TOKENIZERS_PARALLELISM"] = "false"
         if self._devices:
-            environment |= visible(self._devices[slot % len(self._devices)], environment)
-        return environment
+            environment |= device_environment(self._devices[slot % len(self._devices)], environment)
+        worker = Worker(slot, self._program, environment)
+        self._workers.append(worker)
+        return worker
+
+    def _retire(self, worker: Worker) -> None:
+        """Make room for another worker at once, while this one still ends: torch takes its time."""
+        self._workers.remove(worker)
+        worker.ask_to_end()
+        self._ending.append(worker)
+
+    def _release_ended(self) -> None:
+        for worker in [worker for worker in self._ending if worker.is_over]:
+            self._ending.remove(worker)
+            worker.release()
 
 
 def parse_devices(text: str) -> tuple[str, ...]:
-    """`cpu`, or `cuda:0,cuda:1` among those that this process may use."""
-    devices = tuple(part.strip() for part in text.split(","))
+    """The value of --devices: `cpu`, or `cuda:0,cuda:1` among those that this process may use."""
+    devices = tuple(device.strip() for device in text.split(","))
     for device in devices:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-            raise argparse.ArgumentTypeError(f"{device!r} is no device: give cpu, or cuda:N, separated by commas")
+            raise argparse.ArgumentTypeError(f"{device!r} is not a device: give cpu, or cuda:N, separated by commas")
         try:
-            visible(device, dict(os.environ))
+            device_environment(device, os.environ)
         except IndexError:
             allowed = os.environ["CUDA_VISIBLE_DEVICES"]
             raise argparse.ArgumentTypeError(
-                f"{device} is none of the devices {allowed} (CUDA_VISIBLE_DEVICES)"
+                f"{device} is not among the devices {allowed} (CUDA_VISIBLE_DEVICES)"
             ) from None
     return devices
 
 
-def visible(device: str, environment: dict[str, str]) -> dict[str, str]:
-    """The environment that makes a device the only one a worker sees, among those that this process may use."""
+def device_environment(device: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that make a device the only one a worker sees, among those that this process may use."""
     if device == "cpu":
         return {"CUDA_VISIBLE_DEVICES": ""}
     number = int(device.partition(":")[2] or 0)

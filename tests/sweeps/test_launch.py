@@ -183,7 +183,7 @@ class DyingEngine(InProcessEngine):
         self.submitted += folder == self.dies
         if folder == self.dies and self.left:
             self.left -= 1
-            self._ended.append(EndedRun(folder, "died", "its process was killed (SIGKILL)"))
+            self._ended.append(EndedRun(folder, "killed", "its process was killed (SIGKILL)"))
         else:
             super().submit(folder)
 
@@ -251,7 +251,7 @@ def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) 
 
         def wait(self, seconds: float) -> list[EndedRun]:
             if self.killed:
-                ended = [EndedRun(folder, "died", "killed") for folder in self._queue]
+                ended = [EndedRun(folder, "killed", "killed") for folder in self._queue]
                 self._queue.clear()
                 return ended
             raise KeyboardInterrupt
@@ -369,8 +369,8 @@ def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, caps
     assert read_last_timing(folder) == account
     main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
     assert (
-        "last computed 2030-01-02 03:04:05 UTC: 100.0 s, 9 runs of together 196.0 s, 2 at once: 2.0 % overhead of the "
-        "driver\n"
+        "last computed 2030-01-02 03:04:05 UTC: 9 runs in 100.0 s, 2 at once (196.0 s in sum; overhead of the driver "
+        "2.0 %)\n"
     ) in capsys.readouterr().out
 
 

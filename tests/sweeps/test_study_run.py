@@ -28,7 +28,7 @@ def test_a_second_study_run_is_refused_and_ctrl_c_saves(place: Place) -> None:
     driver.send_signal(signal.SIGINT)
     _, err = driver.communicate(timeout=60)
     assert driver.returncode == 130, err
-    assert "the same command goes on" in err
+    assert "resume with the same command" in err
     assert not place.processes()
     statuses = {record.status for folder in run_folders(place.folder / "runs") if (record := read_record(folder))}
     assert "interrupted" in statuses

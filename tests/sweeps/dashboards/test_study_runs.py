@@ -20,7 +20,7 @@ from core.records.record import RunRecord, Status
 from core.records.tracking import WandbTracker
 from studies.record import StudyRecord, find_study_record, study_folder
 from sweeps.dashboards.study_runs import AGGREGATE, STUDY, mirror
-from sweeps.dashboards.sync import upload, waiting
+from sweeps.dashboards.sync import pending_files, upload
 from tests.reports.records import make_run, make_study
 from tests.tiny import TINY, document
 from tests.wandb_stand_in import KEY, serving
@@ -173,7 +173,7 @@ def test_sync_sends_every_fragment_once_and_in_order(
         assert server.runs["000000000000-aggregate-made-quick"].summary["test/relation_strict/f1_std"] > 2
         sent = len(run.history)
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0
-        assert "nothing waits to be uploaded" in capsys.readouterr().out
+        assert "there is nothing to upload" in capsys.readouterr().out
         assert len(run.history) == sent
 
 
@@ -237,9 +237,9 @@ def test_a_study_that_is_followed_online_goes_up_when_its_runs_have_ended(
 def test_a_run_that_is_computed_now_is_not_uploaded(study: StudyRecord, tmp_path: Path) -> None:
     folder = tmp_path / "000000000000" / "s0"
     track(folder, "000000000000-s0", (1,), status="finished")
-    assert [path.name for path in waiting(study, tmp_path)] == ["run-000000000000-s0.wandb"]
+    assert [path.name for path in pending_files(study, tmp_path)] == ["run-000000000000-s0.wandb"]
     with hold(folder):
-        assert list(waiting(study, tmp_path)) == []
+        assert pending_files(study, tmp_path) == []
 
 
 def test_an_upload_that_takes_nothing_is_given_up(
@@ -250,9 +250,9 @@ def test_an_upload_that_takes_nothing_is_given_up(
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("sweeps.dashboards.sync.SILENT_SECONDS", 3.0)
-    (path,) = waiting(study, tmp_path)
+    (path,) = pending_files(study, tmp_path)
     assert upload([path], logs=folder / "wandb") == {path: "error: W&B took nothing for 3 s"}
-    assert list(waiting(study, tmp_path)) == [path]
+    assert pending_files(study, tmp_path) == [path]
 
 
 def test_what_a_server_that_went_away_did_not_take_goes_up_later(
@@ -276,17 +276,17 @@ def test_what_a_server_that_went_away_did_not_take_goes_up_later(
         assert f"engram: warning: {run_id}: W&B did not take everything" in capsys.readouterr().err
         assert "status" not in server.runs[run_id].summary
         server.broken = False
-        (path,) = waiting(study, tmp_path)
+        (path,) = pending_files(study, tmp_path)
         assert upload([path], logs=folder / "wandb") == {}
         assert server.runs[run_id].summary["status"] == "finished"
         assert [row["global_step"] for row in server.runs[run_id].history] == [5]
-        assert list(waiting(study, tmp_path)) == []
+        assert pending_files(study, tmp_path) == []
 
 
 def test_offline_files_are_listed_where_nothing_is_to_go_up(
     study: StudyRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "disabled"]) == 0
-    assert "nothing waits to be uploaded" in capsys.readouterr().out
+    assert "there is nothing to upload" in capsys.readouterr().out
     assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "offline"]) == 0
-    assert "made@quick: 3 files wait; `engram study sync` uploads them" in capsys.readouterr().out
+    assert "made@quick: 3 files to upload with `engram study sync`" in capsys.readouterr().out

@@ -194,7 +194,7 @@ class EngineOfProcessesContract(EngineContract):
         for name, job in (("dies", "die"), ("one", "finish"), ("two", "finish"), ("chokes", "choke"), ("three", "nap")):
             engine.submit(self.folder(tmp_path, name, job))
         ended = {one.folder.name: one for one in self.all_of(engine, 5)}
-        assert ended["dies"].status == ended["chokes"].status == "died"
+        assert ended["dies"].status == ended["chokes"].status == "killed"
         assert "SIGKILL" in (ended["dies"].error or "")
         assert {ended[name].status for name in ("one", "two", "three")} == {"finished"}
 
@@ -241,7 +241,7 @@ class EngineOfProcessesContract(EngineContract):
         assert ended == {folders[0]: "interrupted", folders[2]: "cancelled"}
         assert [(folder / SAVED).exists() for folder in folders] == [True, False, False]
         two.cancel(now=True)
-        assert [(one.folder, one.status) for one in self.all_of(two, 1)] == [(folders[1], "died")]
+        assert [(one.folder, one.status) for one in self.all_of(two, 1)] == [(folders[1], "killed")]
 
     def ended(self, engine: Engine, count: int, seconds: float = 30.0) -> list[EndedRun]:
         """The first runs that end, while others still run."""

@@ -12,7 +12,7 @@ import pytest
 from core.run.worker import LOG
 from sweeps.engines.engine import Engine
 from sweeps.engines.in_process import InProcessEngine
-from sweeps.engines.local import LocalEngine, parse_devices, visible
+from sweeps.engines.local import LocalEngine, device_environment, parse_devices
 from tests.sweeps.engines.engine_contract import EngineContract, EngineOfProcessesContract
 from tests.sweeps.engines.fake_worker import DONE, fake_run
 
@@ -66,7 +66,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         engine.submit(self.folder(tmp_path, "one"))
         (ended,) = self.all_of(engine, 1)
         engine.close()
-        assert ended.status == "died"
+        assert ended.status == "killed"
         assert "no such library" in (ended.error or "")
 
     def test_one_worker_computes_many_folders_and_logs_into_each(self, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         engine = LocalEngine(jobs=1, program=FAKE)
         engine.submit(self.folder(tmp_path, "one"))
         self.all_of(engine, 1)
-        (worker,) = engine._workers.values()
+        (worker,) = engine._workers
         worker.process.kill()
         worker.process.wait()
         engine.submit(self.folder(tmp_path, "two"))
@@ -96,7 +96,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         engine = LocalEngine(jobs=1, program=("/nowhere/python",))
         engine.submit(self.folder(tmp_path, "one"))
         (ended,) = self.all_of(engine, 1)
-        assert ended.status == "died"
+        assert ended.status == "killed"
         assert "/nowhere/python" in (ended.error or "")
         engine.close()
 
@@ -105,7 +105,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         for number in range(2):
             engine.submit(self.folder(tmp_path, str(number), "slow"))
         until(lambda: all((tmp_path / str(number) / "started").exists() for number in range(2)))
-        pids = [worker.process.pid for worker in engine._workers.values()]
+        pids = [worker.process.pid for worker in engine._workers]
         engine.close()
         assert len(pids) == 2
         assert not any(alive(pid) for pid in pids)
@@ -115,7 +115,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         program = (
             "import sys, time; from pathlib import Path; from sweeps.engines.local import LocalEngine; "
             f"engine = LocalEngine(jobs=1, program={FAKE!r}); engine.submit(Path(sys.argv[1])); "
-            "print(next(iter(engine._workers.values())).process.pid, flush=True); time.sleep(60)"
+            "print(engine._workers[0].process.pid, flush=True); time.sleep(60)"
         )
         driver = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
         assert driver.stdout is not None
@@ -137,6 +137,6 @@ def test_a_device_that_cannot_be_is_refused(text: str, monkeypatch: pytest.Monke
 
 
 def test_a_device_is_one_of_those_that_the_scheduler_gave() -> None:
-    assert visible("cuda:1", {"CUDA_VISIBLE_DEVICES": "4,7"}) == {"CUDA_VISIBLE_DEVICES": "7"}
-    assert visible("cuda:1", {}) == {"CUDA_VISIBLE_DEVICES": "1"}
-    assert visible("cpu", dict(os.environ)) == {"CUDA_VISIBLE_DEVICES": ""}
+    assert device_environment("cuda:1", {"CUDA_VISIBLE_DEVICES": "4,7"}) == {"CUDA_VISIBLE_DEVICES": "7"}
+    assert device_environment("cuda:1", {}) == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert device_environment("cpu", dict(os.environ)) == {"CUDA_VISIBLE_DEVICES": ""}

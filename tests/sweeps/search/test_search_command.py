@@ -158,7 +158,7 @@ def test_a_stop_is_gone_on_with(place: Place, run: FakeRun, capsys: pytest.Captu
     run.before = stops
     assert command(place, "--no-report-runs") == 130
     err = capsys.readouterr().err
-    assert "engram: stopped; the same command goes on: engram study search" in err
+    assert "engram: stopped; resume with the same command: engram study search" in err
     assert not record_of(place).ended
     assert any(trial.is_open for trial in record_of(place).trials)
     run.before = lambda what: None
@@ -229,7 +229,7 @@ def test_rows_and_searches_have_a_command_each(place: Place, capsys: pytest.Capt
     assert main(["study", "search", "paper", *data]) == 2
     assert "compute it with `engram study run paper`" in capsys.readouterr().err
     assert main(["study", "run", "search", *data]) == 2
-    assert "study search is a search: `engram study search search` runs it" in capsys.readouterr().err
+    assert "study search is a search: run `engram study search search`" in capsys.readouterr().err
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
