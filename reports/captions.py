@@ -1,10 +1,10 @@
-"""Captions and notes: metric, data and seeds of a table or figure, and sentences that limit what its numbers can say."""
+"""Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from core.data.datasets import EMBEDDED
+from core.data.datasets import SYNTHETIC
 from core.records.record import SCORED
 from reports.frame import run_facts
 from studies.bootstrap import COVERAGE
@@ -50,7 +50,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
 
 def is_embedded(study: StudyRecord) -> bool:
     """Whether the study ran on the corpus that Engram generates."""
-    return study.data_name == EMBEDDED
+    return study.data_name == SYNTHETIC
 
 
 def chosen_row_notes(study: StudyRecord) -> Iterator[str]:

@@ -60,7 +60,7 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
         pair = pair_counts(b.counts, a.counts, task)
         both = bootstrap_difference(pair.row, pair.baseline, resamples=resamples).interval
         sign_flip = f"{paired.p_sign_flip:.4f} ({paired.p_floor:.4f})" if paired.n else DASH
-        more = [Value(paired.mean, low=both.low, high=both.high), f"{paired.higher}/{paired.n}", sign_flip]
+        more: list[Cell] = [Value(paired.mean, low=both.low, high=both.high), f"{paired.higher}/{paired.n}", sign_flip]
         lines.append(Line([TASK_NAMES[task], *cells, *more]))
         numbers |= {"low_all": both.low, "high_all": both.high, "n": paired.n, "p_sign_flip": paired.p_sign_flip}
         data.append({"task": task, **numbers})
@@ -191,8 +191,8 @@ def distance_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
         columns=count_columns("distance", "Head and tail"),
         lines=write_lines(data, equal=True),
         caption=[
-            "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention "
-            "of the tail share one; a false positive is judged by its own mentions."
+            "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some "
+            "mention of the tail share one; a false positive is judged by its own mentions."
         ],
         data=data,
     )

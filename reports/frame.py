@@ -55,7 +55,7 @@ class ReportData:
     """The trials that chose a row, where the study is a search."""
 
 
-def load(study: StudyRecord, runs: Path, *, split: str = "test") -> ReportData:
+def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> ReportData:
     """Read a study's records; scores are those of one split. `compared` and `search` are the caller's to add.
 
     Raises a UserError for a finished run without scores of the split.

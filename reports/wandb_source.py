@@ -80,7 +80,8 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     status = run.summary.get("status", STATES.get(run.state, "running"))
     if status == "running" and run.state in DEAD:
         status = KILLED
-    record = {name: number for name in COSTS if (number := read_number(run.summary.get(name))) is not None}
+    numbers = {name: read_number(run.summary.get(name)) for name in COSTS}
+    record: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
     record |= {"run_id": run.id, "status": status, "config": run.config, "provenance": run.config.get("provenance")}
     try:
         facts = known_facts(msgspec.convert(record, RunSummary))
@@ -90,9 +91,7 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     config = dict(run.config)
     if status not in SCORED:
         return RunResult(facts | {"problem": f"{run.id} {status} in W&B"}, config=config)
-    scores = {
-        task: {name: read_score(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS
-    }
+    scores = {task: {name: read_score(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
     absent = ", ".join(task for task in TASKS if math.isnan(scores[task]["f1"]))
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))

@@ -273,9 +273,7 @@ def draw_text(
         colour = colours(max(0.0, shade - panel.floor) / scale)
         axes.add_patch(Rectangle((token.column, token.line), len(token.text), 1, color=colour, linewidth=0))
         axes.text(token.column, token.line + 0.5, token.text, va="center_baseline", color="black", **FONT)
-    mentions: list[Span] = [
-        span for span, kind in zip(document.spans, document.types, strict=True) if kind is not None
-    ]
+    mentions: list[Span] = [span for span, kind in zip(document.spans, document.types, strict=True) if kind is not None]
     for start, end in mentions:
         for line in sorted({token.line for token in tokens[start:end]}):
             on_line = [token for token in tokens[start:end] if token.line == line]

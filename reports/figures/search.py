@@ -12,9 +12,9 @@ from reports.figures.style import (
     DOT,
     MEAN,
     house_style,
-    wrapped,
+    wrap_label,
 )
-from reports.row_means import LONG
+from reports.row_means import TASK_NAMES
 
 FAILED = "#D55E00"
 
@@ -41,7 +41,7 @@ def history_figure(numbers: pd.DataFrame, *, metric: str) -> Figure:
             lowest = [0.0] * len(failed)
             panel.plot(failed["trial"], lowest, "x", transform=panel.get_xaxis_transform(), label="failed", **form)
         panel.set_xlabel("trial")
-        panel.set_ylabel(f"validation {LONG[metric]} F1")
+        panel.set_ylabel(f"validation {TASK_NAMES[metric]} F1")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -56,7 +56,7 @@ def importance_figure(numbers: pd.DataFrame) -> Figure:
         panel.barh(places, numbers["importance"], color=MEAN, height=0.6)
         for place, share in zip(places, numbers["importance"], strict=True):
             panel.text(share, place, f" {share:.2f}", va="center", fontsize=6.5, color=BASELINE)
-        panel.set_yticks(places, [wrapped(title) for title in numbers["title"]])
+        panel.set_yticks(places, [wrap_label(title) for title in numbers["title"]])
         panel.set_ylim(len(numbers) - 0.5, -0.5)
         panel.set_xlim(0, 1.15 * max(numbers["importance"].max(), 0.01))
         panel.grid(visible=False, axis="y")

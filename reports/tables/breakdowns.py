@@ -5,7 +5,7 @@ import pandas as pd
 from reports.captions import METRIC, label, measured_on
 from reports.frame import ReportData, run_facts
 from reports.row_means import rows_by_group
-from reports.tables.layout import Column, Line, Table, Value
+from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import summarize
 
 DISTANCES = {"intra": "Within a sentence", "inter": "Across sentences"}
@@ -42,7 +42,7 @@ def distance_table(data: ReportData) -> Table | None:
     values, gold = row_values(scores), scores.groupby("name")["gold"].max()
     lines = []
     for row in rows_by_group(study):
-        cells = [study.study.row_title(row), *(values.get((row, name), Value()) for name in DISTANCES)]
+        cells: list[Cell] = [study.study.row_title(row), *(values.get((row, name), Value()) for name in DISTANCES)]
         lines.append(Line(cells, study.study.rows[row].group, row))
     return Table(
         name="distances",

@@ -8,7 +8,7 @@ import pandas as pd
 from core.records.record import SCORED
 from reports.frame import ReportData, run_facts
 from reports.row_means import rows_by_group
-from reports.tables.layout import Column, Line, Table, Value
+from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import Summary, summarize
 
 MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch")
@@ -31,7 +31,7 @@ def cost_table(data: ReportData) -> Table:
         parameters = Value(sizes.pop()) if len(sizes) == 1 else Value()
         seconds, memory, epoch = (Value(summary.mean, summary.std) for summary in summaries.values())
         hours = Value(sum(known_values(of_row, "seconds")) / 3600) if of_row else Value()
-        cells = [study.study.row_title(row), seconds, hours, memory, parameters, epoch, str(len(of_row))]
+        cells: list[Cell] = [study.study.row_title(row), seconds, hours, memory, parameters, epoch, str(len(of_row))]
         lines.append(Line(cells, study.study.rows[row].group, row))
         summaries["parameters"] = Summary(parameters.number, math.nan, len(of_row))
         tidy += [{"row": row, "measure": name, "mean": s.mean, "std": s.std, "n": s.n} for name, s in summaries.items()]

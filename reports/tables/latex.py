@@ -41,8 +41,15 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "–": "--",
     **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"±": r"$\pm$", "Δ": r"$\Delta$", "−": r"$-$", "×": r"$\times$", "α": r"$\alpha$"},
-    **{"²": r"$^2$", "³": r"$^3$", "≥": r"$\ge$", "≤": r"$\le$"},
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "α": r"$\alpha$",
+    "²": r"$^2$",
+    "³": r"$^3$",
+    "≥": r"$\ge$",
+    "≤": r"$\le$",
 }
 SPECIAL_PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 CODE = re.compile("`([^`]*)`")

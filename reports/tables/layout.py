@@ -120,7 +120,7 @@ class Table:
         return ["Group"] * self.grouped + [column.heading for column in self.columns]
 
     def write_cells(self, write: Callable[[Column, Cell], str] = Column.write) -> list[list[str]]:
-        """Every line's cells as strings, its group first; a group, and text that stands once, at its first line only."""
+        """Every line's cells as strings, its group first; group and repeated text at the first line only."""
         written: list[list[str]] = []
         before: Line | None = None
         for line in self.lines:

@@ -5,6 +5,7 @@ A published row has no seeds: it never enters a paired test.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -68,7 +69,7 @@ def compare_published() -> pd.DataFrame:
     low, high, p, p_holm (Holm over all lines); low_population, high_population (were the printed std of ddof 0); words.
     """
     by_name = {row.name: row for row in PUBLISHED_ROWS}
-    lines = []
+    lines: list[dict[str, Any]] = []
     for row in PUBLISHED_ROWS:
         baseline = by_name[row.baseline]
         for task, ours in row.scores.items() if row != baseline else ():

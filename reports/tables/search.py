@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from reports.captions import format_ranges
-from reports.row_means import LONG
+from reports.row_means import TASK_NAMES
 from reports.tables.layout import Column, Line, Table, Value
 from studies.search.racing import incumbent
 from studies.search.trials import SearchRecord, SearchTrial
@@ -82,8 +82,8 @@ def caption_of(search: SearchRecord) -> list[str]:
     """How the trials were scored and judged."""
     rungs = ", ".join(map(str, search.search.rungs))
     return [
-        f"Mean ± sample standard deviation of {LONG[search.metric]} F1 on the validation split over n of the search's "
-        f"seeds {format_ranges(search.search.shared_seeds)}; test was not looked at.",
+        f"Mean ± sample standard deviation of {TASK_NAMES[search.metric]} F1 on the validation split over n of the "
+        f"search's seeds {format_ranges(search.search.shared_seeds)}; test was not looked at.",
         f"Trials get seeds in rungs of {rungs}: the better half goes on after the first, then those that are "
         f"not more than {search.search.threshold:g} pooled standard errors below the best, paired by seed.",
         "More seeds stand before a higher mean; bold: the best. Config: what differs from the base.",

@@ -63,7 +63,7 @@ def test_the_history_follows_the_best_by_the_search_s_own_rule() -> None:
 
 def test_the_table_has_the_best_first_and_says_what_they_change() -> None:
     table = trials_table(RECORD)
-    cells = table.frame().to_numpy().tolist()
+    cells = table.write_cells()
     assert cells == [
         ["3", "34.00 ± 1.00", "3", "Warm-up share 0"],
         ["0", "31.00 ± 1.00", "3", "the base as it is"],
