@@ -3,13 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
+from core.commands.arguments import CommandParser
 from core.config import presets
 from core.config.overrides import parse_overrides
-from core.errors import UserError
 from studies.plan import Plan, plan
 from studies.study import LARGEST_SEED, find_study
 
@@ -36,20 +35,14 @@ baseline); and in a row: title, group (a part of the table), baseline (the row i
 """
 
 
-class StudyParser(argparse.ArgumentParser):
+class StudyParser(CommandParser):
     """The parser of a command that plans a study; a command adds its own arguments.
 
-    `{prog}` in the epilog is the command; mistakes are UserErrors.
+    `{prog}` in the epilog is the command.
     """
 
     def __init__(self, prog: str, description: str, *, epilog: str = EPILOG) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog.format(prog=prog),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        super().__init__(prog, description, epilog=epilog.format(prog=prog))
         profiles = ", ".join(presets.names("profiles"))
         self.add_argument("study", metavar="STUDY", help="a study of `engram study list`, or a YAML file of your own")
         self.add_argument("--profile", default="quick", help=f"data, encoder and epochs: {profiles} (default: quick)")
@@ -75,10 +68,6 @@ class StudyParser(argparse.ArgumentParser):
         if options.name:
             study = msgspec.structs.replace(study, name=options.name)
         return options, plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a UserError instead of printing the usage."""
-        raise UserError(f"{message}; see `{self.prog} --help`")
 
 
 def positive_int(text: str) -> int:

@@ -18,8 +18,9 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
-from studies.checks import advice, notes
-from studies.estimate import calibrate, default_jobs, estimate_plan, memory_warnings, told
+from studies.calibration import calibrate
+from studies.checks import NOTES, WARNINGS, code_warnings, run_checks
+from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
 from studies.search.space import SearchSpace, wandb_sweep
@@ -95,7 +96,7 @@ def show_plan(arguments: Sequence[str]) -> None:
     given, planned = parser.parse_plan(arguments)
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})
-    for line in [*undeclared_lines(planned), *advice(planned, now=now, summaries=summaries.values())]:
+    for line in [*undeclared_lines(planned), *run_checks(WARNINGS, planned), *code_warnings(now, summaries.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
     if given.commands:
         print_commands(planned, summaries, given.runs)
@@ -111,11 +112,11 @@ def show_plan(arguments: Sequence[str]) -> None:
     estimate = estimate_plan(planned, summaries, given.runs, jobs=given.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
-    for line in notes(planned):
+    for line in run_checks(NOTES, planned):
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
-    for line in told(estimate, planned.profile, given.runs):
+    for line in describe_estimate(estimate, planned.profile, given.runs):
         print(line)
 
 

@@ -1,72 +1,38 @@
-"""What is left of a plan costs: time, memory and disk, and whether this machine has them.
+"""Estimate of a plan: the time, memory and disk that what is left of it takes, and whether this machine has them.
 
-What a run of a plan will take, from what earlier runs of the same profile and documents took.
-
-The nearest that is known speaks for a run: its own cell under other seeds; else runs with its relation head, batch
-size, and memory or none; else a calibration (`studies.estimate`), which measured the dearest row; else any run of the
-profile on these documents. Seconds grow with epochs. What other machines took counts only where this one has computed
-nothing.
-
-Seconds and bytes as a reader says them.
-
-A short calibration: a few optimiser steps of the dearest row in a process of its own, remembered beside the studies.
-
-It writes no run folder and no record, so nothing can take it for a result; `core.run.timing` times the steps.
+The closest measurement counts for a run: its own row under other seeds; else runs with its relation head, batch size,
+and memory or none; else a calibration (`studies.calibration`) of the slowest row; else any run of the profile on these
+documents. Seconds grow with epochs. What other machines took counts only where this one has computed nothing.
 """
 
 import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import msgspec
-
-from core.config.model_source import encoder_width, estimate_parameter_count
-from core.config.presets import to_yaml
-from core.config.schema import EncoderConfig, RunConfig
+from core.config.model_source import estimate_parameter_count
+from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, content_hash, make_folder
-from core.progress import say
 from core.records.summary import RunSummary, read_summary
-from core.records.timings import StepCosts
+from studies.calibration import Calibration, Setup, System, read_calibrations, setup_of, system_of
 from studies.plan import Plan, PlannedRun
-from studies.record import STUDIES
 
-
-def format_duration(seconds: float) -> str:
-    """`40 s`, `21 min`, `3.5 h`, `4.2 days`."""
-    for unit, length, least in (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 5_400.0), ("min", 60.0, 90.0)):
-        if seconds >= least:
-            return f"{seconds / length:.0f} {unit}" if unit == "min" else f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-
-
-def format_size(bytes_: float) -> str:
-    """`340 MiB`, `1.2 GiB`."""
-    mebibytes = bytes_ / 2**20
-    if mebibytes >= 1_000:
-        return f"{mebibytes / 1024:.1f} GiB"
-    return f"{mebibytes:.0f} MiB" if mebibytes >= 1 else "under 1 MiB"
-
-
-Ground = tuple[str, str, str]
-"""Profile, documents and encoder: runs that differ in one of them say nothing of each other."""
-
-Kind = tuple[str, bool, int]
-"""What of a system decides most about its cost: relation head, memory or none, documents in a batch."""
+TRAINING_COPIES = 8
+"""Weights' sizes on the disk while a run trains: the best, and the last with two states, each with its successor."""
+OTHER_ROWS, MEASURED_FOLDERS = 1_000, 8
+"""How many rows of other studies are read for a plan, and how many run folders are measured."""
+REST_BYTES = 4 * 2**20
+"""What a finished run keeps besides its weights, where no earlier run shows it: predictions, history, W&B's files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run takes, and by which measurement; `parameters` is None where it does not say."""
+    """What a run takes, and by which measurement; `parameters` is None where it does not show them."""
 
     seconds: float
     memory_mib: float
@@ -74,123 +40,9 @@ class Cost:
     source: str
 
 
-class Calibration(msgspec.Struct, frozen=True):
-    """A few steps that were measured, and what they are steps of."""
-
-    ground: Ground
-    kind: Kind
-    row: str
-    host: str
-    costs: StepCosts
-
-
-class Known:
-    """What earlier runs and calibrations say of planned ones."""
-
-    def __init__(self, finished: Iterable[RunSummary], calibrations: Iterable[Calibration] = ()) -> None:
-        scored = [one for one in finished if one.status == "finished" and one.seconds]
-        here = [one for one in scored if machine_name(one) == platform.node()]
-        self._cells: defaultdict[tuple[object, ...], _Runs] = defaultdict(_Runs)
-        for one in here or scored:
-            for key in _keys_of(one):
-                self._cells[key].add(one)
-        self._calibrations: dict[tuple[object, ...], Calibration] = {}
-        for measured in sorted(calibrations, key=lambda measured: measured.costs.step_seconds):
-            if measured.host == platform.node():
-                # Where the very kind was not measured, the dearest speaks: rather too much than too little.
-                self._calibrations[measured.ground] = self._calibrations[*measured.ground, *measured.kind] = measured
-        self._grounds = Grounds()
-        self._elsewhere = "" if here else " of other machines"
-
-    def cost(self, run: PlannedRun) -> Cost | None:
-        """The cost of a planned run, None where nothing is known."""
-        ground, config = self._grounds.of(run.config), run.config
-        for key in ((*ground, _signature(run.run_id)), (*ground, *kind_of(config))):
-            if key in self._cells:
-                return self._cells[key].cost(config, f"finished runs of these rows or their like{self._elsewhere}")
-        calibration = self._calibrations.get((*ground, *kind_of(config))) or self._calibrations.get(ground)
-        if calibration is not None:
-            costs = calibration.costs
-            source = f"{costs.steps} steps of row {calibration.row}"
-            return Cost(costs.seconds(config), costs.peak_memory_mib, costs.parameters, source)
-        if ground in self._cells:
-            return self._cells[ground].cost(config, f"finished runs of other rows{self._elsewhere}")
-        return None
-
-
-class Grounds:
-    """The grounds of configs; every encoder is told once."""
-
-    def __init__(self) -> None:
-        self._encoders: dict[EncoderConfig, str] = {}
-
-    def of(self, config: RunConfig) -> Ground:
-        """The ground of a config whose documents are files."""
-        assert config.data.train is not None
-        encoder = self._encoders.get(config.encoder)
-        if encoder is None:
-            encoder = self._encoders.setdefault(config.encoder, _told(config.encoder.model_dump(mode="json")))
-        return config.profile, content_hash(Path(config.data.train)), encoder
-
-
-class _Runs:
-    """Finished runs of one kind."""
-
-    def __init__(self) -> None:
-        self.count, self.seconds_per_epoch, self.memory_mib, self.parameters = 0, 0.0, 0.0, 0
-
-    def add(self, record: RunSummary) -> None:
-        self.count += 1
-        self.seconds_per_epoch += record.seconds / record.config.training.epochs
-        self.memory_mib = max(self.memory_mib, record.peak_memory_mib or 0.0)
-        self.parameters = max(self.parameters, record.parameters or 0)
-
-    def cost(self, config: RunConfig, source: str) -> Cost:
-        seconds = self.seconds_per_epoch / self.count * config.training.epochs
-        return Cost(seconds, self.memory_mib, self.parameters or None, source)
-
-
-def kind_of(config: RunConfig) -> Kind:
-    """The kind of a config."""
-    return config.model.relation_head, config.memory is not None, config.training.batch_size
-
-
-def _keys_of(record: RunSummary) -> Iterable[tuple[object, ...]]:
-    if record.provenance is None:
-        return ()
-    config = record.config
-    documents = record.provenance.data.get(config.data.get("train") or "")
-    if documents is None:
-        return ()
-    ground = (config.profile, documents, _told(config.encoder))
-    kind = (config.model.relation_head, config.memory is not None, config.training.batch_size)
-    return (*ground, _signature(record.run_id)), (*ground, *kind), ground
-
-
-def machine_name(summary: RunSummary) -> str:
-    """The machine that computed a run."""
-    return summary.provenance.machine.partition(" ")[0] if summary.provenance is not None else ""
-
-
-def _signature(run_id: str) -> str:
-    return run_id.rpartition("-")[0]
-
-
-def _told(encoder: Mapping[str, object]) -> str:
-    return json.dumps(encoder, sort_keys=True)
-
-
-TRAINING_COPIES = 8
-"""Weights' sizes on the disk while a run trains: the best, and the last with two states, each beside its successor."""
-OTHERS, MEASURED = 1_000, 8
-"""How many cells of other studies speak for a plan, and how many run folders are measured."""
-REST_BYTES = 4 * 2**20
-"""What a finished run keeps beside its weights, where no earlier run says: predictions, history, W&B's files."""
-
-
 @dataclass(frozen=True)
 class Estimate:
-    """What the runs that are left take."""
+    """What the runs that are left take; the cost of a run is None where nothing like it was measured."""
 
     runs: tuple[PlannedRun, ...]
     costs: tuple[Cost | None, ...]
@@ -209,111 +61,157 @@ class Estimate:
     @property
     def memory_bytes(self) -> float:
         """The most that as many runs as are computed at once hold in memory together."""
-        most = sorted((cost.memory_mib for cost in self.known), reverse=True)
-        return 2**20 * sum(most[: self.jobs])
+        return 2**20 * sum(sorted((cost.memory_mib for cost in self.known), reverse=True)[: self.jobs])
 
-    def kept_bytes(self, run: PlannedRun, cost: Cost | None, *, weights: bool = True) -> float:
-        """What a finished run keeps; a run whose size nobody knows is left to its own check."""
-        keeps = weights and run.config.training.keep == "best"
-        return self.rest_bytes + (weight_bytes(run, cost) if keeps else 0.0)
+    @property
+    def weight_bytes(self) -> list[float]:
+        """The size of each run's weights, by an earlier run or its encoder's; 0 where neither is known."""
+        counts = (
+            (cost.parameters if cost else None) or estimate_parameter_count(run.config) or 0
+            for run, cost in zip(self.runs, self.costs, strict=True)
+        )
+        return [4.0 * count for count in counts]
 
     def disk_bytes(self, *, weights: bool = True) -> float:
-        """What all of them keep, and what those that are computed at once need beside it while they train."""
-        pairs = list(zip(self.runs, self.costs, strict=True))
-        kept = sum(self.kept_bytes(run, cost, weights=weights) for run, cost in pairs)
-        largest = sorted((weight_bytes(run, cost) for run, cost in pairs), reverse=True)
-        return kept + TRAINING_COPIES * sum(largest[: self.jobs])
+        """What all runs keep, and what those that are computed at once need on top while they train."""
+        sizes = self.weight_bytes
+        keeps = (weights and run.config.training.keep == "best" for run in self.runs)
+        kept = sum(self.rest_bytes + (size if keep else 0.0) for size, keep in zip(sizes, keeps, strict=True))
+        return kept + TRAINING_COPIES * sum(sorted(sizes, reverse=True)[: self.jobs])
+
+
+class Measurements:
+    """What earlier runs and calibrations show about the cost of planned runs."""
+
+    def __init__(self, finished: Iterable[RunSummary], calibrations: Iterable[Calibration]) -> None:
+        timed = [run for run in finished if run.status == "finished" and run.seconds and run.provenance]
+        own = [run for run in timed if machine_name(run) == platform.node()]
+        self._machines = "" if own else " on other machines"
+        self._runs: defaultdict[tuple[Setup, str | System | None], list[RunSummary]] = defaultdict(list)
+        for run in own or timed:
+            setup = measured_setup(run)
+            for key in (run.run_id.rpartition("-")[0], system_of(run.config), None):
+                self._runs[setup, key].append(run)
+        self._calibrations: dict[tuple[Setup, System | None], Calibration] = {}
+        for calibration in sorted(calibrations, key=lambda calibration: calibration.costs.step_seconds):
+            if calibration.machine == platform.node():
+                # Where this very system was not measured, the slowest counts: rather too much than too little.
+                self._calibrations[calibration.setup, None] = calibration
+                self._calibrations[calibration.setup, calibration.system] = calibration
+
+    def cost(self, run: PlannedRun) -> Cost | None:
+        """The cost of a planned run, None where nothing is known."""
+        setup, system = setup_of(run.config), system_of(run.config)
+        for key in (run.run_id.rpartition("-")[0], system):
+            if (setup, key) in self._runs:
+                source = f"finished runs of these rows or of similar ones{self._machines}"
+                return average_cost(self._runs[setup, key], run.config, source)
+        calibration = self._calibrations.get((setup, system)) or self._calibrations.get((setup, None))
+        if calibration is not None:
+            costs = calibration.costs
+            source = f"{costs.steps} steps of row {calibration.row}"
+            return Cost(costs.seconds(run.config), costs.peak_memory_mib, costs.parameters, source)
+        if (setup, None) in self._runs:
+            return average_cost(self._runs[setup, None], run.config, f"finished runs of other rows{self._machines}")
+        return None
+
+
+def average_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> Cost:
+    """The cost of a config by runs like it: their mean seconds per epoch, and the most memory and parameters."""
+    seconds_per_epoch = sum(run.seconds / run.config.training.epochs for run in runs) / len(runs)
+    return Cost(
+        seconds=seconds_per_epoch * config.training.epochs,
+        memory_mib=max(run.peak_memory_mib or 0.0 for run in runs),
+        parameters=max(run.parameters or 0 for run in runs) or None,
+        source=source,
+    )
+
+
+def measured_setup(run: RunSummary) -> Setup:
+    """The setup of a run that was computed, as `setup_of` gives it for a planned one."""
+    assert run.provenance is not None
+    documents = run.provenance.data.get(run.config.data.get("train") or "", "")
+    return run.config.profile, documents, json.dumps(run.config.encoder, sort_keys=True)
+
+
+def machine_name(run: RunSummary) -> str:
+    """The machine that computed a run."""
+    return run.provenance.machine.partition(" ")[0] if run.provenance is not None else ""
 
 
 def estimate_plan(
-    planned: Plan, summaries: Mapping[str, RunSummary], runs: Path, *, jobs: int, again: Sequence[RunSummary] = ()
+    plan: Plan, summaries: Mapping[str, RunSummary], runs: Path, *, jobs: int, again: Collection[str] = ()
 ) -> Estimate:
-    """What the runs take that are left, or are to be computed `again`, by all that was computed in `runs`."""
-    folders = {summary.folder for summary in again}
-    left = tuple(run for run in planned.runs if run.folder in folders or summaries[run.run_id].is_left)
+    """What the runs take that are left, or whose ids are to be computed `again`, by all that was computed in `runs`."""
+    left = tuple(run for run in plan.runs if run.run_id in again or summaries[run.run_id].is_left)
+    if not left:
+        return Estimate((), (), jobs)
     finished = [summary for summary in summaries.values() if summary.is_done]
-    if left:
-        finished += runs_of_other_rows(runs, summaries.values(), planned.profile)
-    known = Known(finished, remembered(runs))
+    finished += runs_of_other_rows(runs, summaries.values(), plan.profile)
+    measurements = Measurements(finished, read_calibrations(runs))
     # Seeds of a row cost the same.
-    by_row = {run.row: run for run in left}
-    costs = {row: known.cost(run) for row, run in by_row.items()}
-    rest = rest_of([summary.folder for summary in finished[:MEASURED]]) if left else REST_BYTES
-    return Estimate(left, tuple(costs[run.row] for run in left), jobs, rest)
+    costs = {row: measurements.cost(run) for row, run in {run.row: run for run in left}.items()}
+    rest = [bytes_besides_weights(summary.folder) for summary in finished[:MEASURED_FOLDERS]]
+    rest_bytes = sum(rest) / len(rest) if rest else REST_BYTES
+    return Estimate(left, tuple(costs[run.row] for run in left), jobs, rest_bytes)
 
 
 def runs_of_other_rows(runs: Path, planned: Iterable[RunSummary], profile: str) -> Iterator[RunSummary]:
-    """A finished run of every row in a folder of runs that is not planned: of `OTHERS` rows those of the profile."""
+    """A finished run of the profile of every row in a folder of runs that is not planned, of `OTHER_ROWS` rows."""
     own = {summary.folder.parent.name for summary in planned}
-    others = (folder for folder in sorted(runs.iterdir()) if folder.name not in own) if runs.is_dir() else iter(())
-    done = (
-        next((one for seed in sorted(row.glob("s*")) if (one := read_summary(seed)).is_done), None) for row in others
-    )
-    for summary in islice((one for one in done if one is not None), OTHERS):
-        if summary.config.profile == profile:
+    rows = (folder for folder in sorted(runs.glob("*")) if folder.name not in own)
+    for row in islice(rows, OTHER_ROWS):
+        summary = next((run for run in map(read_summary, sorted(row.glob("s*"))) if run.is_done), None)
+        if summary is not None and summary.config.profile == profile:
             yield summary
 
 
-def weight_bytes(run: PlannedRun, cost: Cost | None) -> float:
-    """The size of a run's weights, by an earlier run or its encoder's; 0 where neither is known."""
-    parameters = cost.parameters if cost is not None else None
-    return 4.0 * (parameters if parameters is not None else estimate_parameter_count(run.config) or 0)
+def bytes_besides_weights(folder: Path) -> int:
+    """What a run folder holds besides checkpoints."""
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and "checkpoints" not in file.parts)
 
 
-def told(estimate: Estimate, profile: str, runs: Path) -> list[str]:
-    """The estimate in lines, or how to come by one."""
+def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]:
+    """The estimate in lines, and where nothing is known how to get one."""
     if not estimate.runs:
         return []
+    jobs, known = estimate.jobs, estimate.known
     lines = []
-    if estimate.known:
-        each = sorted(cost.seconds for cost in estimate.known)
-        spread = (
-            format_duration(each[0])
-            if format_duration(each[0]) == format_duration(each[-1])
-            else f"{format_duration(each[0])} to {format_duration(each[-1])}"
-        )
-        jobs = (
-            f", {format_duration(estimate.seconds(estimate.jobs))} with {estimate.jobs} at once"
-            if estimate.jobs > 1
-            else ""
-        )
-        some = f" for {len(estimate.known)} of the {len(estimate.runs)} runs left" if None in estimate.costs else ""
+    if known:
+        shortest, longest = (format_duration(end(cost.seconds for cost in known)) for end in (min, max))
+        each = shortest if shortest == longest else f"{shortest} to {longest}"
+        together = f", {format_duration(estimate.seconds(jobs))} with {jobs} at once" if jobs > 1 else ""
+        some = f" for {len(known)} of the {len(estimate.runs)} runs left" if None in estimate.costs else ""
+        sources = ", and on ".join(source for source, _ in Counter(cost.source for cost in known).most_common())
         lines.append(
-            f"time: about {format_duration(estimate.seconds(1))} one after another{jobs}{some} ({spread} a run; "
-            f"{sources(estimate)})"
+            f"time: about {format_duration(estimate.seconds(1))} one after another{together}{some} ({each} a run; "
+            f"measured on {sources})"
         )
-        memory = f"memory: up to {format_size(2**20 * max(cost.memory_mib for cost in estimate.known))} a run"
-        together = f", {format_size(estimate.memory_bytes)} with {estimate.jobs} at once" if estimate.jobs > 1 else ""
-        lines.append(f"{memory}{together}; {format_size(memory_of_machine())} are here")
+        most = format_size(2**20 * max(cost.memory_mib for cost in known))
+        together = f", {format_size(estimate.memory_bytes)} with {jobs} at once" if jobs > 1 else ""
+        lines.append(f"memory: up to {most} a run{together}; this machine has {format_size(machine_memory())}")
     else:
         lines.append(
-            f"time: not known, as nothing of profile {profile} on these documents was computed in {runs} yet: add "
+            f"time: unknown, as no run of profile {profile} on these documents has been computed in {runs}: add "
             "--calibrate, which measures a few steps"
         )
-    sized = all(weight_bytes(run, cost) for run, cost in zip(estimate.runs, estimate.costs, strict=True))
-    beside = "" if sized else " beside the weights, whose size is not known here,"
+    unsized = "" if all(estimate.weight_bytes) else " without the weights, whose size is not known here,"
     lines.append(
-        f"disk: about {format_size(estimate.disk_bytes())}{beside} while the last are computed; "
+        f"disk: about {format_size(estimate.disk_bytes())}{unsized} while the last runs are computed; "
         f"{format_size(free_bytes(runs))} are free in {runs}"
     )
     return lines
 
 
-def sources(estimate: Estimate) -> str:
-    """Where the costs come from, the commonest first."""
-    found = Counter(cost.source for cost in estimate.known)
-    return "measured on " + ", and on ".join(source for source, _ in found.most_common())
-
-
 def memory_warnings(estimate: Estimate) -> list[str]:
     """A line where the runs that are computed at once would not fit in memory."""
-    needed, there = estimate.memory_bytes, memory_of_machine()
-    if needed <= there:
+    needed, available = estimate.memory_bytes, machine_memory()
+    if needed <= available:
         return []
-    fit = max(1, int(estimate.jobs * there / needed))
+    fit = max(1, int(estimate.jobs * available / needed))
     return [
         f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has "
-        f"{format_size(there)}: give --jobs {fit}"
+        f"{format_size(available)}: give --jobs {fit}"
         + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
     ]
 
@@ -324,117 +222,50 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
     if needed <= free:
         return
     bare = estimate.disk_bytes(weights=False)
-    records = (
-        f"--training.keep none keeps no weights and needs {format_size(bare)}, "
-        if bare <= free and bare < needed
-        else ""
-    )
+    smaller = f"--training.keep none keeps no weights and needs {format_size(bare)}, " if bare <= free else ""
     raise UserError(
         f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
-        f"free in {runs}: {records}--runs DIR may lie on another disk, "
-        f"`engram runs gc --runs {runs}` says what can be deleted"
+        f"free in {runs}: {smaller}--runs DIR may be on another disk, `engram runs gc --runs {runs}` lists what can be "
+        "deleted"
     )
 
 
 def free_bytes(runs: Path) -> float:
-    """What is free where runs lie, or would lie."""
-    there = runs.absolute()
-    while not there.exists():
-        there = there.parent
-    return float(shutil.disk_usage(there).free)
+    """What is free where runs are, or would be, kept."""
+    folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
+    return float(shutil.disk_usage(folder).free)
 
 
-def memory_of_machine() -> float:
-    """The memory of this machine, or of the container that this process may use."""
-    found = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+def machine_memory() -> float:
+    """The memory of this machine, or of the container that this process may use, in bytes."""
+    limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
     for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
         try:
-            found.append(float(limit.read_text()))
+            limits.append(float(limit.read_text()))
         except (OSError, ValueError):
             continue
-    return min(found)
+    return min(limits)
 
 
-def rest_of(folders: Sequence[Path]) -> float:
-    """What finished runs keep beside their weights, on average over some run folders."""
-    sizes = [
-        sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and "checkpoints" not in file.parts)
-        for folder in folders
-    ]
-    return sum(sizes) / len(sizes) if sizes else REST_BYTES
-
-
-def default_jobs(planned: Plan, devices: Sequence[str] = ()) -> int:
+def default_jobs(plan: Plan, devices: Sequence[str] = ()) -> int:
     """As many runs at once as there are devices, or as the processors hold at the threads that a run asks for."""
     if devices:
         return len(devices)
-    threads = planned.runs[0].config.runtime.threads
+    threads = plan.runs[0].config.runtime.threads
     return max(1, (os.cpu_count() or 1) // threads) if threads else 1
 
 
-FILE = "calibrations.json"
-STEPS = 8
-"""Optimiser steps that are timed."""
+def format_duration(seconds: float) -> str:
+    """`40 s`, `21 min`, `3.5 h`, `4.2 days`."""
+    for unit, length, least in (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 5_400.0), ("min", 60.0, 90.0)):
+        if seconds >= least:
+            return f"{seconds / length:.0f} {unit}" if unit == "min" else f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
 
 
-def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
-    """Measure the dearest row on every kind of documents and encoder that the plan has, and remember it."""
-    grounds = Grounds()
-    rows: dict[Ground, str] = {}
-    for row, config in sorted(plan.configs.items(), key=lambda pair: cost_order(pair[1])):
-        rows[grounds.of(config)] = row
-    found = []
-    for ground, row in rows.items():
-        say(f"calibration: {STEPS} steps of row {row}, the dearest; no result is kept of them")
-        found.append(Calibration(ground, kind_of(plan.configs[row]), row, platform.node(), measured(plan.configs[row])))
-        remember(found[-1:], runs)
-    return found
-
-
-def cost_order(config: RunConfig) -> tuple[float, ...]:
-    """What makes a run take long, the weightiest first."""
-    memory = config.memory
-    reads = 0
-    if memory is not None and memory.warmup < 1.0:
-        modes = sum(mode in memory.read_mode for mode in ("inverse", "normal"))
-        reads = modes * (2 if memory.places == "both" else 1) * (2 if memory.memories == "both" else 1)
-    width = (memory.slot_width or encoder_width(config.encoder) or 0) if memory is not None else 0
-    return (
-        config.training.batch_size,
-        estimate_parameter_count(config) or 0,
-        config.model.relation_head == "mrc",
-        reads,
-        memory.slots_per_type * width if memory is not None else 0,
-        config.samples.neg_mentions + config.samples.neg_corefs + config.samples.neg_relations,
-    )
-
-
-def measured(config: RunConfig) -> StepCosts:
-    """What a few steps of a config cost, by a process that loads torch in place of this one."""
-    with tempfile.TemporaryDirectory(prefix="engram-calibration-") as folder:
-        asked, answer = Path(folder) / "config.yaml", Path(folder) / "costs.json"
-        asked.write_text(to_yaml(config), encoding="utf-8")
-        command = [sys.executable, "-m", "core.run.timing", str(asked), str(answer), str(STEPS)]
-        code = subprocess.run(command, check=False).returncode
-        if code == 130:
-            raise KeyboardInterrupt
-        if code or not answer.is_file():
-            raise UserError(
-                f"the calibration ended with exit code {code}, see above: the runs would fail in the same way"
-            )
-        return msgspec.json.decode(answer.read_bytes(), type=StepCosts)
-
-
-def remembered(runs: Path) -> list[Calibration]:
-    """The calibrations beside the studies; a damaged file counts as none, as measuring again mends it."""
-    try:
-        return msgspec.json.decode((runs / STUDIES / FILE).read_bytes(), type=list[Calibration])
-    except (OSError, msgspec.MsgspecError):
-        return []
-
-
-def remember(new: Iterable[Calibration], runs: Path) -> None:
-    """Keep calibrations, each in place of an earlier one of the same ground, kind and machine."""
-    kept = {(one.ground, one.kind, one.host): one for one in (*remembered(runs), *new)}
-    make_folder(runs / STUDIES, "give a folder that is yours (--runs DIR)")
-    atomic_write(runs / STUDIES / FILE, msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=1) + b"\n")
+def format_size(bytes_: float) -> str:
+    """`340 MiB`, `1.2 GiB`."""
+    mebibytes = bytes_ / 2**20
+    if mebibytes >= 1_000:
+        return f"{mebibytes / 1024:.1f} GiB"
+    return f"{mebibytes:.0f} MiB" if mebibytes >= 1 else "under 1 MiB"

@@ -1,7 +1,7 @@
-"""Prediction window by window: documents are read ahead, decoded together and written in the order of the input.
+"""Windows of documents that are predicted together: read ahead, decoded, and written in the order of the input.
 
-A window ends by what it holds itself, never by the clock or by what follows: the same input gives the same windows, so
-a prediction that goes on after any interruption batches, and therefore writes, what it would have without one.
+A window ends by its own content, never by the clock or by what follows: the same input gives the same windows, so a
+prediction that is resumed after any interruption batches, and therefore writes, what it would have without one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ WINDOW_PIECES = 32_768
 
 @dataclass
 class Window:
-    """Some documents of the input, encoded or skipped, and where the input stands behind them."""
+    """Some documents of the input, encoded or skipped, and the place in the input behind them."""
 
     encoded: list[EncodedDocument] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -36,21 +36,15 @@ class Window:
         return len(self.encoded) + len(self.skipped)
 
 
-@dataclass(frozen=True)
-class Fitting:
-    """Documents as word pieces that the encoder can take."""
-
-    wordpieces: WordPieces
-    positions: int
-    data: DataConfig
-
-    def encode(self, document: Document, issues: Issues) -> EncodedDocument:
-        """The word pieces of a document; raises `UserError` where there are too many and they are not to be cut."""
-        encoded = self.wordpieces.encode(document)
-        pieces = len(encoded.ids)
-        if pieces > self.positions and self.data.overlong != "truncate":
-            raise UserError(f"{pieces} word pieces, and this run reads {self.positions}: cut the document into parts")
-        return limit_length([encoded], positions=self.positions, overlong=self.data.overlong, issues=issues)[0]
+def encode_limited(
+    document: Document, wordpieces: WordPieces, positions: int, data: DataConfig, issues: Issues
+) -> EncodedDocument:
+    """The word pieces of a document; raises `UserError` where there are too many and they are not to be cut."""
+    encoded = wordpieces.encode(document)
+    pieces = len(encoded.ids)
+    if pieces > positions and data.overlong != "truncate":
+        raise UserError(f"{pieces} word pieces, and this run reads {positions}: cut the document into parts")
+    return limit_length([encoded], positions=positions, overlong=data.overlong, issues=issues)[0]
 
 
 def windows(
@@ -84,19 +78,20 @@ def windows(
 def predict_window(
     window: Window, decoder: Decoder, output: Output, *, reading: float, issues: Issues, advance: Callable[[int], None]
 ) -> None:
-    """Decode a window and add it to the output; `advance` is told how many documents each batch finished."""
+    """Decode a window and add it to the output; `advance` receives how many documents each batch finished."""
     decoded = decoder.decode(window.encoded, reading=reading, issues=issues, advance=advance)
-    annotations = [one.annotation for one in decoded]
-    lines = (encode_prediction(one.document, found) for one, found in zip(window.encoded, annotations, strict=True))
+    annotations = [result.annotation for result in decoded]
+    documents = [encoded.document for encoded in window.encoded]
+    lines = [encode_prediction(document, made) for document, made in zip(documents, annotations, strict=True)]
     before = output.done
     done = Done(
         mark=window.mark,
         documents=before.documents + len(annotations),
         skipped=before.skipped + len(window.skipped),
-        entities=before.entities + sum(len(one.entities) for one in annotations),
-        relations=before.relations + sum(len(one.relations) for one in annotations),
+        entities=before.entities + sum(len(annotation.entities) for annotation in annotations),
+        relations=before.relations + sum(len(annotation.relations) for annotation in annotations),
         repairs=dict(issues.counts),
         examples=dict(issues.examples),
     )
-    skipped = b"".join(msgspec.json.encode(one) + b"\n" for one in window.skipped)
+    skipped = b"".join(msgspec.json.encode(document) + b"\n" for document in window.skipped)
     output.add(b"".join(lines), skipped, done)

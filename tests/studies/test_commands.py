@@ -96,7 +96,7 @@ def test_plan_warns_and_marks_the_records_of_other_code(
     told = capsys.readouterr()
     ends = [line.partition("seed ")[2].split(maxsplit=1)[1] for line in runs_in(told.out)[:3]]
     assert ends == ["finished", "finished *", "waiting"]
-    assert "engram: warning: 2 seeds a row" in told.err
+    assert "engram: warning: 2 seeds per row" in told.err
     assert "engram: warning: 1 finished run of other code (cccccccccccc) kept" in told.err
 
 
@@ -106,7 +106,7 @@ def test_plan_names_every_run_and_what_the_rest_takes(
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
     out = capsys.readouterr().out
     assert len(runs_in(out)) == 8
-    assert "8 runs: 8 waiting\ntime: not known, as nothing of profile quick on these documents" in out
+    assert "8 runs: 8 waiting\ntime: unknown, as no run of profile quick on these documents" in out
     assert "--calibrate" in out
     finish(tmp_path / "runs", runs_in(out)[0].split()[0], provenance=collect_provenance({}))
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0

@@ -14,24 +14,26 @@ from core.files import content_hash
 from core.records.record import RunRecord, write_record
 from core.records.summary import read_summary
 from core.records.timings import StepCosts
-from studies.estimate import (
+from studies.calibration import (
     FILE,
-    REST_BYTES,
     Calibration,
-    Estimate,
-    Grounds,
     calibrate,
     cost_order,
+    read_calibrations,
+    save_calibrations,
+    setup_of,
+    system_of,
+)
+from studies.estimate import (
+    REST_BYTES,
+    Estimate,
     default_jobs,
+    describe_estimate,
     estimate_plan,
     format_duration,
     format_size,
-    kind_of,
     memory_warnings,
     refuse_full_disk,
-    remember,
-    remembered,
-    told,
 )
 from studies.plan import Plan, PlannedRun, plan
 from studies.study import find_study
@@ -119,7 +121,7 @@ def test_other_machines_count_where_this_one_has_computed_nothing(tmp_path: Path
     finish(row_of(found, "jerex-grc"), seconds=5.0, host="elsewhere")
     estimate = estimated(found, tmp_path)
     assert estimate.known[0].seconds == 5.0
-    assert "of other machines" in told(estimate, "quick", tmp_path)[0]
+    assert "on other machines" in describe_estimate(estimate, "quick", tmp_path)[0]
     finish(row_of(found, "jerex-mrc"), seconds=50.0)
     assert {cost.seconds for cost in estimated(found, tmp_path).known} == {50.0}
 
@@ -136,7 +138,7 @@ COSTS = StepCosts(
 
 
 def calibration(run: PlannedRun, costs: StepCosts = COSTS, host: str = platform.node()) -> Calibration:
-    return Calibration(Grounds().of(run.config), kind_of(run.config), run.row, host, costs)
+    return Calibration(setup_of(run.config), system_of(run.config), run.row, host, costs)
 
 
 def test_a_calibration_foretells_a_run_from_its_parts(tmp_path: Path, documents: dict) -> None:
@@ -145,10 +147,10 @@ def test_a_calibration_foretells_a_run_from_its_parts(tmp_path: Path, documents:
     assert COSTS.total_steps(run.config) == 30
     # 30 steps, 3 x 10 documents validated twice over, and 2 decodings of 30 documents at the end, at 1.5 forwards each.
     assert COSTS.seconds(run.config) == pytest.approx(3.0 + 15.0 + 0.1 * (30 + 1.5 * (30 + 60)))
-    remember([calibration(run)], tmp_path / "runs")
+    save_calibrations([calibration(run)], tmp_path / "runs")
     estimate = estimated(found, tmp_path)
     assert [cost.seconds for cost in estimate.known] == pytest.approx([34.5] * 4)
-    [time, memory, _] = told(estimate, "quick", tmp_path)
+    [time, memory, _] = describe_estimate(estimate, "quick", tmp_path)
     assert "measured on 8 steps of row memory-mrc" in time
     assert "up to 700 MiB a run" in memory
     # A run that was really computed knows better; of what it knows nothing, the calibration still speaks.
@@ -159,23 +161,23 @@ def test_a_calibration_foretells_a_run_from_its_parts(tmp_path: Path, documents:
 def test_calibrations_are_kept_by_kind_and_of_this_machine_alone(tmp_path: Path, documents: dict) -> None:
     found, runs = planned(tmp_path, documents, seeds=1), tmp_path / "runs"
     cheap = msgspec.structs.replace(COSTS, step_seconds=0.1)
-    remember([calibration(row_of(found, "memory-mrc")), calibration(row_of(found, "memory-grc"), cheap)], runs)
-    remember([calibration(row_of(found, "jerex-grc"), cheap, host="elsewhere")], runs)
-    assert len(remembered(runs)) == 3
+    save_calibrations([calibration(row_of(found, "memory-mrc")), calibration(row_of(found, "memory-grc"), cheap)], runs)
+    save_calibrations([calibration(row_of(found, "jerex-grc"), cheap, host="elsewhere")], runs)
+    assert len(read_calibrations(runs)) == 3
     dear, cheaper = COSTS.seconds(found.runs[0].config), cheap.seconds(found.runs[0].config)
     assert list(seconds_of(estimated(found, tmp_path)).values()) == pytest.approx([dear, cheaper, dear, dear])
-    remember([calibration(row_of(found, "memory-mrc"), cheap)], runs)
-    assert len(remembered(runs)) == 3
+    save_calibrations([calibration(row_of(found, "memory-mrc"), cheap)], runs)
+    assert len(read_calibrations(runs)) == 3
     assert list(seconds_of(estimated(found, tmp_path)).values()) == pytest.approx([cheaper] * 4)
     (runs / "studies" / FILE).write_text("[{")
-    assert remembered(runs) == []
+    assert read_calibrations(runs) == []
 
 
 def test_the_dearest_row_is_measured_and_leaves_no_run(
     tmp_path: Path, documents: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("studies.estimate.measured", lambda config: asked.append(config) or COSTS)
+    monkeypatch.setattr("studies.calibration.measure_steps", lambda config: asked.append(config) or COSTS)
     found = planned(tmp_path, documents)
     [made] = calibrate(found, tmp_path / "runs")
     assert made.row == "memory-mrc"
@@ -193,7 +195,7 @@ def test_time_is_shared_out_but_never_less_than_the_longest_run(tmp_path: Path, 
         finish(row_of(found, row), seconds=60.0 * seconds)
     estimate = estimated(found, tmp_path, jobs=2)
     assert (estimate.seconds(1), estimate.seconds(2), estimate.seconds(100)) == (600.0, 300.0, 240.0)
-    time, memory, _ = told(estimate, "quick", tmp_path)
+    time, memory, _ = describe_estimate(estimate, "quick", tmp_path)
     assert time.startswith(
         "time: about 10 min one after another, 5 min with 2 at once (60 s to 4 min a run; measured on"
     )
@@ -205,11 +207,11 @@ def test_more_runs_at_once_than_memory_holds_are_warned_of(
 ) -> None:
     found = planned(tmp_path, documents)
     finish(row_of(found, "jerex-grc"))
-    monkeypatch.setattr("studies.estimate.memory_of_machine", lambda: 1.6 * GIB)
+    monkeypatch.setattr("studies.estimate.machine_memory", lambda: 1.6 * GIB)
     assert memory_warnings(estimated(found, tmp_path, jobs=3)) == []
     [line] = memory_warnings(estimated(found, tmp_path, jobs=6))
     assert line == "6 runs at once hold up to 3.0 GiB of memory, this machine has 1.6 GiB: give --jobs 3"
-    monkeypatch.setattr("studies.estimate.memory_of_machine", lambda: 0.4 * GIB)
+    monkeypatch.setattr("studies.estimate.machine_memory", lambda: 0.4 * GIB)
     [line] = memory_warnings(estimated(found, tmp_path))
     assert line.endswith("give --jobs 1, or a smaller training.batch_size")
 
@@ -255,7 +257,7 @@ def test_without_records_the_encoder_says_how_large_weights_are(tmp_path: Path, 
     hub = planned(tmp_path, documents | {"encoder": {"source": "some/model-of-no-cache"}})
     estimate = estimated(hub, tmp_path)
     assert estimate.disk_bytes() == len(hub.runs) * REST_BYTES
-    assert "beside the weights, whose size is not known here" in told(estimate, "quick", tmp_path)[-1]
+    assert "without the weights, whose size is not known here" in describe_estimate(estimate, "quick", tmp_path)[-1]
 
 
 def test_the_number_of_parameters_is_about_right() -> None:

@@ -33,7 +33,7 @@ from core.data.stream import Entry, Item, Mark
 from core.features.wordpieces import WordPieces
 from core.files import hold
 from core.model.joint_model import JointModel
-from core.prediction.output import LINES, STATE, Unfinished
+from core.prediction.output import LINES, STATE, FileOutput
 from core.prediction.windows import Window, windows
 from core.records.record import BEST, CONFIG
 from core.run.device import SHAPE_CACHES, limit_onednn_cache
@@ -135,7 +135,7 @@ def test_lines_come_in_the_order_of_the_input_and_say_what_the_decoder_says(pred
 
 
 @pytest.mark.parametrize("stop", range(1, 7))
-def test_a_prediction_that_dies_while_it_writes_goes_on_to_the_same_bytes(
+def test_a_prediction_that_dies_while_it_writes_resumes_to_the_same_bytes(
     predict: Predict, stop: int, monkeypatch: pytest.MonkeyPatch, corpus: Path
 ) -> None:
     items = [document_to_docred(one) for one in DOCUMENTS]
@@ -144,9 +144,9 @@ def test_a_prediction_that_dies_while_it_writes_goes_on_to_the_same_bytes(
     write(corpus, items)
     assert predict(output="whole.jsonl")[0] == 0
     whole = [Path(f"whole.jsonl{end}").read_bytes() for end in ("", ".skipped.jsonl")]
-    add, calls = Unfinished.add, []
+    add, calls = FileOutput.add, []
 
-    def torn(self: Unfinished, lines: bytes, skipped: bytes, done: Any) -> None:
+    def torn(self: FileOutput, lines: bytes, skipped: bytes, done: Any) -> None:
         calls.append(1)
         if len(calls) == stop:
             # What a killed process leaves: lines that no state speaks of, the last one cut off.
@@ -156,14 +156,14 @@ def test_a_prediction_that_dies_while_it_writes_goes_on_to_the_same_bytes(
             raise MemoryError
         add(self, lines, skipped, done)
 
-    monkeypatch.setattr(Unfinished, "add", torn)
+    monkeypatch.setattr(FileOutput, "add", torn)
     with pytest.raises(MemoryError):
         predict()
     assert not Path("out.jsonl").exists()
-    monkeypatch.setattr(Unfinished, "add", add)
+    monkeypatch.setattr(FileOutput, "add", add)
     code, said = predict()
     assert code == 0
-    assert ("going on after" in said) == (stop > 1)
+    assert ("resuming after" in said) == (stop > 1)
     assert [Path(f"out.jsonl{end}").read_bytes() for end in ("", ".skipped.jsonl")] == whole
     assert said.splitlines()[-1].startswith(f"{COUNT + 2} documents: ")
     assert not Path("out.jsonl.part").exists()
@@ -176,7 +176,7 @@ sys.exit(engram.main(sys.argv[1:]))
 """
 
 
-def test_a_killed_process_goes_on_to_the_same_bytes(predict: Predict, run: Path, corpus: Path) -> None:
+def test_a_killed_process_resumes_to_the_same_bytes(predict: Predict, run: Path, corpus: Path) -> None:
     items = json.loads(corpus.read_text())
     write(corpus, [*items, EMPTY] * 3)
     flags = ["--input", str(corpus), "--output", "out.jsonl", "--threads", "1", "--device", "cpu"]
@@ -194,7 +194,7 @@ def test_a_killed_process_goes_on_to_the_same_bytes(predict: Predict, run: Path,
     assert not Path("out.jsonl").exists()
     code, said = predict()
     assert code == 0
-    assert "going on after" in said
+    assert "resuming after" in said
     assert predict(output="whole.jsonl")[0] == 0
     for end in ("", ".skipped.jsonl"):
         assert Path(f"out.jsonl{end}").read_bytes() == Path(f"whole.jsonl{end}").read_bytes()
@@ -219,18 +219,18 @@ def test_a_first_signal_is_obeyed_once_its_window_is_written(predict: Predict, m
     code, said = predict()
     assert code == 130
     assert "stopping once these documents are written" in said
-    assert f"{2 * WINDOW} documents are kept in out.jsonl.part; the same command goes on from there" in said
+    assert f"{2 * WINDOW} documents are kept in out.jsonl.part; the same command resumes there" in said
     assert ids(Path("out.jsonl.part") / LINES) == [one.id for one in DOCUMENTS[: 2 * WINDOW]]
     code, said = predict()
     assert code == 0
-    assert f"going on after {2 * WINDOW} documents" in said
+    assert f"resuming after {2 * WINDOW} documents" in said
     assert ids("out.jsonl") == [one.id for one in DOCUMENTS]
 
 
 def interrupt(predict: Predict, monkeypatch: pytest.MonkeyPatch, *, after: int = 2) -> None:
     """Leave a prediction of which some windows are done."""
     with monkeypatch.context() as patch:
-        add, calls = Unfinished.add, []
+        add, calls = FileOutput.add, []
 
         def stopping(*arguments: Any) -> None:
             calls.append(1)
@@ -238,11 +238,11 @@ def interrupt(predict: Predict, monkeypatch: pytest.MonkeyPatch, *, after: int =
                 raise KeyboardInterrupt
             add(*arguments)
 
-        patch.setattr(Unfinished, "add", stopping)
+        patch.setattr(FileOutput, "add", stopping)
         assert predict()[0] == 130
 
 
-def test_another_input_or_run_is_refused_until_asked_to_begin_anew(
+def test_another_input_or_run_is_refused_until_asked_to_begin_again(
     predict: Predict, corpus: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupt(predict, monkeypatch)
@@ -267,7 +267,7 @@ def test_another_input_or_run_is_refused_until_asked_to_begin_anew(
     assert {path: path.read_bytes() for path in before} == before
     code, said = predict("--anew", input=longer)
     assert code == 0
-    assert "going on" not in said
+    assert "resuming" not in said
     assert ids("out.jsonl") == [*(one.id for one in DOCUMENTS), "tiny 0#2"]
 
 
@@ -342,7 +342,7 @@ def test_a_file_that_is_cut_off_is_predicted_up_to_there(predict: Predict, corpu
 def test_a_file_without_a_usable_document_is_bad_input(
     predict: Predict, corpus: Path, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.commands.predict, "TRIED", 10)
+    monkeypatch.setattr(core.commands.predict, "MAX_TRIED", 10)
     write(corpus, [EMPTY] * many)
     code, said = predict("--html", "out.html")
     assert code == 2

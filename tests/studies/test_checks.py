@@ -7,12 +7,15 @@ import msgspec
 import pytest
 
 from core.config.signature import signature
+from core.records.provenance import Provenance
+from core.records.record import RunRecord, Status, write_record
+from core.records.summary import RunSummary, read_summary
 from studies.axes import AXES, find_axis
-from studies.checks import notes, warnings
+from studies.checks import NOTES, WARNINGS, code_warnings, run_checks, runs_to_repeat
 from studies.plan import Plan, plan
 from studies.rows import Base, Choice, Row
-from studies.study import Study, check_study, expand_axes, find_study
-from tests.studies.planning import made
+from studies.study import Study, check_study, expand_axes, find_study, shipped_studies
+from tests.studies.planning import CLEAN, made
 
 WRITE_ONLY = {"read_mode": "none"}
 
@@ -33,7 +36,7 @@ def draws(memory: dict, documents: dict, other: int = 100) -> list[str]:
         "a": Row(preset="memory-grc", settings={"memory": memory}),
         "b": Row(preset="memory-grc", settings={"memory": memory, "samples": {"neg_mentions": other}}),
     }
-    return warnings(made(rows, documents))
+    return run_checks(WARNINGS, made(rows, documents))
 
 
 def test_negative_mentions_change_what_an_inverse_read_normalises_over(documents: dict) -> None:
@@ -47,24 +50,24 @@ def test_negative_mentions_change_what_an_inverse_read_normalises_over(documents
 
 def test_an_axis_of_a_users_own_and_a_row_without_memory_are_told_of_it_too(documents: dict) -> None:
     own = Choice(name="negatives", path="samples.neg_mentions", values=(50, 100))
-    [line] = warnings(planned(product(own), documents))
+    [line] = run_checks(WARNINGS, planned(product(own), documents))
     assert "samples.neg_mentions (50, 100)" in line
     # A flag sets all rows alike, unless a row of the study says otherwise.
     rows = {"a": Row("jerex-grc", settings={"samples": {"neg_mentions": 50}}), "b": Row("memory-grc")}
     flags = documents | {"memory": {"inverse_scale": "mean"}}
-    assert warnings(made(rows, flags)) == []
-    assert "(b)" in warnings(made(rows, documents))[0]
+    assert run_checks(WARNINGS, made(rows, flags)) == []
+    assert "(b)" in run_checks(WARNINGS, made(rows, documents))[0]
 
 
 def test_an_axis_that_another_setting_switches_off_is_said_to_be_idle(documents: dict) -> None:
-    [line] = warnings(planned(product("warmup", base={"memory": WRITE_ONLY}), documents))
-    assert line.startswith("axis warmup changes nothing here: with all its values (0, 0.1, 0.2, 0.4, 0.6, 0.8, 1)")
+    [line] = run_checks(WARNINGS, planned(product("warmup", base={"memory": WRITE_ONLY}), documents))
+    assert line.startswith("axis warmup changes nothing here: all its values (0, 0.1, 0.2, 0.4, 0.6, 0.8, 1)")
     threads = Choice(name="threads", path="runtime.threads", values=(1, 2))
-    assert warnings(planned(product(threads), documents))[0].startswith("axis threads changes nothing here")
+    assert run_checks(WARNINGS, planned(product(threads), documents))[0].startswith("axis threads changes nothing here")
     # With one value of the other axis it does something.
     both = product(Choice(name="read-mode", values=("none", "inverse")), Choice(name="warmup", values=(0, 0.4)))
-    assert warnings(planned(both, documents)) == []
-    assert warnings(planned(product(Choice(name="warmup", values=(0.4,))), documents)) == []
+    assert run_checks(WARNINGS, planned(both, documents)) == []
+    assert run_checks(WARNINGS, planned(product(Choice(name="warmup", values=(0.4,))), documents)) == []
 
 
 def test_rows_that_never_read_are_said_to_train_the_same_model(documents: dict) -> None:
@@ -76,32 +79,32 @@ def test_rows_that_never_read_are_said_to_train_the_same_model(documents: dict) 
         "e": Row("memory-grc", settings={"memory": WRITE_ONLY | {"slot_width": 32}}),
         "f": Row("jerex-grc"),
     }
-    [line] = warnings(made(rows, documents))
+    [line] = run_checks(WARNINGS, made(rows, documents))
     assert line.startswith("rows b, c never read memory")
     del rows["c"]
-    assert warnings(made(rows, documents)) == []
+    assert run_checks(WARNINGS, made(rows, documents)) == []
 
 
 def test_scores_on_documents_that_chose_or_trained_are_said(documents: dict) -> None:
     files = documents["data"]
     rows = {"a": Row("jerex-grc")}
-    [line] = warnings(made(rows, {"data": files | {"test": None}}))
+    [line] = run_checks(WARNINGS, made(rows, {"data": files | {"test": None}}))
     assert line.startswith("no test documents (a): tables show validation, which has also chosen the epochs")
-    [line] = warnings(made(rows, {"data": files | {"validation": files["test"]}}))
+    [line] = run_checks(WARNINGS, made(rows, {"data": files | {"validation": files["test"]}}))
     assert line.startswith("test and validation documents are the same file")
-    assert len(warnings(made(rows, {"data": files | {"test": files["train"]}}))) == 1
+    assert len(run_checks(WARNINGS, made(rows, {"data": files | {"test": files["train"]}}))) == 1
 
 
 def test_notes_say_what_a_table_will_not(documents: dict) -> None:
-    early, parameters = notes(planned(find_study("memory-size"), documents))
+    early, parameters = run_checks(NOTES, planned(find_study("memory-size"), documents))
     assert early.startswith("validation may choose an epoch before memory is read in 6 rows")
     assert "--training.select_from 0.4 " in early
     assert parameters.startswith("rows differ in parameters through memory.slot_width:")
     # Four epochs, a warm-up of the first tenth: the first epoch that ends has read.
-    assert notes(made({"a": Row("memory-grc", settings={"memory": {"warmup": 0.2}})}, documents)) == []
+    assert run_checks(NOTES, made({"a": Row("memory-grc", settings={"memory": {"warmup": 0.2}})}, documents)) == []
     late = documents | {"training": {"select_from": 0.4}}
-    assert notes(made({"a": Row("memory-grc"), "b": Row("jerex-grc")}, late)) == []
-    assert notes(planned(find_study("paper"), documents | {"memory": {"warmup": 0}})) == []
+    assert run_checks(NOTES, made({"a": Row("memory-grc"), "b": Row("jerex-grc")}, late)) == []
+    assert run_checks(NOTES, planned(find_study("paper"), documents | {"memory": {"warmup": 0}})) == []
 
 
 PAIRS = [pytest.param(one.name, other.name, id=f"{one.name}+{other.name}") for one, other in combinations(AXES, 2)]
@@ -126,3 +129,45 @@ def test_any_two_axes_make_rows_or_say_why_not(documents: dict, one: str, other:
     # Nothing that a value does is lost with a combination: each stands in some row.
     stood = {(name, str(value)) for row in found.study.rows.values() for name, value in row.at.items()}
     assert len(stood) >= len(find_axis(one).values) + len(find_axis(other).values) - 1
+
+
+def by(commit: str | None, *, dirty: bool = False, version: str = "1.0") -> Provenance:
+    return msgspec.structs.replace(CLEAN, commit=commit, uncommitted_changes=dirty, packages={"engram": version})
+
+
+def test_shipped_studies_need_no_advice_on_a_clean_checkout(documents: dict) -> None:
+    for study in shipped_studies().values():
+        found = plan(study, profile="quick", runs=Path("runs"), settings=documents)
+        assert run_checks(WARNINGS, found) == []
+    assert code_warnings(CLEAN, []) == []
+
+
+@pytest.mark.parametrize(("seeds", "count"), [([0], 1), ([0, 1, 2, 3], 1), ([0, 1, 2, 3, 9], 0)])
+def test_fewer_than_five_seeds_are_said(documents: dict, seeds: list[int], count: int) -> None:
+    found = plan(find_study("paper"), profile="quick", runs=Path("runs"), seeds=seeds, settings=documents)
+    lines = run_checks(WARNINGS, found)
+    assert len(lines) == count
+    assert all(line.startswith(f"{len(seeds)} seed") and "--seeds 5" in line for line in lines)
+
+
+def summary(folder: Path, made: Provenance | None, status: Status = "finished") -> RunSummary:
+    folder.mkdir(parents=True)
+    write_record(folder, RunRecord(run_id="x-s0", status=status, config={}, provenance=made))
+    return read_summary(folder)
+
+
+def test_the_checkout_and_records_of_other_code_are_said(tmp_path: Path) -> None:
+    [line] = code_warnings(msgspec.structs.replace(CLEAN, uncommitted_changes=True), [])
+    assert line.startswith("the checkout has uncommitted changes: records will name aaaaaaaaaaaa,")
+    [line] = code_warnings(by(None), [])
+    assert line.startswith("this code is not in a git checkout")
+    made = [by("a" * 40), by("b" * 40), None, by("b" * 40), by("a" * 40, dirty=True)]
+    summaries = [summary(tmp_path / f"s{number}", one) for number, one in enumerate(made)]
+    summaries += [summary(tmp_path / f"t{status}", by("b" * 40), status) for status in ("failed", "imported")]
+    summaries.append(summary(tmp_path / "diverged", by("b" * 40), "diverged"))
+    [line] = code_warnings(CLEAN, summaries)
+    told = "(aaaaaaaaaaaa with uncommitted changes, bbbbbbbbbbbb, unknown)"
+    assert line.startswith(f"4 finished runs of other code {told} kept")
+    assert "--rerun" in line
+    # What diverged may not diverge any more; what failed has --retry, what was imported cannot be computed.
+    assert runs_to_repeat({one.folder.name: one for one in summaries}, CLEAN) == {"s1", "s2", "s3", "s4", "diverged"}

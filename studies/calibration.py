@@ -1,0 +1,120 @@
+"""Calibration: a few optimiser steps of a plan's slowest row, timed in a process of their own and remembered.
+
+It writes no run folder and no record, so nothing can take it for a result; what it measured is kept next to the
+studies' records, and `studies.estimate` reads it.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from core.config.model_source import encoder_width, estimate_parameter_count
+from core.config.presets import to_yaml
+from core.config.schema import RunConfig
+from core.errors import UserError
+from core.files import atomic_write, content_hash, make_folder
+from core.progress import say
+from core.records.summary import Settings
+from core.records.timings import StepCosts
+from studies.plan import Plan
+from studies.record import STUDIES
+
+FILE = "calibrations.json"
+STEPS = 8
+"""Optimiser steps that are timed."""
+
+Setup = tuple[str, str, str]
+"""Profile, documents and encoder: the costs of runs that differ in one of them do not compare."""
+System = tuple[str, bool, int]
+"""What decides most about a run's cost within a setup: relation head, memory or none, documents in a batch."""
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """A few steps that were measured, and what they are steps of."""
+
+    setup: Setup = msgspec.field(name="ground")
+    system: System = msgspec.field(name="kind")
+    row: str
+    machine: str = msgspec.field(name="host")
+    costs: StepCosts
+
+
+def setup_of(config: RunConfig) -> Setup:
+    """The setup of a config whose documents are files."""
+    assert config.data.train is not None
+    encoder = json.dumps(config.encoder.model_dump(mode="json"), sort_keys=True)
+    return config.profile, content_hash(Path(config.data.train)), encoder
+
+
+def system_of(config: RunConfig | Settings) -> System:
+    """The system of a config, or of the settings in a run's summary."""
+    return config.model.relation_head, config.memory is not None, config.training.batch_size
+
+
+def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
+    """Measure the slowest row of every setup that the plan has, and remember it."""
+    slowest: dict[Setup, str] = {}
+    for row in sorted(plan.configs, key=lambda row: cost_order(plan.configs[row])):
+        slowest[setup_of(plan.configs[row])] = row
+    measured = []
+    for setup, row in slowest.items():
+        say(f"calibration: {STEPS} steps of row {row}, the slowest; nothing of them is kept as a result")
+        costs = measure_steps(plan.configs[row])
+        measured.append(Calibration(setup, system_of(plan.configs[row]), row, platform.node(), costs))
+        save_calibrations(measured[-1:], runs)
+    return measured
+
+
+def cost_order(config: RunConfig) -> tuple[float, ...]:
+    """A sort key from fast to slow: what makes a run take long, the weightiest first."""
+    memory = config.memory
+    reads, slots = 0, 0
+    if memory is not None:
+        slots = memory.slots_per_type * (memory.slot_width or encoder_width(config.encoder) or 0)
+        if memory.warmup < 1.0:
+            modes = sum(mode in memory.read_mode for mode in ("inverse", "normal"))
+            reads = modes * (2 if memory.places == "both" else 1) * (2 if memory.memories == "both" else 1)
+    return (
+        config.training.batch_size,
+        estimate_parameter_count(config) or 0,
+        config.model.relation_head == "mrc",
+        reads,
+        slots,
+        config.samples.neg_mentions + config.samples.neg_corefs + config.samples.neg_relations,
+    )
+
+
+def measure_steps(config: RunConfig) -> StepCosts:
+    """What a few steps of a config cost, measured by `core.run.timing` in a process that loads torch."""
+    with tempfile.TemporaryDirectory(prefix="engram-calibration-") as folder:
+        config_file, costs_file = Path(folder) / "config.yaml", Path(folder) / "costs.json"
+        config_file.write_text(to_yaml(config), encoding="utf-8")
+        command = [sys.executable, "-m", "core.run.timing", str(config_file), str(costs_file), str(STEPS)]
+        code = subprocess.run(command, check=False).returncode
+        if code == 130:
+            raise KeyboardInterrupt
+        if code or not costs_file.is_file():
+            raise UserError(f"the calibration ended with exit code {code}, see above: the runs would fail likewise")
+        return msgspec.json.decode(costs_file.read_bytes(), type=StepCosts)
+
+
+def read_calibrations(runs: Path) -> list[Calibration]:
+    """The calibrations in a folder of runs; a damaged file counts as none, as measuring again mends it."""
+    try:
+        return msgspec.json.decode((runs / STUDIES / FILE).read_bytes(), type=list[Calibration])
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def save_calibrations(new: Iterable[Calibration], runs: Path) -> None:
+    """Keep calibrations, each in place of an earlier one of the same setup, system and machine."""
+    latest = {(one.setup, one.system, one.machine): one for one in (*read_calibrations(runs), *new)}
+    make_folder(runs / STUDIES, "give a folder that is yours (--runs DIR)")
+    encoded = msgspec.json.format(msgspec.json.encode(list(latest.values())), indent=1)
+    atomic_write(runs / STUDIES / FILE, encoded + b"\n")
