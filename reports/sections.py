@@ -10,7 +10,7 @@ from reports.figures.attention import attention_figures
 from reports.figures.axis_curve import axis_figure
 from reports.figures.forest import forest_figures, scores_figure
 from reports.figures.heat_map import heat_map_figure
-from reports.figures.search import history_figure, importance_figure
+from reports.figures.search import search_figures
 from reports.figures.style import ReportFigure
 from reports.figures.training_curves import training_figure
 from reports.frame import ReportData
@@ -20,36 +20,8 @@ from reports.tables.differences import differences_table
 from reports.tables.layout import Table
 from reports.tables.published import published_table
 from reports.tables.results import ablation_table, main_table
-from reports.tables.search import history, importance, trials_table
+from reports.tables.search import search_table
 from reports.tables.settings import settings_table
-from studies.search.trials import SearchRecord
-
-
-def search_table(data: ReportData) -> Table | None:
-    """The best trials of a search."""
-    return trials_table(data.search) if data.search is not None and data.search.trials else None
-
-
-def find_search_figures(data: ReportData) -> list[ReportFigure]:
-    """Every trial of a search, and which axes mattered."""
-    return search_figures(data.search) if data.search is not None else []
-
-
-def search_figures(search: SearchRecord) -> list[ReportFigure]:
-    """The figures of a search."""
-    drawings = []
-    tried, mattered = history(search), importance(search)
-    if tried["mean"].notna().any():
-        told = (
-            "Trials of the search by mean validation F1. The line is the best by then, with more seeds before a higher "
-            "mean: it falls where a config that had been lucky on fewer seeds got more."
-        )
-        drawings.append(ReportFigure("search-history", history_figure(tried, metric=search.metric), told))
-    if len(mattered):
-        told = "How much each axis sets the better trials apart from the others (PED-ANOVA): shares of 1."
-        drawings.append(ReportFigure("search-importance", importance_figure(mattered), told))
-    return drawings
-
 
 TABLES: tuple[Callable[[ReportData], Table | None], ...] = (
     main_table,
@@ -69,7 +41,7 @@ FIGURES: tuple[Callable[[ReportData], list[ReportFigure]], ...] = (
     heat_map_figure,
     training_figure,
     attention_figures,
-    find_search_figures,
+    search_figures,
 )
 MAX_LINES = 200
 """Lines of a table that are printed; CSV files hold all."""

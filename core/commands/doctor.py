@@ -74,7 +74,7 @@ def _tiny_run() -> Finding:
 
     tokens = tuple("Ada Lovelace was born in London . She knew Charles Babbage .".split())
     entities = (Entity(((0, 2),), "PER"), Entity(((5, 6),), "LOC"), Entity(((9, 11),), "PER"))
-    gold = Annotation.of(entities, (Relation(0, 1, "P19"),))
+    gold = Annotation.from_entities(entities, (Relation(0, 1, "P19"),))
     documents = [
         Document(id=f"d{number}", title=f"d{number}", tokens=tokens, sentences=((0, 7), (7, 12)), gold=gold)
         for number in range(4)

@@ -9,11 +9,11 @@ import tyro
 from rich.console import Console
 
 from core.commands.console import score_view
-from core.data.corpus import Corpus
+from core.data.corpus import Corpus, unknown_type
 from core.data.documents import Annotation, Document, LabelSet
 from core.data.formats import Format, read_corpus
 from core.data.formats.predictions import Prediction, parse_predictions
-from core.data.formats.types_file import read_types, type_fault
+from core.data.formats.types_file import read_types
 from core.data.parsing import fault, parse_json, read_source
 from core.scoring.diagnostics import Fact, training_facts
 from core.scoring.evaluate import evaluate, match_documents
@@ -91,8 +91,8 @@ def names_to_types(prediction: Prediction, index: int, labels: LabelSet, path: P
             return value
         if names.count(value) == 1:
             return types[names.index(value)]
-        fault_of_type = type_fault(kind, value, types)
-        raise fault(path, f"field {field} {fault_of_type}", index=index, title=prediction.document.title)
+        what = unknown_type(kind, value, types)
+        raise fault(path, f"field {field} {what}", index=index, title=prediction.document.title)
 
     entities = tuple(
         msgspec.structs.replace(

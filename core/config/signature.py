@@ -109,10 +109,8 @@ def cached_revision(name: str) -> str | None:
 
 def _drop_idle(tree: dict[str, Any], memory: MemoryConfig) -> None:
     """Leave out memory settings that have no effect, and write the others in one way."""
-    for kind in ("entity", "relation"):
-        width = getattr(memory, f"{kind}_slot_width") or memory.slot_width
-        written = memory.classifies in (kind, "both")
-        tree[f"{kind}_slot_width"] = width if written else None
+    for name in ("entity", "relation"):
+        tree[f"{name}_slot_width"] = memory.width_of(name) if memory.classifies in (name, "both") else None
     del tree["slot_width"]
     if memory.slots_per_type == 1:
         del tree["slot_logit"]
@@ -120,8 +118,8 @@ def _drop_idle(tree: dict[str, Any], memory: MemoryConfig) -> None:
         for name in READING:
             tree.pop(name, None)
         return
-    tree["pooling"] = [memory.pooling_after(mode) for mode in ("inverse", "normal") if mode in memory.read_mode]
-    if "inverse" not in memory.read_mode:
+    tree["pooling"] = [memory.pooling_after(mode) for mode in memory.modes]
+    if "inverse" not in memory.modes:
         del tree["inverse_scale"]
     # The gradient of reading meets no slots where a frozen matrix, or only the number of slots, is read.
     if memory.reads in ("random", "constant") or (memory.reads == "uniform" and memory.read_mode == "inverse"):

@@ -111,7 +111,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     """Train, choose, test: the record of a run that went well."""
     accelerator = build_accelerator(config)
     data = prepare(config)
-    model = build(config, data)
+    model = build_fresh_model(config, data)
     model.to(accelerator.device)
     check_disk(folder, model)
     decoder = Decoder(model, data.wordpieces, data.labels, DecoderSettings.from_config(config))
@@ -206,7 +206,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
 
 
-def build(config: RunConfig, data: PreparedData) -> JointModel:
+def build_fresh_model(config: RunConfig, data: PreparedData) -> JointModel:
     """The model of a run, pretrained where its encoder is, everything else drawn by (seed, parameter name)."""
     loaded = load_encoder(config.encoder, vocabulary=data.wordpieces.size)
     pieces = int(loaded.transformer.config.vocab_size)
@@ -215,13 +215,7 @@ def build(config: RunConfig, data: PreparedData) -> JointModel:
             f"the tokenizer has {data.wordpieces.size} word pieces, encoder {config.encoder.source!r} {pieces}: "
             "give its own tokenizer (encoder.tokenizer)"
         )
-    model = JointModel(
-        Encoder(loaded.transformer),
-        config.model,
-        config.memory,
-        entity_types=len(data.labels.entity_types),
-        relation_types=len(data.labels.relation_types),
-    )
+    model = JointModel(Encoder(loaded.transformer), config, data.labels)
     initialise(model, loaded, seed=config.seed)
     set_constant_reads(model.reads, data.splits["train"], config.samples, data.labels)
     return model
