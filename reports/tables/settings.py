@@ -9,7 +9,7 @@ import pandas as pd
 from core.config.schema import RunConfig
 from core.config.signature import active_settings
 from reports.captions import label
-from reports.frame import FILES, run_facts
+from reports.frame import FILES, ReportData, run_facts
 from reports.tables.layout import Column, Line, Table
 from studies.record import StudyRecord
 
@@ -17,12 +17,14 @@ MOST_NAMED = 3
 """Rows that are named beside a value; of more it says how many."""
 
 
-def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str, dict[str, Any]]) -> Table:
+def settings_table(data: ReportData) -> Table | None:
     """Every setting that can change a number, a line per value that it has, with the rows that have it."""
-    data = find_data_hashes(frame)
+    study, configs, hashes = data.study, data.configs, find_data_hashes(data.frame)
+    if not configs:
+        return None
     values: dict[str, dict[str, list[str]]] = {}
     for row in sorted((row for row in study.study.rows if row in configs), key=lambda row: not configs[row]["memory"]):
-        for name, value in resolved(configs[row], data.get(row, {})):
+        for name, value in resolved(configs[row], hashes.get(row, {})):
             values.setdefault(name, {}).setdefault(value, []).append(row)
     reading = sum(bool(config["memory"]) for config in configs.values())
     lines, tidy = [], []
@@ -33,8 +35,9 @@ def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
             tidy += [{"setting": name, "value": value, "row": row} for row in rows]
     columns = [Column("setting", "Setting", once=True), Column("value", "Value"), Column("rows", "Rows")]
     caption = [
-        "Every setting that can change a number, as the first recorded run of each row resolved it; the seed and what "
-        "cannot change a number (device, threads, intervals, tracking) are left out.",
+        "Every setting that can change a number, as the first recorded run of each row resolved it; the seed, what "
+        "cannot change a number (device, threads, intervals, tracking) and what another setting switches off are left "
+        "out.",
         "Rows without memory have no memory settings. A file stands with the first 12 digits of its content hash.",
     ]
     absent = [label(study, row) for row in study.study.rows if row not in configs]
