@@ -68,7 +68,7 @@ def document(number: int, *, extra: int = 0) -> Document:
         title=f"tiny {number}",
         tokens=tuple(token for sentence in sentences for token in sentence),
         sentences=tuple(bounds),
-        gold=Annotation.of(entities, relations),
+        gold=Annotation.from_entities(entities, relations),
     )
 
 
