@@ -16,7 +16,7 @@ from core.data.stream import DocumentStream, Entry, Skipped, open_documents
 from core.errors import UserError
 from core.files import atomic_write
 from core.prediction.output import Output, is_pipe, open_output, skipped_path
-from core.progress import meter, say, stop_on_signals
+from core.progress import progress_bar, say, stop_on_signals
 
 if TYPE_CHECKING:
     from core.run.load import OpenRun
@@ -128,7 +128,7 @@ def predict_all(
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     wordpieces, positions, data = opened.trained.wordpieces, opened.positions, opened.config.data
     first_reason, answered, decoded = "", False, target.done.documents
-    with meter("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
+    with progress_bar("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
 
         def advance(count: int) -> None:
             nonlocal answered, decoded
