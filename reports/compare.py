@@ -102,23 +102,18 @@ def further_measures_table(a: ComparedSystem, b: ComparedSystem) -> Table:
             cells, numbers, _ = compare_values(values_a[name], values_b[name])
             lines.append(Line([name, *cells]))
             data.append({"measure": name, **numbers})
-    return Table(
-        name="compare-further",
-        title="Further measures",
-        columns=[
-            Column("measure", "Measure"),
-            Column("a", "A", "mean"),
-            Column("b", "B", "mean"),
-            Column("delta", "B − A", "number", signed=True),
-            Column("seeds", "95 % seeds", "interval", signed=True),
-        ],
-        lines=lines,
-        caption=[
-            "In percent. Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found "
-            "by a predicted cluster that holds its first mention. The best threshold is fitted on these documents."
-        ],
-        data=pd.DataFrame(data),
+    columns = [
+        Column("measure", "Measure"),
+        Column("a", "A", "mean"),
+        Column("b", "B", "mean"),
+        Column("delta", "B − A", "number", signed=True),
+        Column("seeds", "95 % seeds", "interval", signed=True),
+    ]
+    caption = (
+        "In percent. Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found by a "
+        "predicted cluster that holds its first mention. The best threshold is fitted on these documents."
     )
+    return Table("compare-further", "Further measures", columns, lines, [caption], data=pd.DataFrame(data))
 
 
 def compare_values(
@@ -152,50 +147,36 @@ def follow_path(tree: Any, path: tuple[str, ...]) -> Any:
     return tree
 
 
+def distance_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
+    """Strict relation F1 within and across sentences, counts summed over the seeds of which both systems have it."""
+    key = "by_sentence_distance"
+    extra_a, extra_b = ({seed: extra[key] for seed, extra in s.extra.items() if key in extra} for s in (a, b))
+    seeds = extra_a.keys() & extra_b.keys()
+
+    def summed(extra: dict[int, Any], distance: str) -> TypeCounts:
+        return add([TypeCounts(*(extra[seed][distance][field] for field in TypeCounts._fields)) for seed in seeds])
+
+    headings = DISTANCES.items() if seeds else ()
+    counts = {heading: (summed(extra_a, distance), summed(extra_b, distance)) for distance, heading in headings}
+    caption = (
+        "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention of "
+        "the tail share one; a false positive is judged by its own mentions."
+    )
+    data = count_frame("distance", counts, len(seeds))
+    columns = count_columns("distance", "Head and tail")
+    return Table("compare-distances", "Sentence distance", columns, write_lines(data), [caption], data=data)
+
+
 def type_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
     """Strict relation types whose F1, counts summed over seeds, differ most."""
     counts_a, counts_b = (total(all_documents(system), HEADLINE) for system in (a, b))
     none = TypeCounts(0, 0, 0)
     names = sorted(counts_a.keys() | counts_b.keys())
     counts = {name: (counts_a.get(name, none), counts_b.get(name, none)) for name in names}
-    data = most_different_first(compare_counts("type", counts, len(a.counts)))
-    return Table(
-        name="compare-types",
-        title="Relation types",
-        columns=count_columns("type", "Relation type"),
-        lines=write_lines(data),
-        caption=[f"Strict relation F1, counts summed over seeds; the {MAX_LINES} types that differ most."],
-        data=data,
-    )
-
-
-def distance_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
-    """Strict relation F1 within and across sentences, counts summed over the seeds of which both systems have it."""
-    by_seed = [
-        {seed: extra["by_sentence_distance"] for seed, extra in system.extra.items() if "by_sentence_distance" in extra}
-        for system in (a, b)
-    ]
-    seeds = by_seed[0].keys() & by_seed[1].keys()
-    counts = {
-        heading: [
-            add([TypeCounts(*(of[seed][name][field] for field in TypeCounts._fields)) for seed in seeds])
-            for of in by_seed
-        ]
-        for name, heading in DISTANCES.items()
-        if seeds
-    }
-    data = compare_counts("distance", counts, len(seeds))
-    return Table(
-        name="compare-distances",
-        title="Sentence distance",
-        columns=count_columns("distance", "Head and tail"),
-        lines=write_lines(data, equal=True),
-        caption=[
-            "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some "
-            "mention of the tail share one; a false positive is judged by its own mentions."
-        ],
-        data=data,
-    )
+    data = sort_by_difference(count_frame("type", counts, len(a.counts)))
+    caption = f"Strict relation F1, counts summed over seeds; the {MAX_LINES} types that differ most."
+    columns, lines = count_columns("type", "Relation type"), write_lines(data.head(MAX_LINES), equal=False)
+    return Table("compare-types", "Relation types", columns, lines, [caption], data=data)
 
 
 def document_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
@@ -210,22 +191,17 @@ def document_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
             line[f"{letter}_wrong"] += fp / len(system.counts)
     data = pd.DataFrame([{"document": name, **line} for name, line in by_document.items()])
     data["delta"] = (data["b_right"] - data["b_wrong"]) - (data["a_right"] - data["a_wrong"])
-    data = most_different_first(data)
-    return Table(
-        name="compare-documents",
-        title="Documents",
-        columns=[
-            Column("document", "Document"),
-            *(Column(key, heading, "number", decimals=1) for key, heading in headings.items()),
-            Column("delta", "B − A", "number", decimals=1, signed=True),
-        ],
-        lines=write_lines(data),
-        caption=[
-            "Predicted strict relations per document, mean over seeds; B − A: right minus wrong; "
-            f"{MAX_LINES} documents."
-        ],
-        data=data,
+    data = sort_by_difference(data)
+    columns = [
+        Column("document", "Document"),
+        *(Column(key, heading, "number", decimals=1) for key, heading in headings.items()),
+        Column("delta", "B − A", "number", decimals=1, signed=True),
+    ]
+    caption = (
+        f"Predicted strict relations per document, mean over seeds; B − A: right minus wrong; {MAX_LINES} documents."
     )
+    lines = write_lines(data.head(MAX_LINES), equal=False)
+    return Table("compare-documents", "Documents", columns, lines, [caption], data=data)
 
 
 def all_documents(system: ComparedSystem) -> Sequence[DocumentCounts]:
@@ -233,19 +209,18 @@ def all_documents(system: ComparedSystem) -> Sequence[DocumentCounts]:
     return [document for counts in system.counts.values() for document in counts]
 
 
-def compare_counts(key: str, counts: Mapping[str, Sequence[TypeCounts]], seeds: int) -> pd.DataFrame:
+def count_frame(key: str, counts: Mapping[str, tuple[TypeCounts, TypeCounts]], seeds: int) -> pd.DataFrame:
     """F1 of both systems and their difference by name, from the counts of A and of B summed over seeds."""
     lines = [
         {key: name, "gold": (of_a.tp + of_a.fn) / seeds, "a": prf(of_a).f1, "b": prf(of_b).f1}
         for name, (of_a, of_b) in counts.items()
     ]
     data = pd.DataFrame(lines, columns=[key, "gold", "a", "b"])
-    data["delta"] = data["b"] - data["a"]
-    return data
+    return data.assign(delta=data["b"] - data["a"])
 
 
 def count_columns(key: str, heading: str) -> list[Column]:
-    """The columns of a table of `compare_counts`."""
+    """The columns of a `count_frame`."""
     return [
         Column(key, heading),
         Column("gold", "In gold", "number", decimals=0),
@@ -255,16 +230,16 @@ def count_columns(key: str, heading: str) -> list[Column]:
     ]
 
 
-def most_different_first(data: pd.DataFrame) -> pd.DataFrame:
+def sort_by_difference(data: pd.DataFrame) -> pd.DataFrame:
     """The lines by falling difference, whatever its sign."""
     return data.reindex(data["delta"].abs().sort_values(ascending=False, kind="stable").index)
 
 
-def write_lines(data: pd.DataFrame, *, equal: bool = False) -> list[Line]:
-    """The first lines of a frame of a name and numbers; those without a difference only if `equal`."""
+def write_lines(data: pd.DataFrame, *, equal: bool = True) -> list[Line]:
+    """The lines of a frame of a name and numbers, the last a difference; those without one only if `equal`."""
     return [
-        Line([str(name), *map(Value, map(float, numbers))])
-        for name, *numbers in data.head(MAX_LINES).itertuples(index=False)
+        Line([str(name), *(Value(float(number)) for number in numbers)])
+        for name, *numbers in data.itertuples(index=False)
         if equal or not math.isclose(numbers[-1], 0.0, abs_tol=1e-9)
     ]
 
