@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.progress import meter
+from core.progress import progress_bar
 from core.records.summary import PartScores
 from core.scoring.metrics import TASKS
 from reports.run_results import SCORES, WHOLE_NUMBERS, RunResult, read_run
@@ -53,7 +53,7 @@ def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> Report
             with_config.add(row.row)
         return result
 
-    with meter("records", sum(len(row.runs) for row in study.row_runs)) as progress:
+    with progress_bar("records", sum(len(row.runs) for row in study.row_runs)) as progress:
         return collect(study, read, split=split, advance=progress.advance)
 
 
