@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from core.commands.console import document_view, report_view
-from core.data.datasets import REGISTRY, data_root, dataset
+from core.data.datasets import REGISTRY, data_root, find_dataset
 from core.data.datasets import fetch as fetch_files
 from core.data.documents import Document
 from core.data.formats import Format, read_corpus
@@ -119,12 +119,12 @@ def build_split(
 
 
 def fetch(name: tyro.conf.Positional[str]) -> None:
-    """Bring a registered data set into the data folder; a broken download goes on where it stopped.
+    """Bring a registered data set into the data folder; a broken download is resumed.
 
     Args:
         name: the data set's name (see `engram data list`).
     """
-    entry = dataset(name)
+    entry = find_dataset(name)
     registered = {file.name: file.sha256 or file.archive_sha256 for file in entry.files}
     print(f"{entry.name}: {entry.what}. Licence: {entry.licence}", file=sys.stderr)
     for fetched in fetch_files(name):
