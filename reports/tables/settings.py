@@ -12,7 +12,7 @@ from core.config.presets import section_model
 from core.config.schema import CONTENT, NEUTRAL, RunConfig
 from core.config.signature import read_markers
 from reports.captions import label
-from reports.frame import run_facts
+from reports.frame import ReportData, run_facts
 from reports.tables.layout import Column, Line, Table
 from studies.record import StudyRecord
 
@@ -20,12 +20,14 @@ MOST_NAMED = 3
 """Rows that are named beside a value; of more it says how many."""
 
 
-def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str, dict[str, Any]]) -> Table:
+def settings_table(data: ReportData) -> Table | None:
     """Every setting that can change a number, a line per value that it has, with the rows that have it."""
-    data = find_data_hashes(frame)
+    study, configs, hashes = data.study, data.configs, find_data_hashes(data.frame)
+    if not configs:
+        return None
     values: dict[str, dict[str, list[str]]] = {}
     for row in sorted((row for row in study.study.rows if row in configs), key=lambda row: not configs[row]["memory"]):
-        for name, value in resolved(configs[row], data.get(row, {})):
+        for name, value in resolved(configs[row], hashes.get(row, {})):
             values.setdefault(name, {}).setdefault(value, []).append(row)
     reading = sum(bool(config["memory"]) for config in configs.values())
     lines, tidy = [], []

@@ -311,7 +311,7 @@ def test_no_part_of_a_search_looks_at_test(
     loop = place.loop(slots=1)
     with live_display(SearchScreen(loop, slots=1)) as shown:
         engine = InProcessEngine(FakeRun(test=upside_down))
-        launch = Launcher(loop.run_states, engine, place.planned(), tell=shown.tell, feed=loop.feed)
+        launch = Launcher(loop.run_states, engine, place.planned(), on_change=shown.show_run, feed=loop.feed)
         loop.on_trial = shown.show_trial
         launch.run(StopRequest())
         rendered = Console(file=io.StringIO())
@@ -338,7 +338,9 @@ def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
     console = Console(file=shown, force_terminal=True, width=150)
     with live_display(SearchScreen(loop, slots=1), console=console) as told:
-        launch = Launcher(loop.run_states, InProcessEngine(run), place.planned(), tell=told.tell, feed=loop.feed)
+        launch = Launcher(
+            loop.run_states, InProcessEngine(run), place.planned(), on_change=told.show_run, feed=loop.feed
+        )
         loop.on_trial = told.show_trial
         launch.run(StopRequest())
     out = shown.getvalue()
