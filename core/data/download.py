@@ -13,7 +13,7 @@ import pooch
 import requests
 
 from core.errors import UserError
-from core.progress import meter
+from core.progress import progress_bar
 
 CHUNK = 1 << 13  # bytes; a transfer that breaks off loses the chunk it is in
 TIMEOUT = (10, 60)  # seconds: to connect, between two packets
@@ -102,7 +102,7 @@ class _ResumingDownloader:
             total = size + int(length) if length.isdecimal() else None
             with (
                 self._part.open("ab" if size else "wb") as file,
-                meter(self._part.stem, total, done=size, unit="bytes") as progress,
+                progress_bar(self._part.stem, total, done=size, unit="bytes") as progress,
             ):
                 for chunk in response.iter_content(CHUNK):
                     file.write(chunk)
