@@ -108,7 +108,7 @@ def plan(
         cell = signature(config)
         same = first.setdefault(cell, name)
         if same != name and study.is_from_axes(name) and name not in baselines:
-            left_out[name] = f"the same cell as {same} under profile {profile}"
+            left_out[name] = f"the same runs as {same} under profile {profile}"
             continue
         configs[name] = config
         if same != name:

@@ -55,7 +55,7 @@ def test_show_explains_axes_and_what_is_left_out(tmp_path: Path, capsys: pytest.
     )
     assert main(["study", "show", str(tmp_path / "mine.yaml")]) == 0
     [left_out] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")]
-    assert left_out == ("left out: read-mode=write-only+ramp=on: the same cell as read-mode=write-only+ramp=off")
+    assert left_out == ("left out: read-mode=write-only+ramp=on: the same runs as read-mode=write-only+ramp=off")
 
 
 def test_the_studies_that_help_shows_are_studies(tmp_path: Path, flags: list[str]) -> None:

@@ -72,15 +72,15 @@ def test_combinations_that_are_the_same_cell_or_cannot_be_are_left_out_with_the_
     study = written(tmp_path, tree)
     assert list(study.rows) == ["read-mode=write-only+inverse-scale=sum", "read-mode=normal+inverse-scale=sum"]
     assert study.left_out == {
-        "read-mode=write-only+inverse-scale=mean": "the same cell as read-mode=write-only+inverse-scale=sum",
-        "read-mode=normal+inverse-scale=mean": "the same cell as read-mode=normal+inverse-scale=sum",
+        "read-mode=write-only+inverse-scale=mean": "the same runs as read-mode=write-only+inverse-scale=sum",
+        "read-mode=normal+inverse-scale=mean": "the same runs as read-mode=normal+inverse-scale=sum",
     }
     classifies = {"name": "classifies", "path": "memory.classifies", "values": ["entity", "both"]}
     tree = {"axes": [classifies, "memories"], "baseline": "classifies=both+memories=both"}
     study = written(tmp_path, tree)
     assert len(study.rows) == 4
     reason = study.left_out["classifies=entity+memories=relation"]
-    assert reason.startswith("cannot be: memory.memories (relation) reads a memory that nothing writes")
+    assert reason.startswith("invalid: memory.memories (relation) reads a memory that nothing writes")
     assert study.left_out.keys() == {"classifies=entity+memories=relation", "classifies=entity+memories=both"}
 
 
@@ -88,10 +88,10 @@ def test_a_slot_width_of_the_encoder_is_one_cell_with_h(tmp_path: Path, settings
     tree = {"axes": [{"name": "slot-width", "values": [32, None, 64]}], "baseline": "slot-width=H"}
     found = planned(written(tmp_path, tree), settings)
     assert [run.row for run in found.runs] == ["slot-width=32", "slot-width=H"]
-    assert found.study.left_out == {"slot-width=64": "the same cell as slot-width=H under profile quick"}
+    assert found.study.left_out == {"slot-width=64": "the same runs as slot-width=H under profile quick"}
     assert [row.at for row in found.study.rows.values()] == [{"slot-width": 32}, {"slot-width": 64}]
     assert [cell.row for cell in found.record().row_runs] == ["slot-width=32", "slot-width=H"]
-    # A baseline stays, though it is the same cell as an earlier row.
+    # A baseline stays, though it is the same runs as an earlier row.
     found = planned(written(tmp_path, tree | {"baseline": "slot-width=64"}), settings)
     assert found.shared == {"slot-width=64": "slot-width=H"}
     assert found.configs["slot-width=64"].memory == found.configs["slot-width=H"].memory
@@ -147,7 +147,7 @@ def test_rows_stand_next_to_axes_and_an_axis_may_be_the_studys_own(tmp_path: Pat
         (
             {"axes": [{"name": "read-mode", "values": ["none"]}, "warmup"]}
             | {"baseline": "read-mode=write-only+warmup=1"},
-            r"baseline read-mode=write-only\+warmup=1 is left out \(the same cell as read-mode=write-only\+warmup=0\)",
+            r"baseline read-mode=write-only\+warmup=1 is left out \(the same runs as read-mode=write-only\+warmup=0\)",
         ),
         ({"axes": ["warmup"], "rows": {"warmup=0": {"preset": "jerex-grc"}}}, "row warmup=0 is also made by the axes"),
         ({"base": None}, "needs `rows`"),
