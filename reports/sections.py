@@ -27,7 +27,7 @@ from reports.tables.differences import cost_table, differences_table
 from reports.tables.layout import Table
 from reports.tables.published import TABLE, published_table
 from reports.tables.results import ablation_table, main_table
-from reports.tables.search import history, importance, trials_table
+from reports.tables.search import trials_frame, trials_table
 from reports.tables.settings import settings_table
 from studies.record import StudyRecord
 from studies.search.trials import SearchRecord
@@ -215,16 +215,18 @@ def searched(material: Material) -> list[ReportFigure]:
 def search_figures(search: SearchRecord) -> list[ReportFigure]:
     """The figures of a search."""
     drawings = []
-    tried, mattered = history(search), importance(search)
-    if tried["mean"].notna().any():
+    frame = trials_frame(search)
+    if frame["mean"].notna().any():
         told = (
             "Trials of the search by mean validation F1. The line is the best by then, with more seeds before a higher "
             "mean: it falls where a config that had been lucky on fewer seeds got more."
         )
-        drawings.append(ReportFigure("search-history", history_figure(tried, metric=search.metric), told))
-    if len(mattered):
+        drawings.append(ReportFigure("search-history", history_figure(frame, metric=search.metric), told))
+    if search.importance:
+        titles = {axis.name: axis.title for axis in search.axes}
+        shares = {titles[name]: share for name, share in search.importance.items()}
         told = "How much each axis sets the better trials apart from the others (PED-ANOVA): shares of 1."
-        drawings.append(ReportFigure("search-importance", importance_figure(mattered), told))
+        drawings.append(ReportFigure("search-importance", importance_figure(shares), told))
     return drawings
 
 

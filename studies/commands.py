@@ -23,7 +23,7 @@ from studies.checks import NOTES, WARNINGS, code_warnings, run_checks
 from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
-from studies.search.space import SearchSpace, wandb_sweep
+from studies.search.space import SearchSpace, build_wandb_sweep
 from studies.study import Study, find_study, shipped_studies
 
 ROOT = Path(core.__file__).resolve().parent.parent
@@ -52,7 +52,10 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     """
     found = find_study(study)
     if wandb_sweep:
-        print(build_wandb_sweep(found, profile=profile), end="")
+        if found.base is None:
+            raise UserError(f"study {found.name} has no axes to sweep over: give one with `base` and `axes`")
+        axes, name = found.declared_axes, f"{found.name}@{profile}"
+        print(build_wandb_sweep(found.base, axes, name=name, metric=found.metric, profile=profile), end="")
         return
     print(f"{found.name}: {found.question}\n")
     print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
@@ -155,28 +158,17 @@ def size_of(study: Study) -> str:
 
 
 def describe_search(study: Study) -> Iterator[str]:
-    """What a search would do: space, seeds, rule, and how many runs that can be; nothing for a study of rows."""
+    """What a search would do: space, rule, and how many runs that can be; nothing for a study of rows."""
     search, base = study.search, study.base
     if search is None or base is None:
         return
     space = SearchSpace(base, study.declared_axes)
-    seeds, rungs = ", ".join(map(str, search.shared_seeds)), ", ".join(map(str, search.rungs))
     yield (
         f"search: up to {search.trials} trials over {space.combinations:,} combinations of {len(space.axes)} axes; the "
         f"first {search.startup} at random, then by TPE"
     )
-    yield (
-        f"a trial gets seeds {seeds} in rungs of {rungs}: the better half goes on after the first, then while it is "
-        f"not more than {search.threshold:g} pooled standard errors below the best, paired by seed"
-    )
+    yield f"a trial gets seeds {', '.join(map(str, search.shared_seeds))} {search.rule}"
     yield (
         f"{search.trials * search.rungs[0]} to {search.trials * search.rungs[-1]} runs on the search's seeds; then the "
         f"best config and the rows on seeds {', '.join(map(str, study.seeds))}, which no trial uses"
     )
-
-
-def build_wandb_sweep(study: Study, *, profile: str) -> str:
-    """The W&B sweep over the axes of a study; a UserError where it has none."""
-    if study.base is None:
-        raise UserError(f"study {study.name} has no axes, so no sweep: give one with `base` and `axes`")
-    return wandb_sweep(study.base, study.declared_axes, name=study.name, metric=study.metric, profile=profile)

@@ -46,6 +46,12 @@ class Summary:
     std: float
     n: int
 
+    def __str__(self) -> str:
+        """`34.20 ± 0.51`; the mean alone where there is no std, `-` without any value."""
+        if not self.n:
+            return "-"
+        return f"{self.mean:.2f} ± {self.std:.2f}" if math.isfinite(self.std) else f"{self.mean:.2f}"
+
 
 @dataclass(frozen=True, slots=True)
 class TTest:

@@ -28,7 +28,7 @@ from studies.plan import Plan
 from studies.record import add_earlier_seeds, find_study_record, study_folder, write_study_record
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import mirror_study
-from sweeps.display import grid, screen
+from sweeps.display import Screen, grid, live_display
 from sweeps.engines import ENGINES
 from sweeps.engines.engine import Engine, EngineOptions
 from sweeps.engines.in_process import InProcessEngine
@@ -202,12 +202,12 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     """Compute the runs of a plan that are waiting, and close the engine; whether the user stopped it."""
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     plain = isinstance(engine, InProcessEngine)
-    with stop_on_signals() as stop, screen(run_states, slots=engine.slots, plain=plain) as shown:
-        shown.note(f"{planned.label}: {total} runs, {finished} finished already, {engine.slots} at once")
+    with stop_on_signals() as stop, live_display(Screen(run_states, slots=engine.slots), plain=plain) as screen:
+        screen.note(f"{planned.label}: {total} runs, {finished} finished already, {engine.slots} at once")
         for state in run_states.with_status(*BAD):
-            shown.tell(state)
+            screen.tell(state)
         try:
-            Launcher(run_states, engine, planned, tell=shown.tell, attempts=attempts).run(stop)
+            Launcher(run_states, engine, planned, tell=screen.tell, attempts=attempts).run(stop)
         except KeyboardInterrupt:
             return True
         finally:
@@ -233,8 +233,7 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
         print(f"last computed {timing.started}: {timing}")
     search = read_search_record(folder)
     if search is not None:
-        best = f", best trial {search.best}: {search.best_trial.told()}" if search.best_trial else ""
-        print(f"search: {len(search.trials)} of {search.search.trials} trials begun{best}")
+        print(f"search: {search.progress}")
     bad = run_states.with_status(*BAD)
     for state in bad:
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {state.last_error}")

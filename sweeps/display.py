@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -25,7 +26,7 @@ FRAME = 4
 
 
 class Screen:
-    """Tells what happens to the runs of a board."""
+    """What happens to the runs of a study: a grid that is drawn again where `live`, lines elsewhere."""
 
     def __init__(self, run_states: RunStates, *, slots: int) -> None:
         self.run_states, self.slots = run_states, slots
@@ -49,25 +50,10 @@ class Screen:
 
     def _line(self, state: RunState) -> str:
         done, total = len(self.run_states.with_status(*SCORED)), len(self.run_states.by_id)
-        parts = [f"[{done}/{total}]", f"{state.run.row} seed {state.run.seed}", state.status]
-        if state.status in SCORED:
-            value = score(state, self._metric)
-            parts += [
-                f"{state.summary.seconds:.0f} s",
-                f"{self._metric} F1 " + ("-" if value is None else f"{value:.2f}"),
-            ]
-        if state.status == ELSEWHERE:
-            parts.append("another process computes it")
-        if state.error:
-            parts.append(state.last_error)
+        metric = self.run_states.study.metric
+        line = f"[{done}/{total}]  {describe_run(state, metric, score(state, metric))}"
         left = self.run_states.seconds_left(self.slots)
-        if left:
-            parts.append(f"{format_duration(left)} left")
-        return "  ".join(parts)
-
-    @property
-    def _metric(self) -> str:
-        return self.run_states.study.metric
+        return f"{line}  {format_duration(left)} left" if left else line
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # What is taller than the screen could not be drawn over in the next frame.
@@ -81,6 +67,22 @@ class Screen:
     def _foot(self) -> str:
         left = self.run_states.seconds_left(self.slots)
         return self.run_states.describe_counts() + (f"; {format_duration(left)} left" if left else "")
+
+
+AnyScreen = TypeVar("AnyScreen", bound=Screen)
+
+
+def describe_run(state: RunState, metric: str, score: float | None) -> str:
+    """A run in a line: which it is, its status, and its score or error."""
+    parts = [f"{state.run.row} seed {state.run.seed}", state.status]
+    if state.status in SCORED:
+        f1 = "-" if score is None else f"{score:.2f}"
+        parts += [f"{state.summary.seconds:.0f} s", f"{metric} F1 {f1}"]
+    if state.status == ELSEWHERE:
+        parts.append("another process computes it")
+    if state.error:
+        parts.append(state.last_error)
+    return "  ".join(parts)
 
 
 def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
@@ -103,7 +105,7 @@ def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
         marks = [Text(*SYMBOLS.get(one.status, WRONG if one.status in BAD else OTHER)) for one in states]
         values = [value for one in states if one.status in SCORED and (value := score(one, metric)) is not None]
         name = Text(row, no_wrap=True, overflow="ellipsis")
-        table.add_row(name, *(marks if apart else [Text.assemble(*marks)]), spread(values), str(len(values)))
+        table.add_row(name, *(marks if apart else [Text.assemble(*marks)]), str(summarize(values)), str(len(values)))
     return table
 
 
@@ -138,24 +140,13 @@ def score(state: RunState, task: str) -> float | None:
     return state.summary.f1(task)
 
 
-def spread(values: list[float]) -> str:
-    """Mean ± sample standard deviation."""
-    if not values:
-        return "-"
-    summary = summarize(values)
-    return f"{summary.mean:.2f} ± {summary.std:.2f}" if summary.n > 1 else f"{summary.mean:.2f}"
-
-
 @contextmanager
-def screen(
-    run_states: RunStates, *, slots: int, console: Console | None = None, plain: bool = False
-) -> Iterator[Screen]:
-    """The screen while a study runs, on stderr where no console is given; `plain`: lines also in a terminal."""
+def live_display(screen: AnyScreen, *, console: Console | None = None, plain: bool = False) -> Iterator[AnyScreen]:
+    """Draw a screen while this lasts, on stderr where no console is given; `plain`: lines also in a terminal."""
     console = console or Console(stderr=True)
-    shown = Screen(run_states, slots=slots)
     if plain or not console.is_terminal:
-        yield shown
+        yield screen
         return
-    with Live(shown, console=console, refresh_per_second=2) as live:
-        shown.live = live
-        yield shown
+    with Live(screen, console=console, refresh_per_second=2) as live:
+        screen.live = live
+        yield screen

@@ -1,7 +1,7 @@
 """Study x engine -> records: starts what is missing, goes on with what was cut off; no run takes others with it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,14 +39,14 @@ ATTEMPTS = 3
 WAIT_SECONDS, ELSEWHERE_SECONDS, CLOSE_SECONDS = 0.5, 2.0, 5.0
 
 Tell = Callable[[RunState], None]
-Feed = Callable[[], bool]
+Feed = Callable[[], Iterable[PlannedRun]]
 
 
 class Launcher:
     """Brings the runs of a board to their records on an engine; `tell` hears of every change.
 
 
-    `feed` is asked again and again whether there is more: it may `add` runs, and says whether it did.
+    `feed` is asked again and again for more runs; each is among the run states before it gives the next.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Launcher:
         *,
         tell: Tell = lambda state: None,
         attempts: int = ATTEMPTS,
-        feed: Feed = lambda: False,
+        feed: Feed = tuple,
     ) -> None:
         self.run_states, self.engine, self.tell, self.attempts, self._feed = run_states, engine, tell, attempts, feed
         self._configs: dict[str, RunConfig] = {}
@@ -77,7 +77,7 @@ class Launcher:
                     stopping = True
                     self.engine.cancel()
                 if not stopping:
-                    self._feed()
+                    self._take_new()
                     self._fill()
                 if not self.run_states.with_status(RUNNING) and (stopping or self._is_done()):
                     return
@@ -98,17 +98,21 @@ class Launcher:
             for ended in self.engine.wait(WAIT_SECONDS):
                 self._ended(ended, stopping=True)
 
-    def add(self, run: PlannedRun) -> RunState:
-        """Put one more run on the board; where it stands."""
-        self._know(run)
-        return self.run_states.add(run)
+    def _take_new(self) -> bool:
+        """Take in the runs that `feed` gives; whether there was any."""
+        taken = False
+        for run in self._feed():
+            self._know(run)
+            self.run_states.add(run)
+            taken = True
+        return taken
 
     def _know(self, run: PlannedRun) -> None:
         self._configs[run.run_id], self._folders[run.folder] = run.config, run.run_id
 
     def _is_done(self) -> bool:
         # Runs that could not even start have made room that nobody was asked to fill.
-        return not self.run_states.with_status(WAITING, ELSEWHERE) and not self._feed()
+        return not self.run_states.with_status(WAITING, ELSEWHERE) and not self._take_new()
 
     def _fill(self) -> None:
         running = len(self.run_states.with_status(RUNNING))

@@ -1,15 +1,15 @@
-"""The driver of a search: takes in what runs have scored, judges, proposes, and hands the launch runs to compute.
+"""Search loop: reads what runs have scored, judges trials, proposes new ones, and feeds their runs to the launcher.
 
 What it knows is in two places, the storage of the trials and the records of the runs, and each of its steps follows
-from them. So there is one way to begin: load, and go on. After a kill, a stop or a database that was away, trials that
-were open go on with the parameters that they had, and what was computed meanwhile is read from its record.
+from them. So there is one way to start: load, and continue. After a kill, a stop or a lost database, trials that were
+open keep their parameters, and what was computed meanwhile is read from its record.
 
-With one job every decision and proposal follows from the scores alone, however often the search was cut off. With
+With one job every decision and proposal follows from the scores alone, however often the search was killed. With
 several jobs they also follow from the order in which runs end: which rivals a config met, and what a proposal knew.
 Decisions that were made are kept in either case.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -17,42 +17,41 @@ from core.errors import UserError
 from core.records.record import SCORED
 from studies.plan import PlannedRun
 from studies.search.proposals import propose
-from studies.search.racing import Tried, decide, incumbent
+from studies.search.racing import decide, incumbent
 from studies.search.space import Point, SearchSpace
-from studies.search.spec import Search
-from studies.search.trials import SearchTrial, StorageLost, TrialStore
-from studies.search.trials import State as TrialState
+from studies.search.storage import StorageLost, TrialStore
+from studies.search.trials import SearchRecord, SearchTrial
 from sweeps.run_states import BAD, RUNNING, WAITING, RunState, RunStates
 
-FAILURES = 5
+MAX_FAILURES = 5
 """So many failed trials one after another end a search: then it is no config that is wrong."""
 
-Runs = Callable[[int, Point], Mapping[int, PlannedRun]]
+PlanTrial = Callable[[int, Point], Mapping[int, PlannedRun]]
 """Trial number and point -> the run of every search seed."""
-Add = Callable[[PlannedRun], RunState]
-Hear = Callable[[SearchTrial], None]
-Reached = Callable[[StorageLost | None], None]
 
 
 class SearchLoop:
-    """Decides which run comes next, of up to `slots` at once; `runs` are those of a point."""
+    """Decides which run comes next, of up to `slots` at once; `header` is search.json without its trials."""
 
     def __init__(
         self,
-        search: Search,
+        header: SearchRecord,
         space: SearchSpace,
         store: TrialStore,
         run_states: RunStates,
         *,
         slots: int,
-        runs: Runs,
+        plan_trial: PlanTrial,
     ) -> None:
-        self.search, self.space, self.store, self.run_states = search, space, store, run_states
-        self._slots, self._runs_of = slots, runs
-        self.wire(add=run_states.add)
+        self.search, self.space, self.store, self.run_states = header.search, space, store, run_states
+        self._header, self._slots, self._plan_trial = header, slots, plan_trial
+        self.on_trial: Callable[[SearchTrial], None] = lambda trial: None
+        """Called with every trial that has started or was judged."""
+        self.on_storage: Callable[[StorageLost | None], None] = lambda lost: None
+        """Called when the storage does not answer, and with None when it does again."""
         self.trials: list[SearchTrial] = []
         self._runs: dict[int, Mapping[int, PlannedRun]] = {}
-        self._cells: dict[str, str] = {}
+        self._signatures: dict[str, str] = {}
         self._loaded = False
         self._tried_out = False
         self.lost: StorageLost | None = None
@@ -60,19 +59,10 @@ class SearchLoop:
         self.gave_up_because: str | None = None
         """Why the search ended early."""
 
-    def wire(self, *, add: Add, hear: Hear = lambda trial: None, reached: Reached = lambda lost: None) -> None:
-        """Whom it works with.
-
-        `add` puts a run on the board and says where it stands; `hear` is told of every trial that has changed,
-        `reached` when the storage does not answer, and by None that it does again.
-        """
-        self._add, self._hear, self._reached = add, hear, reached
-
     @property
     def best(self) -> SearchTrial | None:
         """The best trial so far."""
-        found = incumbent(self._tried())
-        return self.trials[found.number] if found is not None else None
+        return incumbent([trial for trial in self.trials if trial.state != "failed"])
 
     @property
     def is_ended(self) -> bool:
@@ -80,136 +70,132 @@ class SearchLoop:
         complete = len(self.trials) >= self.search.trials or self._tried_out or self.gave_up_because is not None
         return self._loaded and complete and not any(trial.is_open for trial in self.trials)
 
-    def feed(self) -> bool:
-        """Take in what has ended and add runs until every slot has one; whether any was added."""
-        added = False
+    @property
+    def record(self) -> SearchRecord:
+        """What search.json holds of the search as it is now."""
+        best = self.best
+        return msgspec.structs.replace(
+            self._header, trials=list(self.trials), best=best.number if best else None, ended=self.is_ended
+        )
+
+    def feed(self) -> Iterator[PlannedRun]:
+        """Judge what has ended, and give runs until every slot has one; each is added before the next is asked for."""
         try:
             if not self._loaded:
                 self._load()
-            self._settle()
-            while len(self.run_states.with_status(WAITING, RUNNING)) < self._slots and self._add_next():
-                added = True
-                self._settle()
+            self._judge_all()
+            while (
+                len(self.run_states.with_status(WAITING, RUNNING)) < self._slots
+                and (run := self._next_run()) is not None
+            ):
+                yield run
+                self._judge_all()
         except StorageLost as error:
-            # What is in memory may be ahead of the storage: both begin again from what is kept.
+            # What is in memory may be ahead of the storage: both start again from what is stored.
             self._loaded = False
-            self._tell(error)
+            self._set_lost(error)
         else:
-            self._tell(None)
-        return added
+            self._set_lost(None)
 
-    def _tell(self, lost: StorageLost | None) -> None:
+    def _set_lost(self, lost: StorageLost | None) -> None:
         before, self.lost = self.lost, lost
         if (before is None) != (lost is None):
-            self._reached(lost)
+            self.on_storage(lost)
 
     def _load(self) -> None:
         self.trials = self.store.load()
         for trial in self.trials:
             if trial.is_open:
-                self._runs[trial.number] = self._checked(trial)
+                runs = self._plan_trial(trial.number, self.space.point_from_params(trial.params))
+                if _signature(runs) != trial.signature:
+                    raise UserError(
+                        f"trial {trial.number} was started with signature {trial.signature} and has {_signature(runs)} "
+                        "now: documents or code have changed since; keep the changed search apart (--name NAME)"
+                    )
+                self._runs[trial.number] = runs
         self._loaded = True
 
-    def _checked(self, trial: SearchTrial) -> Mapping[int, PlannedRun]:
-        runs = self._runs_of(trial.number, self.space.point_from_params(trial.params))
-        if _cell(runs) != trial.signature:
-            raise UserError(
-                f"trial {trial.number} was begun as cell {trial.signature} and is {_cell(runs)} now: documents or code "
-                "have changed since; keep the changed search apart (--name NAME)"
-            )
-        return runs
-
-    def _settle(self) -> None:
+    def _judge_all(self) -> None:
         """Judge every open trial whose runs have all ended."""
         for trial in self.trials:
             if not trial.is_open:
                 continue
-            states = [self.run_states.by_id.get(run_id) for run_id in trial.runs.values()]
-            bad = next((state for state in states if state is not None and state.status in BAD), None)
+            states = [self.run_states.by_id[run] for run in trial.runs.values() if run in self.run_states.by_id]
+            bad = next((state for state in states if state.status in BAD), None)
             if bad is not None:
-                last = (bad.error or "no reason told").strip().splitlines()[-1]
-                why = f"seed {bad.run.seed} {bad.status}: {last}"
-                self._keep(msgspec.structs.replace(trial, state="failed", why=why))
-            elif all(state is not None and state.status in SCORED for state in states):
-                self._judge(trial, [state for state in states if state is not None])
-        self._give_up_where_all_fails()
+                self._fail(trial, f"seed {bad.run.seed} {bad.status}: {bad.last_error or 'no error message'}")
+            elif len(states) == len(trial.runs) and all(state.status in SCORED for state in states):
+                self._judge(trial, states)
+        last_ended = [trial for trial in self.trials if not trial.is_open][-MAX_FAILURES:]
+        if len(last_ended) == MAX_FAILURES and all(trial.state == "failed" for trial in last_ended):
+            self.gave_up_because = (
+                f"the last {MAX_FAILURES} trials all failed ({last_ended[-1].why}): remove the cause, then search "
+                "under a new --name"
+            )
 
     def _judge(self, trial: SearchTrial, states: Sequence[RunState]) -> None:
+        metric = self.run_states.study.metric
         scores: dict[int, float] = {}
         for state in states:
             # The one number that a search reads of a run; scores of test must not choose.
-            score = state.summary.f1(self.run_states.study.metric, splits=["validation"])
+            score = state.summary.f1(metric, splits=["validation"])
             if score is None:
-                why = f"seed {state.run.seed}: its record has no validation score of {self.run_states.study.metric}"
-                self._keep(msgspec.structs.replace(trial, state="failed", why=why))
+                self._fail(trial, f"seed {state.run.seed}: its record has no validation score of {metric}")
                 return
             scores[state.run.seed] = score
-        scored = trial.scored(scores)
-        decision = decide(scored.tried(), self._tried(but=trial.number), self.search)
-        if decision.goes_on:
-            rung = min(rung for rung in self.search.rungs if rung > len(scores))
+        trial = trial.with_scores(scores)
+        others = [other for other in self.trials if other.state != "failed" and other.number != trial.number]
+        decision = decide(trial, others, self.search)
+        if decision.continues:
+            rung = min(rung for rung in self.search.rungs if rung > trial.n)
             runs = {seed: self._runs[trial.number][seed].run_id for seed in self.search.seeds[:rung]}
-            self._keep(msgspec.structs.replace(scored, rung=rung, runs=runs, why=decision.why))
+            trial = msgspec.structs.replace(trial, rung=rung, runs=runs, why=decision.why)
         else:
-            ended: TrialState = "finished" if len(scores) == self.search.rungs[-1] else "stopped"
-            self._keep(msgspec.structs.replace(scored, state=ended, why=decision.why))
+            finished = trial.n == self.search.rungs[-1]
+            trial = msgspec.structs.replace(trial, state="finished" if finished else "stopped", why=decision.why)
+        self._update(trial)
 
-    def _tried(self, *, but: int | None = None) -> list[Tried]:
-        """The scores of every trial that has not failed."""
-        return [one.tried() for one in self.trials if one.state != "failed" and one.number != but]
-
-    def _add_next(self) -> bool:
-        """Add the next run: of the first open trial that lacks one, else of a new trial; whether there was any."""
+    def _next_run(self) -> PlannedRun | None:
+        """The next run: of the first open trial that lacks one, else of a new trial; None where there is none."""
         for trial in self.trials:
             missing = [seed for seed, run_id in trial.runs.items() if run_id not in self.run_states.by_id]
             if trial.is_open and missing:
-                self._add(self._runs[trial.number][missing[0]])
-                return True
+                return self._runs[trial.number][missing[0]]
         if self.gave_up_because is not None or len(self.trials) >= self.search.trials:
-            return False
-        return self._begin()
+            return None
+        return self._start_trial()
 
-    def _begin(self) -> bool:
+    def _start_trial(self) -> PlannedRun | None:
+        """Propose and store the next trial; its first run, None where no config is left to try."""
         number = len(self.trials)
 
         def signature_of(point: Point) -> str:
-            told = repr(point.params)
-            if told not in self._cells:
-                self._cells[told] = _cell(self._runs_of(number, point))
-            return self._cells[told]
+            key = repr(point.params)
+            if key not in self._signatures:
+                self._signatures[key] = _signature(self._plan_trial(number, point))
+            return self._signatures[key]
 
         point = propose(self.space, self.trials, self.search, signature_of)
         if point is None:
             self._tried_out = True
-            return False
-        runs = self._runs_of(number, point)
-        rung = self.search.rungs[0]
-        trial = SearchTrial(
-            number=number,
-            params=point.params,
-            signature=_cell(runs),
-            runs={seed: runs[seed].run_id for seed in self.search.seeds[:rung]},
-            rung=rung,
-        )
+            return None
+        runs, rung = self._plan_trial(number, point), self.search.rungs[0]
+        run_ids = {seed: runs[seed].run_id for seed in self.search.seeds[:rung]}
+        trial = SearchTrial(number=number, params=point.params, signature=_signature(runs), runs=run_ids, rung=rung)
         self.store.add(trial)
         self.trials.append(trial)
         self._runs[number] = runs
-        self._hear(trial)
-        return True
+        self.on_trial(trial)
+        return runs[self.search.seeds[0]]
 
-    def _keep(self, trial: SearchTrial) -> None:
-        self.store.keep(trial)
+    def _fail(self, trial: SearchTrial, why: str) -> None:
+        self._update(msgspec.structs.replace(trial, state="failed", why=why))
+
+    def _update(self, trial: SearchTrial) -> None:
+        self.store.update(trial)
         self.trials[trial.number] = trial
-        self._hear(trial)
-
-    def _give_up_where_all_fails(self) -> None:
-        closed = [trial for trial in self.trials if not trial.is_open]
-        last = closed[-FAILURES:]
-        if len(last) == FAILURES and all(trial.state == "failed" for trial in last):
-            self.gave_up_because = (
-                f"the last {FAILURES} trials all failed ({last[-1].why}): mend the cause, then give it a new --name"
-            )
+        self.on_trial(trial)
 
 
-def _cell(runs: Mapping[int, PlannedRun]) -> str:
+def _signature(runs: Mapping[int, PlannedRun]) -> str:
     return next(iter(runs.values())).run_id.rpartition("-")[0]

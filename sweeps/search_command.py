@@ -1,8 +1,7 @@
-"""`engram study search`: try configs seed by seed, keep every trial, then run the best one and its baselines."""
+"""Command `engram study search`: try configs seed by seed, then run the best one and its baselines."""
 
 import argparse
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from core.config.presets import Tree, leaves, merge
 from core.config.signature import drop_neutral_sections
 from core.data.datasets import PARTS
 from core.errors import UserError
-from core.progress import stop_on_signals
+from core.progress import say, stop_on_signals
 from studies.arguments import StudyParser, positive_int
 from studies.estimate import default_jobs
 from studies.plan import Plan, PlannedRun, differences, plan
@@ -21,33 +20,26 @@ from studies.record import read_study_record, study_folder, write_study_record
 from studies.search.proposals import importances
 from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search, check_search
-from studies.search.trials import (
-    JOURNAL,
-    AxisLabels,
-    SearchRecord,
-    SearchTrial,
-    TrialStore,
-    read_search_record,
-    without_password,
-    write_search_record,
-)
-from studies.study import BASE, BEST, Row, Study
+from studies.search.storage import JOURNAL, TrialStore, without_password
+from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
+from studies.study import BASE, BEST, Row
 from sweeps.commands import add_job_options, run_plan, study_lock
+from sweeps.display import live_display
 from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
-from sweeps.search import SearchLoop
-from sweeps.search_display import search_screen, summary_of
+from sweeps.search import PlanTrial, SearchLoop
+from sweeps.search_display import SearchScreen, summarize_search
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""
 DESCRIPTION = """Find the best config over the axes of a study that has a `search` section.
 
 A trial is one config. Optuna's TPE proposes it; its value is the mean validation F1 over the search's own seeds, which
-it gets rung by rung as long as it keeps up with the best one. Test is never looked at. At the end the best config and
+it gets rung by rung as long as it keeps up with the best one. No test score is read. At the end the best config and
 the study's rows run on the study's seeds, which no trial used, and `engram report` makes their table.
 
-Ctrl-C once: start nothing more, let the running runs save; twice: stop now. The same command resumes the search.
+Ctrl-C once: start nothing more, and let the running ones save; twice: stop now. The same command resumes the search.
 """
 EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
 them).
@@ -56,7 +48,7 @@ them).
   {prog} mine.yaml --profile minilm --jobs 2 --data.train train.json --data.test test.json
   optuna-dashboard runs/studies/search@quick/optuna.journal
 
-A search of your own is a YAML file of axes on a base; its seeds are none of the study's:
+A search of your own is a YAML file of axes on a base; its seeds must differ from the study's:
 
   question: Which warm-up and width?
   baseline: base
@@ -70,7 +62,7 @@ def search(arguments: Sequence[str]) -> int:
     """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
     parser = StudyParser("engram study search", DESCRIPTION, epilog=EPILOG)
     parser.add_argument(
-        "--trials", type=positive_int, help="configs tried in all, earlier ones counted (default: its own)"
+        "--trials", type=positive_int, help="how many configs to try in all, earlier ones included (default: its own)"
     )
     add_job_options(parser)
     parser.add_argument(
@@ -80,134 +72,91 @@ def search(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--no-report-runs", action="store_true", help="end with the search: run no row of the table")
     parser.add_argument(
-        "--retry", choices=["failed"], help="compute failed runs of the rows again; a failed trial stays so"
+        "--retry", choices=["failed"], help="compute failed runs of the rows again; a failed trial stays failed"
     )
-    given, planned = parser.parse_plan(arguments)
-    # Words that are printed again, and so end up in logs.
+    options, planned = parser.parse_plan(arguments)
+    # These words are printed again, and so end up in logs.
     arguments = [without_password(word) for word in arguments]
-    asked = read_search_flags(planned.study, given, planned.settings)
-    jobs = given.jobs or default_jobs(planned, given.devices)
-    with study_lock(planned, given, jobs=jobs):
-        if read_study_record(study_folder(given.runs, planned.label) / STUDY_RECORD) is None:
-            write_study_record(given.runs, planned.record())
-        record, code = searched(planned, given, asked, arguments)
-        print("\n".join(summary_of(record)))
-        if code or record.best_trial is None or given.no_report_runs:
+    asked = read_search_flags(planned, options)
+    jobs = options.jobs or default_jobs(planned, options.devices)
+    with study_lock(planned, options, jobs=jobs):
+        if read_study_record(study_folder(options.runs, planned.label) / STUDY_RECORD) is None:
+            write_study_record(options.runs, planned.record())
+        record, code = run_search(planned, options, asked, arguments, jobs=jobs)
+        print("\n".join(summarize_search(record)))
+        if code or record.best_trial is None or options.no_report_runs:
             return code
-        engine = LocalEngine(jobs=jobs, devices=given.devices)
-        return run_plan(plan_with_best(planned, record, given), given, arguments, engine, verb="search")
+        engine = LocalEngine(jobs=jobs, devices=options.devices)
+        best = plan_with_best(planned, record, record.best_trial, options)
+        return run_plan(best, options, arguments, engine, verb="search")
 
 
-def read_search_flags(study: Study, given: argparse.Namespace, settings: Tree) -> Search:
+def read_search_flags(planned: Plan, options: argparse.Namespace) -> Search:
     """The search that a study and the flags ask for, checked against the rows' seeds and the settings of every run."""
+    study = planned.study
     if study.search is None:
         raise UserError(
             f"study {study.name} has rows, nothing to search: compute it with `engram study run {study.name}`, or "
             "give a study with a `search` section"
         )
     for axis in study.declared_axes:
-        if axis.path in leaves(settings):
+        if axis.path in leaves(planned.settings):
             raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
-    asked = msgspec.structs.replace(study.search, trials=given.trials or study.search.trials)
-    check_search(asked, seeds=given.seeds or study.seeds, where=study.name)
+    asked = msgspec.structs.replace(study.search, trials=options.trials or study.search.trials)
+    check_search(asked, seeds=options.seeds or study.seeds, where=study.name)
     return asked
 
 
-def searched(
-    planned: Plan, given: argparse.Namespace, asked: Search, arguments: Sequence[str]
+def run_search(
+    planned: Plan, options: argparse.Namespace, asked: Search, arguments: Sequence[str], *, jobs: int
 ) -> tuple[SearchRecord, int]:
     """Bring the search to its end, or as far as it comes; its record and the exit code."""
-    study = planned.study
-    assert study.base is not None
-    folder = study_folder(given.runs, planned.label)
-    space = SearchSpace(study.base, study.declared_axes)
-    storage = given.storage or str(folder / JOURNAL)
-    refuse_other_storage(read_search_record(folder), storage)
-    store = TrialStore(storage, name=planned.label, axes=space.axes, about=about(planned, asked))
-    trial_runs = TrialRuns(planned, given.runs, asked)
-    run_states = RunStates(study, (), {}, retry_failed=given.retry == "failed")
-    jobs = given.jobs or default_jobs(planned, given.devices)
-    engine = LocalEngine(jobs=jobs, devices=given.devices)
-    loop = SearchLoop(asked, space, store, run_states, slots=jobs, runs=trial_runs)
-    blank = SearchRecord(
-        label=planned.label,
-        question=study.question,
-        metric=study.metric,
-        search=asked,
-        profile=planned.profile,
-        settings=planned.settings,
-        axes=[AxisLabels(axis.name, axis.title, list(axis.value_labels)) for axis in space.declared],
-        own=own.params if (own := space.own()) is not None else {},
-        storage=store.shown,
-    )
-
-    def record() -> SearchRecord:
-        best = loop.best
-        return msgspec.structs.replace(
-            blank, trials=list(loop.trials), best=best.number if best else None, ended=loop.is_ended
+    folder = study_folder(options.runs, planned.label)
+    storage = options.storage or str(folder / JOURNAL)
+    before, shown_storage = read_search_record(folder), without_password(storage)
+    if before is not None and before.storage != shown_storage:
+        raise UserError(
+            f"the trials of {before.label} are kept in {before.storage}, not in {shown_storage}: give that --storage, "
+            "or keep this search apart (--name NAME)"
         )
-
+    loop = build_loop(planned, options.runs, asked, storage=storage, slots=jobs, retry_failed=bool(options.retry))
+    engine = LocalEngine(jobs=jobs, devices=options.devices)
     try:
-        with stop_on_signals() as stop, search_screen(loop, slots=jobs) as shown:
+        with stop_on_signals() as stop, live_display(SearchScreen(loop, slots=jobs)) as screen:
 
-            def hear(trial: SearchTrial) -> None:
-                shown.hear(trial)
-                write_search_record(folder, record())
+            def on_trial(trial: SearchTrial) -> None:
+                screen.show_trial(trial)
+                write_search_record(folder, loop.record)
 
-            launch = Launcher(run_states, engine, planned, tell=shown.tell, feed=loop.feed)
-            loop.wire(add=launch.add, hear=hear, reached=shown.reached)
-            shown.note(f"{planned.label}: up to {asked.trials} trials of {len(space.axes)} axes, {jobs} runs at once")
-            launch.run(stop)
+            loop.on_trial, loop.on_storage = on_trial, screen.show_storage
+            axes = len(loop.space.axes)
+            screen.note(f"{planned.label}: up to {asked.trials} trials of {axes} axes, {jobs} runs at once")
+            Launcher(loop.run_states, engine, planned, tell=screen.tell, feed=loop.feed).run(stop)
     finally:
         engine.close()
-        store.close()
-    found = record()
-    if found.trials:
-        found = msgspec.structs.replace(found, importance=importances(space, found.trials))
-        write_search_record(folder, found)
-    again = f"engram study search {shlex.join(arguments)}"
+        loop.store.close()
+    record = loop.record
+    if record.trials:
+        record = msgspec.structs.replace(record, importance=importances(loop.space, record.trials))
+        write_search_record(folder, record)
+    command = f"engram study search {shlex.join(arguments)}"
     if stop.asked:
-        print(f"engram: stopped; resume with the same command: {again}", file=sys.stderr)
-        return found, 130
-    if loop.lost is not None:
-        print(
-            f"engram: {loop.lost}; when it answers, resume with the same command: {again}",
-            file=sys.stderr,
-        )
-        return found, 1
-    if loop.gave_up_because is not None:
-        print(f"engram: {loop.gave_up_because}", file=sys.stderr)
-        return found, 1
-    return found, 0
+        say(f"engram: stopped; resume with the same command: {command}")
+    elif loop.lost is not None:
+        say(f"engram: {loop.lost}; when it answers, resume with the same command: {command}")
+    elif loop.gave_up_because is not None:
+        say(f"engram: {loop.gave_up_because}")
+    return record, 130 if stop.asked else int(loop.lost is not None or loop.gave_up_because is not None)
 
 
-class TrialRuns:
-    """The runs of a point of the space: a row of its own on every seed of the search."""
-
-    def __init__(self, planned: Plan, runs: Path, asked: Search) -> None:
-        self._planned, self._runs, self._seeds = planned, runs, asked.shared_seeds
-        # Files are looked up once, not for every proposal.
-        data, varied = planned.configs[BASE].data, {axis.path for axis in planned.study.declared_axes}
-        files: Tree = {part: getattr(data, part) for part in ("name", *PARTS) if f"data.{part}" not in varied}
-        followed: Tree = {"tracking": {"job_type": JOB_TYPE}}
-        self._settings = merge(merge(followed, planned.settings), {"data": files})
-
-    def __call__(self, number: int, point: Point) -> Mapping[int, PlannedRun]:
-        """Seed -> run."""
-        study = self._planned.study
-        assert study.base is not None
-        name = f"trial {number}"
-        row = Row(study.base.preset, point.settings, at=point.at)
-        alone = msgspec.structs.replace(study, rows={name: row}, baseline=name)
-        made = plan(alone, profile=self._planned.profile, runs=self._runs, seeds=self._seeds, settings=self._settings)
-        return {run.seed: run for run in made.runs}
-
-
-def about(planned: Plan, asked: Search) -> Tree:
-    """What must be equal for a search to go on: everything but how many trials."""
+def build_loop(
+    planned: Plan, runs: Path, asked: Search, *, storage: str, slots: int, retry_failed: bool = False
+) -> SearchLoop:
+    """The loop of a search whose trials are in a storage; a UserError where the storage has another search."""
     study = planned.study
     assert study.base is not None
-    return {
+    space = SearchSpace(study.base, study.declared_axes)
+    identity = {
         "profile": planned.profile,
         "settings": drop_neutral_sections(planned.settings),
         "metric": study.metric,
@@ -215,32 +164,62 @@ def about(planned: Plan, asked: Search) -> Tree:
         "axes": {axis.path: list(axis.value_labels) for axis in study.declared_axes},
         **{name: value for name, value in msgspec.to_builtins(asked).items() if name != "trials"},
     }
+    base = space.base_point()
+    header = SearchRecord(
+        label=planned.label,
+        question=study.question,
+        metric=study.metric,
+        search=asked,
+        profile=planned.profile,
+        settings=planned.settings,
+        axes=[AxisLabels(axis.name, axis.title, list(axis.value_labels)) for axis in study.declared_axes],
+        own=base.params if base is not None else {},
+        storage=without_password(storage),
+    )
+    return SearchLoop(
+        header,
+        space,
+        TrialStore(storage, name=planned.label, axes=space.axes, identity=identity),
+        RunStates(study, (), {}, retry_failed=retry_failed),
+        slots=slots,
+        plan_trial=trial_planner(planned, runs, asked),
+    )
 
 
-def refuse_other_storage(before: SearchRecord | None, storage: str) -> None:
-    """Raise a UserError where the trials of this search were kept elsewhere."""
-    shown = without_password(storage)
-    if before is not None and before.storage != shown:
-        raise UserError(
-            f"the trials of {before.label} are kept in {before.storage}, not in {shown}: give that --storage, "
-            "or keep this search apart (--name NAME)"
-        )
-
-
-def plan_with_best(planned: Plan, record: SearchRecord, given: argparse.Namespace) -> Plan:
-    """The plan of the table: the study's rows and the best config, on the study's seeds."""
-    study, trial = planned.study, record.best_trial
+def trial_planner(planned: Plan, runs: Path, asked: Search) -> PlanTrial:
+    """What plans the runs of a trial: a row of its own on every seed of the search."""
+    study = planned.study
     assert study.base is not None
-    assert trial is not None
-    point = SearchSpace(study.base, study.declared_axes).point_from_params(trial.params)
-    row = Row(study.base.preset, point.settings, title=f"best of {len(record.trials)} trials", tried=len(record.trials))
+    preset = study.base.preset
+    # Files are looked up once, not for every proposal.
+    data, varied = planned.configs[BASE].data, {axis.path for axis in study.declared_axes}
+    files: Tree = {part: getattr(data, part) for part in ("name", *PARTS) if f"data.{part}" not in varied}
+    settings = merge(merge({"tracking": {"job_type": JOB_TYPE}}, planned.settings), {"data": files})
 
-    def planned_with(row: Row) -> Plan:
+    def plan_trial(number: int, point: Point) -> Mapping[int, PlannedRun]:
+        name = f"trial {number}"
+        rows = {name: Row(preset, point.settings, at=point.at)}
+        alone = msgspec.structs.replace(study, rows=rows, baseline=name)
+        trial = plan(alone, profile=planned.profile, runs=runs, seeds=asked.shared_seeds, settings=settings)
+        return {run.seed: run for run in trial.runs}
+
+    return plan_trial
+
+
+def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, options: argparse.Namespace) -> Plan:
+    """The plan of the table: the study's rows and the best config, on the study's seeds."""
+    study = planned.study
+    assert study.base is not None
+    point = SearchSpace(study.base, study.declared_axes).point_from_params(best.params)
+    tried = len(record.trials)
+    row = Row(study.base.preset, point.settings, title=f"best of {tried} trials", tried=tried)
+
+    def plan_rows(row: Row) -> Plan:
         rows = msgspec.structs.replace(study, rows={**study.rows, BEST: row})
-        return plan(rows, profile=planned.profile, runs=given.runs, seeds=given.seeds, settings=planned.settings)
+        return plan(rows, profile=planned.profile, runs=options.runs, seeds=options.seeds, settings=planned.settings)
 
-    found = planned_with(row)
+    configs = plan_rows(row).configs
     # Of the rows that others are compared with, the one that differs least: the same relation head, say.
     candidates = dict.fromkeys([study.baseline, *(study.row_baseline(name) for name in study.rows)])
-    nearest = min(candidates, key=lambda name: len(differences(found.configs[name], found.configs[BEST])))
-    return planned_with(msgspec.structs.replace(row, baseline=nearest))
+    nearest = min(candidates, key=lambda name: len(differences(configs[name], configs[BEST])))
+    return plan_rows(msgspec.structs.replace(row, baseline=nearest))

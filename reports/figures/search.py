@@ -1,45 +1,48 @@
-"""What a search found, drawn: every trial and the best so far, and how much each axis mattered."""
+"""Figures of a search: every trial and the best so far, and how much each axis mattered."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.style import (
-    BASELINE,
-    COLUMN,
-    DOT,
-    MEAN,
-    house_style,
-    wrapped,
-)
+from reports.figures.style import BASELINE, COLUMN, DOT, MEAN, house_style, wrapped
 from reports.row_means import LONG
 
 FAILED = "#D55E00"
 
 
-def history_figure(numbers: pd.DataFrame, *, metric: str) -> Figure:
-    """Mean validation F1 of each trial, by what became of it, and of the best one by then as a line."""
+def history_figure(trials: pd.DataFrame, *, metric: str) -> Figure:
+    """Mean validation F1 of each trial, by what became of it, and of the best one by then as a line.
+
+    `trials` is a `reports.tables.search.trials_frame`.
+    """
     with house_style():
         figure = Figure(figsize=(COLUMN, 2.7))
         panel = figure.subplots()
-        parts = {state: numbers[numbers["state"] == state] for state in ("finished", "stopped", "running", "failed")}
-        panel.step(numbers["trial"], numbers["best"], where="post", color=BASELINE, linewidth=1.1, label="best so far")
-        done, stopped, running, failed = parts["finished"], parts["stopped"], parts["running"], parts["failed"]
-        form: dict[str, Any] = {"fmt": "D", "color": MEAN, "markersize": 4, "capsize": 2, "elinewidth": 0.9}
-        if len(done):
-            panel.errorbar(done["trial"], done["mean"], yerr=done["std"].fillna(0.0), label="all seeds, ± std", **form)
-        form = {"markerfacecolor": "none", "markeredgecolor": DOT, "markersize": 4, "linestyle": "none"}
+        panel.step(trials["trial"], trials["best"], where="post", color=BASELINE, linewidth=1.1, label="best so far")
+        states = ("finished", "stopped", "running", "failed")
+        finished, stopped, running, failed = (trials[trials["state"] == state] for state in states)
+        if len(finished):
+            panel.errorbar(
+                finished["trial"],
+                finished["mean"],
+                yerr=finished["std"].fillna(0.0),
+                label="all seeds, ± std",
+                fmt="D",
+                color=MEAN,
+                markersize=4,
+                capsize=2,
+                elinewidth=0.9,
+            )
         if len(stopped):
-            panel.plot(stopped["trial"], stopped["mean"], marker="o", label="stopped earlier", **form)
-        form = {"color": BASELINE, "markersize": 4, "linestyle": "none"}
+            panel.plot(stopped["trial"], stopped["mean"], "o", label="stopped earlier", mfc="none", mec=DOT, ms=4)
         if running["mean"].notna().any():
-            panel.plot(running["trial"], running["mean"], marker=".", label="running", **form)
-        form = {"color": FAILED, "markersize": 5, "linestyle": "none", "clip_on": False}
+            panel.plot(running["trial"], running["mean"], ".", label="running", color=BASELINE, ms=4)
         if len(failed):
+            foot = panel.get_xaxis_transform()
             lowest = [0.0] * len(failed)
-            panel.plot(failed["trial"], lowest, "x", transform=panel.get_xaxis_transform(), label="failed", **form)
+            panel.plot(failed["trial"], lowest, "x", transform=foot, label="failed", color=FAILED, ms=5, clip_on=False)
         panel.set_xlabel("trial")
         panel.set_ylabel(f"validation {LONG[metric]} F1")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -47,18 +50,16 @@ def history_figure(numbers: pd.DataFrame, *, metric: str) -> Figure:
     return figure
 
 
-def importance_figure(numbers: pd.DataFrame) -> Figure:
-    """A bar per axis, the most important on top, with its share."""
+def importance_figure(shares: Mapping[str, float]) -> Figure:
+    """A bar per axis by its title, the most important on top, with its share."""
     with house_style():
-        figure = Figure(figsize=(COLUMN, 0.6 + 0.22 * len(numbers)))
+        figure = Figure(figsize=(COLUMN, 0.6 + 0.22 * len(shares)))
         panel = figure.subplots()
-        places = range(len(numbers))
-        panel.barh(places, numbers["importance"], color=MEAN, height=0.6)
-        for place, share in zip(places, numbers["importance"], strict=True):
-            panel.text(share, place, f" {share:.2f}", va="center", fontsize=6.5, color=BASELINE)
-        panel.set_yticks(places, [wrapped(title) for title in numbers["title"]])
-        panel.set_ylim(len(numbers) - 0.5, -0.5)
-        panel.set_xlim(0, 1.15 * max(numbers["importance"].max(), 0.01))
+        labels, places = [wrapped(title) for title in shares], range(len(shares))
+        bars = panel.barh(places, list(shares.values()), tick_label=labels, color=MEAN, height=0.6)
+        panel.bar_label(bars, fmt=" {:.2f}", fontsize=6.5, color=BASELINE)
+        panel.set_ylim(len(shares) - 0.5, -0.5)
+        panel.set_xlim(0, 1.15 * max(*shares.values(), 0.01))
         panel.grid(visible=False, axis="y")
         panel.set_xlabel("importance (PED-ANOVA), shares of 1")
     return figure

@@ -1,10 +1,10 @@
-"""Base and axes as a space of configs: which axes matter where, and what combination becomes which settings.
+"""Search space: which axes matter where, and what combination of their values becomes which config.
 
-An axis is idle where its values make no difference (how to read, where nothing is read): it is not proposed there, so
-that no two proposals are the same cell for that reason. Axes that make others idle come first. A value that cannot be
-beside those chosen before is replaced by its nearest neighbour on the axis that can.
+An axis is idle where its values make no difference to a run's signature (how to read, where nothing is read): it is not
+proposed there, so that no two proposals are the same config for that reason. Axes that make others idle come first. A
+value that does not go with those chosen before is replaced by its nearest neighbour on the axis that does.
 
-Axes as other tools' search spaces: Optuna's distributions, and the parameters of a W&B sweep.
+The axes as other tools' search spaces: Optuna's distributions, and a W&B sweep.
 """
 
 import shlex
@@ -22,18 +22,17 @@ from studies.axes import Axis, Value
 from studies.rows import Base, config_key
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+    from optuna.distributions import CategoricalDistribution
 
-
-Path = tuple[tuple[Axis, int], ...]
-"""Axes and the places of the values chosen on them, in order."""
-Choose = Callable[[Axis, Sequence[Value]], Value]
-"""Which value of an axis; told the axis and those of its values that can be."""
+Choices = tuple[tuple[Axis, int], ...]
+"""Axes and the index of the value chosen on each, in order."""
+Choose = Callable[[Axis, Sequence[str]], str]
+"""Chooses a label of an axis, from the axis and those of its labels that go with the choices before."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A config of the space: the labels chosen on the axes that matter there, its settings, and where it stands."""
+    """A config of the space: the labels chosen on the axes that matter there, its settings and values on the axes."""
 
     params: dict[str, str]
     settings: Tree
@@ -45,9 +44,9 @@ class SearchSpace:
 
     def __init__(self, base: Base, axes: Sequence[Axis]) -> None:
         build(base.preset, row=base.settings)
-        self.base, self.declared = base, tuple(axes)
+        self.base, self.axes = base, tuple(axes)
         self._preset = difference(base.preset)
-        self._cell = lru_cache(maxsize=16_384)(self._cell_at)
+        self._key = lru_cache(maxsize=16_384)(self._compute_key)
         for axis in axes:
             axis.check(base.preset)
             self._refuse_mistakes(axis)
@@ -55,48 +54,48 @@ class SearchSpace:
 
     def point(self, choose: Choose) -> Point:
         """The point that a choice on every axis that matters leads to."""
-        path: Path = ()
+        choices: Choices = ()
         params: dict[str, str] = {}
         at: dict[str, Value] = {}
         for axis in self.axes:
-            cells = self._cells(axis, path)
-            if not cells:
-                told = ", ".join(f"{one.name}={one.label(one.values[place])}" for one, place in path)
-                raise UserError(f"axis {axis.name}: none of its values can be beside {told}: give it one that can")
-            if len(set(cells.values())) == 1:
-                # One cell, whatever is chosen: nothing to choose, unless the base's own value cannot be here.
-                if self._cell(path) not in cells.values():
-                    path = (*path, (axis, next(iter(cells))))
+            keys = self._keys(axis, choices)
+            if not keys:
+                before = ", ".join(f"{other.name}={other.label(other.values[index])}" for other, index in choices)
+                raise UserError(f"axis {axis.name}: none of its values goes with {before}: give it one that does")
+            if len(set(keys.values())) == 1:
+                # One config, whatever is chosen: nothing to choose, unless the base's own value cannot be here.
+                if self._key(choices) not in keys.values():
+                    choices = (*choices, (axis, next(iter(keys))))
                 continue
-            value = choose(axis, [axis.values[place] for place in cells])
-            params[axis.name] = axis.label(value)
-            wanted = axis.value_labels.index(axis.label(value))
-            nearest = min(cells, key=lambda place: (abs(place - wanted), place))
+            labels = axis.value_labels
+            label = params[axis.name] = choose(axis, [labels[index] for index in keys])
+            chosen = labels.index(label)
+            nearest = min(keys, key=lambda index: (abs(index - chosen), index))
             at[axis.name] = axis.values[nearest]
-            path = (*path, (axis, nearest))
-        return Point(params, self._settings(path), at)
+            choices = (*choices, (axis, nearest))
+        return Point(params, self._settings(choices), at)
 
     def point_from_params(self, params: Mapping[str, str]) -> Point:
         """The point of the labels that were chosen; a UserError where they do not lead to one."""
 
-        def chosen(axis: Axis, possible: Sequence[Value]) -> Value:
-            for value in axis.values:
-                if axis.label(value) == params.get(axis.name):
-                    return value
-            raise UserError(
-                f"a kept trial has {axis.name} {params.get(axis.name)!r}, which is none of "
-                f"{', '.join(axis.value_labels)}: the axes were changed; keep the changed study apart (--name NAME)"
-            )
+        def stored(axis: Axis, possible: Sequence[str]) -> str:
+            label = params.get(axis.name, "")
+            if label not in axis.value_labels:
+                raise UserError(
+                    f"a stored trial has {axis.name} {label!r}, which is none of {', '.join(axis.value_labels)}: the "
+                    "axes were changed; keep the changed study apart (--name NAME)"
+                )
+            return label
 
-        return self.point(chosen)
+        return self.point(stored)
 
-    def own(self) -> Point | None:
+    def base_point(self) -> Point | None:
         """The base as it stands; None where an axis has no value that is the base's."""
 
-        def as_it_is(axis: Axis, possible: Sequence[Value]) -> Value:
-            for place, value in enumerate(axis.values):
-                if self._cell(((axis, place),)) == self._cell(()):
-                    return value
+        def as_it_is(axis: Axis, possible: Sequence[str]) -> str:
+            for index, label in enumerate(axis.value_labels):
+                if self._key(((axis, index),)) == self._key(()):
+                    return label
             raise LookupError(axis.name)
 
         try:
@@ -111,69 +110,65 @@ class SearchSpace:
 
     def _in_order(self) -> tuple[Axis, ...]:
         """The axes, those that make others idle before them, else as declared."""
-        left = list(self.declared)
+        left = list(self.axes)
         ordered: list[Axis] = []
         while left:
-            free = (one for one in left if not any(self._gates(other, one) for other in left if other is not one))
+            free = (axis for axis in left if not any(self._gates(other, axis) for other in left if other is not axis))
             ordered.append(next(free, left[0]))
             left.remove(ordered[-1])
         return tuple(ordered)
 
     def _gates(self, gate: Axis, axis: Axis) -> bool:
         """Whether some values of `gate` make `axis` idle, and others do not."""
-        beside = (self._cells(axis, ((gate, place),)) for place in self._cells(gate, ()))
-        return len({len(set(cells.values())) < 2 for cells in beside if cells}) > 1
+        keys = (self._keys(axis, ((gate, index),)) for index in self._keys(gate, ()))
+        return len({len(set(some.values())) < 2 for some in keys if some}) > 1
 
-    def _cells(self, axis: Axis, path: Path) -> dict[int, str]:
-        """Place on the axis -> cell, for those of its values that can be beside a path."""
-        found = {place: self._cell((*path, (axis, place))) for place in range(len(axis.values))}
-        return {place: cell for place, cell in found.items() if cell is not None}
+    def _keys(self, axis: Axis, choices: Choices) -> dict[int, str]:
+        """Index on the axis -> key of the config, for those of its values that go with the choices."""
+        keys = {index: self._key((*choices, (axis, index))) for index in range(len(axis.values))}
+        return {index: key for index, key in keys.items() if key is not None}
 
-    def _settings(self, path: Path) -> Tree:
+    def _settings(self, choices: Choices) -> Tree:
         settings = self.base.settings
-        for axis, place in path:
-            settings = merge(settings, axis.setting(axis.values[place]))
+        for axis, index in choices:
+            settings = merge(settings, axis.setting(axis.values[index]))
         return settings
 
-    def _cell_at(self, path: Path) -> str | None:
+    def _compute_key(self, choices: Choices) -> str | None:
+        """What the config of some choices shares with all that give the same numbers; None where it cannot be."""
         try:
-            return repr(config_key(validate(merge(self._preset, self._settings(path)))))
+            return repr(config_key(validate(merge(self._preset, self._settings(choices)))))
         except UserError:
             return None
 
     def _refuse_mistakes(self, axis: Axis) -> None:
-        """Raise a UserError for a value that can be neither on the base nor beside any value of another axis."""
-        others = [(one, place) for one in self.declared if one is not axis for place in range(len(one.values))]
-        for place, value in enumerate(axis.values):
-            own = (axis, place)
-            if self._cell((own,)) is None and not any(self._cell((other, own)) for other in others):
+        """Raise a UserError for a value that goes neither with the base nor with any value of another axis."""
+        others = [(other, index) for other in self.axes if other is not axis for index in range(len(other.values))]
+        for index, value in enumerate(axis.values):
+            own = (axis, index)
+            if self._key((own,)) is None and not any(self._key((other, own)) for other in others):
                 try:
                     build(self.base.preset, row=merge(self.base.settings, axis.setting(value)))
                 except UserError as error:
                     raise UserError(f"axis {axis.name}: {error}") from None
 
 
-def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "BaseDistribution"]:
+def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "CategoricalDistribution"]:
     """Name -> categorical distribution over the labels of an axis: a value has one name in tables and dashboards."""
     from optuna.distributions import CategoricalDistribution
 
     return {axis.name: CategoricalDistribution(axis.value_labels) for axis in axes}
 
 
-def wandb_parameters(axes: Iterable[Axis]) -> dict[str, dict[str, list[Any]]]:
-    """Setting -> its values as `engram train` reads them behind `--<setting>=`."""
-    return {axis.path: {"values": [_flag_value(value) for value in axis.values]} for axis in axes}
-
-
-def wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:
+def build_wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:
     """The YAML that `wandb sweep` takes: over the axes, for validation F1, by agents that run `engram train`."""
     settings = [f"--{path}={_flag_value(value)}" for path, value in leaves(base.settings).items()]
     command = ["engram", "train", base.preset, "--profile", profile, *settings]
     sweep = {
-        "name": f"{name}@{profile}",
+        "name": name,
         "method": "bayes",
         "metric": {"name": f"validation/{metric}/f1", "goal": "maximize"},
-        "parameters": wandb_parameters(axes),
+        "parameters": {axis.path: {"values": [_flag_value(value) for value in axis.values]} for axis in axes},
         "command": ["${env}", *command, "${args}"],
     }
     opening = f"# wandb sweep FILE; its agents run: {shlex.join(command)} --SETTING=VALUE ...\n"

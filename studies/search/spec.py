@@ -1,4 +1,4 @@
-"""How a study searches: the `search` section of its YAML, every default and limit written once.
+"""Search section of a study's YAML: how a study searches, every default and limit written once.
 
     base: {preset: memory-grc}
     axes: [slot-width, warmup, read-mode]
@@ -17,18 +17,18 @@ import msgspec
 
 from core.errors import UserError
 
-MOST_TRIALS = 100_000
+MAX_TRIALS = 100_000
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many configs are tried, on which seeds, and when one goes on."""
+    """How many configs are tried, on which seeds, and when one gets more seeds."""
 
     trials: int = 50
     """Configs tried in all, the base as it stands among them."""
     rungs: tuple[int, ...] = (1, 2, 3, 5)
     """Seeds after which a config is judged; the last is all that it gets."""
     threshold: float = 1.0
-    """t: a config goes on while its mean paired difference to the best is above -t·s/√r after r seeds."""
+    """t: a config continues while its mean paired difference to the best is above -t·s/√r after r seeds."""
     seeds: tuple[int, ...] = (100, 101, 102, 103, 104)
     """Seeds of the trials, in the order in which a config gets them; none may be a seed of the rows."""
     startup: int = 10
@@ -41,28 +41,38 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The seeds that a config may get, in order."""
         return self.seeds[: self.rungs[-1]]
 
+    @property
+    def rule(self) -> str:
+        """How trials get seeds, in words."""
+        return (
+            f"in rungs of {', '.join(map(str, self.rungs))}: the better half continues after the first, then every "
+            f"trial that is not more than {self.threshold:g} pooled standard errors below the best, paired by seed"
+        )
+
 
 def check_search(search: Search, *, seeds: Sequence[int], where: str) -> None:
-    """Raise a UserError for a search that cannot be, or whose seeds are also seeds of the rows."""
-    if not 1 <= search.trials <= MOST_TRIALS:
-        raise UserError(f"{where}: search.trials is {search.trials}: give 1 to {MOST_TRIALS:,}")
-    rungs = search.rungs
-    if not rungs or rungs[0] < 1 or any(low >= high for low, high in pairwise(rungs)):
-        raise UserError(f"{where}: search.rungs {list(rungs)} must be numbers of seeds that grow, such as [1, 2, 3, 5]")
-    if len(set(search.seeds)) < len(search.seeds) or min(search.seeds, default=0) < 0:
-        raise UserError(f"{where}: search.seeds {list(search.seeds)} must be different numbers from 0")
-    if len(search.seeds) < rungs[-1]:
-        raise UserError(
-            f"{where}: search.seeds has {len(search.seeds)} seeds, but the last rung needs {rungs[-1]}: give more, "
-            "or end search.rungs earlier"
+    """Raise a UserError for a search that cannot be, or that uses `seeds`, those of the rows."""
+    rungs, both = search.rungs, sorted(set(search.seeds) & set(seeds))
+    problem = None
+    if not 1 <= search.trials <= MAX_TRIALS:
+        problem = f"search.trials is {search.trials}: give 1 to {MAX_TRIALS:,}"
+    elif not rungs or rungs[0] < 1 or any(low >= high for low, high in pairwise(rungs)):
+        problem = f"search.rungs {list(rungs)} must be numbers of seeds that grow, such as [1, 2, 3, 5]"
+    elif len(set(search.seeds)) < len(search.seeds) or min(search.seeds, default=0) < 0:
+        problem = f"search.seeds {list(search.seeds)} must be different numbers from 0"
+    elif len(search.seeds) < rungs[-1]:
+        problem = (
+            f"search.seeds has {len(search.seeds)} seeds, but the last rung needs {rungs[-1]}: give more, or end "
+            "search.rungs earlier"
         )
-    if not 0 <= search.threshold <= 100:
-        raise UserError(f"{where}: search.threshold is {search.threshold:g}: give 0 to 100 standard errors")
-    if search.startup < 1:
-        raise UserError(f"{where}: search.startup is {search.startup}: give at least 1 trial")
-    both = sorted(set(search.seeds) & set(seeds))
-    if both:
-        raise UserError(
-            f"{where}: seed{'s' * (len(both) > 1)} {', '.join(map(str, both))} would both choose the best config and "
-            "report it: search.seeds and the seeds of the rows (`seeds`, --seeds) must have none in common"
+    elif not 0 <= search.threshold <= 100:
+        problem = f"search.threshold is {search.threshold:g}: give 0 to 100 standard errors"
+    elif search.startup < 1:
+        problem = f"search.startup is {search.startup}: give at least 1 trial"
+    elif both:
+        problem = (
+            f"seed{'s' * (len(both) > 1)} {', '.join(map(str, both))} would both choose the best config and report it: "
+            "search.seeds and the seeds of the rows (`seeds`, --seeds) must have none in common"
         )
+    if problem:
+        raise UserError(f"{where}: {problem}")

@@ -12,14 +12,16 @@ from typing import Literal
 import requests
 import tyro
 
+from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
 from core.errors import UserError
 from core.files import is_locked
 from core.progress import meter
+from core.records.record import CONFIG
 from core.records.tracking import address, logged_in, wandb_mode
 from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE
 from studies.record import StudyRecord, find_study_record, study_folder
-from sweeps.dashboards.study_runs import WANDB, mirrored, read_tracking
+from sweeps.dashboards.study_runs import WANDB, write_study_runs
 
 LOG = "upload.log"
 """The output of W&B's command, in the study's folder for W&B."""
@@ -138,7 +140,7 @@ def sync(
     if online:
         check_reachable()
     tracking = read_tracking(record, runs)
-    problem = mirrored(record, runs, tracking) if wandb != "disabled" else ""
+    problem = try_write_study_runs(record, runs, tracking) if wandb != "disabled" else ""
     if problem:
         print(f"engram: warning: {problem}", file=sys.stderr)
     files = pending_files(record, runs)
@@ -157,6 +159,22 @@ def sync(
     return 1 if failed or problem else 0
 
 
+def read_tracking(record: StudyRecord, runs: Path) -> TrackingConfig:
+    """The tracking settings of the first run that was started; the default where none was."""
+    configs = (run.folder / CONFIG for run in record.runs_in(runs))
+    return next((from_yaml(path).tracking for path in configs if path.is_file()), TrackingConfig())
+
+
+def try_write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> str:
+    """Write what has changed of a study's own W&B runs where its settings ask for it; what went wrong, else empty."""
+    try:
+        if tracking.wandb != "disabled":
+            write_study_runs(record, runs, tracking)
+    except (UserError, OSError) as error:
+        return f"the study was not written for W&B: {str(error).splitlines()[0]}"
+    return ""
+
+
 def mirror_study(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, stopped: bool) -> None:
     """Bring a study whose runs have just ended to W&B; trouble with W&B is a warning line.
 
@@ -164,7 +182,7 @@ def mirror_study(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, s
     """
     if tracking.wandb == "disabled":
         return
-    problem = mirrored(record, runs, tracking)
+    problem = try_write_study_runs(record, runs, tracking)
     try:
         if not stopped and wandb_mode(tracking) == "online" and (files := pending_files(record, runs)):
             check_reachable()

@@ -18,15 +18,12 @@ from core.progress import StopRequest
 from core.records.record import CONFIG, RunRecord, write_record
 from core.seeding import seed_for
 from studies.plan import Plan, plan
-from studies.search.space import SearchSpace
-from studies.search.trials import TrialStore
 from studies.study import read_study
 from sweeps.engines.engine import EndedRun, Engine
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.run_states import RunStates
 from sweeps.search import SearchLoop
-from sweeps.search_command import TrialRuns, about
+from sweeps.search_command import build_loop
 from tests.reports.records import scores_of
 
 Score = Callable[[RunConfig], float]
@@ -117,8 +114,6 @@ class Place:
         self.file.write_text(yaml.safe_dump(study | changes))
         self.data = {"data": {"name": None, "train": str(documents), "test": str(documents)}}
         self.study = read_study(self.file)
-        assert self.study.base is not None
-        self.space = SearchSpace(self.study.base, self.study.declared_axes)
         self.loops: list[SearchLoop] = []
 
     def planned(self, runs: str = "runs") -> Plan:
@@ -130,19 +125,15 @@ class Place:
         assert search is not None
         asked = msgspec.structs.replace(search, trials=trials or search.trials)
         where = storage or str(self.folder / f"{runs}.journal")
-        store = TrialStore(where, name=planned.label, axes=self.space.axes, about=about(planned, asked))
-        run_states = RunStates(planned.study, (), {})
-        made = TrialRuns(planned, self.folder / runs, asked)
-        loop = SearchLoop(asked, self.space, store, run_states, slots=slots, runs=made)
+        loop = build_loop(planned, self.folder / runs, asked, storage=where, slots=slots)
         self.loops.append(loop)
         return loop
 
     def search(self, run: FakeRun, engine: Engine | None = None, **where: Any) -> SearchLoop:
-        """Go on with the search until nothing is left to do, or the engine or the run function raises."""
+        """Continue the search until nothing is left to do, or the engine or the run function raises."""
         engine = engine or InProcessEngine(run)
         loop = self.loop(slots=engine.slots, **where)
         launch = Launcher(loop.run_states, engine, self.planned(where.get("runs", "runs")), feed=loop.feed)
-        loop.wire(add=launch.add)
         try:
             launch.run(StopRequest())
         finally:

@@ -10,7 +10,7 @@ import pytest
 import engram
 from reports.sections import search_figures
 from reports.tables.latex import to_latex
-from reports.tables.search import history, importance, trials_table
+from reports.tables.search import trials_frame, trials_table
 from studies.search.spec import Search
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
 from studies.study import Row
@@ -24,7 +24,7 @@ def trial(number: int, scores: list[float], state: str = "stopped", **params: st
     made = SearchTrial(
         number, {name.replace("_", "-"): label for name, label in params.items()}, f"{number:012x}", runs, 1
     )
-    made = made.scored({100 + place: score for place, score in enumerate(scores)})
+    made = made.with_scores({100 + place: score for place, score in enumerate(scores)})
     return msgspec.structs.replace(made, state=state, why="as made")
 
 
@@ -52,7 +52,7 @@ RECORD = SearchRecord(
 
 
 def test_the_history_follows_the_best_by_the_search_s_own_rule() -> None:
-    numbers = history(RECORD)
+    numbers = trials_frame(RECORD)
     assert numbers["best_trial"].tolist() == [0, 0, 0, 3, 3], "trial 1 is higher on one seed alone"
     assert numbers["best"].tolist() == [31.0, 31.0, 31.0, 34.0, 34.0]
     assert numbers["mean"].tolist()[:2] == [31.0, 35.0]
@@ -70,10 +70,10 @@ def test_the_table_has_the_best_first_and_says_what_they_change() -> None:
         ["1", "35.00 ± –", "1", "Memory slot width 32"],
     ]
     assert [getattr(line.cells[1], "bold", None) for line in table.lines] == [True, False, False]
-    assert "test was not looked at" in table.caption[0]
+    assert "no test score was read" in table.caption[0]
     assert "seeds 100–102" in table.caption[0]
     assert table.notes == [
-        "The search is not at its end: 5 of 9 trials were begun.",
+        "The search has not ended: 5 of 9 trials were started.",
         "Without a score: trial 2 failed.",
     ]
     assert r"p{0.62\linewidth}@{}" in to_latex(table), "a config may need several lines of a page"
@@ -90,7 +90,8 @@ def test_figures_are_drawn_of_what_is_there() -> None:
     assert panel.get_ylabel() == "validation strict relation F1"
     begun = msgspec.structs.replace(RECORD, trials=TRIALS[4:], best=None, importance={})
     assert search_figures(begun) == []
-    assert importance(RECORD)["title"].tolist() == ["Warm-up share", "Memory slot width"]
+    labels = [text.get_text() for text in search_figures(RECORD)[1].figure.axes[0].get_yticklabels()]
+    assert labels == ["Warm-up share", "Memory slot width"]
 
 
 def test_the_record_comes_back_and_a_damaged_one_is_one_line(

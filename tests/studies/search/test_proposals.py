@@ -3,12 +3,13 @@
 import random
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
 from studies.axes import find_axis
 from studies.rows import Base
-from studies.search.proposals import ENOUGH, importances, propose
+from studies.search.proposals import MIN_SCORED_TRIALS, importances, propose
 from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search
 from studies.search.trials import SearchTrial
@@ -20,7 +21,7 @@ SEARCH = Search(trials=40, startup=6)
 WIDTHS = ["32", "128", "256", "H", "768", "1536"]
 
 
-def told(point: Point) -> str:
+def key_of(point: Point) -> str:
     return repr(sorted(point.params.items()))
 
 
@@ -36,23 +37,23 @@ def tried(
     """So many trials, each proposed with the scores of those before it."""
     trials: list[SearchTrial] = []
     for number in range(count):
-        point = propose(space, trials, search, told)
+        point = propose(space, trials, search, key_of)
         if point is None:
             break
-        trial = SearchTrial(number, point.params, told(point), {}, 1, state="stopped")
-        trials.append(trial.scored({100: score(point.params)}))
+        trial = SearchTrial(number, point.params, key_of(point), {}, 1, state="stopped")
+        trials.append(trial.with_scores({100: score(point.params)}))
     return trials
 
 
 def test_a_proposal_depends_on_the_trials_and_the_key_alone() -> None:
     trials = tried(12)
-    first = propose(SPACE, trials, SEARCH, told)
+    first = propose(SPACE, trials, SEARCH, key_of)
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002 - the state that must not matter
-    assert propose(SPACE, trials, SEARCH, told) == first
+    assert propose(SPACE, trials, SEARCH, key_of) == first
     assert first is not None
-    assert propose(SPACE, trials, Search(startup=6, sampler_seed=1), told) != first
-    assert propose(SPACE, trials[:-1], SEARCH, told) != first
+    assert propose(SPACE, trials, Search(startup=6, sampler_seed=1), key_of) != first
+    assert propose(SPACE, trials[:-1], SEARCH, key_of) != first
 
 
 def test_nothing_is_proposed_twice_until_nothing_is_left() -> None:
@@ -64,22 +65,20 @@ def test_nothing_is_proposed_twice_until_nothing_is_left() -> None:
 
 def test_a_failed_config_is_not_proposed_again_and_teaches_nothing() -> None:
     trials = tried(10)
-    import msgspec
-
     failed = msgspec.structs.replace(trials[-1], state="failed", scores={}, value=None, n=0)
     for sampler_seed in range(5):
-        point = propose(SPACE, [*trials[:-1], failed], Search(startup=6, sampler_seed=sampler_seed), told)
+        point = propose(SPACE, [*trials[:-1], failed], Search(startup=6, sampler_seed=sampler_seed), key_of)
         assert point is not None
-        assert told(point) != failed.signature
+        assert key_of(point) != failed.signature
 
 
 def test_running_trials_keep_proposals_apart() -> None:
     trials, proposed = tried(20), []
     for number in range(20, 26):
-        point = propose(SPACE, trials, SEARCH, told)
+        point = propose(SPACE, trials, SEARCH, key_of)
         assert point is not None
-        proposed.append(told(point))
-        trials.append(SearchTrial(number, point.params, told(point), {}, 1))
+        proposed.append(key_of(point))
+        trials.append(SearchTrial(number, point.params, key_of(point), {}, 1))
     assert len(set(proposed)) == 6
 
 
@@ -95,11 +94,11 @@ def test_tpe_finds_the_top_of_the_hill_more_often_than_chance() -> None:
 
 
 def test_importances_tell_what_decides() -> None:
-    assert importances(SPACE, tried(ENOUGH - 1)) == {}
+    assert importances(SPACE, tried(MIN_SCORED_TRIALS - 1)) == {}
     trials = tried(40, Search(startup=1_000), score=lambda params: 10.0 * WIDTHS.index(params["slot-width"]))
     found = importances(SPACE, trials)
     assert sum(found.values()) == pytest.approx(1.0)
     assert next(iter(found)) == "slot-width"
     assert found["slot-width"] > 0.5
     assert set(found) == {axis.name for axis in SPACE.axes}, "also of axes that are idle in some trials"
-    assert importances(SPACE, tried(12, score=lambda params: 1.0)) == {}, "equal scores say nothing"
+    assert importances(SPACE, tried(12, score=lambda params: 1.0)) == {}, "equal scores decide nothing"

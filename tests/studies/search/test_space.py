@@ -1,18 +1,24 @@
-"""A space of configs: idle axes are not proposed, what cannot be is mended, and params lead back to their point."""
+"""Search space: idle axes, values that do not go together, params that lead back to their point; as a W&B sweep."""
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution
 
+from core.commands.train import parse
 from core.config.presets import build
 from core.config.signature import signature
 from core.errors import UserError
+from engram import main
 from studies.axes import AXES, Axis, Value, find_axis
 from studies.rows import Base
-from studies.search.space import Point, SearchSpace
+from studies.search.space import Point, SearchSpace, build_wandb_sweep, optuna_distributions
+from studies.study import find_study
 
 BASE = Base("memory-grc")
 SPACE = SearchSpace(BASE, AXES)
@@ -23,15 +29,16 @@ def drawn(space: SearchSpace, key: int) -> Point:
     return space.point(lambda axis, possible: generator.choice(possible))
 
 
-def cell(point: Point) -> str:
+def key(point: Point) -> str:
     return signature(build("memory-grc", row=point.settings))
 
 
 def chosen(space: SearchSpace, **values: Value) -> Point:
     """The point of some values, the others the first that can be."""
 
-    def choose(axis: Axis, possible: Sequence[Value]) -> Value:
-        return values.get(axis.name.replace("-", "_"), possible[0])
+    def choose(axis: Axis, possible: Sequence[str]) -> str:
+        name = axis.name.replace("-", "_")
+        return axis.label(values[name]) if name in values else possible[0]
 
     return space.point(choose)
 
@@ -46,7 +53,7 @@ def ramps(*warmups: float, ramps: Sequence[float]) -> SearchSpace:
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_two_proposals_are_one_cell_only_where_they_are_one(one: int, other: int) -> None:
     mine, its = drawn(SPACE, one), drawn(SPACE, other)
-    assert (cell(mine) == cell(its)) == (mine.params == its.params)
+    assert (key(mine) == key(its)) == (mine.params == its.params)
 
 
 @settings(max_examples=40)
@@ -73,12 +80,12 @@ def test_an_axis_that_decides_over_others_comes_first_and_silences_them() -> Non
 
 
 def test_the_base_is_a_point_where_the_axes_have_its_values() -> None:
-    own = SPACE.own()
+    own = SPACE.base_point()
     assert own is not None
-    assert cell(own) == signature(build("memory-grc"))
+    assert key(own) == signature(build("memory-grc"))
     assert own.params["slot-width"] == "H"
     assert own.params["pooling"] == "mean", "what the inverse read does without the axis"
-    assert ramps(0.1, 0.2, ramps=[0.0, 0.1]).own() is None
+    assert ramps(0.1, 0.2, ramps=[0.0, 0.1]).base_point() is None
 
 
 def test_what_cannot_be_is_its_nearest_neighbour_that_can() -> None:
@@ -126,3 +133,46 @@ def test_a_value_that_can_be_only_beside_another_is_no_mistake() -> None:
 def test_params_of_other_axes_are_one_line() -> None:
     with pytest.raises(UserError, match=r"slot-width '77', which is none of 32, 128.*--name NAME"):
         SPACE.point_from_params({"slot-width": "77"})
+
+
+def test_a_distribution_has_the_labels_of_its_axis() -> None:
+    distributions = optuna_distributions(AXES)
+    assert list(distributions) == [axis.name for axis in AXES]
+    assert distributions["slot-width"] == CategoricalDistribution(("32", "128", "256", "H", "768", "1536"))
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
+def test_every_value_of_a_sweep_is_read_by_train(axis: Axis) -> None:
+    sweep = build_wandb_sweep(BASE, [axis], name="mine", metric="relation_strict", profile="quick")
+    values = yaml.safe_load(sweep)["parameters"][axis.path]["values"]
+    read = [parse(["memory-grc", "--profile", "quick", f"--{axis.path}={value}"])[0] for value in values]
+    assert [axis.value_in(config) for config in read] == list(axis.values)
+
+
+def test_a_sweep_is_printed_whose_command_train_understands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "show", "search", "--wandb-sweep", "--profile", "minilm"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("# wandb sweep FILE")
+    sweep = yaml.safe_load(out)
+    assert sweep["metric"] == {"name": "validation/relation_strict/f1", "goal": "maximize"}
+    # As an agent fills it in: the environment, then every parameter as --name=value.
+    first, *command, last = sweep["command"]
+    assert (first, last, command[:2]) == ("${env}", "${args}", ["engram", "train"])
+    for pick in (0, -1):
+        chosen = [f"--{name}={told['values'][pick]}" for name, told in sweep["parameters"].items()]
+        config, _, _ = parse([*command[2:], *chosen])
+        assert config.profile == "minilm"
+        axes = find_study("search").declared_axes
+        assert [axis.value_in(config) for axis in axes] == [axis.values[pick] for axis in axes]
+
+
+def test_settings_of_the_base_are_in_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "{question: '?', baseline: base, base: {preset: memory-mrc, settings: {training: {epochs: 3}}}, "
+        "axes: [warmup], search: {}}"
+    )
+    assert main(["study", "show", str(tmp_path / "mine.yaml"), "--wandb-sweep"]) == 0
+    command = yaml.safe_load(capsys.readouterr().out)["command"]
+    assert command[1:-1] == ["engram", "train", "memory-mrc", "--profile", "quick", "--training.epochs=3"]
+    assert main(["study", "show", "paper", "--wandb-sweep"]) == 2
+    assert "study paper has no axes" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from core.files import hold
 from core.records.record import RunRecord, Status
 from core.records.tracking import WandbTracker
 from studies.record import StudyRecord, find_study_record, study_folder
-from sweeps.dashboards.study_runs import AGGREGATE, STUDY, mirror
+from sweeps.dashboards.study_runs import AGGREGATE, STUDY, write_study_runs
 from sweeps.dashboards.sync import pending_files, upload
 from tests.reports.records import make_run, make_study
 from tests.tiny import TINY, document
@@ -65,7 +65,7 @@ def summary_in(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_the_spread_of_a_cell_stands_in_the_runs_table(study: StudyRecord, tmp_path: Path) -> None:
-    assert mirror(study, tmp_path, OFFLINE) == 3
+    assert write_study_runs(study, tmp_path, OFFLINE) == 3
     files = offline_files(study_folder(tmp_path, study.label))
     assert sorted(files) == [f"{row:012x}-aggregate-made-quick" for row in (0, 1)] + ["study-000000000000-made-quick"]
     records = records_of(files["000000000000-aggregate-made-quick"])
@@ -87,7 +87,7 @@ def test_the_spread_of_a_cell_stands_in_the_runs_table(study: StudyRecord, tmp_p
 
 
 def test_what_one_seed_cannot_say_is_left_out(study: StudyRecord, tmp_path: Path) -> None:
-    mirror(study, tmp_path, OFFLINE)
+    write_study_runs(study, tmp_path, OFFLINE)
     files = offline_files(study_folder(tmp_path, study.label))
     told = summary_in(records_of(files["000000000001-aggregate-made-quick"]))
     assert told["test/entity/f1_n"] == 1
@@ -98,7 +98,7 @@ def test_the_study_run_holds_table_and_report(study: StudyRecord, tmp_path: Path
     folder = study_folder(tmp_path, study.label)
     (folder / "report").mkdir()
     (folder / "report" / "table.tex").write_text("a table")
-    mirror(study, tmp_path, OFFLINE)
+    write_study_runs(study, tmp_path, OFFLINE)
     path = offline_files(folder)["study-000000000000-made-quick"]
     records = records_of(path)
     run = next(record["run"] for record in records if record["type"] == "run")
@@ -116,11 +116,11 @@ def test_the_study_run_holds_table_and_report(study: StudyRecord, tmp_path: Path
 
 def test_only_what_changed_is_written_again(study: StudyRecord, tmp_path: Path) -> None:
     folder = study_folder(tmp_path, study.label)
-    assert mirror(study, tmp_path, OFFLINE) == 3
+    assert write_study_runs(study, tmp_path, OFFLINE) == 3
     before = offline_files(folder)
-    assert mirror(study, tmp_path, OFFLINE) == 0
+    assert write_study_runs(study, tmp_path, OFFLINE) == 0
     make_run(tmp_path, f"{1:012x}", 1, f1=44.0)
-    assert mirror(study, tmp_path, OFFLINE) == 2
+    assert write_study_runs(study, tmp_path, OFFLINE) == 2
     after = offline_files(folder)
     # The aggregate is the same run, written anew; its first fragment says nothing that the second does not.
     assert after.keys() == before.keys()
@@ -132,7 +132,7 @@ def test_only_what_changed_is_written_again(study: StudyRecord, tmp_path: Path) 
 
 def test_a_study_without_a_finished_run_says_nothing(tmp_path: Path) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: None}}, profile="quick")
-    assert mirror(study, tmp_path, OFFLINE) == 0
+    assert write_study_runs(study, tmp_path, OFFLINE) == 0
     assert offline_files(study_folder(tmp_path, study.label)) == {}
 
 

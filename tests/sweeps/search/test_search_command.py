@@ -20,7 +20,8 @@ from core.config.schema import RunConfig
 from core.data.formats.docred import write_docred
 from engram import main
 from studies.record import find_study_record
-from studies.search.trials import JOURNAL, SearchRecord, read_search_record, without_password
+from studies.search.storage import JOURNAL, without_password
+from studies.search.trials import SearchRecord, read_search_record
 from studies.study import read_study
 from sweeps.engines.in_process import InProcessEngine
 from tests.reports.records import scores_of
@@ -90,14 +91,16 @@ def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
     assert record.ended
     assert len(record.trials) == 8
     lines = out.splitlines()
-    assert lines[0].startswith("mine@quick: 8 trials (")
-    assert "on seeds 100, 101, 102" in lines[0]
-    assert lines[1] == "best by validation relation_strict F1, mean ± std (n seeds):"
-    assert lines[2].startswith(f"  trial {best.number}")
-    assert f"{best.value:.2f} ± {best.spread:.2f} (n 3)" in lines[2]
+    score = f"{best.value:.2f} ± {best.spread:.2f} (n 3)"
+    assert lines[0].startswith("mine@quick: 8 of 8 trials (")
+    assert lines[0].endswith(f"; best: trial {best.number}, {score}")
+    assert lines[1] == f"{len(run.computed) - 4} runs with a score, on seeds 100, 101, 102"
+    assert lines[2] == "best by validation relation_strict F1, mean ± std (n seeds):"
+    assert lines[3].startswith(f"  trial {best.number}")
+    assert score in lines[3]
     assert f"optuna-dashboard {place.folder}/runs/studies/mine@quick/{JOURNAL}" in out
     assert lines[-1] == "mine@quick: 4 finished"
-    assert "trial 0 begins: slot-width=H" in err
+    assert "trial 0 starts: slot-width=H" in err
     study = find_study_record("mine", place.folder / "runs")
     assert list(study.study.rows) == ["base", "best"]
     assert study.study.rows["best"].tried == 8
@@ -126,7 +129,7 @@ def test_the_same_command_computes_nothing_more_and_status_and_report_read_it(
     assert main(["study", "status", "mine", *runs]) == 0
     out = capsys.readouterr().out
     assert ["best", "●", "●"] in [line.split()[:3] for line in out.splitlines()]
-    assert f"search: 8 of 8 trials begun, best trial {first.best}: " in out
+    assert f"search: {first.progress}" in out
     assert main(["report", "mine", *runs]) == 0
     out = capsys.readouterr().out
     assert (
@@ -148,7 +151,7 @@ def test_no_report_runs_ends_with_the_search(place: Place, run: FakeRun, capsys:
     assert "the best of 3 trials" in capsys.readouterr().out
 
 
-def test_a_stop_is_gone_on_with(place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stopped_search_resumes(place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     whole = Place.search(place, FakeRun(), runs="whole").trials
 
     def stops(what: str) -> None:
@@ -182,7 +185,7 @@ def test_where_everything_fails_it_says_so_and_fails(
         (("--seeds", "0,101"), "seed 101 would both choose the best config and report it"),
         (("--trials", "0"), "argument --trials: '0' is no whole number from 1"),
         (("--memory.warmup", "0.2"), "memory.warmup is an axis of search mine: leave its flag out"),
-        (("--storage", "foo://x"), "--storage foo://x is no URL of a database"),
+        (("--storage", "foo://x"), "--storage foo://x is not the URL of a database"),
         (("--trial", "3"), "unknown setting --trial"),
     ],
 )
@@ -204,7 +207,7 @@ def test_another_storage_or_another_rule_asks_for_another_name(
     tree["search"]["threshold"] = 3.0
     place.file.write_text(yaml.safe_dump(tree))
     assert command(place) == 2
-    assert "was begun with threshold 1.0, this time it is 3.0" in capsys.readouterr().err
+    assert "was started with threshold 1.0, this time it is 3.0" in capsys.readouterr().err
     assert command(place, "--name", "other", "--trials", "2", "--no-report-runs") == 0
 
 
@@ -215,7 +218,7 @@ def test_a_database_is_named_without_its_password(
     assert without_password(url) == f"sqlite://me@/{place.folder}/trials.db"
     with pytest.MonkeyPatch.context() as patch:
         # SQLite knows no users, so what the URL stands for is handed over.
-        patch.setattr("studies.search.trials.opened", lambda storage: InMemoryStorage())
+        patch.setattr("studies.search.storage.open_storage", lambda storage: InMemoryStorage())
         run.fails = lambda config: True
         assert command(place, "--storage", url) == 1
     said = capsys.readouterr()
@@ -235,13 +238,13 @@ def test_rows_and_searches_have_a_command_each(place: Place, capsys: pytest.Capt
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "search", "--help"]) == 0
     out = capsys.readouterr().out
-    for word in ("A trial is one config", "Test is never looked at", "--storage", "postgresql+psycopg://", "--trials"):
+    for word in ("A trial is one config", "No test score is read", "--storage", "postgresql+psycopg://", "--trials"):
         assert word in out
 
 
 def test_the_search_that_help_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "search", "--help"]) == 0
-    shown = capsys.readouterr().out.split("none of the study's:\n\n")[1]
+    shown = capsys.readouterr().out.split("differ from the study's:\n\n")[1]
     path = tmp_path / "mine.yaml"
     path.write_text("\n".join(line[2:] for line in shown.splitlines()))
     study = read_study(path)

@@ -1,4 +1,4 @@
-"""The driver of a search, with runs that only pretend: what it tries, stops, keeps, and how it outlives any death."""
+"""The search loop, with runs that only pretend: what it tries, stops, keeps, and how it survives being killed."""
 
 import io
 import random
@@ -18,11 +18,11 @@ from core.errors import UserError
 from core.progress import StopRequest
 from core.records.summary import RunSummary, read_summary
 from studies.search.trials import SearchTrial
+from sweeps.display import live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search import FAILURES
-from sweeps.search_display import SHOWN, search_screen, seconds_left
-from sweeps.search_display import shown as screen_rows
+from sweeps.search import MAX_FAILURES
+from sweeps.search_display import MAX_LIVE_TRIALS, SearchScreen, seconds_left, select_trials
 from tests.sweeps.planted import AnyOrderEngine, FakeRun, Place, hill
 
 WRITES = (
@@ -78,7 +78,7 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> Callable[[], MortalStorage]:
 
     def fresh() -> MortalStorage:
         made = MortalStorage(InMemoryStorage())
-        monkeypatch.setattr("studies.search.trials.opened", lambda where: made)
+        monkeypatch.setattr("studies.search.storage.open_storage", lambda where: made)
         return made
 
     return fresh
@@ -93,7 +93,7 @@ def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
     loop = Place(tmp_path).search(run)
     assert loop.is_ended
     assert len(loop.trials) == 8
-    assert len({trial.signature for trial in loop.trials}) == 8, "no cell is tried twice"
+    assert len({trial.signature for trial in loop.trials}) == 8, "no config is tried twice"
     assert loop.trials[0].params == {"slot-width": "H", "read-mode": "inverse", "warmup": "0.4"}, "the base comes first"
     assert sorted(run.computed) == sorted(run_id for trial in loop.trials for run_id in trial.runs.values())
     assert len(run.computed) < 8 * 3, "some are stopped early"
@@ -109,7 +109,7 @@ def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
     assert loop.best.value == max(trial.value for trial in loop.trials if trial.n == 3 and trial.value is not None)
 
 
-def test_a_finished_search_computes_nothing_and_more_trials_go_on(tmp_path: Path) -> None:
+def test_a_finished_search_computes_nothing_and_resumes_with_more_trials(tmp_path: Path) -> None:
     place, run = Place(tmp_path), FakeRun()
     first = place.search(run)
     computed = list(run.computed)
@@ -198,7 +198,7 @@ def test_with_several_at_once_decisions_that_were_made_are_kept(
         assert all(not trial.is_open for trial in after)
 
 
-def test_a_failed_run_fails_its_trial_and_the_search_goes_on(tmp_path: Path) -> None:
+def test_a_failed_run_fails_its_trial_and_the_search_continues(tmp_path: Path) -> None:
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "inverse")
     loop = Place(tmp_path, search={"trials": 10}).search(run)
     failed = [trial for trial in loop.trials if trial.state == "failed"]
@@ -221,7 +221,7 @@ def test_a_later_seed_that_fails_takes_its_trial_out(tmp_path: Path) -> None:
 
 def test_where_everything_fails_the_search_ends_early(tmp_path: Path) -> None:
     loop = Place(tmp_path, search={"trials": 40}).search(FakeRun(fails=lambda config: True))
-    assert len(loop.trials) == FAILURES
+    assert len(loop.trials) == MAX_FAILURES
     assert loop.is_ended
     assert loop.gave_up_because is not None
     assert "ValueError: as planted" in loop.gave_up_because
@@ -267,7 +267,7 @@ def test_other_documents_under_an_open_trial_are_refused(tmp_path: Path) -> None
         place.search(run)
     documents = tmp_path / "documents.json"
     documents.write_text(documents.read_text() + "\n")
-    with pytest.raises(UserError, match=r"trial \d was begun as cell .* documents or code have changed"):
+    with pytest.raises(UserError, match=r"trial \d was started with signature .* documents or code have changed"):
         place.search(FakeRun())
 
 
@@ -309,12 +309,13 @@ def test_no_part_of_a_search_looks_at_test(
 
     place = Place(tmp_path)
     loop = place.loop(slots=1)
-    with search_screen(loop, slots=1) as shown:
+    with live_display(SearchScreen(loop, slots=1)) as shown:
         engine = InProcessEngine(FakeRun(test=upside_down))
         launch = Launcher(loop.run_states, engine, place.planned(), tell=shown.tell, feed=loop.feed)
-        loop.wire(add=launch.add, hear=shown.hear)
+        loop.on_trial = shown.show_trial
         launch.run(StopRequest())
-        shown.foot()
+        rendered = Console(file=io.StringIO())
+        rendered.print(shown)
     assert loop.is_ended
     assert len(looked) >= 8
     monkeypatch.setattr(sweeps.run_states, "read_summary", read_summary)
@@ -331,30 +332,31 @@ def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> N
     assert summary.f1("coref", splits=["validation"]) is None
 
 
-def test_in_a_terminal_the_trials_stand_and_what_went_wrong_is_a_line(tmp_path: Path) -> None:
+def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path: Path) -> None:
     place, shown = Place(tmp_path), io.StringIO()
     loop = place.loop()
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
-    with search_screen(loop, slots=1, console=Console(file=shown, force_terminal=True, width=150)) as told:
+    console = Console(file=shown, force_terminal=True, width=150)
+    with live_display(SearchScreen(loop, slots=1), console=console) as told:
         launch = Launcher(loop.run_states, InProcessEngine(run), place.planned(), tell=told.tell, feed=loop.feed)
-        loop.wire(add=launch.add, hear=told.hear)
+        loop.on_trial = told.show_trial
         launch.run(StopRequest())
     out = shown.getvalue()
-    assert "trial 1  no score  failed: seed 100 failed: ValueError: as planted" in out
-    assert "trial 0 begins" not in out, "that is a line where there is no terminal"
+    assert "trial 1 seed 100  failed  ValueError: as planted" in out
+    assert "trial 0 starts" not in out, "that is a line where there is no terminal"
     assert loop.best is not None
     failed = sum(trial.state == "failed" for trial in loop.trials)
-    told_best = f"best: trial {loop.best.number}, {loop.best.told()}, {failed} runs failed"
-    assert f"8 of 8 trials, 0 runs running, {told_best}" in out
+    assert f"8 of 8 trials ({failed} failed, " in out
+    assert f"best: trial {loop.best.number}, {loop.best.score_text}; {failed} runs failed" in out
 
 
 def test_the_table_holds_the_best_the_open_and_the_last() -> None:
     ended = [SearchTrial(number, {}, str(number), {}, 1, state="stopped") for number in range(30)]
     begun = [SearchTrial(number, {}, str(number), {}, 1) for number in (30, 31)]
-    held = [trial.number for trial in screen_rows([*ended, *begun], ended[3])]
+    held = [trial.number for trial in select_trials([*ended, *begun], ended[3])]
     assert held == [3, *range(21, 32)]
-    assert len(held) == SHOWN
-    assert screen_rows(ended[:2], None) == ended[:2]
+    assert len(held) == MAX_LIVE_TRIALS
+    assert select_trials(ended[:2], None) == ended[:2]
 
 
 def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from core.progress import StopRequest
+from sweeps.display import live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search_display import search_screen
-from tests.studies.search.test_trials import StoreContract
+from sweeps.search_display import SearchScreen
+from tests.studies.search.test_storage import StoreContract
 from tests.sweeps.planted import FakeRun, Place
 from tests.sweeps.search.postgresql import Server, server
 
@@ -47,9 +48,9 @@ def test_a_database_that_dies_loses_nothing(
 
     run.before = dies
     try:
-        with search_screen(loop, slots=1) as shown:
+        with live_display(SearchScreen(loop, slots=1)) as shown:
             launch = Launcher(loop.run_states, InProcessEngine(run), place.planned(), tell=shown.tell, feed=loop.feed)
-            loop.wire(add=launch.add, hear=shown.hear, reached=shown.reached)
+            loop.on_trial, loop.on_storage = shown.show_trial, shown.show_storage
             launch.run(StopRequest())
     finally:
         loop.store.close()
@@ -67,7 +68,7 @@ def test_a_database_that_dies_loses_nothing(
     assert again.trials == whole
 
 
-def test_a_database_that_comes_back_in_time_is_gone_on_with(tmp_path: Path, postgresql: Server) -> None:
+def test_a_search_continues_when_its_database_comes_back_in_time(tmp_path: Path, postgresql: Server) -> None:
     place, run = Place(tmp_path, name="short", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), FakeRun()
 
     def hiccups(what: str) -> None:

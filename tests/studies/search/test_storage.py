@@ -10,10 +10,11 @@ import pytest
 
 from core.errors import UserError
 from studies.axes import find_axis
-from studies.search.trials import JOURNAL, SearchTrial, StorageLost, TrialStore, without_password
+from studies.search.storage import JOURNAL, StorageLost, TrialStore, without_password
+from studies.search.trials import SearchTrial
 
 AXES = [find_axis("slot-width"), find_axis("warmup")]
-ABOUT = {"profile": "quick", "rungs": (1, 2), "axes": {"memory.warmup": ["0", "1"]}}
+IDENTITY = {"profile": "quick", "rungs": (1, 2), "axes": {"memory.warmup": ["0", "1"]}}
 BEGUN = SearchTrial(0, {"slot-width": "H"}, "a" * 12, {100: f"{'a' * 12}-s100"}, 1)
 RUNS = {100: f"{'a' * 12}-s100", 101: f"{'a' * 12}-s101"}
 
@@ -25,22 +26,22 @@ class StoreContract(ABC):
     def where(self, folder: Path) -> str:
         """The storage of a test."""
 
-    def store(self, folder: Path, about: dict[str, Any] = ABOUT, name: str = "mine@quick") -> TrialStore:
-        return TrialStore(self.where(folder), name=name, axes=AXES, about=about)
+    def store(self, folder: Path, identity: dict[str, Any] = IDENTITY, name: str = "mine@quick") -> TrialStore:
+        return TrialStore(self.where(folder), name=name, axes=AXES, identity=identity)
 
     def test_a_trial_comes_back_as_it_was_kept(self, tmp_path: Path) -> None:
         store = self.store(tmp_path)
         assert store.load() == []
         store.add(BEGUN)
-        onward = msgspec.structs.replace(BEGUN.scored({100: 0.1 + 0.2}), rung=2, runs=RUNS, why="the best so far")
-        store.keep(onward)
+        onward = msgspec.structs.replace(BEGUN.with_scores({100: 0.1 + 0.2}), rung=2, runs=RUNS, why="the best so far")
+        store.update(onward)
         store.close()
         again = self.store(tmp_path)
         assert again.load() == [onward]
         finished = msgspec.structs.replace(
-            onward.scored({100: 0.1 + 0.2, 101: 1 / 3}), state="finished", why="finished: it has all 2 seeds"
+            onward.with_scores({100: 0.1 + 0.2, 101: 1 / 3}), state="finished", why="finished: it has all 2 seeds"
         )
-        again.keep(finished)
+        again.update(finished)
         again.close()
         last = self.store(tmp_path)
         assert last.load() == [finished], "not a digit is lost"
@@ -49,24 +50,24 @@ class StoreContract(ABC):
     def test_optuna_and_its_dashboard_see_value_spread_and_seeds(self, tmp_path: Path) -> None:
         store = self.store(tmp_path)
         store.add(BEGUN)
-        store.keep(msgspec.structs.replace(BEGUN.scored({100: 30.0}), rung=2, runs=RUNS, why="the best so far"))
-        store.keep(
+        store.update(msgspec.structs.replace(BEGUN.with_scores({100: 30.0}), rung=2, runs=RUNS, why="the best so far"))
+        store.update(
             msgspec.structs.replace(
-                BEGUN.scored({100: 30.0, 101: 34.0}), rung=2, runs=RUNS, state="stopped", why="stopped: -3"
+                BEGUN.with_scores({100: 30.0, 101: 34.0}), rung=2, runs=RUNS, state="stopped", why="stopped: -3"
             )
         )
         store.add(msgspec.structs.replace(BEGUN, number=1, params={"slot-width": "32", "warmup": "1"}))
-        store.keep(msgspec.structs.replace(BEGUN, number=1, state="failed", why="seed 100 failed: boom"))
+        store.update(msgspec.structs.replace(BEGUN, number=1, state="failed", why="seed 100 failed: boom"))
         store.add(msgspec.structs.replace(BEGUN, number=2))
         study = optuna.load_study(study_name="mine@quick", storage=store._backend)
         first, second, third = study.trials
         assert (first.state.name, first.value, first.params) == ("COMPLETE", 32.0, {"slot-width": "H"})
         assert first.intermediate_values == {1: 30.0, 2: 32.0}
-        told = first.user_attrs
-        assert told["sd"] == pytest.approx(8**0.5)
-        assert (told["mean"], told["n"], told["seeds"], told["rung"]) == (32.0, 2, [100, 101], 2)
-        assert told["why"] == "stopped: -3"
-        assert list(told["runs"].values()) == list(RUNS.values())
+        attributes = first.user_attrs
+        assert attributes["sd"] == pytest.approx(8**0.5)
+        assert [attributes[name] for name in ("mean", "n", "seeds", "rung")] == [32.0, 2, [100, 101], 2]
+        assert attributes["why"] == "stopped: -3"
+        assert list(attributes["runs"].values()) == list(RUNS.values())
         assert (second.state.name, second.user_attrs["why"]) == ("FAIL", "seed 100 failed: boom")
         assert third.state.name == "RUNNING"
         assert study.best_trial.number == 0
@@ -74,9 +75,9 @@ class StoreContract(ABC):
 
     def test_another_search_of_the_same_name_is_refused(self, tmp_path: Path) -> None:
         self.store(tmp_path).close()
-        with pytest.raises(UserError, match=r"was begun with rungs \[1, 2\], this time it is \[1, 3\].*--name NAME"):
-            self.store(tmp_path, ABOUT | {"rungs": (1, 3)})
-        other = self.store(tmp_path, ABOUT | {"rungs": (1, 3)}, name="other@quick")
+        with pytest.raises(UserError, match=r"was started with rungs \[1, 2\], this time it is \[1, 3\].*--name NAME"):
+            self.store(tmp_path, IDENTITY | {"rungs": (1, 3)})
+        other = self.store(tmp_path, IDENTITY | {"rungs": (1, 3)}, name="other@quick")
         assert other.load() == []
         other.close()
 
@@ -84,7 +85,7 @@ class StoreContract(ABC):
         store = self.store(tmp_path, name="mine@quick")
         foreign = optuna.create_study(storage=store._backend, study_name="theirs")
         foreign.add_trial(optuna.create_trial(value=1.0))
-        with pytest.raises(UserError, match="is no search of Engram"):
+        with pytest.raises(UserError, match="is not a search of Engram"):
             self.store(tmp_path, name="theirs")
         assert len(foreign.trials) == 1
         store.close()
@@ -104,22 +105,22 @@ class TestJournal(StoreContract):
     def where(self, folder: Path) -> str:
         return str(folder / JOURNAL)
 
-    def test_a_half_written_last_line_is_cut_off(self, tmp_path: Path) -> None:
+    def test_a_half_written_last_line_is_removed(self, tmp_path: Path) -> None:
         store = self.store(tmp_path)
         store.add(BEGUN)
         path = tmp_path / JOURNAL
         whole = path.read_bytes()
-        store.keep(msgspec.structs.replace(BEGUN.scored({100: 30.0}), state="stopped"))
+        store.update(msgspec.structs.replace(BEGUN.with_scores({100: 30.0}), state="stopped"))
         for cut in (1, 9):
             path.write_bytes(whole + path.read_bytes()[len(whole) : len(whole) + cut])
             again = self.store(tmp_path)
             assert again.load() == [BEGUN]
-            again.keep(msgspec.structs.replace(BEGUN.scored({100: 30.0}), state="stopped"))
+            again.update(msgspec.structs.replace(BEGUN.with_scores({100: 30.0}), state="stopped"))
             assert [trial.state for trial in self.store(tmp_path).load()] == ["stopped"]
 
     def test_a_folder_that_is_not_there_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(StorageLost, match=r"the trials in .*nowhere/optuna.journal cannot be reached: "):
-            TrialStore(str(tmp_path / "nowhere" / JOURNAL), name="mine", axes=AXES, about=ABOUT)
+            TrialStore(str(tmp_path / "nowhere" / JOURNAL), name="mine", axes=AXES, identity=IDENTITY)
 
 
 class TestSqlite(StoreContract):
@@ -130,8 +131,8 @@ class TestSqlite(StoreContract):
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("foo://somewhere", "--storage foo://somewhere is no URL of a database"),
-        ("postgresql+nodriver://me:secret@host/db", r"--storage postgresql\+nodriver://me@host/db is no URL"),
+        ("foo://somewhere", "--storage foo://somewhere is not the URL of a database"),
+        ("postgresql+nodriver://me:secret@host/db", r"--storage postgresql\+nodriver://me@host/db is not the URL"),
         ("mysql+mysqldb://me:secret@host/db", r"--storage mysql\+mysqldb://me@host/db needs a driver"),
         ("postgresql+psycopg://me:secret@127.0.0.1:1/db", r"postgresql\+psycopg://me@127.0.0.1:1/db cannot be reached"),
     ],
@@ -139,11 +140,15 @@ class TestSqlite(StoreContract):
 def test_a_storage_that_cannot_be_is_one_line_without_the_password(storage: str, message: str) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(UserError, match=message) as caught:
-        TrialStore(storage, name="mine", axes=AXES, about=ABOUT)
+        TrialStore(storage, name="mine", axes=AXES, identity=IDENTITY)
     assert "secret" not in str(caught.value)
 
 
 def test_passwords_are_not_shown() -> None:
     assert without_password("postgresql+psycopg://me:se:c@ret@host:5432/db") == "postgresql+psycopg://me@host:5432/db"
+    assert (
+        without_password("postgresql://host/db?user=me&password=a&x=1")
+        == "postgresql://host/db?user=me&password=...&x=1"
+    )
     assert without_password("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
     assert without_password("/home/me/trials.journal") == "/home/me/trials.journal"

@@ -1,0 +1,220 @@
+"""Optuna storage of a search's trials: the only truth about them; search.json (`studies.search.trials`) is its export.
+
+It is a journal file, or any database that Optuna reaches by a URL. A trial is added whole, with its parameters, so that
+a process that dies leaves no half of one behind; scores and decisions are trial attributes that `optuna-dashboard`
+shows. Only the search's own process writes.
+"""
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+from studies.axes import Axis
+from studies.search.space import optuna_distributions
+from studies.search.trials import SearchTrial
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+JOURNAL = "optuna.journal"
+IDENTITY = "engram"
+"""The study attribute that says of which search it is."""
+ATTRIBUTES = {"mean": "value", "sd": "spread", "n": "n", "rung": "rung", "why": "why", "signature": "signature"}
+"""Trial attribute -> field of a trial; seeds, scores and runs are written by seed."""
+
+
+class StorageLost(UserError):
+    """The storage does not answer: nothing is lost, as runs are in their folders and are entered when it does."""
+
+
+class TrialStore:
+    """The trials of one search in an Optuna storage; `storage` is a URL, or the path of a journal file.
+
+    `identity` is what must be equal for a search to resume; a UserError where the storage has another of that name.
+    """
+
+    def __init__(self, storage: str, *, name: str, axes: Sequence[Axis], identity: Mapping[str, Any]) -> None:
+        self.storage, self.name = storage, name
+        self.shown = without_password(storage)
+        self._distributions = optuna_distributions(axes)
+        with plain_errors(storage):
+            self._backend = open_storage(storage)
+        try:
+            self._open_study(identity)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_study(self, identity: Mapping[str, Any]) -> None:
+        """Make the study, or take up the one that is there."""
+        import optuna
+
+        # As a storage gives it back: what is a tuple here is a list there.
+        asked: dict[str, Any] = json.loads(json.dumps(dict(identity)))
+        with plain_errors(self.storage):
+            try:
+                self._study = self._backend.create_new_study([optuna.study.StudyDirection.MAXIMIZE], self.name)
+            except optuna.exceptions.DuplicatedStudyError:
+                self._study = self._backend.get_study_id_from_name(self.name)
+            stored = self._backend.get_study_user_attrs(self._study).get(IDENTITY)
+            if stored is None and not self._backend.get_all_trials(self._study, deepcopy=False):
+                self._backend.set_study_user_attr(self._study, IDENTITY, asked)
+                return
+        if stored is None:
+            raise UserError(f"{self.shown} has a study {self.name} that is not a search of Engram: give another --name")
+        for setting in asked:
+            if stored.get(setting) != asked[setting]:
+                raise UserError(
+                    f"search {self.name} in {self.shown} was started with {setting} {stored.get(setting)}, this time "
+                    f"it is {asked[setting]}: give the same, or keep this search apart (--name NAME)"
+                )
+
+    def load(self) -> list[SearchTrial]:
+        """Every trial, in the order of their numbers."""
+        with plain_errors(self.storage):
+            stored = self._backend.get_all_trials(self._study, deepcopy=False)
+        return [self._read(trial) for trial in stored]
+
+    def add(self, trial: SearchTrial) -> None:
+        """Add a trial that begins; its number must be the next one."""
+        from optuna.trial import TrialState, create_trial
+
+        new = create_trial(
+            state=TrialState.RUNNING,
+            params=trial.params,
+            distributions={name: self._distributions[name] for name in trial.params},
+            user_attrs=attributes(trial),
+        )
+        with plain_errors(self.storage):
+            number = self._backend.get_trial_number_from_id(
+                self._backend.create_new_trial(self._study, template_trial=new)
+            )
+        if number != trial.number:
+            raise UserError(
+                f"{self.shown}: another process adds trials to search {self.name} (its trial {trial.number}): a search "
+                "has one driver; give this one another --name"
+            )
+
+    def update(self, trial: SearchTrial) -> None:
+        """Write what has changed of a trial, its state last."""
+        from optuna.trial import TrialState
+
+        with plain_errors(self.storage):
+            trial_id = self._backend.get_trial_id_from_study_id_trial_number(self._study, trial.number)
+            stored = self._backend.get_trial(trial_id)
+            for name, value in attributes(trial).items():
+                if value != stored.user_attrs.get(name):
+                    self._backend.set_trial_user_attr(trial_id, name, value)
+            if trial.value is not None and trial.n not in stored.intermediate_values:
+                self._backend.set_trial_intermediate_value(trial_id, trial.n, trial.value)
+            if trial.is_open:
+                return
+            if trial.state == "failed" or trial.value is None:
+                self._backend.set_trial_state_values(trial_id, TrialState.FAIL)
+            else:
+                # A stopped one has its mean so far as its value: as a pruned one TPE would rank it below all others.
+                self._backend.set_trial_state_values(trial_id, TrialState.COMPLETE, [trial.value])
+
+    def close(self) -> None:
+        """Close the connection to a database."""
+        engine = getattr(self._backend, "engine", None)
+        if engine is not None:
+            self._backend.remove_session()
+            engine.dispose()
+
+    def _read(self, stored: "FrozenTrial") -> SearchTrial:
+        written = stored.user_attrs
+        try:
+            scores = {int(seed): float(score) for seed, score in written["scores"].items()}
+            return SearchTrial(
+                number=stored.number,
+                params=dict(stored.params),
+                signature=written["signature"],
+                runs={int(seed): str(run) for seed, run in written["runs"].items()},
+                rung=written["rung"],
+                state=written["state"] if stored.state.is_finished() else "running",
+                why=written["why"],
+            ).with_scores(scores)
+        except (KeyError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"{self.shown}: trial {stored.number} of {self.name} was not written by Engram ({error}): give another "
+                "--name"
+            ) from None
+
+
+def attributes(trial: SearchTrial) -> dict[str, Any]:
+    """The attributes of a trial in the storage, which the dashboard shows."""
+    return {name: getattr(trial, field) for name, field in ATTRIBUTES.items()} | {
+        "seeds": list(trial.scores),
+        "scores": {str(seed): score for seed, score in trial.scores.items()},
+        "runs": {str(seed): run for seed, run in trial.runs.items()},
+        "state": trial.state,
+    }
+
+
+def open_storage(storage: str) -> "BaseStorage":
+    """The storage of a URL, or of a journal file by its path."""
+    import optuna
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if "://" in storage:
+        # Asked before each use, so that a database that went and came back is found again.
+        return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+    drop_half_written_line(Path(storage))
+    return JournalStorage(JournalFileBackend(storage))
+
+
+@contextmanager
+def plain_errors(storage: str) -> Iterator[None]:
+    """Turn what Optuna, SQLAlchemy and database drivers raise into one line of ours."""
+    import optuna
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    shown = without_password(storage)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UserError(
+            f"--storage {shown} is not the URL of a database ({error}): give sqlite:///FILE, "
+            "postgresql+psycopg://USER@HOST/NAME, or the path of a journal file"
+        ) from None
+    except ImportError as error:
+        raise UserError(
+            f"--storage {shown} needs a driver that is not installed ({error}): for PostgreSQL pip install "
+            "'engram[postgresql]'"
+        ) from None
+    except RuntimeError as error:
+        raise UserError(f"--storage {shown}: {error}") from None
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError, ValueError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()
+        raise StorageLost(f"the trials in {shown} cannot be reached: {(reason or ['no answer'])[0]}") from None
+
+
+def drop_half_written_line(journal: Path) -> None:
+    """Remove a last line that a killed process left half written; else the next one would be written behind it."""
+    if not journal.is_file():
+        return
+    with journal.open("rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
+            os.fsync(file.fileno())
+
+
+def without_password(storage: str) -> str:
+    """A storage as it may be shown."""
+    scheme, separator, rest = storage.partition("://")
+    user, at, host = rest.rpartition("@")
+    shown = f"{scheme}{separator}{user.partition(':')[0]}{at}{host}" if separator else storage
+    return re.sub(r"([?&]password=)[^&]*", r"\1...", shown)
