@@ -42,14 +42,14 @@ def test_list_and_show_tell_the_question_and_the_rows(capsys: pytest.CaptureFixt
     assert "answered by relation_strict F1, a row's mean over seeds 0, 1, 2, 3, 4\n" in out
     assert "rows are compared with jerex-grc, seed by seed" in out
     assert "memory-mrc  MRC, JEREX + memory: preset memory-mrc; compared with jerex-mrc\n" in out
-    assert out.endswith("4 rows x 5 seeds; what they take: `engram study plan paper --profile P`\n")
+    assert out.endswith("4 rows x 5 seeds; time, memory and disk: `engram study plan paper --profile P`\n")
 
 
 def test_show_explains_axes_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "show", "memory-size"]) == 0
     out = capsys.readouterr().out
     assert "axis slot-width (memory.slot_width): 32, 128, 256, H, 768, 1536\n  Width of the slots of both" in out
-    assert "rows may differ from what they are compared with in memory.slot_width alone" in out
+    assert "rows may differ from their baseline only in memory.slot_width" in out
     (tmp_path / "mine.yaml").write_text(
         "{question: '?', baseline: read-mode=write-only+ramp=off, base: {preset: memory-grc}, axes: [read-mode, ramp]}"
     )
@@ -122,7 +122,7 @@ def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsy
         "b: {preset: jerex-grc, settings: {training: {lr: 1e-4}}}}}"
     )
     assert main(["study", "plan", str(path), *flags]) == 0
-    told = "row b differs from a in more than the study says: training.lr 0.0001, not 0.003:"
+    told = "row b differs from a in more than the study declares: training.lr 0.0001, not 0.003:"
     assert f"engram: warning: {told}" in capsys.readouterr().err
     for command in (["study", "plan", str(path), "--commands"], ["study", "run", str(path), "--wandb", "disabled"]):
         assert main([*command, *flags]) == 2
@@ -184,7 +184,7 @@ def test_wrong_seeds_are_one_line(text: str, flags: list[str]) -> None:
         (["paper", "--training.epochs", "0"], "training.epochs is '0': should be greater than or equal to 1"),
         (["paper", "--profile", "minilm"], "profile minilm names no documents: give --data.train"),
         (["paper", "--data.name", "none", "--data.train", "nowhere.json"], "nowhere.json: No such file"),
-        (["warmup", "--memory.warmup", "0.3"], "row warmup=0: it says warmup=0, but memory.warmup is 0.3"),
+        (["warmup", "--memory.warmup", "0.3"], "row warmup=0: `at` has warmup=0, but memory.warmup is 0.3"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(

@@ -99,7 +99,7 @@ def test_what_varies_is_all_that_may_differ(documents: dict) -> None:
     found = undeclared(made(rows, documents, varies=("memory", "loss.entity")))
     assert found == {"c": {"model.relation_head": ("grc", "mrc"), "samples.neg_corefs": (40, 100)}}
     [line] = undeclared_lines(made(rows, documents, varies=("memory", "loss", "model")))
-    assert line.startswith("row c differs from a in more than the study says: samples.neg_corefs 100, not 40:")
+    assert line.startswith("row c differs from a in more than the study declares: samples.neg_corefs 100, not 40:")
 
 
 def test_the_name_of_a_section_covers_what_is_in_it_not_what_begins_alike(documents: dict) -> None:

@@ -162,8 +162,8 @@ def test_a_mistake_in_axes_is_one_line(tmp_path: Path, change: dict, message: st
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"preset": "memory-grc", "at": {"warmup": 0.2}}, "row a: it says warmup=0.2, but memory.warmup is 0.4"),
-        ({"preset": "jerex-grc", "at": {"slot-width": None}}, "row a: it says slot-width=H, but it has no memory"),
+        ({"preset": "memory-grc", "at": {"warmup": 0.2}}, "row a: `at` has warmup=0.2, but memory.warmup is 0.4"),
+        ({"preset": "jerex-grc", "at": {"slot-width": None}}, "row a: `at` has slot-width=H, but the row has no memory"),
         ({"preset": "memory-grc", "at": {"width": 3}}, "unknown axis 'width'"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_row_stands_where_it_says(tmp_path: Path, settings: dict, row: dict, m
 
 
 def test_a_flag_that_overrides_an_axis_is_refused(settings: dict) -> None:
-    with pytest.raises(UserError, match=r"row warmup=0: it says warmup=0, but memory.warmup is 0.3.*the flags"):
+    with pytest.raises(UserError, match=r"row warmup=0: `at` has warmup=0, but memory.warmup is 0.3.*the flags"):
         planned(find_study("warmup"), settings | {"memory": {"warmup": "0.3"}})
 
 
