@@ -143,9 +143,7 @@ def _tracking(config: RunConfig, name: str, study: Study, *, job_type: str) -> T
     if tracking.job_type != TrackingConfig.model_fields["job_type"].default:
         job_type = tracking.job_type
     label = study_label(study.name, config.profile)
-    return tracking.model_copy(
-        update={"study": label, "row": name, "tags": ",".join(tags), "job_type": job_type}
-    )
+    return tracking.model_copy(update={"study": label, "row": name, "tags": ",".join(tags), "job_type": job_type})
 
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
@@ -257,9 +255,7 @@ def _with_value_from(source: Any, config: Any, path: str) -> Any:
     """The config with the source's value at a path, not validated: only its signature is compared."""
     step, _, rest = path.partition(".")
     value = getattr(source, step)
-    return config.model_copy(
-        update={step: _with_value_from(value, getattr(config, step), rest) if rest else value}
-    )
+    return config.model_copy(update={step: _with_value_from(value, getattr(config, step), rest) if rest else value})
 
 
 def undeclared_lines(plan: Plan) -> list[str]:

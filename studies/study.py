@@ -19,7 +19,6 @@ With a `search` section (`studies.search.spec`) the axes are searched instead.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,7 +173,9 @@ def _convert(tree: Any, kind: type[Part], where: str) -> Part:
         hint = did_you_mean(unknown[1], fields)
         message = f"unknown field {unknown[1]!r}: the fields are {', '.join(fields)}.{hint}"
     elif wrong is not None:
-        expected, given = (" or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2))
+        expected, given = (
+            " or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2)
+        )
         message = f"{wrong[3] + ' is ' if wrong[3] else 'it is '}{given}: it must be {expected}"
     raise ValueError(where + message)
 
@@ -220,7 +221,12 @@ def check_study(study: Study, *, where: str) -> Study:
     if study.metric not in TASKS:
         hint = did_you_mean(study.metric, TASKS)
         raise UserError(f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")
-    if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0 or max(study.seeds) > MAX_SEED:
+    if (
+        not study.seeds
+        or len(set(study.seeds)) < len(study.seeds)
+        or min(study.seeds) < 0
+        or max(study.seeds) > MAX_SEED
+    ):
         raise UserError(f"{where}: seeds {list(study.seeds)} must be different numbers from 0 to {MAX_SEED}")
     for path in study.varies:
         steps = path.split(".")
