@@ -133,7 +133,7 @@ def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsy
 def test_run_refuses_a_full_disk_before_anything_starts(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.estimate.free_bytes", lambda runs: 2.0**24)
+    monkeypatch.setattr("studies.estimate.free_bytes", lambda runs: 2**24)
     assert main(["study", "run", "paper", "--wandb", "disabled", *flags]) == 2
     assert "the 20 runs left need about" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
