@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Estimate:
         """The most that as many runs as are computed at once hold in memory together."""
         return int(2**20 * sum(sorted((cost.memory_mib for cost in self.known), reverse=True)[: self.jobs]))
 
-    @property
+    @cached_property
     def weight_bytes(self) -> list[int]:
         """The size of each run's weights, by an earlier run or its encoder's; 0 where neither is known."""
         counts = (
