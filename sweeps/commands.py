@@ -17,7 +17,7 @@ import tyro
 from rich.console import Console
 
 from core.errors import UserError
-from core.files import hold, make_folder, sweep
+from core.files import delete_leftovers, lock_folder, make_folder
 from core.progress import say, stop_on_signals
 from core.records.record import SCORED
 from core.records.tracking import wandb_mode
@@ -34,7 +34,7 @@ from sweeps.engines.engine import Engine, EngineOptions
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import parse_devices
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
-from sweeps.run_states import BAD, RunStates
+from sweeps.run_states import BAD, RunStates, count_statuses
 
 LAUNCH_TIMINGS = "driver.jsonl"
 DESCRIPTION = """Compute what a study still lacks: finished runs are kept, interrupted and killed ones resume.
@@ -150,8 +150,8 @@ def study_lock(
         wandb_mode(tracking)
     folder = study_folder(options.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
-    with hold(folder):
-        sweep(folder)
+    with lock_folder(folder):
+        delete_leftovers(folder)
         yield ready.again
 
 
@@ -175,9 +175,9 @@ def run_plan(
     record = add_earlier_seeds(planned.record(), folder)
     write_study_record(options.runs, record)
     run_states = RunStates(planned.study, planned.runs, planned.shared, retry_failed=options.retry == "failed")
-    run_states.recompute(again)
+    run_states.repeat(again)
     stopped = compute(run_states, planned, engine, attempts=attempts)
-    print(f"{planned.label}: {run_states.describe_counts()}")
+    print(f"{planned.label}: {count_statuses(run_states)}")
     if run_states.ended:
         seconds = time.monotonic() - began
         timing = LaunchTiming(
@@ -205,9 +205,9 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     with stop_on_signals() as stop, live_display(Screen(run_states, slots=engine.slots), plain=plain) as screen:
         screen.note(f"{planned.label}: {total} runs, {finished} finished already, {engine.slots} at once")
         for state in run_states.with_status(*BAD):
-            screen.tell(state)
+            screen.show_run(state)
         try:
-            Launcher(run_states, engine, planned, tell=screen.tell, attempts=attempts).run(stop)
+            Launcher(run_states, engine, planned, on_change=screen.show_run, attempts=attempts).run(stop)
         except KeyboardInterrupt:
             return True
         finally:
@@ -227,7 +227,7 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     folder = study_folder(runs, record.label)
     run_states = RunStates(record.study, record.runs_in(runs), record.shared)
     Console().print(grid(run_states))
-    print(run_states.describe_counts())
+    print(count_statuses(run_states))
     timing = read_last_timing(folder)
     if timing is not None:
         print(f"last computed {timing.started}: {timing}")

@@ -1,8 +1,8 @@
-"""Where every run of a study stands: read off the run folders once, kept up to date by the driver, then shown."""
+"""State of every run of a study: read off the run folders once, kept up to date by the driver, then shown."""
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.records.record import SCORED
@@ -16,10 +16,10 @@ BAD = ("failed", "diverged", DAMAGED)
 
 @dataclass(slots=True)
 class RunState:
-    """A run of the plan and where it stands.
+    """A run of a study and its status for the driver.
 
-    `status` is the record's where there is a final one; else waiting, running (here), elsewhere (another process
-    computes it), or damaged (its record cannot be read).
+    `status` is that of its summary, but `waiting` where the driver is to start or resume it, and `running` only where
+    it runs here; `elsewhere` is a run that another process computes.
     """
 
     run: StudyRun
@@ -27,11 +27,11 @@ class RunState:
     summary: RunSummary
     error: str | None = None
     attempts: int = 0
-    """How often in a row its process died, or was told to stop by others, without getting any further."""
+    """How often in a row its process was killed, or asked to stop by others, without getting any further."""
     steps: int = 0
-    """How far it had come when its process last died."""
-    again: bool = False
-    """Whether its folder holds a finished run that is to be computed again, and moves aside before that."""
+    """How many steps it had done when its process last ended."""
+    to_repeat: bool = False
+    """Whether its folder holds a finished run that is to be computed again, and moves away before that."""
     started: float = 0.0
 
     @property
@@ -40,8 +40,8 @@ class RunState:
         return (self.error or "").strip().rpartition("\n")[2]
 
     @property
-    def told(self) -> str:
-        """The status in a reader's words: a run that waits may have been killed or interrupted before."""
+    def shown_status(self) -> str:
+        """The status for readers: a waiting run may have been killed or interrupted before."""
         before = self.summary.status
         return before if self.status == WAITING and before in (KILLED, "interrupted") else self.status
 
@@ -58,7 +58,7 @@ class RunStates:
         """How many runs ended here, however they ended."""
         self.run_seconds = 0.0
         """How long runs were in the hands of the engine, summed."""
-        self._seconds: list[float] = []
+        self._finished_seconds: list[float] = []
         self._retry_failed = retry_failed
         for run in runs:
             self.add(run)
@@ -66,47 +66,45 @@ class RunStates:
     def __iter__(self) -> Iterator[RunState]:
         return iter(self.by_id.values())
 
-    def recompute(self, run_ids: Collection[str]) -> None:
+    def add(self, run: StudyRun) -> None:
+        """Add a run, with the state that its folder shows."""
+        self.by_id[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
+
+    def repeat(self, run_ids: Collection[str]) -> None:
         """Let finished runs wait to be computed again."""
         for run_id in run_ids:
-            self.by_id[run_id].status, self.by_id[run_id].again = WAITING, True
-
-    def add(self, run: StudyRun) -> RunState:
-        """Put a run on the board; where it stands by its folder."""
-        self.by_id[run.run_id] = read_run_state(run, retry_failed=self._retry_failed)
-        return self.by_id[run.run_id]
+            self.by_id[run_id].status, self.by_id[run_id].to_repeat = WAITING, True
 
     def with_status(self, *statuses: str) -> list[RunState]:
         """The runs of some statuses."""
         return [state for state in self if state.status in statuses]
 
-    def counts(self) -> Counter[str]:
-        """How many runs have each status, in a reader's words."""
-        return Counter(state.told for state in self)
-
-    def describe_counts(self) -> str:
-        """How many runs have each status, in a line."""
-        return ", ".join(f"{count} {status}" for status, count in sorted(self.counts().items()))
+    def by_row(self) -> dict[str, list[RunState]]:
+        """Each row with its runs by seed; rows that are the same run show the same."""
+        rows: dict[str, list[RunState]] = {}
+        for state in sorted(self, key=lambda state: state.run.seed):
+            rows.setdefault(state.run.row, []).append(state)
+        return {row: rows.get(self.shared.get(row, row), []) for row in self.study.rows}
 
     def start(self, state: RunState) -> None:
         """A run starts here."""
         state.status, state.error, state.started = RUNNING, None, time.monotonic()
 
     def end(self, state: RunState, status: str, error: str | None = None) -> None:
-        """A run has ended, or is to wait again; its record is read anew, and says why where `error` does not."""
+        """A run has ended, or is to wait again; its summary is read again, and says why where `error` does not."""
         if state.status == RUNNING:
             seconds = time.monotonic() - state.started
             self.ended += 1
             self.run_seconds += seconds
             if status in SCORED:
-                self._seconds.append(seconds)
+                self._finished_seconds.append(seconds)
         state.summary = read_summary(state.run.folder)
         state.status = DAMAGED if state.summary.status == DAMAGED else status
         state.error = state.summary.error if state.status in BAD and error is None else error
 
     def seconds_left(self, slots: int) -> float | None:
         """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._seconds or [state.summary.seconds for state in self.with_status(*SCORED)]
+        known = self._finished_seconds or [state.summary.seconds for state in self.with_status(*SCORED)]
         if not known:
             return None
         mean, now = sum(known) / len(known), time.monotonic()
@@ -115,8 +113,14 @@ class RunStates:
         return left / slots
 
 
+def count_statuses(states: Iterable[RunState]) -> str:
+    """How many runs have each status, as `3 finished, 1 waiting`."""
+    counts = Counter(state.shown_status for state in states)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+
+
 def read_run_state(run: StudyRun, *, retry_failed: bool = False) -> RunState:
-    """Where a run stands by its folder; one that was killed, interrupted or never started waits."""
+    """The state that a run's folder shows; one that was killed, interrupted or never started waits."""
     summary = read_summary(run.folder)
     status: str = summary.status
     if status == "running":

@@ -11,11 +11,11 @@ from core.config.schema import RunConfig
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
 from core.features.batches import TrainingBatch, collate
 from core.features.candidates import draw_sample
+from core.features.prepare import PreparedData
 from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces
 from core.model.decoder import Decoder, DecoderSettings
-from core.model.encoder import Encoder, load_encoder
-from core.model.joint_model import JointModel, initialise
-from core.model.memory import set_constant_reads
+from core.model.joint_model import JointModel
+from core.run.execute import build_fresh_model
 
 # Tensors of a few hundred numbers: threads would only wait for one another.
 torch.set_num_threads(1)
@@ -68,7 +68,7 @@ def document(number: int, *, extra: int = 0) -> Document:
         title=f"tiny {number}",
         tokens=tuple(token for sentence in sentences for token in sentence),
         sentences=tuple(bounds),
-        gold=Annotation.of(entities, relations),
+        gold=Annotation.from_entities(entities, relations),
     )
 
 
@@ -89,16 +89,8 @@ def tiny_config(preset: str = "jerex-grc", row: Mapping[str, Any] | None = None)
 
 def tiny_model(config: RunConfig, *, seed: int = 0, scale: float = 1.0) -> JointModel:
     """A fresh model of a config, in evaluation mode; `scale` enlarges its head weights, so that decisions differ."""
-    loaded = load_encoder(config.encoder, vocabulary=wordpieces().size)
-    model = JointModel(
-        Encoder(loaded.transformer),
-        config.model,
-        config.memory,
-        entity_types=len(LABELS.entity_types),
-        relation_types=len(LABELS.relation_types),
-    )
-    initialise(model, loaded, seed=seed)
-    set_constant_reads(model.reads, encoded(*map(document, range(4))), config.samples, LABELS)
+    data = PreparedData({"train": encoded(*map(document, range(4)))}, LABELS, wordpieces(), {})
+    model = build_fresh_model(config.model_copy(update={"seed": seed}), data)
     if scale != 1.0:
         with torch.no_grad():
             for name, parameter in model.named_parameters():

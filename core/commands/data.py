@@ -1,4 +1,4 @@
-"""`engram data report | sample | build-split | fetch | list`: what documents hold, before anything is trained."""
+"""`engram data report | sample | build-split | fetch | list`: data sets and files of documents."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 import tyro
-from rich.console import Console
 
-from core.commands.console import document_view, report_view
+from core.commands.console import print_document, print_json, print_report
 from core.data.datasets import REGISTRY, data_root, dataset
 from core.data.datasets import fetch as fetch_files
 from core.data.documents import Document
@@ -29,15 +28,15 @@ def report(
     format: Format = "auto",
     max_span_tokens: int = 10,
     max_pieces: int = 512,
-    json: tyro.conf.FlagCreatePairsOff[bool] = False,
+    json: bool = False,
 ) -> None:
     """Print the statistics and the data issues of a file of documents.
 
     Args:
         file: a DocRED, Re-DocRED, PubTator, prediction or text file.
-        types: a types file; every type of the documents is held against it.
+        types: a types file; every type of the documents must be in it.
         tokenizer: a folder with a tokenizer.json, or an installed package that carries one: counts word pieces.
-        format: the file's format; auto tells it by the content.
+        format: the file's format; auto recognises it by the content.
         max_span_tokens: mentions wider than this are counted as never predictable.
         max_pieces: documents with more word pieces are counted, without and with special tokens (needs --tokenizer).
         json: one JSON object instead of tables.
@@ -62,10 +61,10 @@ def report(
             "over_limit_with_special_tokens": sum(count + special > max_pieces for count in pieces),
         }
     if json:
-        print(msgspec.json.format(msgspec.json.encode(content)).decode())
+        print_json(content)
     else:
         names = dict(zip(labels.relation_types, labels.relation_names, strict=True)) if labels else {}
-        _stdout().print(report_view(content, KINDS, names))
+        print_report(content, KINDS, names)
 
 
 def sample(
@@ -83,21 +82,14 @@ def sample(
         index: which document, from 0.
         title: the document's title or id, instead of its index.
         types: a types file, for the readable names of the relations.
-        format: the file's format; auto tells it by the content.
+        format: the file's format; auto recognises it by the content.
     """
     labels = read_types(types) if types is not None else None
     documents = read_corpus(file, format=format, labels=labels).documents
-    _stdout().print(document_view(_choose(documents, index, title, file), labels))
+    print_document(_choose(documents, index, title, file), labels)
 
 
-def build_split(
-    *,
-    train_annotated: Path,
-    dev: Path,
-    jerex_dev: Path,
-    jerex_test: Path,
-    output: Path,
-) -> None:
+def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test: Path, output: Path) -> None:
     """Write the training part of JEREX's end-to-end split, made from DocRED's own files.
 
     Args:
@@ -119,7 +111,7 @@ def build_split(
 
 
 def fetch(name: tyro.conf.Positional[str]) -> None:
-    """Bring a registered data set into the data folder; a broken download goes on where it stopped.
+    """Download a registered data set into the data folder; an interrupted download is resumed.
 
     Args:
         name: the data set's name (see `engram data list`).
@@ -150,17 +142,12 @@ def list_datasets() -> None:
 
 def _choose(documents: tuple[Document, ...], index: int, title: str | None, file: Path) -> Document:
     if title is not None:
-        found = [document for document in documents if title in (document.id, document.title)]
-        if not found:
-            raise fault(file, f'holds no document titled "{title}": give one of its {len(documents)} by --index')
-        return found[0]
+        for document in documents:
+            if title in (document.id, document.title):
+                return document
+        raise fault(file, f'holds no document titled "{title}": give one of its {len(documents)} by --index')
     if not 0 <= index < len(documents):
         raise fault(
             file, f"--index is {index}, but the file holds {len(documents)} documents: give 0 to {len(documents) - 1}"
         )
     return documents[index]
-
-
-def _stdout() -> Console:
-    # A pipe has no width of its own, and rich's 80 columns would break lines that a reader wants whole.
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)

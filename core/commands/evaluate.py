@@ -1,33 +1,27 @@
-"""`engram evaluate RUN`: a run's checkpoint on one of its splits, or on any annotated file.
+"""`engram evaluate RUN`: score a run's checkpoint on one of its splits or any annotated file, and store attention."""
 
-`engram evaluate RUN --attention`: which documents, whether the run reads at all, and the file that is written.
-"""
-
-import json as json_text
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import tyro
 
+from core.commands.console import print_json, print_scores
+from core.config.schema import MemoryConfig, RunConfig
 from core.data.corpus import Corpus
 from core.data.formats import Format, read_corpus
 from core.data.issues import Issues
-from core.errors import UserError
-from core.records.memory_attention import attention_path
-
-if TYPE_CHECKING:
-    from core.run.load import OpenRun
-import difflib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from core.config.schema import MemoryConfig, RunConfig
-from core.records.memory_attention import write_attention
+from core.errors import UserError, did_you_mean
+from core.records.memory_attention import attention_path, write_attention
+from core.scoring.metrics import Scores
 
 if TYPE_CHECKING:
     from core.features.wordpieces import EncodedDocument
     from core.run.load import OpenRun
+
+ATTENTION_DOCUMENTS = 10
+"""Documents whose attention is stored where none are named."""
 
 
 def evaluate(
@@ -36,8 +30,8 @@ def evaluate(
     split: Literal["validation", "test"] = "test",
     input: Path | None = None,
     format: Format = "auto",
-    json: tyro.conf.FlagCreatePairsOff[bool] = False,
-    attention: tyro.conf.FlagCreatePairsOff[bool] = False,
+    json: bool = False,
+    attention: bool = False,
     documents: tuple[str, ...] = (),
     runs: Path = Path("runs"),
     device: str | None = None,
@@ -49,49 +43,45 @@ def evaluate(
         run: a run id, a unique prefix of one, or a run folder.
         split: which of the run's own splits.
         input: an annotated file in place of the run's splits (an imported run has none).
-        format: the format of the input; auto tells it by the content.
+        format: the format of the input; auto recognises it by the content.
         json: one JSON object instead of tables.
-        attention: also store which tokens and mentions the memories' slots read (attention.SPLIT.jsonl in the run's
-            folder, a line per document).
-        documents: whose attention: titles or ids, or how many from the first on; default: 10.
-        runs: where run folders lie.
-        device: auto, cpu, cuda or cuda:N; the run's own where not given.
+        attention: also store which tokens and mentions the slots of the memories read: a line per document in
+            attention.SPLIT.jsonl, in the run's folder.
+        documents: the documents whose attention is stored, by title or id, or how many of the first (default: 10).
+        runs: the folder of run folders.
+        device: auto, cpu, cuda or cuda:N (default: the run's own).
         threads: processor threads.
     """
     if documents and not attention:
-        raise UserError("--documents says whose attention is stored, and none is: add --attention")
+        raise UserError("--documents names the documents whose attention is stored: add --attention")
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
     from core.features.prepare import encode_documents
-    from core.progress import meter
+    from core.progress import progress_bar
     from core.run.load import open_run
     from core.training.held_out import evaluate_split
 
     opened = open_run(run, runs=runs, device=device, threads=threads)
-    state = opened.trained.state
-    memory = reading_memory(opened.config, name=run, reading=state.reading, epoch=state.epoch) if attention else None
+    config, state = opened.config, opened.trained.state
+    memory = reading_memory(config, name=run, reading=state.reading, epoch=state.epoch) if attention else None
     corpus = corpus or own_split(opened, split)
     missing = [document.id for document in corpus.documents if document.gold is None]
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
     issues = Issues()
-    encoded = encode_documents(
-        corpus.documents, opened.trained.wordpieces, opened.positions, opened.config.data, issues
-    )
-    attended = choose(encoded, documents) if attention else []
-    with meter("evaluating", len(encoded)) as progress:
+    encoded = encode_documents(corpus.documents, opened.trained.wordpieces, opened.positions, config.data, issues)
+    chosen = choose_documents(encoded, documents) if attention else []
+    with progress_bar("evaluating", len(encoded)) as progress:
         result = evaluate_split(
-            opened.decoder,
-            encoded,
-            reading=state.reading,
-            issues=issues,
-            on_gold=True,
-            advance=progress.advance,
+            opened.decoder, encoded, reading=state.reading, issues=issues, on_gold=True, advance=progress.advance
         )
     result.scores["extra"]["repairs"] = dict(issues.counts)
-    show(result.scores, as_json=json)
+    if json:
+        print_json(result.scores)
+    else:
+        print_scores(msgspec.convert(result.scores, Scores))
     if memory is not None:
-        store_attention(opened, attended, memory, attention_path(opened.folder, "input" if input else split))
+        store_attention(opened, chosen, memory, attention_path(opened.folder, "input" if input else split))
 
 
 def own_split(opened: "OpenRun", split: str) -> Corpus:
@@ -108,31 +98,6 @@ def own_split(opened: "OpenRun", split: str) -> Corpus:
     return corpus
 
 
-def show(scores: dict[str, Any], *, as_json: bool) -> None:
-    """Scores on stdout, as tables or as one JSON object."""
-    if as_json:
-        sys.stdout.write(json_text.dumps(scores, indent=2) + "\n")
-        return
-    import msgspec
-    from rich.console import Console
-
-    from core.commands.console import score_view
-    from core.scoring.metrics import Scores
-
-    width = None if sys.stdout.isatty() else 100
-    console = Console(file=sys.stdout, width=width, highlight=False)
-    console.print(score_view(msgspec.convert(scores, Scores)))
-    on_gold, ranking = scores["extra"]["on_gold"], scores["extra"]["ranking"]
-    print(
-        f"relation F1 on gold mentions and clusters {on_gold['relation']['f1']:.2f}, strict "
-        f"{on_gold['relation_strict']['f1']:.2f}; average precision {ranking['average_precision']:.2f}"
-    )
-
-
-FIRST = 10
-"""Documents whose attention is stored where none are named."""
-
-
 def reading_memory(config: RunConfig, *, name: str, reading: float, epoch: int) -> MemoryConfig:
     """The memory of a run whose reads have an attention; a UserError says why another has none."""
     memory = config.memory
@@ -144,29 +109,27 @@ def reading_memory(config: RunConfig, *, name: str, reading: float, epoch: int) 
         raise UserError(f"{name} reads a constant (memory.reads), which attends to nothing: give another run")
     if reading == 0.0:
         raise UserError(
-            f"{name} was chosen at epoch {epoch}, in its warm-up (memory.warmup {memory.warmup}), and does not read: "
-            "give another seed, or train with training.select_from after the warm-up"
+            f"{name} was chosen at epoch {epoch}, in its warm-up (memory.warmup {memory.warmup}), and does not "
+            "read: give another seed, or train with training.select_from after the warm-up"
         )
     return memory
 
 
-def choose(documents: Sequence["EncodedDocument"], wanted: Sequence[str]) -> list["EncodedDocument"]:
-    """The documents of some titles or ids, in that order; one whole number asks for so many from the first on."""
+def choose_documents(documents: Sequence["EncodedDocument"], names: Sequence[str]) -> list["EncodedDocument"]:
+    """The documents with these titles or ids, in that order; one whole number asks for so many of the first."""
     known: dict[str, EncodedDocument] = {}
-    for one in documents:
-        for name in (one.document.id, one.document.title):
-            known.setdefault(name or one.document.id, one)
-    if len(wanted) == 1 and wanted[0] not in known and wanted[0].isdecimal() and int(wanted[0]) > 0:
-        return list(documents[: int(wanted[0])])
-    for name in wanted:
+    for encoded in documents:
+        for name in (encoded.document.id, encoded.document.title or encoded.document.id):
+            known.setdefault(name, encoded)
+    if len(names) == 1 and names[0] not in known and names[0].isdecimal() and int(names[0]) > 0:
+        return list(documents[: int(names[0])])
+    for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise UserError(
-                f"no document {name!r} among the {len(documents)}: {hint}--documents takes titles, ids, or a number of "
-                "documents from 1"
+                f"no document {name!r} among the {len(documents)}.{did_you_mean(name, known)} "
+                "--documents takes titles, ids, or a number of documents from 1"
             )
-    return [known[name] for name in wanted] or list(documents[:FIRST])
+    return [known[name] for name in names] or list(documents[:ATTENTION_DOCUMENTS])
 
 
 def store_attention(
@@ -174,12 +137,12 @@ def store_attention(
 ) -> None:
     """Decode the documents once more, one by one, and write what their reads attend to."""
     from core.model.memory_attention import document_attention
-    from core.progress import meter, say
+    from core.progress import progress_bar, say
 
-    found = []
-    with meter("attention", len(documents)) as progress:
-        for one in documents:
-            found.append(document_attention(opened.decoder, one, memory, reading=opened.trained.state.reading))
+    attention = []
+    with progress_bar("attention", len(documents)) as progress:
+        for encoded in documents:
+            attention.append(document_attention(opened.decoder, encoded, memory, reading=opened.trained.state.reading))
             progress.advance()
-    write_attention(path, found)
-    say(f"attention on {len(found)} documents: {path}; the report of a study draws the first")
+    write_attention(path, attention)
+    say(f"attention on {len(attention)} documents: {path}; the report of a study draws the first")

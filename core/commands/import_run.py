@@ -6,7 +6,7 @@ import tyro
 
 from core.data.formats.types_file import read_types
 from core.errors import UserError
-from core.files import atomic_write, make_folder
+from core.files import atomic_write, content_hash, make_folder
 from core.records.record import BEST, CONFIG, RunRecord, write_record
 
 
@@ -18,7 +18,7 @@ def import_run(
     config: Path | None = None,
     types: Path | None = None,
 ) -> None:
-    """Make a run that `evaluate` and `predict` accept, so that comparing with the real baseline needs no retraining.
+    """Make a run of a checkpoint, which `evaluate` and `predict` accept: no retraining to compare with a baseline.
 
     JEREX's own .ckpt carries its types and thresholds; a bare state dict or a memory checkpoint needs --config and
     --types.
@@ -52,7 +52,7 @@ def import_run(
         run_id=run_id(imported.config),
         status="imported",
         config=imported.config.model_dump(mode="json"),
-        provenance=collect_provenance({str(checkpoint): _hash(checkpoint)}),
+        provenance=collect_provenance({str(checkpoint): content_hash(checkpoint)}),
         chosen_reading=imported.trained.state.reading,
         parameters=sum(parameter.numel() for parameter in imported.trained.model.parameters()),
         notes=[f"assumed: {assumption}" for assumption in imported.assumptions],
@@ -61,9 +61,3 @@ def import_run(
     for assumption in imported.assumptions:
         say(f"not in the checkpoint, assumed: {assumption}")
     print(f"{imported.config.preset} imported to {output} ({record.parameters:,} parameters)")
-
-
-def _hash(checkpoint: Path) -> str:
-    from core.files import content_hash
-
-    return content_hash(checkpoint)

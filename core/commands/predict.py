@@ -12,11 +12,11 @@ from core.data.formats import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.issues import Issues
 from core.data.parsing import fault
-from core.data.stream import ByteStream, DocumentStream, Entry, Skipped, open_stream
+from core.data.stream import DocumentStream, Entry, Skipped, open_documents
 from core.errors import UserError
 from core.files import atomic_write
 from core.prediction.output import Output, is_pipe, open_output, skipped_path
-from core.progress import meter, say, stop_on_signals
+from core.progress import progress_bar, say, stop_on_signals
 
 if TYPE_CHECKING:
     from core.run.load import OpenRun
@@ -66,15 +66,16 @@ def predict(
     if html_documents < 1:
         raise UserError(f"--html-documents is {html_documents}, but a page shows at least 1: give 1 or more")
     with (
-        open_stream(input) as (stream, size),
+        open_documents(input, format=format) as documents,
         open_output(output, anew=anew, keep=html_documents if html else 0) as target,
     ):
-        entries = remaining(stream, size, target, format)
+        entries = remaining(documents, target)
         # Torch is loaded only once input and output are known to be usable.
         from core.run.load import open_run
 
         opened = open_run(run, runs=runs, device=device, threads=threads)
-        predict_all(entries, opened, target, size=size, max_named=sys.maxsize if is_pipe(output) else MAX_NAMED)
+        max_named = sys.maxsize if is_pipe(output) else MAX_NAMED
+        predict_all(entries, opened, target, size=documents.size, max_named=max_named)
         done = target.done
         if html is not None:
             from core.prediction.html import render_predictions
@@ -101,16 +102,15 @@ def check_target(target: str) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}; make it first (mkdir -p {path.parent})")
 
 
-def remaining(stream: ByteStream, size: int | None, target: Output, format: Format) -> Iterator[Entry]:
+def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
     """The documents that the output lacks; raises `UserError` where not one of the input can be read."""
-    documents = DocumentStream(stream, format=format)
     before = target.done
-    with_size = "" if size is None else f", {size} bytes"
-    target.check({"input": f"{Path(stream.path).name}{with_size}", "format": documents.format})
+    with_size = "" if documents.size is None else f", {documents.size} bytes"
+    target.check({"input": f"{Path(documents.path).name}{with_size}", "format": documents.format})
     if before.index:
-        if not documents.go_on(before.mark, before.index, target.ids()):
+        if not documents.resume(before.mark, before.index, target.ids()):
             what = f"its first {before.mark.taken} bytes are not those of which {before.documents} documents were"
-            raise fault(stream.path, f"{what} predicted before: give that input again, or --anew to begin again")
+            raise fault(documents.path, f"{what} predicted before: give that input again, or --anew to begin again")
         say(f"resuming after {before.index} documents")
     entries = documents.entries()
     if before.documents:
@@ -121,7 +121,7 @@ def remaining(stream: ByteStream, size: int | None, target: Output, format: Form
         if entry.document is not None or len(tried) == MAX_TRIED:
             return chain(tried, entries)
     if not tried:
-        raise fault(stream.path, "holds 0 documents: give a file with at least 1")
+        raise fault(documents.path, "holds 0 documents: give a file with at least 1")
     raise none_usable(len(tried), tried[0].reason)
 
 
@@ -143,7 +143,7 @@ def predict_all(
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     wordpieces, positions, data = opened.trained.wordpieces, opened.positions, opened.config.data
     first_reason, answered, decoded = "", False, target.done.documents
-    with meter("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
+    with progress_bar("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
 
         def advance(count: int) -> None:
             nonlocal answered, decoded

@@ -1,32 +1,23 @@
-"""`engram runs list | show | gc`: what lies in the folder of runs."""
+"""`engram runs list | show | gc`: the folder of runs."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import tyro
 
+from core.commands.console import print_json
 from core.errors import UserError
 from core.files import is_locked
-from core.records.record import (
-    BEST,
-    LAST,
-    find_run,
-    read_record,
-    run_folders,
-)
+from core.records.record import BEST, LAST, find_run, read_record, run_folders
 from core.records.summary import RunSummary, read_summary
-
-# Offline W&B files stay: they may not have been synced yet.
-LEFTOVERS = (LAST,)
 
 
 def list_runs(*, runs: Path = Path("runs"), status: str | None = None) -> None:
     """Print a line per run: id, preset, profile, status, chosen epoch, seconds and test strict relation F1.
 
     Args:
-        runs: where run folders lie.
+        runs: the folder of run folders.
         status: only runs of this status: waiting, running, finished, interrupted, killed, failed, diverged, imported or
             damaged.
     """
@@ -49,30 +40,32 @@ def show(run: tyro.conf.Positional[str], *, runs: Path = Path("runs")) -> None:
 
     Args:
         run: a run id, a unique prefix of one, or a run folder.
-        runs: where run folders lie.
+        runs: the folder of run folders.
     """
     folder = find_run(run, runs)
     record = read_record(folder)
     if record is None:
         raise UserError(f"{folder} has no record yet: it was never started, or stopped before its first write")
-    print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode())
+    print_json(record)
 
 
-def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: tyro.conf.FlagCreatePairsOff[bool] = False) -> None:
-    """Delete what finished runs no longer need; without --yes only say what would go.
+def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: bool = False) -> None:
+    """Delete what finished runs no longer need; without --yes only print what would be deleted.
 
     Args:
-        runs: where run folders lie.
-        weights: also the chosen weights of finished runs: they could then not predict any more.
+        runs: the folder of run folders.
+        weights: also delete the chosen weights of finished runs, which can then no longer predict.
         yes: really delete.
     """
     total = 0
     for run in _summaries(runs):
         if run.status != "finished" or is_locked(run.folder):
             continue
-        for path in [run.folder / name for name in (*LEFTOVERS, *((BEST,) if weights else ()))]:
+        # Offline W&B files stay: they may not have been uploaded yet.
+        for path in (run.folder / name for name in ((LAST, BEST) if weights else (LAST,))):
             if path.exists():
-                size = _size(path)
+                files = [path, *path.rglob("*")]
+                size = sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
                 total += size
                 print(f"{'deleted' if yes else 'would delete'} {path} ({size / 2**20:.1f} MiB)")
                 if yes:
@@ -84,9 +77,3 @@ def _summaries(runs: Path) -> Iterator[RunSummary]:
     if not runs.is_dir():
         raise UserError(f"{runs}: no such folder of runs; give it with --runs DIR")
     return map(read_summary, run_folders(runs))
-
-
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file() and not part.is_symlink())

@@ -6,7 +6,7 @@ a number, `CONTENT` settings are files that enter as a hash of what they hold, `
 be a file, a folder, a package or a name.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,6 +36,8 @@ Draws = Annotated[int, Field(ge=0, le=100_000)]
 ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
 Mode = Literal["inverse", "normal"]
 Pooling = Literal["mean", "sum", "concat", "gated"]
+DEFAULT_POOLING: dict[Mode, Pooling] = {"inverse": "mean", "normal": "concat"}
+"""The authors' way of combining the reads of each mode with the representation."""
 Which = Literal["entity", "relation", "both"]
 Reads = Literal["written", "learned", "random", "uniform", "constant"]
 
@@ -208,9 +210,18 @@ class MemoryConfig(Section):
             )
         return self
 
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that are read, in order."""
+        return tuple(mode for mode in get_args(Mode) if mode in self.read_mode.split("-"))
+
     def pooling_after(self, mode: Mode) -> Pooling:
         """The combination that follows a read of this mode."""
-        return self.pooling or ("mean" if mode == "inverse" else "concat")
+        return self.pooling or DEFAULT_POOLING[mode]
+
+    def width_of(self, memory: str) -> int | None:
+        """Width D of the slots of the entity or relation memory; None: the width of the encoder."""
+        return (self.entity_slot_width if memory == "entity" else self.relation_slot_width) or self.slot_width
 
 
 class SamplesConfig(Section):

@@ -47,7 +47,7 @@ class Annotation(msgspec.Struct, frozen=True):
     relations: tuple[Relation, ...] = ()
 
     @staticmethod
-    def of(entities: Iterable[Entity], relations: Iterable[Relation] = ()) -> "Annotation":
+    def from_entities(entities: Iterable[Entity], relations: Iterable[Relation] = ()) -> "Annotation":
         """An annotation whose mentions are those of its entities, each span once, in order of appearance."""
         kept = tuple(entities)
         spans = dict.fromkeys(span for entity in kept for span in entity.mentions)

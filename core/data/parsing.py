@@ -1,35 +1,33 @@
-"""Bytes, text and JSON from a file, and the one form in which a reader says what is wrong with it.
+"""File reading and parsing: bytes, text and JSON of a file, and the one form in which its faults are reported.
 
 Every fault of a file becomes one `UserError` whose first line holds file, document, field, value, limit and way out.
-
-Document ids that are unique within a corpus.
 """
 
 import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\[(\d+)\]|\.([^.\[\]]+)")
+JSON_ERRORS = (msgspec.DecodeError, RecursionError)
+_VALIDATION_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+_PATH_STEP = re.compile(r"\[(\d+)\]|\.([^.\[\]]+)")
 
 
 def fault(
     path: Path | str, what: str, *, index: int | None = None, title: str | None = None, line: int | None = None
 ) -> UserError:
     """The error for a faulty file: `path: document 3 "Title", line 7: what` (index from 0, line from 1)."""
-    place = [] if line is None else [f"line {line}"]
+    position = [] if line is None else [f"line {line}"]
     if index is not None:
-        place.insert(0, f"document {index}" + (f' "{title}"' if title else ""))
-    return UserError(": ".join([str(path), *([", ".join(place)] if place else []), what]))
+        position.insert(0, f"document {index}" + (f' "{title}"' if title else ""))
+    return UserError(": ".join([str(path), *([", ".join(position)] if position else []), what]))
 
 
 def read_source(path: Path | str) -> bytes:
@@ -45,22 +43,31 @@ def read_source(path: Path | str) -> bytes:
 
 @contextmanager
 def named_file_errors(path: Path | str) -> Iterator[None]:
-    """Turn what the system says against a file into a `UserError` that names it and the way out."""
+    """Turn the system's errors about a file into a `UserError` that names it and the way out."""
     path = Path(path)
     try:
         yield
     except FileNotFoundError:
-        raise fault(path, f"no such file{_neighbours(path)}") from None
+        raise fault(path, f"no such file{_similar_names(path)}") from None
     except IsADirectoryError:
-        raise fault(path, "is a folder, and one file is wanted: give the path of a file in it") from None
+        raise fault(path, "is a folder, not a file: give the path of a file in it") from None
     except NotADirectoryError:
-        raise fault(path, "a file stands where the path wants a folder: correct the path") from None
+        raise fault(path, "a part of the path before the last is a file, not a folder: correct the path") from None
     except PermissionError:
         raise fault(path, "no permission to read this file: change its mode (chmod u+r) or its owner") from None
     except OSError as error:
         raise fault(path, f"cannot be read ({error.strerror}): correct the path") from None
     except ValueError as error:
         raise fault(path, f"is not a usable path ({error}): correct it") from None
+
+
+def _similar_names(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f", nor a readable folder {path.parent}: correct the path"
+    hint = did_you_mean(path.name, names, most=3)
+    return f".{hint}" if hint else f" in {path.parent.resolve()}: correct the path"
 
 
 def empty_fault(path: Path | str, size: int) -> UserError:
@@ -71,44 +78,72 @@ def empty_fault(path: Path | str, size: int) -> UserError:
 def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line: int | None = None) -> str:
     """The text of some bytes; raises `UserError` naming the first byte that is not UTF-8.
 
-    `index` and `line` say where the bytes stand in their file, where they are not the whole of it.
+    `index` and `line` say which document of the file the bytes are, where they are one.
     """
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data":
-            what = (
-                f"ends after {len(raw)} bytes within a character: it is cut off or not UTF-8; copy or convert it anew"
-            )
-            raise fault(path, what, index=index, line=line) from None
-        found = f"byte {error.start} is 0x{raw[error.start]:02x}"
-        what = f"{found}, which is not UTF-8: convert the file with `iconv -t UTF-8`"
+            what = f"ends after {len(raw)} bytes inside a character: it is cut off or not UTF-8; copy or convert it"
+        else:
+            byte = f"byte {error.start} is 0x{raw[error.start]:02x}"
+            what = f"{byte}, which is not UTF-8: convert the file with `iconv -t UTF-8`"
         raise fault(path, what, index=index, line=line) from None
 
 
-def parse_json(raw: bytes, wanted: Any, path: Path | str, *, index: int | None = None, line: int | None = None) -> Any:
-    """Objects of the type `wanted` from JSON; raises `UserError` for what is not JSON, is cut off, or has another form.
+def parse_json(raw: bytes, type: Any, path: Path | str, *, index: int | None = None, line: int | None = None) -> Any:
+    """Objects of a type from JSON; raises `UserError` for what is not JSON, is cut off, or has another form.
 
     `index` (from 0) and `line` (from 1) say which document of the file the bytes are, where they are one.
     """
     if not raw.isascii():
-        # msgspec leaves strings alone that it skips: bad bytes there would pass.
+        # msgspec does not decode strings that it skips: bad bytes there would pass.
         decode_text(raw, path, index=index, line=line)
     try:
         with garbage_collector_paused():
-            return msgspec.json.decode(raw, type=wanted)
+            return msgspec.json.decode(raw, type=type)
     except msgspec.ValidationError as error:
         raise _schema_fault(error, raw, path, index, line) from None
-    except msgspec.DecodeError as error:
-        where = str(error).removeprefix("JSON is malformed: ")
-        if "truncated" in where:
-            what = f"the JSON breaks off after {len(raw)} bytes: the file is cut off; fetch or copy it again"
-        else:
-            what = f"is not JSON: {where}: give a JSON file, or say the format with --format"
-        raise fault(path, what, index=index, line=line) from None
-    except RecursionError:
-        what = "JSON nested too deeply for any format known here: give another file"
-        raise fault(path, what, index=index, line=line) from None
+    except JSON_ERRORS as error:
+        raise fault(path, explain_json_error(error, len(raw)), index=index, line=line) from None
+
+
+def explain_json_error(error: Exception, size: int) -> str:
+    """Why `size` bytes could not be decoded as JSON, and what to do about it."""
+    if isinstance(error, RecursionError):
+        return "JSON nested too deeply for any format known here: give another file"
+    reason = str(error).removeprefix("JSON is malformed: ")
+    at_the_end = reason in (f"invalid character (byte {size})", f"invalid number (byte {size})")
+    if at_the_end or "truncated" in reason:
+        return f"the JSON breaks off after {size} bytes: the file is cut off; fetch or copy it again"
+    return f"is not JSON: {reason}: give a JSON file, or state the format with --format"
+
+
+def _schema_fault(
+    error: msgspec.ValidationError, raw: bytes, path: Path | str, index: int | None, line: int | None
+) -> UserError:
+    """Translate msgspec's "Expected `int`, got `str` - at `$[3].sents`" to document, field and value."""
+    match = _VALIDATION_MESSAGE.match(str(error))
+    assert match is not None  # the pattern matches any text
+    steps: list[int | str] = [int(n) if n else key for n, key in _PATH_STEP.findall(match["path"] or "")]
+    try:
+        value: Any = msgspec.json.decode(raw)
+    except JSON_ERRORS:
+        value = None
+    if index is None and steps and isinstance(steps[0], int):
+        index, steps = steps[0], steps[1:]
+        value = value[index] if isinstance(value, list) and index < len(value) else None
+    title = value.get("title") if isinstance(value, dict) else None
+    try:
+        for step in steps:
+            value = value[step]
+    except (KeyError, IndexError, TypeError):
+        value = None
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    reason = match["what"].replace("`", "")
+    subject = f"field {field} is {shorten(value)}" if field else f"found {shorten(value)}"
+    what = f"{subject}: {reason[:1].lower()}{reason[1:]}; correct it, or give a file of this format"
+    return fault(path, what, index=index, title=title if isinstance(title, str) else None, line=line)
 
 
 @contextmanager
@@ -127,42 +162,3 @@ def shorten(value: object, limit: int = 60) -> str:
     """The `repr` of a value, cut to `limit` characters, for a message."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _neighbours(path: Path) -> str:
-    try:
-        names = [entry.name for entry in path.parent.iterdir()]
-    except OSError:
-        return f", nor a readable folder {path.parent}: correct the path"
-    close = get_close_matches(path.name, names, n=3)
-    return f": did you mean {' or '.join(close)}?" if close else f" in {path.parent.resolve()}: correct the path"
-
-
-def _schema_fault(
-    error: msgspec.ValidationError, raw: bytes, path: Path | str, index: int | None, line: int | None
-) -> UserError:
-    """Translate msgspec's "Expected `int`, got `str` - at `$[3].sents`" to document, field and value."""
-    match = _PLACE.match(str(error))
-    assert match is not None  # the pattern matches any text
-    steps: list[int | str] = [int(n) if n else key for n, key in _STEP.findall(match["path"] or "")]
-    try:
-        value: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        value = None
-    if index is None and steps and isinstance(steps[0], int):
-        index = steps[0]
-        value = value[index] if isinstance(value, list) and index < len(value) else None
-        steps = steps[1:]
-    title = value.get("title") if isinstance(value, dict) else None
-    for step in steps:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            value = None
-            break
-    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
-    what = match["what"].replace("`", "")
-    what = f"{what[:1].lower()}{what[1:]}"
-    subject = f"field {field} is {shorten(value)}" if field else f"found {shorten(value)}"
-    what = f"{subject}, but the format wants otherwise: {what}; correct it, or give a file of this format"
-    return fault(path, what, index=index, title=title if isinstance(title, str) else None, line=line)

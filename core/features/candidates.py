@@ -105,7 +105,7 @@ def trainable_gold(document: Document, labels: LabelSet) -> Annotation:
         for relation in document.gold.relations
         if relation.head in new_index and relation.tail in new_index and relation.type in labels.relation_types
     ]
-    return Annotation.of(entities, relations)
+    return Annotation.from_entities(entities, relations)
 
 
 def negative_spans(spans: Ints, mentions: Ints, limit: int, generator: np.random.Generator) -> Ints:

@@ -1,10 +1,11 @@
-"""Word pieces to states: a transformer by folder, package or hub name, or a small one from scratch.
+"""Encoder: word pieces to states, by a transformer from a folder, package or hub name, or a small one from scratch.
 
-BERT, RoBERTa, DeBERTa-v2/v3 and ModernBERT are known to work. A document is one window without special tokens, so the
-position table grows to `encoder.positions`; its new rows are N(0, 0.02), keyed like every fresh weight.
+A document is one window without special tokens, so the position table grows to `encoder.positions`; its new rows are
+N(0, 0.02), keyed like every fresh weight.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,15 +19,40 @@ from core.features.pretrained import load_pretrained
 from core.model.encoder_attention import DOCUMENTS
 from core.model.layers import Dropout, Linear
 
-FAMILIES = {"bert": "BERT", "roberta": "RoBERTa", "deberta-v2": "DeBERTa-v2/v3", "modernbert": "ModernBERT"}
 INITIAL_STD = 0.02
 
 
 @dataclass(frozen=True)
-class LoadedEncoder:
-    """A transformer and the names of its parameters that hold fresh values instead of pretrained ones.
+class Family:
+    """A family of encoders that is known to work, and in what it differs from the others."""
 
-    `grown` names position tables whose first rows are pretrained: parameter name -> number of those rows.
+    title: str
+    has_pooler: bool = False
+    """Whether it carries a pooler, which nothing here reads, unless `add_pooling_layer` is off."""
+    plain_attention: bool = False
+    """Whether its attention exists as the plain formula only."""
+    attends_flat: bool = False
+    """Whether `core.model.encoder_attention` can stand in for its attention."""
+    positions_after_padding: bool = False
+    """Whether positions count from behind the index of the padding piece, and leave out pieces that are padding."""
+    positions_set_reach: bool = False
+    """Whether the size of the position table sets how far relative attention reaches, unless the config says it."""
+
+
+FAMILIES = {
+    "bert": Family("BERT", has_pooler=True, attends_flat=True),
+    "roberta": Family("RoBERTa", has_pooler=True, attends_flat=True, positions_after_padding=True),
+    "deberta-v2": Family("DeBERTa-v2/v3", plain_attention=True, positions_set_reach=True),
+    "modernbert": Family("ModernBERT"),
+}
+"""Families by the `model_type` of their config."""
+
+
+@dataclass(frozen=True)
+class LoadedEncoder:
+    """A transformer and which of its parameters, by name, are fresh instead of pretrained.
+
+    `grown` are position tables whose first rows are pretrained: parameter name -> number of those rows.
     """
 
     transformer: PreTrainedModel
@@ -37,52 +63,36 @@ class LoadedEncoder:
 def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
     """The transformer of a config, its position table grown; `vocabulary` sizes the one from scratch."""
     if config.source == "scratch":
-        architecture = scratch_architecture(config, vocabulary)
+        architecture: PreTrainedConfig = scratch_architecture(config, vocabulary)
     else:
         architecture = load_pretrained(AutoConfig.from_pretrained, config.source, "encoder")
-    check_family(architecture, config.source)
-    if config.source == "scratch" or not config.pretrained:
-        transformer = build_transformer(grow_config(architecture, config.positions), config)
-        return LoadedEncoder(transformer, frozenset(dict(transformer.named_parameters())), {})
-    plain: PreTrainedModel = load_pretrained(
-        AutoModel.from_pretrained,
-        config.source,
-        "encoder",
-        attn_implementation=choose_attention(architecture, config),
-        dtype=torch.float32,
-        **without_pooler(architecture),
-    )
-    transformer = build_transformer(grow_config(architecture, config.positions), config)
-    return LoadedEncoder(transformer, *copy_weights(plain, transformer))
-
-
-def check_family(architecture: PreTrainedConfig, source: str) -> None:
-    """Refuse an encoder of a family that is not known to work."""
     if architecture.model_type not in FAMILIES:
         raise UserError(
-            f"encoder {source!r} is of the family {architecture.model_type!r}: "
-            f"use one of {', '.join(FAMILIES.values())}"
+            f"encoder {config.source!r} is of the family {architecture.model_type!r}, which is not known to work: "
+            f"use one of {', '.join(family.title for family in FAMILIES.values())}"
         )
+    transformer = build_transformer(grow_config(architecture, config.positions), config)
+    if config.source == "scratch" or not config.pretrained:
+        return LoadedEncoder(transformer, frozenset(dict(transformer.named_parameters())), {})
+    pretrained: PreTrainedModel = load_pretrained(
+        AutoModel.from_pretrained, config.source, "encoder", **model_options(architecture, config)
+    )
+    return LoadedEncoder(transformer, *copy_weights(pretrained, transformer))
 
 
-def without_pooler(architecture: PreTrainedConfig) -> dict[str, bool]:
-    """BERT and RoBERTa carry a pooler that nothing here reads."""
-    return {"add_pooling_layer": False} if architecture.model_type in ("bert", "roberta") else {}
-
-
-def choose_attention(architecture: PreTrainedConfig, config: EncoderConfig) -> str:
-    """The attention kernel of an encoder: DeBERTa's relative attention exists as the plain formula only."""
-    return "eager" if architecture.model_type == "deberta-v2" else config.attention
+def model_options(architecture: PreTrainedConfig, config: EncoderConfig) -> dict[str, Any]:
+    """What transformers is asked for: fp32, the attention kernel, no pooler."""
+    family = FAMILIES[architecture.model_type]
+    return {
+        "dtype": torch.float32,
+        "attn_implementation": "eager" if family.plain_attention else config.attention,
+        **({"add_pooling_layer": False} if family.has_pooler else {}),
+    }
 
 
 def build_transformer(architecture: PreTrainedConfig, config: EncoderConfig) -> PreTrainedModel:
     """A transformer of this architecture with fresh weights."""
-    transformer: PreTrainedModel = AutoModel.from_config(
-        architecture,
-        attn_implementation=choose_attention(architecture, config),
-        dtype=torch.float32,
-        **without_pooler(architecture),
-    )
+    transformer: PreTrainedModel = AutoModel.from_config(architecture, **model_options(architecture, config))
     if config.gradient_checkpointing:
         # Renamed within the fifth major version of transformers; the old name warns.
         name = "activation_checkpointing_enable"
@@ -105,18 +115,20 @@ def scratch_architecture(config: EncoderConfig, vocabulary: int) -> BertConfig:
 
 
 def position_offset(architecture: PreTrainedConfig) -> int:
-    """Rows of the position table before the first position: RoBERTa counts from padding_idx + 1."""
-    return int(architecture.pad_token_id or 0) + 1 if architecture.model_type == "roberta" else 0
+    """Rows of the position table before the first position."""
+    offset = FAMILIES[architecture.model_type].positions_after_padding
+    return int(architecture.pad_token_id or 0) + 1 if offset else 0
 
 
 def grow_config(architecture: PreTrainedConfig, positions: int) -> PreTrainedConfig:
     """The same architecture with room for `positions` word pieces."""
     grown = type(architecture).from_dict(architecture.to_dict())
-    known = int(getattr(architecture, "max_position_embeddings", 0))
-    grown.max_position_embeddings = max(known, positions + position_offset(architecture))
-    # DeBERTa sizes its relative positions by the table unless told otherwise: growing must not move what it learned.
-    if architecture.model_type == "deberta-v2" and int(getattr(architecture, "max_relative_positions", -1)) < 1:
-        grown.max_relative_positions = known
+    before = int(getattr(architecture, "max_position_embeddings", 0))
+    grown.max_position_embeddings = max(before, positions + position_offset(architecture))
+    # Growing the table must not move what was learned of relative positions.
+    reach = int(getattr(architecture, "max_relative_positions", -1))
+    if FAMILIES[architecture.model_type].positions_set_reach and reach < 1:
+        grown.max_relative_positions = before
     return grown
 
 
@@ -127,31 +139,31 @@ def copy_weights(source: PreTrainedModel, target: PreTrainedModel) -> tuple[froz
     grown: dict[str, int] = {}
     with torch.no_grad():
         for name, parameter in target.named_parameters():
-            given = weights.get(name)
-            if given is None:
+            pretrained = weights.get(name)
+            if pretrained is None:
                 fresh.add(name)
-            elif given.shape == parameter.shape:
-                parameter.copy_(given)
+            elif pretrained.shape == parameter.shape:
+                parameter.copy_(pretrained)
             else:
-                parameter[: len(given)].copy_(given)
-                grown[name] = len(given)
+                parameter[: len(pretrained)].copy_(pretrained)
+                grown[name] = len(pretrained)
     return frozenset(fresh), grown
 
 
 class Encoder(nn.Module):
-    """A transformer that gives flat states: the padding between documents ends here."""
+    """A transformer whose states are flat: from here on nothing is padded."""
 
     def __init__(self, transformer: PreTrainedModel) -> None:
         super().__init__()
         self.transformer = transformer
-        self.family = str(transformer.config.model_type)
+        self.family = FAMILIES[transformer.config.model_type]
         for module in transformer.modules():
             # The same modules with the same weights and names, computed faster.
             if type(module) is nn.Linear:
                 module.__class__ = Linear
             elif type(module) is nn.Dropout:
                 module.__class__ = Dropout
-        self.flat = self.family in ("bert", "roberta") and transformer.config._attn_implementation == "sdpa"
+        self.flat = self.family.attends_flat and transformer.config._attn_implementation == "sdpa"
         if self.flat:
             transformer.set_attn_implementation(DOCUMENTS)
 
@@ -167,29 +179,27 @@ class Encoder(nn.Module):
 
     def forward(self, pieces: Pieces) -> Float[Tensor, "T H"]:
         """The last hidden states of the word pieces of all documents, behind one another."""
-        mask = pieces.mask
         if not any(pieces.counts):
             # An empty document alone: attention over nothing is no operation.
             return torch.zeros(0, self.width, device=pieces.ids.device)
         if self.flat and pieces.ids.device.type == "cpu":
             return self._flat_states(pieces)
         # A batch without padding needs no mask; attention without one takes a faster kernel.
-        attention = mask.long() if len(set(pieces.counts)) > 1 else None
-        states = self.transformer(input_ids=pieces.ids, attention_mask=attention).last_hidden_state
-        if attention is None:
+        mask = pieces.mask.long() if len(set(pieces.counts)) > 1 else None
+        states = self.transformer(input_ids=pieces.ids, attention_mask=mask).last_hidden_state
+        if mask is None:
             return states.flatten(0, 1)
-        rows = mask.flatten().nonzero().squeeze(1)
+        rows = pieces.mask.flatten().nonzero().squeeze(1)
         return states.flatten(0, 1).index_select(0, rows)
 
     def _flat_states(self, pieces: Pieces) -> Float[Tensor, "T H"]:
         """The states of all documents as one row without padding, each document attending to itself."""
-        if self.family == "roberta":
-            # RoBERTa counts from behind its padding index, and leaves out pieces that are padding.
+        if self.family.positions_after_padding:
             padding = position_offset(self.transformer.config) - 1
-            counted = pieces.ids.ne(padding)
-            positions = counted.cumsum(1) * counted + padding
+            is_piece = pieces.ids.ne(padding)
+            positions = is_piece.cumsum(1) * is_piece + padding
         else:
             positions = torch.arange(pieces.ids.shape[1]).expand_as(pieces.ids)
-        ids, places = (part[pieces.mask].unsqueeze(0) for part in (pieces.ids, positions))
-        states = self.transformer(input_ids=ids, position_ids=places, counts=pieces.counts).last_hidden_state
+        ids, positions = (rows[pieces.mask].unsqueeze(0) for rows in (pieces.ids, positions))
+        states = self.transformer(input_ids=ids, position_ids=positions, counts=pieces.counts).last_hidden_state
         return states.squeeze(0)

@@ -1,7 +1,7 @@
-"""Attention on flat states: each document attends to itself, and nothing is padded.
+"""Encoder attention without padding: each document of a batch attends to itself.
 
-Registered with transformers under `DOCUMENTS`; the encoder passes `counts`, the word pieces of each document. Where
-attention is dropped, the probabilities are what the backward pass needs; the dropped ones are kept as places.
+Registered with transformers under `DOCUMENTS`; the encoder passes `counts`, the word pieces of each document. With
+dropout, the backward pass keeps the probabilities and the positions of the dropped ones.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def attend_within_documents(
         return attended
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     results = []
-    for q, k, v in zip(*(part.split(list(counts), dim=2) for part in (query, key, value)), strict=True):
+    for q, k, v in zip(*(tensor.split(list(counts), dim=2) for tensor in (query, key, value)), strict=True):
         if dropout > 0.0:
             results.append(_Attention.apply(q[0] * scale, k[0], v[0], dropout).transpose(0, 1))
         else:
@@ -58,28 +58,28 @@ class _Attention(torch.autograd.Function):
         ctx.keep = 1.0 / (1.0 - p)
         # In the backward pass nothing is cast by itself: one number format throughout.
         with torch.autocast("cpu", enabled=False):
-            chances = torch.bmm(q, k.transpose(1, 2)).softmax(-1)
-            places = draw_dropped_positions(chances.numel(), p)
-            attended = torch.bmm(_zeroed(chances, places), v).mul_(ctx.keep)
-        ctx.save_for_backward(q, k, v, chances, places, attended)
+            probabilities = torch.bmm(q, k.transpose(1, 2)).softmax(-1)
+            dropped = draw_dropped_positions(probabilities.numel(), p)
+            attended = torch.bmm(_zeroed(probabilities, dropped), v).mul_(ctx.keep)
+        ctx.save_for_backward(q, k, v, probabilities, dropped, attended)
         return attended
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of q, k and v; the softmax's row sums are those of gradient times result."""
-        q, k, v, chances, places, attended = ctx.saved_tensors
+        q, k, v, probabilities, dropped, attended = ctx.saved_tensors
         gradient = gradient.mul(ctx.keep)
-        kept = _zeroed(chances, places)
-        of_v = torch.bmm(kept.transpose(1, 2), gradient)
+        kept = _zeroed(probabilities, dropped)
+        grad_v = torch.bmm(kept.transpose(1, 2), gradient)
         rows = (gradient * attended).sum(-1, keepdim=True) / ctx.keep
         # P * (keep * mask * dD - rows): the mask is in `kept` already.
-        of_scores = torch.bmm(gradient, v.transpose(1, 2)).mul_(kept).addcmul_(chances, rows, value=-1.0)
-        return torch.bmm(of_scores, k), torch.bmm(of_scores.transpose(1, 2), q), of_v, None
+        grad_scores = torch.bmm(gradient, v.transpose(1, 2)).mul_(kept).addcmul_(probabilities, rows, value=-1.0)
+        return torch.bmm(grad_scores, k), torch.bmm(grad_scores.transpose(1, 2), q), grad_v, None
 
 
-def _zeroed(chances: Tensor, places: Tensor) -> Tensor:
-    kept = chances.clone()
-    kept.view(-1).index_fill_(0, places, 0.0)
+def _zeroed(probabilities: Tensor, dropped: Tensor) -> Tensor:
+    kept = probabilities.clone()
+    kept.view(-1).index_fill_(0, dropped, 0.0)
     return kept
 
 

@@ -1,4 +1,4 @@
-"""JointModel: the stages once each, in pipeline order; `memory: None` is JEREX.
+"""Joint model: its stages once each, in the order of the pipeline, and how their weights start; no memory is JEREX.
 
 encode -> mentions -> coref -> entities -> relations. Training runs all of them on gold and drawn candidates in
 `forward`; decoding (`core.model.decoder`) calls the same stages on what it has predicted so far.
@@ -11,15 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from core.config.schema import MemoryConfig, ModelConfig
-from core.features.batches import (
-    Clusters,
-    EntityPairs,
-    Pieces,
-    SpanPairs,
-    Spans,
-    TrainingBatch,
-)
+from core.config.schema import MemoryConfig, RunConfig
+from core.data.documents import LabelSet
+from core.features.batches import Clusters, EntityPairs, Pieces, SpanPairs, Spans, TrainingBatch
 from core.model.encoder import INITIAL_STD, Encoder, LoadedEncoder
 from core.model.heads.coref import CorefHead
 from core.model.heads.entity import EntityHead
@@ -27,7 +21,7 @@ from core.model.heads.mention import MentionHead
 from core.model.heads.relation_grc import GlobalRelationHead
 from core.model.heads.relation_mrc import MultiInstanceRelationHead
 from core.model.layers import Dropout, Linear
-from core.model.memory import BilinearClassifier, Memory, PlaceRead, ReadMatrix, get_memory
+from core.model.memory import BilinearClassifier, Memory, PlaceRead, ReadMatrix
 from core.model.ops import range_max, segment_max
 from core.seeding import seed_for
 
@@ -64,21 +58,13 @@ class JointModel(nn.Module):
     `reading` in every stage is the ramp in [0, 1]: 0 leaves the memories unread (warm-up), 1 reads them in full.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        model: ModelConfig,
-        memory: MemoryConfig | None,
-        *,
-        entity_types: int,
-        relation_types: int,
-    ) -> None:
+    def __init__(self, encoder: Encoder, config: RunConfig, labels: LabelSet) -> None:
         super().__init__()
-        width = encoder.width
+        width, model = encoder.width, config.model
         self.encoder = encoder
-        self.memories = build_memories(memory, width, entity_types, relation_types)
-        self.reads = build_reads(memory, width, self.memories)
-        self.read_matrices = build_read_matrices(memory, self.memories)
+        self.memories = build_memories(config.memory, width, labels)
+        self.reads = build_reads(config.memory, width, self.memories)
+        self.read_matrices = build_read_matrices(config.memory, self.memories)
         self.mention_head = MentionHead(
             width=width, meta_width=model.meta_width, width_table=model.width_table, dropout=model.dropout
         )
@@ -92,12 +78,13 @@ class JointModel(nn.Module):
         self.entity_head: EntityHead | BilinearClassifier
         self.type_embedding: nn.Embedding | None
         if "entity" in self.memories:
-            slot_width = get_memory(self.memories, "entity").width
-            self.entity_head = BilinearClassifier(width=width, slot_width=slot_width)
-            self.type_embedding, type_width = None, slot_width
+            type_width = self.memory("entity").width
+            self.entity_head = BilinearClassifier(width=width, slot_width=type_width)
+            self.type_embedding = None
         else:
-            self.entity_head = EntityHead(width=width, types=entity_types, dropout=model.dropout)
-            self.type_embedding, type_width = nn.Embedding(entity_types, model.meta_width), model.meta_width
+            type_width, types = model.meta_width, len(labels.entity_types)
+            self.entity_head = EntityHead(width=width, types=types, dropout=model.dropout)
+            self.type_embedding = nn.Embedding(types, type_width)
         self.relation_head: GlobalRelationHead | MultiInstanceRelationHead
         if model.relation_head == "grc":
             self.relation_head = GlobalRelationHead(width=width, type_width=type_width, dropout=model.dropout)
@@ -112,10 +99,15 @@ class JointModel(nn.Module):
             )
         self.relation_classifier: nn.Linear | BilinearClassifier
         if "relation" in self.memories:
-            slot_width = get_memory(self.memories, "relation").width
-            self.relation_classifier = BilinearClassifier(width=width, slot_width=slot_width)
+            self.relation_classifier = BilinearClassifier(width=width, slot_width=self.memory("relation").width)
         else:
-            self.relation_classifier = Linear(width, relation_types)
+            self.relation_classifier = Linear(width, len(labels.relation_types))
+
+    def memory(self, name: str) -> Memory:
+        """The memory that classifies entities or relations."""
+        memory = self.memories[name]
+        assert isinstance(memory, Memory)
+        return memory
 
     @property
     def multi_instance(self) -> bool:
@@ -151,7 +143,7 @@ class JointModel(nn.Module):
         pooled = segment_max(mentions.vectors.index_select(0, clusters.mentions), clusters.offsets)
         vectors = self.entity_dropout(pooled)
         if isinstance(self.entity_head, BilinearClassifier):
-            return EntityStage(vectors=vectors, logits=self.entity_head(vectors, self.memories["entity"]))
+            return EntityStage(vectors=vectors, logits=self.entity_head(vectors, self.memory("entity")))
         return EntityStage(vectors=vectors, logits=self.entity_head(vectors))
 
     def relations(
@@ -163,17 +155,13 @@ class JointModel(nn.Module):
         pairs: EntityPairs,
     ) -> Float[Tensor, "Q R"]:
         """Relation logits of ordered entity pairs; `entity_types` are gold in training, predicted at inference."""
-        rows = (
-            get_memory(self.memories, "entity").type_rows()
-            if self.type_embedding is None
-            else self.type_embedding.weight
-        )
+        rows = self.memory("entity").type_rows() if self.type_embedding is None else self.type_embedding.weight
         if isinstance(self.relation_head, MultiInstanceRelationHead):
             hidden = self.relation_head(states, mentions.vectors, entities.vectors, entity_types, rows, pairs)
         else:
             hidden = self.relation_head(entities.vectors, entity_types, rows, pairs)
         if isinstance(self.relation_classifier, BilinearClassifier):
-            logits: Tensor = self.relation_classifier(hidden, self.memories["relation"])
+            logits: Tensor = self.relation_classifier(hidden, self.memory("relation"))
         else:
             logits = self.relation_classifier(hidden)
         return logits
@@ -188,42 +176,45 @@ class JointModel(nn.Module):
         return read
 
 
-def build_memories(memory: MemoryConfig | None, width: int, entity_types: int, relation_types: int) -> nn.ModuleDict:
+def build_memories(memory: MemoryConfig | None, width: int, labels: LabelSet) -> nn.ModuleDict:
     """The memories that classify, by name; none for JEREX."""
     memories = nn.ModuleDict()
-    for name, types in (("entity", entity_types), ("relation", relation_types)):
+    for name, types in (("entity", labels.entity_types), ("relation", labels.relation_types)):
         if memory is not None and memory.classifies in (name, "both"):
-            own = memory.entity_slot_width if name == "entity" else memory.relation_slot_width
             memories[name] = Memory(
-                types=types,
+                types=len(types),
                 slots_per_type=memory.slots_per_type,
-                width=own or memory.slot_width or width,
+                width=memory.width_of(name) or width,
                 slot_logit=memory.slot_logit,
             )
     return memories
 
 
 def build_reads(memory: MemoryConfig | None, width: int, memories: nn.ModuleDict) -> nn.ModuleDict:
-    """What is read at each place, by place; empty where nothing is."""
-    if memory is None or memory.read_mode == "none":
+    """The reads at each place, by place; empty where nothing is read."""
+    if memory is None or not memory.modes:
         return nn.ModuleDict()
-    read = {name: get_memory(memories, name).width for name in read_names(memory, memories)}
+    widths = {name: d for name, (_, d) in read_shapes(memory, memories).items()}
     places = ("tokens", "mentions") if memory.places == "both" else (memory.places,)
-    return nn.ModuleDict({place: PlaceRead(config=memory, width=width, slot_widths=read) for place in places})
+    return nn.ModuleDict({place: PlaceRead(config=memory, width=width, slot_widths=widths) for place in places})
 
 
 def build_read_matrices(memory: MemoryConfig | None, memories: nn.ModuleDict) -> nn.ModuleDict:
     """The matrices that are read in place of the memories, by name; empty where the memories themselves are read."""
-    if memory is None or memory.read_mode == "none" or memory.reads not in ("learned", "random"):
+    if memory is None or not memory.modes or memory.reads not in ("learned", "random"):
         return nn.ModuleDict()
-    shapes = {name: get_memory(memories, name).slots.shape for name in read_names(memory, memories)}
     frozen = memory.reads == "random"
+    shapes = read_shapes(memory, memories)
     return nn.ModuleDict({name: ReadMatrix(slots=c, width=d, frozen=frozen) for name, (c, d) in shapes.items()})
 
 
-def read_names(memory: MemoryConfig, memories: nn.ModuleDict) -> list[str]:
-    """The names of the memories that are read."""
-    return [name for name in memories if memory.memories in (name, "both")]
+def read_shapes(memory: MemoryConfig, memories: nn.ModuleDict) -> dict[str, torch.Size]:
+    """The shape [C, D] of the slots of every memory that is read."""
+    return {
+        name: own.slots.shape
+        for name, own in memories.items()
+        if isinstance(own, Memory) and memory.memories in (name, "both")
+    }
 
 
 def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) -> None:
@@ -232,12 +223,7 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
     The key makes modules that two systems share start equal, whatever else differs. `loaded` says which parameters of
     the encoder are fresh; None means all of them. A frozen matrix is drawn as the learned one of its name.
     """
-    norms = {
-        name
-        for owner, module in model.named_modules()
-        if "norm" in type(module).__name__.lower()
-        for name in (f"{owner}.{part}" for part, _ in module.named_parameters(recurse=False))
-    }
+    norms = norm_parameters(model)
     prefix = "encoder.transformer."
     with torch.no_grad():
         for name, parameter in drawn_tensors(model):
@@ -255,6 +241,16 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
                 generator = torch.Generator().manual_seed(seed_for("weights", seed, name))
                 drawn = torch.randn(parameter.shape, generator=generator) * INITIAL_STD
                 parameter[first:].copy_(drawn[first:])
+
+
+def norm_parameters(model: nn.Module) -> set[str]:
+    """The names of the parameters of normalisation layers, whatever the encoder calls them."""
+    return {
+        f"{owner}.{name}"
+        for owner, module in model.named_modules()
+        if type(module).__name__.endswith("Norm")
+        for name, _ in module.named_parameters(recurse=False)
+    }
 
 
 def drawn_tensors(model: JointModel) -> Iterator[tuple[str, Tensor]]:

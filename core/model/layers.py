@@ -1,19 +1,15 @@
-"""A Linear over a concatenation, computed part by part.
+"""Layers: SplitLinear, Linear and Dropout, which compute on a CPU faster than torch's own what those compute.
 
-W [a; b; c] = W_a a + W_b b + W_c c: a part that many rows share (a mention in hundreds of pairs) is multiplied once and
-gathered, and the concatenation is never built.
+SplitLinear: W [a; b; c] = W_a a + W_b b + W_c c. A part that many rows share (a mention in hundreds of pairs) is
+multiplied once and gathered, and the concatenation is never built.
 
-Matrix products of fp32 layers on a processor, by the faster of the two libraries that torch carries.
+Linear: torch hands fp32 products to MKL, which leaves half of the vector width of other makers' processors unused;
+oneDNN, which torch hands everything else to, uses all of it (an AMD EPYC with AVX-512 does 200 against 440 GFLOP/s).
+The results differ in rounding only.
 
-torch hands fp32 products to MKL, which leaves half of the vector width of other makers' processors unused; oneDNN,
-which torch hands everything else to, uses all of it (an AMD EPYC with AVX-512 does 200 against 440 GFLOP/s). The
-results differ in rounding only.
-
-Dropout whose masks cost little on a processor, keyed like torch's by the generator that `torch.manual_seed` sets.
-
-torch draws a number for every value. Here the gaps between dropped values are drawn (geometric, by inversion), so a
-share p of as many numbers is enough, and what is kept for the backward pass are places instead of factors. Every value
-is dropped independently with probability p, as in torch; only the mask of a given seed is another one.
+Dropout: torch draws a number for every value. Here the gaps between dropped values are drawn (geometric, by inversion),
+so a share p of as many numbers is enough, and what is kept for the backward pass are positions instead of factors.
+Every value is dropped independently with probability p; only the mask of a given seed is another one than torch's.
 """
 
 import math
@@ -36,7 +32,7 @@ class SplitLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(width))
 
     def columns(self) -> dict[str, Float[Tensor, "H _"]]:
-        """The weight of every part, for `core.model.layers.linear`; the bias is not in them.
+        """The weight of every part, for `linear`; the bias is not in them.
 
         They are split together, so that the backward pass writes the whole weight's gradient once.
         """
@@ -44,7 +40,7 @@ class SplitLinear(nn.Module):
 
 
 # Multiplications below which handing a product over costs more than it saves.
-SMALL = 2_000_000
+SMALL_PRODUCT = 2_000_000
 
 
 @cache
@@ -63,11 +59,12 @@ def linear(
     weight: Float[Tensor, "out_width in_width"],
     bias: Float[Tensor, " out_width"] | None = None,
 ) -> Float[Tensor, "*rows out_width"]:
-    """`torch.nn.functional.linear`, at full speed where that is not."""
+    """`torch.nn.functional.linear`, by oneDNN where that is faster."""
     fits = values.dtype == weight.dtype == torch.float32 and values.device.type == "cpu"
-    if not fits or values.numel() * weight.shape[0] < SMALL or not prefers_onednn() or torch.is_autocast_enabled("cpu"):
+    small = values.numel() * weight.shape[0] < SMALL_PRODUCT
+    if not fits or small or not prefers_onednn() or torch.is_autocast_enabled("cpu"):
         return nn.functional.linear(values, weight, bias)
-    # oneDNN falls back to plain loops for slices of a matrix: a copy costs next to nothing beside that.
+    # oneDNN falls back to plain loops for slices of a matrix; a copy costs next to nothing compared with that.
     values, weight = values.contiguous(), weight.contiguous()
     if not torch.is_grad_enabled():
         return _product(values, weight, bias)
@@ -102,32 +99,32 @@ class _Linear(torch.autograd.Function):
         """Gradients of values, weight and bias, each where it is needed."""
         values, weight = ctx.saved_tensors
         gradient = gradient.contiguous()
-        of_values, of_weight, of_bias = ctx.needs_input_grad
+        needs_values, needs_weight, needs_bias = ctx.needs_input_grad
         rows = gradient.reshape(-1, gradient.shape[-1])
         flat = values.reshape(-1, values.shape[-1])
         return (
-            _product(gradient, weight.t(), None) if of_values else None,
-            _product(rows.t(), flat.t(), None) if of_weight else None,
-            rows.sum(0) if of_bias else None,
+            _product(gradient, weight.t(), None) if needs_values else None,
+            _product(rows.t(), flat.t(), None) if needs_weight else None,
+            rows.sum(0) if needs_bias else None,
         )
 
 
-def draw_dropped_positions(count: int, p: float) -> Int[Tensor, " places"]:
-    """The places of dropped values among `count`, each with probability `p` (0 < p < 1), ascending."""
-    parts: list[Tensor] = []
+def draw_dropped_positions(count: int, p: float) -> Int[Tensor, " dropped"]:
+    """The positions of dropped values among `count`, each with probability `p` (0 < p < 1), ascending."""
+    draws: list[Tensor] = []
     last = -1
     while last < count - 1:
-        left = count - 1 - last
-        # Six standard deviations above the mean: a second draw is as good as never needed, and right when it is.
-        wanted = int(left * p + 6.0 * math.sqrt(left * p * (1.0 - p))) + 8
+        remaining = count - 1 - last
+        # Six standard deviations above the mean: a second draw is almost never needed, and correct when it is.
+        size = int(remaining * p + 6.0 * math.sqrt(remaining * p * (1.0 - p))) + 8
         # rand is below 1, so that 1 - rand is above 0.
-        gaps = torch.rand(wanted).neg_().add_(1.0).log_().mul_(1.0 / math.log1p(-p))
+        gaps = torch.rand(size).neg_().add_(1.0).log_().mul_(1.0 / math.log1p(-p))
         # A gap past the end stays past it, and stays a number that the sum can hold.
-        places = gaps.clamp_(max=float(2**40)).long().add_(1).cumsum_(0).add_(last)
-        last = int(places[-1])
-        parts.append(places)
-    places = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return places[: int(torch.searchsorted(places, count))]
+        positions = gaps.clamp_(max=float(2**40)).long().add_(1).cumsum_(0).add_(last)
+        last = int(positions[-1])
+        draws.append(positions)
+    positions = draws[0] if len(draws) == 1 else torch.cat(draws)
+    return positions[: int(torch.searchsorted(positions, count))]
 
 
 def dropout(values: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape"]:
@@ -144,28 +141,28 @@ class Dropout(nn.Dropout):
     """`torch.nn.Dropout` by way of `dropout`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """The values with some dropped in training, as they are otherwise."""
+        """The values with some dropped in training, unchanged otherwise."""
         return dropout(input, self.p) if self.training else input
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, p: float) -> Tensor:
-        """Values to keep, scaled."""
-        places = draw_dropped_positions(values.numel(), p)
-        ctx.save_for_backward(places)
+        """The values, some dropped, the others scaled."""
+        positions = draw_dropped_positions(values.numel(), p)
+        ctx.save_for_backward(positions)
         ctx.scale = 1.0 / (1.0 - p)
-        return _without(values, places, ctx.scale)
+        return _drop(values, positions, ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """The same mask on the gradient."""
-        (places,) = ctx.saved_tensors
-        return _without(gradient, places, ctx.scale), None
+        (positions,) = ctx.saved_tensors
+        return _drop(gradient, positions, ctx.scale), None
 
 
-def _without(values: Tensor, places: Tensor, scale: float) -> Tensor:
-    kept = torch.empty(values.shape, dtype=values.dtype)
-    torch.mul(values, scale, out=kept)
-    kept.view(-1).index_fill_(0, places, 0.0)
-    return kept
+def _drop(values: Tensor, positions: Tensor, scale: float) -> Tensor:
+    dropped = torch.empty(values.shape, dtype=values.dtype)
+    torch.mul(values, scale, out=dropped)
+    dropped.view(-1).index_fill_(0, positions, 0.0)
+    return dropped

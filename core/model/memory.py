@@ -1,20 +1,16 @@
-"""The two writable memories: slots, similarity (write), inverse and normal read, combination.
+"""Memory: slots that a classifier writes, the modes of reading them back, pooling of the reads, and controls.
 
 Slots are the class weights of a bilinear classifier and are written by training it. A read takes them back into token
-states or span vectors; `memory.reads` puts a control in their place (`core.model.memory`). Facts follow Kosciukiewicz
-et al. (arXiv 2307.11762 and its 2023 poster) and TriMF (Shen et al., WWW 2021). The poster prints the inverse read with
-H in place of its last M, which would be one pooled vector; the authors' code keeps N x H by weighting row n with its
-summed attention, and so does `inverse_weights`.
+states or span vectors. `memory.reads` can put a control in their place, for the question whether it is the memory that
+helps: `learned` and `random` read a `ReadMatrix`, `uniform` reads without looking at the slots, and `constant` is a
+`ConstantRead`; the classifiers keep their slots under each of them.
 
-Controls for the question whether it is the memory: what `memory.reads` puts in place of the written slots.
-
-`learned` and `random` read a `ReadMatrix`, `uniform` reads the slots without looking at them (`core.model.memory`), and
-`constant` is a `ConstantRead`. The classifiers keep their slots under each of them.
+Facts follow Kosciukiewicz et al. (arXiv 2307.11762 and its 2023 poster) and TriMF (Shen et al., WWW 2021).
 """
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -26,74 +22,6 @@ from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
 from core.model.layers import Linear, linear
 from core.model.ops import softmax_within
-
-
-class ReadMatrix(nn.Module):
-    """A matrix of the shape of a memory's slots, read in their place: learned by reading alone, or frozen.
-
-    Both kinds start from the same draw (by seed and name). A frozen one is no parameter, but part of every checkpoint.
-    """
-
-    def __init__(self, *, slots: int, width: int, frozen: bool) -> None:
-        super().__init__()
-        self.slots: Tensor
-        if frozen:
-            self.register_buffer("slots", torch.empty(slots, width))
-        else:
-            self.slots = nn.Parameter(torch.empty(slots, width))
-
-
-class ConstantRead(nn.Module):
-    """The inverse read with one number in place of its weights: every row times the mean weight of the inverse read.
-
-    Attention of C slots sums to C over the rows of a document, whatever was learned, so the mean weight over all rows
-    of all training documents is C x documents / rows: known before the first step (`set_constant_reads`), and from then
-    on the same in every document, in training as at inference. With the inverse scale `mean`, weights average 1. It
-    differs from uniform attention, whose weight is C / rows of the document at hand: at mentions several times smaller
-    at inference, where all candidates are rows, than in training.
-    """
-
-    def __init__(self, *, scale: Literal["sum", "mean"]) -> None:
-        super().__init__()
-        self.scale = scale
-        self.share: Tensor
-        """The mean attention that a slot pays to a row; not a number until it is settled or loaded."""
-        self.register_buffer("share", torch.tensor(math.nan))
-
-    def forward(
-        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
-    ) -> Float[Tensor, "S H"]:
-        """The rows times the constant; of the slots only their number counts, and of the documents nothing."""
-        return (self.share * len(slots)).to(rows.dtype) * rows if self.scale == "sum" else rows
-
-
-def set_constant_reads(
-    reads: nn.ModuleDict, documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet
-) -> None:
-    """Set the constants among the reads of a model, by place, from its training documents."""
-    constants = [
-        (place, module)
-        for place, read in reads.items()
-        for module in read.modules()
-        if isinstance(module, ConstantRead)
-    ]
-    if constants:
-        shares = mean_attention_shares(documents, samples, labels)
-        for place, module in constants:
-            module.share.fill_(shares[place])
-
-
-def mean_attention_shares(
-    documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet
-) -> dict[str, float]:
-    """Place -> documents over rows, in training: rows are word pieces at tokens, gold and drawn spans at mentions.
-
-    How many spans are drawn of a document is the same in every epoch and under every seed.
-    """
-    spans = [len(draw_sample(one, samples, labels, seed=0, epoch=0).spans) for one in documents]
-    rows = {"tokens": [len(one.ids) for one in documents], "mentions": spans}
-    # A document without rows is paid no attention.
-    return {place: sum(map(bool, sizes)) / max(1, sum(sizes)) for place, sizes in rows.items()}
 
 
 class Memory(nn.Module):
@@ -122,20 +50,6 @@ class Memory(nn.Module):
         return self.slots.detach().view(self.types, self.slots_per_type, -1).mean(1)
 
 
-def get_memory(memories: nn.ModuleDict, name: str) -> Memory:
-    """The memory of a name; a ModuleDict knows only that it holds modules."""
-    memory = memories[name]
-    assert isinstance(memory, Memory)
-    return memory
-
-
-def get_slots(sources: nn.ModuleDict, name: str) -> Float[Tensor, "C D"]:
-    """What is read under the name of a memory: its slots, or the matrix in their place."""
-    slots = sources[name].slots
-    assert isinstance(slots, Tensor)
-    return slots
-
-
 class BilinearClassifier(nn.Module):
     """A bias-free Linear to slot width, then similarity to the slots: training it writes the memory."""
 
@@ -148,106 +62,233 @@ class BilinearClassifier(nn.Module):
         return memory.similarity(self.project(vectors))
 
 
-class SlotRead(nn.Module):
-    """One mode of reading one memory at one place, with its own bias-free W [H, D]; uniform attention has none.
+class ReadMatrix(nn.Module):
+    """A matrix of the shape of a memory's slots, read in their place: learned by reading alone, or frozen.
 
-    X W M^T is computed as X (M W^T)^T: slots are few and rows many, so W is applied to the slots.
+    Both kinds start from the same draw (by seed and name). A frozen one is no parameter, but part of every checkpoint.
     """
 
-    def __init__(
-        self, *, mode: Mode, width: int, slot_width: int, inverse_scale: Literal["sum", "mean"], uniform: bool = False
-    ) -> None:
+    def __init__(self, *, slots: int, width: int, frozen: bool) -> None:
         super().__init__()
-        self.mode, self.inverse_scale = mode, inverse_scale
-        self.key = None if uniform else Linear(slot_width, width, bias=False)
-        # A slot of another width than the encoder cannot be added to, averaged with or gated into a state.
-        self.widen = Linear(slot_width, width, bias=False) if mode == "normal" and slot_width != width else None
+        self.slots: Tensor
+        if frozen:
+            self.register_buffer("slots", torch.empty(slots, width))
+        else:
+            self.slots = nn.Parameter(torch.empty(slots, width))
 
-    def forward(
-        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
-    ) -> Float[Tensor, "S H"]:
-        """The read of every row; `counts` says how many rows each document has."""
-        attention = self.attention(rows, slots, counts)
-        if self.mode == "inverse":
-            return self.inverse_weights(attention, counts).to(rows.dtype).unsqueeze(1) * rows
-        read = attention.to(rows.dtype) @ slots
-        return self.widen(read) if self.widen is not None else read
+
+class SlotRead(nn.Module):
+    """A read of one memory at one place, with its own bias-free W [H, D]: what all read modes share.
+
+    X W M^T is computed as X (M W^T)^T: slots are few and rows many, so W is applied to the slots. Uniform attention has
+    no W.
+    """
+
+    over_rows: ClassVar[bool]
+    """Whether the attention of every slot sums to 1 over the rows of a document; else that of a row over the slots."""
+
+    def __init__(self, config: MemoryConfig, *, width: int, slot_width: int) -> None:
+        super().__init__()
+        self.key = None if config.reads == "uniform" else Linear(slot_width, width, bias=False)
 
     def attention(
         self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
     ) -> Float[Tensor, "S C"]:
-        """Inverse: every slot over the rows of a document (columns sum to 1); normal: every row over the slots."""
+        """The attention between rows and slots; `counts` are the rows of each document."""
         scores = rows.new_zeros(len(rows), len(slots)) if self.key is None else linear(rows, self.key(slots))
-        return softmax_within(scores.float(), counts) if self.mode == "inverse" else scores.float().softmax(-1)
+        return softmax_within(scores.float(), counts) if self.over_rows else scores.float().softmax(-1)
 
-    def inverse_weights(self, attention: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, " S"]:
-        """A row's weight: the attention that it gets, summed over slots."""
+
+class InverseRead(SlotRead):
+    """Every row times the attention that it gets from all slots.
+
+    The poster prints H in place of its last M, which would be one pooled vector; the authors' code keeps N x H by
+    weighting row n with its summed attention, and so does this.
+    """
+
+    over_rows = True
+
+    def __init__(self, config: MemoryConfig, *, width: int, slot_width: int) -> None:
+        super().__init__(config, width=width, slot_width=slot_width)
+        self.scale = config.inverse_scale
+
+    def forward(
+        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
+    ) -> Float[Tensor, "S H"]:
+        """The weighted rows."""
+        weights = self.weights(self.attention(rows, slots, counts), counts)
+        return weights.to(rows.dtype).unsqueeze(1) * rows
+
+    def weights(self, attention: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, " S"]:
+        """The weight of every row: its attention summed over slots, scaled to average 1 under the scale `mean`."""
         weights = attention.sum(1)
-        if self.inverse_scale == "sum":
+        if self.scale == "sum":
             return weights
         sizes = torch.tensor(counts, device=attention.device)
         return weights * sizes.repeat_interleave(sizes) / attention.shape[1]
 
 
-class Combine(nn.Module):
-    """How the reads of one mode join the representation: mean, sum, concat or gated (the poster's pooling)."""
+class NormalRead(SlotRead):
+    """For every row the mean of the slots, weighted by its attention to them."""
 
-    def __init__(self, *, pooling: Pooling, width: int, reads: int) -> None:
+    over_rows = False
+
+    def __init__(self, config: MemoryConfig, *, width: int, slot_width: int) -> None:
+        super().__init__(config, width=width, slot_width=slot_width)
+        # A slot of another width than the encoder cannot be added to, averaged with or gated into a state.
+        self.widen = Linear(slot_width, width, bias=False) if slot_width != width else None
+
+    def forward(
+        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
+    ) -> Float[Tensor, "S H"]:
+        """The mean slots, widened to the encoder's width where they are not of it."""
+        read = self.attention(rows, slots, counts).to(rows.dtype) @ slots
+        return self.widen(read) if self.widen is not None else read
+
+
+READ_MODES: dict[Mode, type[SlotRead]] = {"inverse": InverseRead, "normal": NormalRead}
+
+
+class ConstantRead(nn.Module):
+    """The inverse read with one number in place of its weights: every row times the mean weight of the inverse read.
+
+    Attention of C slots sums to C over the rows of a document, whatever was learned, so the mean weight over all rows
+    of all training documents is C x documents / rows: known before the first step (`set_constant_reads`), and from then
+    on the same in every document, in training as at inference. With the inverse scale `mean`, weights average 1. It
+    differs from uniform attention, whose weight is C / rows of the document at hand: at mentions several times smaller
+    at inference, where all candidates are rows, than in training.
+    """
+
+    def __init__(self, *, scale: Literal["sum", "mean"]) -> None:
         super().__init__()
-        self.pooling = pooling
-        self.concat = Linear(width * (1 + reads), width) if pooling == "concat" else None
-        self.gates = nn.ModuleList(Linear(2 * width, width) for _ in range(reads)) if pooling == "gated" else None
+        self.scale = scale
+        self.share: Tensor
+        """The mean attention that a slot pays to a row; NaN until it is set or loaded."""
+        self.register_buffer("share", torch.tensor(math.nan))
+
+    def forward(
+        self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
+    ) -> Float[Tensor, "S H"]:
+        """The rows times the constant; only the number of slots matters, and the documents do not."""
+        return (self.share * len(slots)).to(rows.dtype) * rows if self.scale == "sum" else rows
+
+
+def set_constant_reads(
+    reads: nn.ModuleDict, documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet
+) -> None:
+    """Set the constant of every `ConstantRead` among the reads of a model, from its training documents."""
+    constants = [
+        (place, module)
+        for place, read in reads.items()
+        for module in read.modules()
+        if isinstance(module, ConstantRead)
+    ]
+    if constants:
+        shares = mean_attention_shares(documents, samples, labels)
+        for place, module in constants:
+            module.share.fill_(shares[place])
+
+
+def mean_attention_shares(
+    documents: Sequence[EncodedDocument], samples: SamplesConfig, labels: LabelSet
+) -> dict[str, float]:
+    """Place -> documents over rows, in training: rows are word pieces at tokens, gold and drawn spans at mentions.
+
+    How many spans are drawn of a document is the same in every epoch and under every seed.
+    """
+    spans = [len(draw_sample(document, samples, labels, seed=0, epoch=0).spans) for document in documents]
+    rows = {"tokens": [len(document.ids) for document in documents], "mentions": spans}
+    # A document without rows is paid no attention.
+    return {place: sum(map(bool, sizes)) / max(1, sum(sizes)) for place, sizes in rows.items()}
+
+
+class SumPooling(nn.Module):
+    """X plus the sum of the reads."""
+
+    def __init__(self, *, width: int, reads: int) -> None:
+        super().__init__()
 
     def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
-        """The rows with their reads: concat is a Linear without non-linearity, gated X + sigmoid(W[X; read]) * read."""
-        if self.concat is not None:
-            return self.concat(torch.cat([rows, *reads], dim=1))
-        if self.gates is not None:
-            parts = [
-                gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)
-            ]
-            return rows + torch.stack(parts).sum(0)
-        total = rows + torch.stack(list(reads)).sum(0)
-        return total / (1 + len(reads)) if self.pooling == "mean" else total
+        """The rows with their reads."""
+        return rows + torch.stack(list(reads)).sum(0)
 
 
-def build_read(config: MemoryConfig, mode: Mode, width: int, slot_width: int) -> SlotRead | ConstantRead:
-    """The read that a config asks for."""
-    if config.reads == "constant":
-        return ConstantRead(scale=config.inverse_scale)
-    uniform = config.reads == "uniform"
-    return SlotRead(mode=mode, width=width, slot_width=slot_width, inverse_scale=config.inverse_scale, uniform=uniform)
+class MeanPooling(SumPooling):
+    """The mean of X and the reads."""
+
+    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
+        """The rows with their reads."""
+        return super().forward(rows, reads) / (1 + len(reads))
+
+
+class ConcatPooling(nn.Module):
+    """A Linear without non-linearity over [X; reads]."""
+
+    def __init__(self, *, width: int, reads: int) -> None:
+        super().__init__()
+        self.concat = Linear(width * (1 + reads), width)
+
+    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
+        """The rows with their reads."""
+        pooled: Tensor = self.concat(torch.cat([rows, *reads], dim=1))
+        return pooled
+
+
+class GatedPooling(nn.Module):
+    """X plus sigmoid(W [X; read]) * read for each read."""
+
+    def __init__(self, *, width: int, reads: int) -> None:
+        super().__init__()
+        self.gates = nn.ModuleList(Linear(2 * width, width) for _ in range(reads))
+
+    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
+        """The rows with their reads."""
+        gated = [
+            gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)
+        ]
+        return rows + torch.stack(gated).sum(0)
+
+
+POOLINGS: dict[Pooling, type[nn.Module]] = {
+    "mean": MeanPooling,
+    "sum": SumPooling,
+    "concat": ConcatPooling,
+    "gated": GatedPooling,
+}
 
 
 class PlaceRead(nn.Module):
-    """All that is read at one place (tokens or mentions): one or two modes, inverse first."""
+    """All reads at one place (tokens or mentions): the modes one after the other, each of them of every memory."""
 
     def __init__(self, *, config: MemoryConfig, width: int, slot_widths: dict[str, int]) -> None:
         super().__init__()
-        modes: list[Mode] = [mode for mode in ("inverse", "normal") if mode in config.read_mode]
         self.read_grad = config.read_grad
-        self.reads = nn.ModuleDict(
-            {
-                mode: nn.ModuleDict({name: build_read(config, mode, width, size) for name, size in slot_widths.items()})
-                for mode in modes
-            }
-        )
-        self.combine = nn.ModuleDict(
-            {mode: Combine(pooling=config.pooling_after(mode), width=width, reads=len(slot_widths)) for mode in modes}
-        )
+        self.reads = nn.ModuleDict()
+        self.combine = nn.ModuleDict()
+        for mode in config.modes:
+            self.reads[mode] = nn.ModuleDict(
+                {
+                    name: ConstantRead(scale=config.inverse_scale)
+                    if config.reads == "constant"
+                    else READ_MODES[mode](config, width=width, slot_width=slot_width)
+                    for name, slot_width in slot_widths.items()
+                }
+            )
+            self.combine[mode] = POOLINGS[config.pooling_after(mode)](width=width, reads=len(slot_widths))
 
     def forward(
         self, rows: Float[Tensor, "S H"], sources: nn.ModuleDict, counts: Sequence[int], strength: float
     ) -> Float[Tensor, "S H"]:
-        """The rows after reading the memories, or what stands in their place; `strength` in [0, 1] is the ramp."""
+        """The rows after reading the slots of `sources`, memories or matrices; `strength` in [0, 1] is the ramp."""
         if strength == 0.0 or not len(rows):
             return rows
         result = rows
         for mode, readers in self.reads.items():
             assert isinstance(readers, nn.ModuleDict)
-            parts = []
+            reads = []
             for name, reader in readers.items():
-                slots = get_slots(sources, name)
-                parts.append(reader(result, slots if self.read_grad else slots.detach(), counts))
-            result = self.combine[mode](result, parts)
+                slots = sources[name].slots
+                assert isinstance(slots, Tensor)
+                reads.append(reader(result, slots if self.read_grad else slots.detach(), counts))
+            result = self.combine[mode](result, reads)
         return result if strength == 1.0 else (1.0 - strength) * rows + strength * result

@@ -1,4 +1,4 @@
-"""Kernels on flat tensors: maximum, range maximum, softmax within a document.
+"""Operations on flat tensors: maximum, range maximum, softmax within a document.
 
 Gathers use `index_select`: the backward of `x[index]` is not deterministic on several CPU threads.
 """
@@ -11,27 +11,27 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def larger(one: Float[Tensor, "*shape"], other: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """`torch.maximum`, ties sharing the gradient; on a processor torch's own backward pass takes fifty times longer."""
+def maximum(a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`torch.maximum`, ties sharing the gradient; on a CPU torch's own backward pass takes fifty times longer."""
     if not torch.is_grad_enabled():
-        return torch.maximum(one, other)
-    found: Tensor = _Larger.apply(one, other)
-    return found
+        return torch.maximum(a, b)
+    result: Tensor = _Maximum.apply(a, b)
+    return result
 
 
-class _Larger(torch.autograd.Function):
+class _Maximum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         """The larger of two values; which one it was is kept in a byte."""
-        ctx.save_for_backward(torch.gt(one, other).view(torch.int8) - torch.lt(one, other).view(torch.int8))
-        return torch.maximum(one, other)
+        ctx.save_for_backward(torch.gt(a, b).view(torch.int8) - torch.lt(a, b).view(torch.int8))
+        return torch.maximum(a, b)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """All of the gradient for the larger one, half each where they tie."""
         (sign,) = ctx.saved_tensors
-        of_one = torch.addcmul(gradient, gradient, sign.to(gradient.dtype)).mul_(0.5)
-        return of_one, gradient - of_one
+        grad_a = torch.addcmul(gradient, gradient, sign.to(gradient.dtype)).mul_(0.5)
+        return grad_a, gradient - grad_a
 
 
 def range_max(values: Float[Tensor, "T H"], starts: Int[Tensor, " S"], ends: Int[Tensor, " S"]) -> Float[Tensor, "S H"]:
@@ -47,8 +47,8 @@ def range_max(values: Float[Tensor, "T H"], starts: Int[Tensor, " S"], ends: Int
     levels = [values]
     while 2 << (len(levels) - 1) <= longest:
         below, half = levels[-1], 1 << (len(levels) - 1)
-        # Rows too close to the end have no full window; they are never asked for.
-        levels.append(larger(below[: max(len(below) - half, 0)], below[half:]))
+        # Rows too close to the end have no full window; no range needs them.
+        levels.append(maximum(below[: max(len(below) - half, 0)], below[half:]))
     sizes = torch.tensor([len(level) for level in levels], device=values.device)
     offsets = sizes.cumsum(0) - sizes
     level = torch.floor(torch.log2(lengths.clamp(min=1).double())).long()
@@ -57,7 +57,7 @@ def range_max(values: Float[Tensor, "T H"], starts: Int[Tensor, " S"], ends: Int
     filled = lengths > 0
     first, second = first.where(filled, 0), second.where(filled, 0)
     table = torch.cat(levels)
-    maxima = larger(table.index_select(0, first), table.index_select(0, second))
+    maxima = maximum(table.index_select(0, first), table.index_select(0, second))
     return maxima * filled.unsqueeze(1).to(maxima.dtype)
 
 
@@ -68,4 +68,4 @@ def segment_max(values: Float[Tensor, "M H"], offsets: Int[Tensor, " bounds"]) -
 
 def softmax_within(logits: Float[Tensor, "S C"], counts: Sequence[int]) -> Float[Tensor, "S C"]:
     """Softmax over the rows of each document, column by column; a document without rows stays empty."""
-    return torch.cat([part.softmax(0) for part in logits.split(list(counts))]) if len(logits) else logits
+    return torch.cat([own.softmax(0) for own in logits.split(list(counts))]) if len(logits) else logits

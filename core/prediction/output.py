@@ -20,7 +20,7 @@ import msgspec
 
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
-from core.files import atomic_write, hold, make_folder
+from core.files import atomic_write, lock_folder, make_folder
 from core.progress import say
 
 LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
@@ -221,7 +221,7 @@ def open_output(output: str, *, anew: bool, keep: int) -> Iterator[Output]:
         path = Path(output)
         folder = path.with_name(f"{path.name}.part")
         make_folder(folder, "predictions wait there until all are done; move away what is there, or make room")
-        with hold(folder):
+        with lock_folder(folder):
             if anew or not (folder / LINES).exists():
                 # Without lines: a process that died when its output was in place already.
                 (folder / STATE).unlink(missing_ok=True)

@@ -19,9 +19,9 @@ from core.errors import UserError
 from core.features.batches import epoch_batches, epoch_order
 from core.features.prepare import prepare
 from core.files import atomic_write
-from core.progress import meter, say
+from core.progress import progress_bar, say
 from core.records.timings import StepCosts
-from core.run.execute import build, build_accelerator, peak_memory
+from core.run.execute import build_accelerator, build_fresh_model, peak_memory
 from core.training.held_out import held_out_loss
 from core.training.loop import TrainingInput, draw_batch, train_step
 from core.training.optimizer import build_optimizer
@@ -37,7 +37,7 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
     started = time.perf_counter()
     accelerator = build_accelerator(config)
     data = prepare(config)
-    model = build(config, data)
+    model = build_fresh_model(config, data)
     model.to(accelerator.device).train()
     optimizer = build_optimizer(model, config.training)
     start_seconds = time.perf_counter() - started
@@ -52,7 +52,7 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
         return time.perf_counter() - begun
 
     timed = []
-    with meter("measuring steps", UNTIMED + steps) as progress:
+    with progress_bar("measuring steps", UNTIMED + steps) as progress:
         for epoch, numbers in islice(batches(config, len(given.documents)), UNTIMED + steps):
             timed.append(step(numbers, epoch))
             progress.advance(1)

@@ -112,13 +112,7 @@ def build_model(config: RunConfig, architecture: dict[str, Any], labels: LabelSe
     """The model of a config on an encoder of this architecture, its weights not yet set."""
     kind = AutoConfig.for_model(architecture["model_type"])
     transformer = build_transformer(type(kind).from_dict(architecture), config.encoder)
-    return JointModel(
-        Encoder(transformer),
-        config.model,
-        config.memory,
-        entity_types=len(labels.entity_types),
-        relation_types=len(labels.relation_types),
-    )
+    return JointModel(Encoder(transformer), config, labels)
 
 
 def check_weights(model: JointModel, weights: dict[str, torch.Tensor], where: str) -> None:

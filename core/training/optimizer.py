@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config.schema import MemoryConfig, TrainingConfig
-from core.model.joint_model import JointModel
+from core.model.joint_model import JointModel, norm_parameters
 
 BETAS = (0.9, 0.999)
 
@@ -55,15 +55,10 @@ class UncorrectedAdamW(torch.optim.Optimizer):
 
 def parameter_groups(model: JointModel, config: TrainingConfig) -> list[dict[str, Any]]:
     """Parameters by (encoder or heads) x (decayed or not), each with its peak learning rate (`peak_lr`)."""
-    plain = {
-        id(parameter)
-        for module in model.modules()
-        if "norm" in type(module).__name__.lower()
-        for parameter in module.parameters(recurse=False)
-    }
+    norms = norm_parameters(model)
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        decayed = not name.endswith("bias") and id(parameter) not in plain
+        decayed = not name.endswith("bias") and name not in norms
         groups.setdefault((name.startswith("encoder."), decayed), []).append(parameter)
     return [
         {

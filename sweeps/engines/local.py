@@ -35,8 +35,6 @@ class Worker:
         self.folder: Path | None = None
         self.is_ending = False
         """Whether it takes no further folder."""
-        self._kill_at = 0.0
-        """When a worker that was asked to end is killed, on the monotonic clock."""
         # What a run prints goes to its folder; this file holds why a worker could not even start.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._partial_line = b""
@@ -101,21 +99,16 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def ask_to_end(self) -> None:
-        """Let it end within `CLOSE_SECONDS`: an idle process does so by itself, a busy one saves and stops."""
-        self._kill_at = time.monotonic() + CLOSE_SECONDS
+    def close_input(self) -> None:
+        """Ask it to end: an idle process does so by itself, a busy one saves and stops."""
         with suppress(BrokenPipeError):
             self._stdin.close()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether a worker that was asked to end has done so, or had its time."""
-        return self.process.poll() is not None or time.monotonic() >= self._kill_at
 
     def release(self) -> None:
         """Kill what is left of the process and of what it started."""
         self.kill()
         self.process.wait()
+        self.close_input()
         self._stdout.close()
         self._stderr.close()
 
@@ -150,7 +143,6 @@ class LocalEngine(Engine):
         self._devices = tuple(devices)
         self._program = tuple(program)
         self._workers: list[Worker] = []
-        self._ending: list[Worker] = []
 
     @classmethod
     def from_options(cls, options: EngineOptions) -> Self:
@@ -174,7 +166,6 @@ class LocalEngine(Engine):
                 if worker.is_ending:
                     self._retire(worker)
             self._start_waiting()
-            self._release_ended()
             if left <= 0:
                 break
         return self._take_ended()
@@ -191,12 +182,14 @@ class LocalEngine(Engine):
     def close(self) -> None:
         """End every worker; those that still compute are asked first, and killed if they take too long."""
         super().cancel()
-        # All of them at once: they save at the same time.
+        # All of them are asked before any is waited for: they save at the same time.
+        for worker in self._workers:
+            worker.close_input()
+        until = time.monotonic() + CLOSE_SECONDS
         while self._workers:
+            with suppress(subprocess.TimeoutExpired):
+                self._workers[0].process.wait(max(0.0, until - time.monotonic()))
             self._retire(self._workers[0])
-        while self._ending:
-            self._release_ended()
-            time.sleep(0.01)
 
     def _start_waiting(self) -> None:
         while self._queue:
@@ -230,15 +223,9 @@ class LocalEngine(Engine):
         return worker
 
     def _retire(self, worker: Worker) -> None:
-        """Make room for another worker at once, while this one still ends: torch takes its time."""
+        # Its run has ended, and its record is written: nothing is lost by not waiting until it has unloaded torch.
         self._workers.remove(worker)
-        worker.ask_to_end()
-        self._ending.append(worker)
-
-    def _release_ended(self) -> None:
-        for worker in [worker for worker in self._ending if worker.is_over]:
-            self._ending.remove(worker)
-            worker.release()
+        worker.release()
 
 
 def parse_devices(text: str) -> tuple[str, ...]:

@@ -89,7 +89,9 @@ def glued(material: Material, pieces: int) -> EncodedDocument:
         relations.extend(type(r)(head=r.head + base, tail=r.tail + base, type=r.type) for r in gold.relations)
         if len(tokens) > pieces:
             break
-    whole = Document(f"glued {pieces}", tuple(tokens), tuple(sentences), gold=Annotation.of(entities, relations))
+    whole = Document(
+        f"glued {pieces}", tuple(tokens), tuple(sentences), gold=Annotation.from_entities(entities, relations)
+    )
     encoded = material.wordpieces.encode(whole)
     last = int(np.searchsorted(encoded.bounds, pieces, side="right")) - 1
     kept = {i: n for n, i in enumerate(i for i, e in enumerate(entities) if max(s[1] for s in e.mentions) <= last)}
@@ -97,7 +99,7 @@ def glued(material: Material, pieces: int) -> EncodedDocument:
         id=whole.id,
         tokens=whole.tokens[:last],
         sentences=tuple((start, min(end, last)) for start, end in sentences if start < last),
-        gold=Annotation.of(
+        gold=Annotation.from_entities(
             [entities[index] for index in kept],
             [
                 type(r)(head=kept[r.head], tail=kept[r.tail], type=r.type)
@@ -144,13 +146,7 @@ class Bench:
         self.models: dict[str, JointModel] = {}
         for system in systems:
             config = system_config(system, "fp32")
-            model = JointModel(
-                self.encoder,
-                config.model,
-                config.memory,
-                entity_types=len(material.labels.entity_types),
-                relation_types=len(material.labels.relation_types),
-            )
+            model = JointModel(self.encoder, config, material.labels)
             state = {name: value.clone() for name, value in ours.state_dict().items()}
             initialise(model, None, seed=0)
             ours.load_state_dict(state)

@@ -35,7 +35,7 @@ def made_documents(number: int) -> list[Document]:
                 title=title,
                 tokens=tokens,
                 sentences=((0, 6), (6, len(tokens))),
-                gold=Annotation.of(entities, relations),
+                gold=Annotation.from_entities(entities, relations),
             )
         )
     return documents
@@ -48,13 +48,13 @@ def mistaken(document: Document, kind: int) -> Annotation:
     person, firm, place = gold.entities
     relations = tuple(msgspec.structs.replace(one, score=0.9) for one in gold.relations)
     if kind == 1:
-        return Annotation.of([person, firm], relations[:1])
+        return Annotation.from_entities([person, firm], relations[:1])
     if kind == 2:
         parts = [Entity((span,), person.type) for span in person.mentions]
-        return Annotation.of([parts[0], firm, place, parts[1]], relations)
+        return Annotation.from_entities([parts[0], firm, place, parts[1]], relations)
     if kind == 3:
-        return Annotation.of([person, firm, place], [Relation(0, 1, "P27", 0.7), relations[1]])
-    return Annotation.of(gold.entities, relations)
+        return Annotation.from_entities([person, firm, place], [Relation(0, 1, "P27", 0.7), relations[1]])
+    return Annotation.from_entities(gold.entities, relations)
 
 
 def make_annotated_study(

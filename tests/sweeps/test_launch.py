@@ -18,7 +18,7 @@ from core.config.signature import run_id
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.errors import UserError
-from core.files import HOLDER_FILE, hold
+from core.files import HOLDER_FILE, lock_folder
 from core.progress import stop_on_signals
 from core.records.history import STEP, History
 from core.records.record import (
@@ -39,7 +39,7 @@ from sweeps.display import Screen, grid, live_display
 from sweeps.engines.engine import EndedRun
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
-from sweeps.run_states import RunStates
+from sweeps.run_states import RunStates, count_statuses
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     monkeypatch.setattr("sweeps.launch.ELSEWHERE_SECONDS", 0.05)
     other, run = planned.runs[0], FakeRun()
     other.folder.mkdir(parents=True)
-    held = hold(other.folder)
+    held = lock_folder(other.folder)
     held.__enter__()
 
     def finish() -> None:
@@ -262,7 +262,7 @@ def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) 
     run_states, run = board_of(planned), FakeRun()
     with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop:
         Launcher(run_states, Interrupted(run), planned).run(stop)
-    assert run_states.counts() == {"interrupted": 1, "waiting": 3}
+    assert count_statuses(run_states) == "1 interrupted, 3 waiting"
     assert exit_code(run_states, stopped=True) == 130
 
 
@@ -280,7 +280,7 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
         one.folder.mkdir(parents=True)
     with ExitStack() as held:
         for one in planned.runs:
-            held.enter_context(hold(one.folder))
+            held.enter_context(lock_folder(one.folder))
         run_states = board_of(planned)
         assert len(run_states.with_status("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()
@@ -339,7 +339,7 @@ def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Pl
     console = Console(file=shown, force_terminal=True, width=120)
     with stop_on_signals() as stop, live_display(Screen(run_states, slots=1), console=console) as told:
         told.note("a note")
-        Launcher(run_states, InProcessEngine(run), planned, tell=told.tell).run(stop)
+        Launcher(run_states, InProcessEngine(run), planned, on_change=told.show_run).run(stop)
     out = shown.getvalue()
     assert "a note" in out
     assert "two seed 0  failed  its error" in out
@@ -351,8 +351,8 @@ def test_status_tells_killed_and_interrupted_from_never_started(planned: Plan) -
     for one, status in zip(planned.runs, ("running", "interrupted", "failed"), strict=False):
         one.folder.mkdir(parents=True)
         write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
-    assert board_of(planned).counts() == {"killed": 1, "interrupted": 1, "failed": 1, "waiting": 1}
-    assert board_of(planned, retry_failed=True).counts() == {"killed": 1, "interrupted": 1, "waiting": 2}
+    assert count_statuses(board_of(planned)) == "1 failed, 1 interrupted, 1 killed, 1 waiting"
+    assert count_statuses(board_of(planned, retry_failed=True)) == "1 interrupted, 1 killed, 2 waiting"
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

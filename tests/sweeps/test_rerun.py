@@ -54,7 +54,7 @@ def compute(planned: Plan, *, dies_after: int = 100) -> list[Path]:
 
     runs = planned.runs[0].folder.parent.parent
     run_states = RunStates(planned.study, planned.runs, planned.shared)
-    run_states.recompute(check_ready(planned, runs, jobs=1, rerun=True).again)
+    run_states.repeat(check_ready(planned, runs, jobs=1, rerun=True).again)
     with suppress(SystemExit):
         Launcher(run_states, InProcessEngine(run), planned).run(StopRequest())
     return computed

@@ -1,7 +1,7 @@
-"""Readers: files of several formats to `Document`s, with the dirt counted and every fault one clear error.
+"""Formats: files of documents in DocRED's JSON, PubTator, prediction files and plain text, told apart by content.
 
-`source` (bytes, JSON, messages) -> `identity`, `issues`, `types_file`, `sentences` -> one module per format ->
-`read_corpus`. Documents of an input of any size, one at a time: `streaming`.
+Every fault of a file is one clear error (`core.data.parsing`), and what is odd but usable is counted
+(`core.data.issues`). The documents of an input of any size, one at a time: `core.data.stream`.
 """
 
 import re
@@ -13,12 +13,13 @@ from core.data.documents import LabelSet
 from core.data.formats.docred import parse_docred
 from core.data.formats.predictions import parse_annotated
 from core.data.formats.pubtator import parse_pubtator
-from core.data.formats.text import corpus_from_text
-from core.data.parsing import decode_text, fault, parse_json, read_source
+from core.data.formats.text import parse_text
+from core.data.parsing import fault, parse_json, read_source
 from core.errors import UserError
 
 Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
 
+_PARSERS = {"docred": parse_docred, "predictions": parse_annotated, "pubtator": parse_pubtator, "text": parse_text}
 # A key's quotes are never escaped, and quotes within a JSON string always are: these match keys only.
 _DOCRED_KEY = re.compile(rb'"(?:sents|vertexSet)"\s*:')
 _PREDICTION_KEY = re.compile(rb'"tokens"\s*:')
@@ -28,34 +29,17 @@ _PUBTATOR_LINE = re.compile(rb"\s*[^\s|\[{][^\s|]*\|[ta]\|")
 def read_corpus(
     path: Path | str, *, format: Format = "auto", labels: LabelSet | None = None, max_span_tokens: int = 10
 ) -> Corpus:
-    """The documents of a file of any known format, told by its content where `format` is auto.
+    """The documents of a file of any known format, detected from its content where `format` is auto.
 
-    Types are held against `labels` where they are given. In the form of predictions the annotation is taken as gold.
+    Types are checked against `labels` where these are given. In a prediction file the annotation is taken as gold.
     Raises `UserError` for every fault of the file, and where no format fits.
     """
-    return parse_corpus(read_source(path), path, format=format, labels=labels, max_span_tokens=max_span_tokens)
-
-
-def parse_corpus(
-    raw: bytes,
-    path: Path | str,
-    *,
-    format: Format = "auto",
-    labels: LabelSet | None = None,
-    max_span_tokens: int = 10,
-) -> Corpus:
-    """The documents in some bytes, as `read_corpus` has them; `path` names them in messages."""
+    raw = read_source(path)
     if format == "auto":
         format = detect_format(raw, path)
-    if format == "docred":
-        return parse_docred(raw, path, labels=labels, max_span_tokens=max_span_tokens)
-    if format == "predictions":
-        return parse_annotated(raw, path, labels=labels, max_span_tokens=max_span_tokens)
-    if format == "pubtator":
-        return parse_pubtator(decode_text(raw, path), path, labels=labels, max_span_tokens=max_span_tokens)
-    if format == "text":
-        return corpus_from_text(decode_text(raw, path), name=Path(path).stem, source=path)
-    raise UserError(f"format {format} is none of auto, docred, pubtator, predictions, text: give one of these")
+    if format not in _PARSERS:
+        raise UserError(f"format {format} is none of auto, {', '.join(_PARSERS)}: give one of these")
+    return _PARSERS[format](raw, path, labels=labels, max_span_tokens=max_span_tokens)
 
 
 def detect_format(raw: bytes, path: Path | str) -> Format:
@@ -71,4 +55,4 @@ def detect_format(raw: bytes, path: Path | str) -> Format:
         return "predictions"
     parse_json(raw, object, path)
     keys = "sents (DocRED, Re-DocRED, JEREX's split) or tokens (predictions)"
-    raise fault(path, f"is JSON of no known format: no key {keys}: give such a file, or say --format")
+    raise fault(path, f"is JSON of no known format: no key {keys}: give such a file, or state the format with --format")

@@ -1,16 +1,10 @@
-"""Prediction files: ours and JEREX's, told apart by nothing, since ours only has more keys.
+"""Prediction files: ours, and JEREX's `predictions.json`, read by the same rules.
 
 Ours is JSON lines, a document a line: `{"id", "title", "tokens", "sentences": [[start, end]], "mentions": [{"start",
 "end"}], "entities": [{"mentions": [index], "type"}], "relations": [{"head", "tail", "type", "score"}]}`, for running
-text also `"text"` and `"offsets"`. JEREX's `predictions.json` is one JSON list of such objects without id, title,
-sentences and score. Further keys are passed over. Spans are half-open token spans in the document.
-
-One document of a prediction file: its form in JSON, and its conversion with every index and span checked.
-
-JEREX's own `predictions.json`, as its joint evaluator stores it, rewritten in the form of prediction files.
-
-JEREX writes a mention as `[start, end]`, `clusters` as lists of mention indices, and an entity as `{"cluster",
-"type"}`; the form of prediction files writes `{"start", "end"}` and gives an entity its `mentions`.
+text also `"text"` and `"offsets"`. JEREX's is one JSON list of such objects without id, title, sentences and score; as
+its joint evaluator stores it, a mention is `[start, end]` and an entity `{"cluster", "type"}`, which indexes
+`"clusters"`, lists of mention indices. Further keys are ignored. Spans are half-open token spans in the document.
 """
 
 from collections.abc import Iterable
@@ -19,12 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.data.corpus import Corpus, UniqueIds
-from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
-from core.data.formats.types_file import type_fault
-from core.data.issues import Issues, count_issues
+from core.data.corpus import Conversion, Corpus, UniqueIds, build_corpus
+from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
+from core.data.issues import Issues
 from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
-from core.errors import UserError
 from core.files import atomic_write
 
 
@@ -34,29 +26,22 @@ class _Mention(msgspec.Struct):
 
 
 class _Entity(msgspec.Struct):
-    mentions: list[int]
     type: str
+    mentions: list[int] | None = None
+    cluster: int | None = None
 
 
-class _Relation(msgspec.Struct):
-    head: int
-    tail: int
-    type: str
-    score: float | None = None
-
-
-class PredictedDocument(msgspec.Struct):
-    """A document as the JSON holds it; what JEREX does not write is None. Mentions of entities are indices."""
-
+class _Document(msgspec.Struct):
     tokens: list[str]
-    mentions: list[_Mention]
+    mentions: list[_Mention | tuple[int, int]]
     entities: list[_Entity]
-    relations: list[_Relation]
+    relations: list[Relation]
     id: str | int | None = None
     title: str | None = None
-    sentences: list[tuple[int, int]] | None = None
+    sentences: list[Span] | None = None
+    clusters: list[list[int]] | None = None
     text: str | None = None
-    offsets: list[tuple[int, int]] | None = None
+    offsets: list[Span] | None = None
 
 
 class Prediction(NamedTuple):
@@ -64,137 +49,6 @@ class Prediction(NamedTuple):
 
     document: Document
     annotation: Annotation
-
-
-class Conversion:
-    """One document of a file on its way to a `Prediction`, with what its messages need."""
-
-    def __init__(self, raw: PredictedDocument, index: int, path: Path | str, labels: LabelSet | None) -> None:
-        self.raw = raw
-        self.index = index
-        self.path = path
-        self.labels = labels
-
-    def prediction(self, identities: UniqueIds, issues: Issues) -> Prediction:
-        """The document and its annotation; raises `UserError` naming document and field."""
-        raw = self.raw
-        if not raw.tokens:
-            raise self.wrong("tokens holds 0 tokens, and a document needs at least 1: remove it or give it text")
-        wanted = raw.title if raw.id is None else str(raw.id)
-        identity = identities.take(wanted, self.index)
-        if raw.sentences is None:
-            issues.add("no_sentences", identity)
-        document = Document(
-            id=identity,
-            tokens=tuple(raw.tokens),
-            sentences=self.sentences(),
-            title=raw.title,
-            text=raw.text,
-            offsets=self.offsets(),
-        )
-        return Prediction(document, self.annotation())
-
-    def sentences(self) -> tuple[tuple[int, int], ...]:
-        if self.raw.sentences is None:
-            return ((0, len(self.raw.tokens)),)
-        expected = 0
-        for number, (start, end) in enumerate(self.raw.sentences):
-            if start != expected or end < start:
-                limit = f"sentences cover all tokens in order: give [{expected}, end]"
-                raise self.wrong(f"field sentences[{number}] is [{start}, {end}], but {limit}")
-            expected = end
-        if expected != len(self.raw.tokens):
-            limit = f"there are {len(self.raw.tokens)} tokens: the last end is to equal that"
-            raise self.wrong(f"field sentences ends at {expected}, but {limit}")
-        return tuple(self.raw.sentences)
-
-    def offsets(self) -> tuple[tuple[int, int], ...] | None:
-        if self.raw.offsets is None:
-            return None
-        if len(self.raw.offsets) != len(self.raw.tokens):
-            counts = f"{len(self.raw.offsets)} offsets for {len(self.raw.tokens)} tokens"
-            raise self.wrong(f"field offsets holds {counts}: give one for each, or leave the field out")
-        return tuple(self.raw.offsets)
-
-    def annotation(self) -> Annotation:
-        raw = self.raw
-        for number, mention in enumerate(raw.mentions):
-            if not 0 <= mention.start < mention.end <= len(raw.tokens):
-                limit = f"the document has {len(raw.tokens)} tokens: give 0 <= start < end <= {len(raw.tokens)}"
-                raise self.wrong(f"field mentions[{number}] is {mention.start} to {mention.end}, but {limit}")
-        spans = [(mention.start, mention.end) for mention in raw.mentions]
-        entities = []
-        for number, entity in enumerate(raw.entities):
-            if not entity.mentions:
-                raise self.wrong(f"field entities[{number}].mentions is empty, but an entity needs 1: give one")
-            for position in entity.mentions:
-                self.within(position, len(spans), f"entities[{number}].mentions", "mentions")
-            self.known("entity", entity.type, f"entities[{number}].type")
-            entities.append(Entity(mentions=tuple(spans[position] for position in entity.mentions), type=entity.type))
-        relations = []
-        for number, relation in enumerate(raw.relations):
-            self.within(relation.head, len(entities), f"relations[{number}].head", "entities")
-            self.within(relation.tail, len(entities), f"relations[{number}].tail", "entities")
-            self.known("relation", relation.type, f"relations[{number}].type")
-            relations.append(Relation(head=relation.head, tail=relation.tail, type=relation.type, score=relation.score))
-        return Annotation(mentions=tuple(spans), entities=tuple(entities), relations=tuple(relations))
-
-    def within(self, value: int, size: int, field: str, what: str) -> None:
-        if not 0 <= value < size:
-            raise self.wrong(f"field {field} is {value}, but there are {size} {what}: give 0 to {size - 1}")
-
-    def known(self, kind: str, value: str, field: str) -> None:
-        if self.labels is not None:
-            types = self.labels.entity_types if kind == "entity" else self.labels.relation_types
-            if value not in types:
-                raise self.wrong(f"field {field} {type_fault(kind, value, types)}")
-
-    def wrong(self, what: str) -> UserError:
-        return fault(self.path, what, index=self.index, title=self.raw.title)
-
-
-_OTHER_FAULTS = (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError)
-
-
-def as_prediction_form(raw: bytes, path: Path | str) -> bytes:
-    """The bytes in the form of prediction files where they are in JEREX's own, else as they came.
-
-    Raises `UserError` for an entity of a cluster that is not there; every other fault stays in for the reader to name.
-    """
-    if b'"clusters"' not in raw:
-        return raw
-    try:
-        documents = msgspec.json.decode(raw)
-        rewritten = [_rewritten(document, index, path) for index, document in enumerate(documents)]
-    except _OTHER_FAULTS:
-        return raw
-    return msgspec.json.encode(rewritten)
-
-
-def object_in_prediction_form(raw: bytes, path: Path | str, index: int) -> bytes:
-    """The same for the bytes of one object, which stands at `index` of its file."""
-    if b'"clusters"' not in raw:
-        return raw
-    try:
-        return msgspec.json.encode(_rewritten(msgspec.json.decode(raw), index, path))
-    except _OTHER_FAULTS:
-        return raw
-
-
-def _rewritten(document: dict[str, Any], index: int, path: Path | str) -> dict[str, Any]:
-    clusters = document["clusters"]
-    entities = []
-    for number, entity in enumerate(document["entities"]):
-        cluster = int(entity["cluster"])
-        if not 0 <= cluster < len(clusters):
-            limit = f"there are {len(clusters)} clusters: give 0 to {len(clusters) - 1}"
-            raise fault(path, f"field entities[{number}].cluster is {cluster}, but {limit}", index=index)
-        entities.append({"mentions": clusters[cluster], "type": entity["type"]})
-    mentions = [{"start": start, "end": end} for start, end in document["mentions"]]
-    return {**document, "mentions": mentions, "entities": entities}
-
-
-__all__ = ["Prediction", "encode_prediction", "read_predictions", "write_predictions"]
 
 
 def read_predictions(path: Path | str, *, labels: LabelSet | None = None) -> list[Prediction]:
@@ -210,10 +64,10 @@ def parse_predictions(
     parsed = _parse(raw, path)
     if not parsed:
         raise fault(path, "holds 0 documents: give a file with at least 1")
-    identities = UniqueIds(issues)
+    ids = UniqueIds(issues)
     with garbage_collector_paused():
         return [
-            Conversion(document, index, path, labels).prediction(identities, issues)
+            _PredictionConversion(document, path, index, issues, labels).prediction(ids)
             for index, document in enumerate(parsed)
         ]
 
@@ -224,19 +78,98 @@ def parse_annotated(
     """A corpus whose gold is written in the form of predictions."""
     issues = Issues()
     predictions = parse_predictions(raw, path, labels=labels, issues=issues)
-    documents = tuple(msgspec.structs.replace(document, gold=annotation) for document, annotation in predictions)
-    for document in documents:
-        count_issues(document, issues, max_span_tokens=max_span_tokens)
-    return Corpus(documents=documents, issues=issues)
+    documents = (msgspec.structs.replace(document, gold=annotation) for document, annotation in predictions)
+    return build_corpus(path, documents, issues, max_span_tokens=max_span_tokens)
 
 
-def annotated_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-    """The document of one JSON object in either form, its annotation as gold; its id is held against no other."""
-    raw = object_in_prediction_form(raw, path, index)
-    parsed: PredictedDocument = parse_json(raw, PredictedDocument, path, index=index, line=line)
-    issues = Issues()
-    document, annotation = Conversion(parsed, index, path, None).prediction(UniqueIds(issues), issues)
+def parse_annotated_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
+    """The document of one JSON object, its annotation as gold; its id is that of the file, unique or not."""
+    parsed: _Document = parse_json(raw, _Document, path, index=index, line=line)
+    conversion = _PredictionConversion(parsed, path, index, Issues(), None)
+    document, annotation = conversion.prediction(UniqueIds(Issues()))
     return msgspec.structs.replace(document, gold=annotation)
+
+
+def _parse(raw: bytes, path: Path | str) -> list[_Document]:
+    if raw.lstrip()[:1] == b"[":
+        documents: list[_Document] = parse_json(raw, list[_Document], path)
+        return documents
+    lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), start=1) if line.strip()]
+    if len(lines) > 1 and lines[0][1].strip() == b"{":
+        # A single object that an editor has laid out over several lines.
+        return [parse_json(raw, _Document, path)]
+    return [parse_json(line, _Document, path, line=number) for number, line in lines]
+
+
+class _PredictionConversion(Conversion):
+    def __init__(self, raw: _Document, path: Path | str, index: int, issues: Issues, labels: LabelSet | None) -> None:
+        super().__init__(path, index, raw.title, issues, labels)
+        self.raw = raw
+
+    def prediction(self, ids: UniqueIds) -> Prediction:
+        raw = self.raw
+        if not raw.tokens:
+            raise self.error("tokens holds 0 tokens, and a document needs at least 1: remove it or give it text")
+        document_id = ids.take(raw.title if raw.id is None else str(raw.id), self.index)
+        if raw.sentences is None:
+            self.issues.add("no_sentences", document_id)
+        if raw.offsets is not None and len(raw.offsets) != len(raw.tokens):
+            counts = f"{len(raw.offsets)} offsets for {len(raw.tokens)} tokens"
+            raise self.error(f"field offsets holds {counts}: give one for each, or leave the field out")
+        document = Document(
+            id=document_id,
+            tokens=tuple(raw.tokens),
+            sentences=self.sentences(),
+            title=raw.title,
+            text=raw.text,
+            offsets=tuple(raw.offsets) if raw.offsets is not None else None,
+        )
+        return Prediction(document, self.annotation())
+
+    def sentences(self) -> tuple[Span, ...]:
+        length = len(self.raw.tokens)
+        if self.raw.sentences is None:
+            return ((0, length),)
+        expected = 0
+        for number, (start, end) in enumerate(self.raw.sentences):
+            if start != expected or end < start:
+                limit = f"sentences cover all tokens in order: give [{expected}, end]"
+                raise self.error(f"field sentences[{number}] is [{start}, {end}], but {limit}")
+            expected = end
+        if expected != length:
+            limit = f"there are {length} tokens: the last end has to equal that"
+            raise self.error(f"field sentences ends at {expected}, but {limit}")
+        return tuple(self.raw.sentences)
+
+    def annotation(self) -> Annotation:
+        length = len(self.raw.tokens)
+        spans = [
+            mention if isinstance(mention, tuple) else (mention.start, mention.end) for mention in self.raw.mentions
+        ]
+        for number, (start, end) in enumerate(spans):
+            if not 0 <= start < end <= length:
+                limit = f"the document has {length} tokens: give 0 <= start < end <= {length}"
+                raise self.error(f"field mentions[{number}] is {start} to {end}, but {limit}")
+        entities = tuple(self.entity(entity, number, spans) for number, entity in enumerate(self.raw.entities))
+        for number, relation in enumerate(self.raw.relations):
+            for role, value in (("head", relation.head), ("tail", relation.tail)):
+                field = f"relations[{number}].{role}"
+                self.check_index(field, value, len(entities), f"there are {len(entities)} entities")
+            self.check_type(f"field relations[{number}].type", "relation", relation.type)
+        return Annotation(mentions=tuple(spans), entities=entities, relations=tuple(self.raw.relations))
+
+    def entity(self, entity: _Entity, number: int, spans: list[Span]) -> Entity:
+        field, members = f"entities[{number}]", entity.mentions
+        if entity.cluster is not None and self.raw.clusters is not None:
+            clusters = self.raw.clusters
+            self.check_index(f"{field}.cluster", entity.cluster, len(clusters), f"there are {len(clusters)} clusters")
+            members = clusters[entity.cluster]
+        if not members:
+            raise self.error(f"field {field}.mentions is empty or missing, but an entity needs at least 1: give one")
+        for position in members:
+            self.check_index(f"{field}.mentions", position, len(spans), f"there are {len(spans)} mentions")
+        self.check_type(f"field {field}.type", "entity", entity.type)
+        return Entity(mentions=tuple(spans[position] for position in members), type=entity.type)
 
 
 def encode_prediction(document: Document, annotation: Annotation) -> bytes:
@@ -253,10 +186,7 @@ def encode_prediction(document: Document, annotation: Annotation) -> bytes:
             {"mentions": [numbers[span] for span in entity.mentions], "type": entity.type}
             for entity in annotation.entities
         ],
-        "relations": [
-            {"head": relation.head, "tail": relation.tail, "type": relation.type, "score": relation.score}
-            for relation in annotation.relations
-        ],
+        "relations": annotation.relations,
     }
     if document.text is not None:
         line["text"] = document.text
@@ -266,17 +196,5 @@ def encode_prediction(document: Document, annotation: Annotation) -> bytes:
 
 
 def write_predictions(predictions: Iterable[tuple[Document, Annotation]], path: Path | str) -> None:
-    """Write pairs of document and annotation as JSON lines, aside first and then renamed."""
+    """Write pairs of document and annotation as JSON lines."""
     atomic_write(path, b"".join(encode_prediction(document, annotation) for document, annotation in predictions))
-
-
-def _parse(raw: bytes, path: Path | str) -> list[PredictedDocument]:
-    raw = as_prediction_form(raw, path)
-    if raw.lstrip()[:1] == b"[":
-        documents: list[PredictedDocument] = parse_json(raw, list[PredictedDocument], path)
-        return documents
-    lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), start=1) if line.strip()]
-    if len(lines) > 1 and lines[0][1].strip() == b"{":
-        # A single object that an editor has spread over lines.
-        return [parse_json(raw, PredictedDocument, path)]
-    return [parse_json(line, PredictedDocument, path, line=number) for number, line in lines]

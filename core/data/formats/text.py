@@ -1,9 +1,8 @@
 """Plain text: a blank line separates documents; tokens, sentences and character offsets are made here.
 
-Tokens and sentences of running text: small rules, no model, the same text always cut the same way.
-
-Tokens are maximal runs of letters and digits, numbers with inner points or commas, abbreviations such as `U.S.`, and
-every other character that is not white space alone. Every character that is not white space lies in exactly one token.
+The rules are small and need no model: the same text is always cut the same way. Tokens are maximal runs of letters and
+digits, numbers with inner points or commas, abbreviations such as `U.S.`, and every other character that is not white
+space alone. Every character that is not white space lies in exactly one token.
 """
 
 import re
@@ -12,57 +11,12 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from core.data.corpus import Corpus
-from core.data.documents import Document, Span
-from core.data.issues import Issues, count_issues
-from core.data.parsing import decode_text, fault, read_source
+from core.data.corpus import Corpus, build_corpus
+from core.data.documents import Document, LabelSet, Span
+from core.data.issues import Issues
+from core.data.parsing import decode_text
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n")
-
-
-def read_text(path: Path | str) -> Corpus:
-    """The documents of a text file, named `<stem>-1`, `<stem>-2`, ...; none has gold."""
-    path = Path(path)
-    return corpus_from_text(decode_text(read_source(path), path), name=path.stem, source=path)
-
-
-def corpus_from_text(text: str, *, name: str = "text", source: Path | str = "text") -> Corpus:
-    """The documents of a string; `source` names it in messages. Raises `UserError` where there are no tokens."""
-    issues = Issues()
-    documents: list[Document] = []
-    for part in _BLANK_LINES.split(_with_line_feeds(text)):
-        if part.strip():
-            document = document_from_text(part.strip(), id=f"{name}-{len(documents) + 1}")
-            count_issues(document, issues, max_span_tokens=len(document.tokens))
-            documents.append(document)
-    if not documents:
-        raise fault(source, "holds 0 tokens, and a document needs at least 1: give it text")
-    return Corpus(documents=tuple(documents), issues=issues)
-
-
-def paragraph_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-    """The document of one paragraph, at `index` and `line` of its input."""
-    text = _with_line_feeds(decode_text(raw, path, index=index, line=line)).strip()
-    return document_from_text(text, id=f"{Path(path).stem}-{index + 1}")
-
-
-def document_from_text(text: str, *, id: str) -> Document:
-    """One document from running text, with the character span of every token in `offsets`."""
-    offsets = tokenise(text)
-    sentences, _ = split_sentences(text, offsets)
-    return Document(
-        id=id,
-        tokens=tuple(text[start:end] for start, end in offsets),
-        sentences=tuple(sentences),
-        text=text,
-        offsets=tuple(offsets),
-    )
-
-
-def _with_line_feeds(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|(?:[^\W\d_]\.){2,}|['’](?:s|re|ve|ll|d|m|t)\b|[^\W_]+|\S")
 _ENDS = frozenset(".!?…。！？")
 _CLOSERS = frozenset("\"'”’)]}»")
@@ -86,6 +40,35 @@ _STARTERS = _words(
     "The A An In On At He She It They We This That These Those There But And However After Before When While His Her "
     "Its Their As For From With By To I You Our If Since During Although Both All No"
 )
+
+
+def parse_text(raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
+    """The documents in the bytes of a text, named `<stem>-1`, `<stem>-2`, ...; none has gold for `labels` to check.
+
+    `path` gives the stem and the name in messages. Raises `UserError` where there are no tokens.
+    """
+    del labels
+    paragraphs = [paragraph for paragraph in _BLANK_LINES.split(decode_text(raw, path)) if paragraph.strip()]
+    documents = (_text_document(text, path, index) for index, text in enumerate(paragraphs))
+    return build_corpus(path, documents, Issues(), max_span_tokens=max_span_tokens)
+
+
+def parse_text_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
+    """The document of one paragraph, at `index` and `line` of its input."""
+    return _text_document(decode_text(raw, path, index=index, line=line), path, index)
+
+
+def _text_document(text: str, path: Path | str, index: int) -> Document:
+    text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
+    offsets = tokenise(text)
+    sentences, _ = split_sentences(text, offsets)
+    return Document(
+        id=f"{Path(path).stem}-{index + 1}",
+        tokens=tuple(text[start:end] for start, end in offsets),
+        sentences=tuple(sentences),
+        text=text,
+        offsets=tuple(offsets),
+    )
 
 
 def tokenise(text: str, borders: Iterable[int] = ()) -> list[Span]:

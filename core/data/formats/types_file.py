@@ -1,6 +1,5 @@
-"""The types file: entity and relation types in the order that is the class index."""
+"""Types file: entity and relation types, in the order that is the class index."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,6 @@ from core.errors import UserError
 
 
 class _Name(msgspec.Struct):
-    short: str | None = None
     verbose: str | None = None
 
 
@@ -35,13 +33,3 @@ def read_types(path: Path | str) -> LabelSet:
         )
     except UserError as error:
         raise fault(path, str(error)) from None
-
-
-def type_fault(kind: str, value: str, known: tuple[str, ...]) -> str:
-    """The words for a type that the types file lacks, with the nearest that it has."""
-    close = get_close_matches(value, known, n=3) or known[:6]
-    more = "" if len(close) == len(known) else ", ..."
-    return (
-        f'is "{value}", which is none of the {len(known)} {kind} types of the types file ({", ".join(close)}{more}): '
-        "add it there, or leave the types out to take them from the training file"
-    )

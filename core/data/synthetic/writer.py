@@ -137,7 +137,7 @@ class Writer:
             title=name,
             tokens=tuple(self.tokens),
             sentences=tuple(self.sentences),
-            gold=Annotation.of(
+            gold=Annotation.from_entities(
                 (Entity(tuple(thing.spans), thing.type) for thing in self.things),
                 (Relation(place[head], place[tail], relation) for head, tail, relation in self.facts),
             ),

@@ -1,1 +1,1 @@
-"""The scorers of the four tasks, one a file; they do not know one another."""
+"""Heads: the scorers of the four tasks, one a file; they do not know one another."""

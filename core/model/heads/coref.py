@@ -1,4 +1,4 @@
-"""Coreference: do two mentions belong to one entity?"""
+"""Coreference head: do two mentions belong to one entity?"""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""Entity classification, JEREX's way; with a memory a bilinear classifier takes its place (`core.model.memory`)."""
+"""Entity head: the type of an entity; with a memory a bilinear classifier takes its place (`core.model.memory`)."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from core.model.layers import Dropout, Linear
 
 
 class EntityHead(nn.Module):
-    """e -> H -> ReLU -> dropout -> E."""
+    """e -> H -> ReLU -> dropout -> E (JEREX's entity classification)."""
 
     def __init__(self, *, width: int, types: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Mention detection: is a span a mention?"""
+"""Mention head: is a span a mention?"""
 
 import torch
 from jaxtyping import Float, Int

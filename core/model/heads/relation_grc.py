@@ -1,4 +1,4 @@
-"""Global relation classification (GRC): an entity pair as its two entity vectors and types."""
+"""Global relation head (GRC): an entity pair from its two entity vectors and types."""
 
 import torch
 from jaxtyping import Float, Int

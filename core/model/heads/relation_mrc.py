@@ -1,4 +1,4 @@
-"""Multi-instance relation classification (MRC): an entity pair as the maximum over its mention pairs."""
+"""Multi-instance relation head (MRC): an entity pair from the maximum over its mention pairs."""
 
 import torch
 from jaxtyping import Float, Int
@@ -67,16 +67,16 @@ class MultiInstanceRelationHead(nn.Module):
         """The vector of every mention pair, before dropout."""
         context = range_max(states, rows.context_starts, rows.context_ends)
         columns = self.instance.columns()
-        of_pair = linear(entities, columns["head"], self.instance.bias).index_select(0, pairs.heads) + linear(
-            entities, columns["tail"]
-        ).index_select(0, pairs.tails)
+        as_head = linear(entities, columns["head"], self.instance.bias)
+        as_tail = linear(entities, columns["tail"])
+        entity_pairs = as_head.index_select(0, pairs.heads) + as_tail.index_select(0, pairs.tails)
         counts = rows.offsets[1:] - rows.offsets[:-1]
         owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
         return (
             linear(context, columns["context"])
             + linear(mentions, columns["head_mention"]).index_select(0, rows.heads)
             + linear(mentions, columns["tail_mention"]).index_select(0, rows.tails)
-            + of_pair.index_select(0, owner)
+            + entity_pairs.index_select(0, owner)
             + by_distance(columns["token_distance"], self.token_distance_embedding, rows.token_distances)
             + by_distance(columns["sentence_distance"], self.sentence_distance_embedding, rows.sentence_distances)
         )
@@ -85,5 +85,5 @@ class MultiInstanceRelationHead(nn.Module):
 def by_distance(
     columns: Float[Tensor, "H meta"], table: nn.Embedding, distances: Int[Tensor, " K"]
 ) -> Float[Tensor, "K H"]:
-    """The product of a distance embedding; distances beyond the table share its last row."""
+    """The product of distance embeddings with their columns; distances beyond the table share its last row."""
     return linear(table.weight, columns).index_select(0, distances.clamp(max=table.num_embeddings - 1))

@@ -15,7 +15,7 @@ from core.errors import UserError
 
 
 def document(name: str) -> Document:
-    gold = Annotation.of([Entity(((0, 2),), "PER"), Entity(((1, 2), (3, 4)), "LOC")], [Relation(0, 1, "P1")])
+    gold = Annotation.from_entities([Entity(((0, 2),), "PER"), Entity(((1, 2), (3, 4)), "LOC")], [Relation(0, 1, "P1")])
     return Document(id=name, title=name, tokens=("[3H]", "b", "c", "d"), sentences=((0, 3), (3, 4)), gold=gold)
 
 

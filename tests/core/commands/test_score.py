@@ -235,7 +235,7 @@ def test_scores_of_relations_give_average_precision(
     gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pairs = [
-        (d, Annotation.of(d.gold.entities, [Relation(0, 1, "P19", 0.8), Relation(1, 0, "P19", 0.7)]))
+        (d, Annotation.from_entities(d.gold.entities, [Relation(0, 1, "P19", 0.8), Relation(1, 0, "P19", 0.7)]))
         for d in read_corpus(gold).documents
         if d.gold is not None
     ]
@@ -259,7 +259,7 @@ def test_three_hundred_documents_without_torch_and_fast(shared: Path, tmp_path: 
         assert document.gold is not None
         # Every third document loses the mentions beyond the first of its entities: something to align and to miss.
         entities = [Entity(e.mentions[:1], e.type) if number % 3 == 0 else e for e in document.gold.entities]
-        pairs.append((document, Annotation.of(entities, document.gold.relations)))
+        pairs.append((document, Annotation.from_entities(entities, document.gold.relations)))
     write_predictions(pairs, tmp_path / "p.jsonl")
     program = (
         "import sys, tyro; from core.commands.score import score; tyro.cli(score); sys.exit('torch' in sys.modules)"

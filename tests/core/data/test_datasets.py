@@ -236,7 +236,7 @@ def test_the_data_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def document(name: str, entity_type: str = "PER", relation_type: str = "P1") -> Document:
     entities = [Entity(((0, 1),), entity_type), Entity(((1, 2),), "LOC")]
-    gold = Annotation.of(entities, [Relation(0, 1, relation_type)])
+    gold = Annotation.from_entities(entities, [Relation(0, 1, relation_type)])
     return Document(id=name, title=name, tokens=("a", "b"), sentences=((0, 2),), gold=gold)
 
 

@@ -1,5 +1,6 @@
 """Documents one at a time: the same as those of a whole file, and the bad ones skipped."""
 
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import core.data.stream
 from core.data.documents import Annotation, Document
-from core.data.formats import Format, parse_corpus, read_corpus
+from core.data.formats import read_corpus
 from core.data.formats.docred import encode_docred
-from core.data.formats.predictions import encode_prediction
-from core.data.formats.text import corpus_from_text
-from core.data.stream import RAW_CHARACTERS, ByteStream, DocumentStream, Entry
+from core.data.formats.predictions import encode_prediction, parse_predictions
+from core.data.formats.pubtator import parse_pubtator
+from core.data.formats.text import parse_text
+from core.data.stream import RAW_CHARACTERS, DocumentStream, Entry
 from core.errors import UserError
 from tests.tiny import document
 
@@ -33,26 +36,26 @@ WHOLE: dict[str, bytes] = {
 }
 
 
-def entries(raw: bytes, *, chunk: int = 11, format: Format = "auto", path: str = "input") -> list[Entry]:
-    return list(DocumentStream(ByteStream(io.BytesIO(raw), path, chunk=chunk), format=format).entries())
+def entries(raw: bytes) -> list[Entry]:
+    return list(DocumentStream(io.BytesIO(raw), "input").entries())
 
 
-def documents(raw: bytes, chunk: int = 11, path: str = "input") -> list[Document | None]:
-    return [entry.document for entry in entries(raw, chunk=chunk, path=path)]
+def documents(raw: bytes) -> list[Document | None]:
+    return [entry.document for entry in entries(raw)]
 
 
 @pytest.mark.parametrize("format", list(WHOLE))
-@pytest.mark.parametrize("chunk", [1, 7, 100_000])
-def test_a_stream_gives_the_documents_of_the_whole_file(format: str, chunk: int) -> None:
+def test_a_stream_gives_the_documents_of_the_whole_file(format: str, tmp_path: Path) -> None:
     raw = WHOLE[format]
-    wanted = list(parse_corpus(raw, "input").documents)
-    assert documents(raw, chunk) == wanted
-    assert documents(b"\xef\xbb\xbf" + raw, chunk) == wanted
+    (tmp_path / "input").write_bytes(raw)
+    wanted = list(read_corpus(tmp_path / "input").documents)
+    assert documents(raw) == wanted
+    assert documents(b"\xef\xbb\xbf" + raw) == wanted
 
 
 def test_real_json_streams_to_the_same_documents(shared_path: Callable[[str], Path]) -> None:
     path = shared_path("data/docred_joint/dev_joint.json")
-    found = documents(path.read_bytes(), 1 << 16)
+    found = documents(path.read_bytes())
     assert len(found) == 300
     assert found == list(read_corpus(path).documents)
 
@@ -60,17 +63,15 @@ def test_real_json_streams_to_the_same_documents(shared_path: Callable[[str], Pa
 def test_real_pubtator_streams_to_the_same_documents(shared_path: Callable[[str], Path]) -> None:
     raw = shared_path("data/cdr/CDR_DevelopmentSet.PubTator.txt").read_bytes()
     raw = b"\n\n".join(raw.split(b"\n\n")[:60])
-    found = documents(raw, 1_000)
+    found = documents(raw)
     assert len(found) == 60
-    assert found == list(parse_corpus(raw, "input").documents)
+    assert found == list(parse_pubtator(raw, "input").documents)
 
 
-@given(
-    st.lists(st.sampled_from(["a", "B.", " ", "\n", "\r", "\r\n", "\xa0", "\n\n", "é"]), max_size=20), st.integers(1, 9)
-)
-def test_any_text_streams_to_the_same_documents(parts: list[str], chunk: int) -> None:
-    text = "x" + "".join(parts)
-    assert documents(text.encode(), chunk) == list(corpus_from_text(text, name="input").documents)
+@given(st.lists(st.sampled_from(["a", "B.", " ", "\n", "\r", "\r\n", "\xa0", "\n\n", "é"]), max_size=20))
+def test_any_text_streams_to_the_same_documents(parts: list[str]) -> None:
+    raw = ("x" + "".join(parts)).encode()
+    assert documents(raw) == list(parse_text(raw, "input").documents)
 
 
 def test_json_may_come_as_lines_as_an_array_or_spread() -> None:
@@ -94,28 +95,32 @@ def test_jerex_predictions_stream_as_they_are_read() -> None:
         }
     ] * 2
     raw = json.dumps(jerex).encode()
-    assert documents(raw) == list(parse_corpus(raw, "input").documents)
+    wanted = [msgspec.structs.replace(one.document, gold=one.annotation) for one in parse_predictions(raw, "input")]
+    assert documents(raw) == wanted
     jerex = [jerex[0], {**jerex[0], "entities": [{"cluster": 4, "type": "PER"}]}]
     second = entries(json.dumps(jerex).encode())[1]
     assert "document 1: field entities[0].cluster is 4" in second.reason
 
 
-def test_a_first_document_larger_than_a_chunk_still_tells_the_format() -> None:
-    raw = json.dumps([{"title": "x" * 3_000_000, "sents": [["A", "."]]}]).encode()
-    assert [one.tokens for one in documents(raw, 1 << 20) if one] == [("A", ".")]
+def test_the_format_is_seen_beyond_a_first_document_of_any_size() -> None:
+    line = json.dumps({"title": "x" * 3_000_000, "sents": [["A", "."]]})
+    for raw in (f"[{line}]", f"{line}\n", f"{{}}\n{line}\n"):
+        assert [one.tokens for one in documents(raw.encode()) if one] == [("A", ".")]
 
 
 GOOD = json.dumps({"title": "good", "sents": [["Ada", "lives", "."]]})
 SPAN = {"title": "T", "sents": [["Ada"]], "vertexSet": [[{"pos": [0, 9], "sent_id": 0, "type": "PER"}]], "labels": []}
 BAD_DOCRED: dict[str, tuple[str, str | None, str]] = {
-    "malformed": ('{"title": "T", "sents": [["a"],, ["b"]]}', None, "is not JSON"),
-    "word": ("nonsense", None, "is not JSON"),
     "type": ('{"title": "T", "sents": [["a", 3]]}', "T", "field sents[0][1] is 3"),
     "missing": ('{"title": "T"}', "T", "missing required field sents"),
     "no object": ("3", None, "found 3"),
     "empty": ('{"title": "T", "sents": [[], []]}', "T", "0 tokens"),
     "span": (json.dumps(SPAN), "T", "field vertexSet[0][0].pos is [0, 9]"),
-    "deep": ('{"x": ' + "[" * 5_000 + "]" * 5_000 + "}", None, "nested too deeply"),
+}
+NO_JSON = {
+    "malformed": ('{"title": "T", "sents": [["a"],, ["b"]]}', "is not JSON"),
+    "word": ("nonsense", "is not JSON"),
+    "deep": ('{"x": ' + "[" * 5_000 + "]" * 5_000 + "}", "nested too deeply"),
 }
 
 
@@ -133,6 +138,22 @@ def test_a_bad_document_costs_no_other_one(kind: str, form: str) -> None:
     assert told.reason.startswith("input: document 1")
     assert told.raw.strip() == bad[:RAW_CHARACTERS].strip()
     assert told.size == len(bad) + (form == "lines")
+
+
+@pytest.mark.parametrize("kind", list(NO_JSON))
+def test_what_is_no_json_costs_its_line_or_the_rest_of_its_array(kind: str) -> None:
+    bad, reason = NO_JSON[kind]
+    first, second, third = entries(f"{GOOD}\n{bad}\n{GOOD}\n".encode())
+    assert [first.document and first.document.id, third.document and third.document.id] == ["good", "good#2"]
+    assert (second.document, second.line) == (None, 2)
+    assert reason in second.reason
+    raw = f"[{GOOD},\n{bad},\n{GOOD}]".encode()
+    first, second = entries(raw)
+    assert first.document is not None
+    assert (second.document, second.line, second.mark.taken) == (None, 2, len(raw))
+    assert reason in second.reason
+    assert "nothing after it is read" in second.reason
+    assert second.raw.decode() == f"{bad},\n{GOOD}]"
 
 
 def test_bytes_that_are_no_text_cost_their_document_alone() -> None:
@@ -184,9 +205,9 @@ def test_reading_goes_on_at_any_document(format: str) -> None:
     whole = entries(raw)
     assert len(whole) > 2
     for number, entry in enumerate(whole[:-1]):
-        stream = DocumentStream(ByteStream(io.BytesIO(raw), "input", chunk=5))
+        stream = DocumentStream(io.BytesIO(raw), "input")
         ids = [one.document.id for one in whole[: number + 1] if one.document]
-        assert stream.go_on(entry.mark, entry.index + 1, ids)
+        assert stream.resume(entry.mark, entry.index + 1, ids)
         assert list(stream.entries()) == whole[number + 1 :]
 
 
@@ -196,5 +217,93 @@ def test_another_beginning_is_noticed(place: int) -> None:
     entry = entries(bytes(raw))[2]
     raw[place] ^= 1
     for changed in (raw, raw[:40]):
-        stream: Any = DocumentStream(ByteStream(io.BytesIO(bytes(changed)), "input"), format="predictions")
-        assert not stream.go_on(entry.mark, 3, ())
+        stream = DocumentStream(io.BytesIO(bytes(changed)), "input", format="predictions")
+        assert not stream.resume(entry.mark, 3, ())
+
+
+STRINGS = st.text(st.characters(codec="utf-8") | st.sampled_from('"\\[]{},:\n'), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | STRINGS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=3),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(STRINGS, VALUES, max_size=3)
+
+
+def split(raw: bytes) -> list[Entry]:
+    """The entries of JSON, none of which has to be a document."""
+    found = list(DocumentStream(io.BytesIO(raw), "input", format="docred").entries())
+    for entry in found:
+        assert raw.split(b"\n")[entry.line - 1].find(entry.raw.split(b"\n")[0]) >= 0
+        assert entry.mark.digest == hashlib.sha256(raw[: entry.mark.taken]).hexdigest()
+    return found
+
+
+@given(st.lists(VALUES, max_size=6), st.sampled_from([None, 0, 3]), st.booleans())
+def test_a_json_array_is_split_into_its_values(values: list[Any], indent: int | None, escaped: bool) -> None:
+    raw = json.dumps(values, indent=indent, ensure_ascii=escaped).encode()
+    assert [json.loads(entry.raw) for entry in split(raw)] == values
+
+
+@given(st.lists(OBJECTS, max_size=5), st.data())
+def test_an_array_that_is_cut_off_gives_all_that_was_whole_and_one_reason(
+    values: list[Any], data: st.DataObject
+) -> None:
+    whole = json.dumps(values).encode()
+    length = data.draw(st.integers(1, len(whole) - 1))
+    ends = [len(json.dumps(values[: number + 1])) - 1 for number in range(len(values))]
+    *good, last = split(whole[:length])
+    assert "cut off" in last.reason
+    assert [json.loads(entry.raw) for entry in good] == values[: sum(end <= length for end in ends)]
+
+
+@given(st.lists(st.dictionaries(STRINGS, VALUES, min_size=1, max_size=3), min_size=1, max_size=4))
+def test_objects_one_after_the_other_need_no_array(values: list[Any]) -> None:
+    raw = "\n".join(json.dumps(value, indent=1) for value in values).encode()
+    assert [json.loads(entry.raw) for entry in split(raw)] == values
+
+
+BROKEN = {
+    b'[{"a": [1, 2}, {"b": 1}]': ([], "expected ',' or ']' (byte 12)"),
+    b'[{"a": 1}, }, {"b": 1}]': ([b'{"a": 1}'], "invalid character (byte 11)"),
+    b'[{"a": 1}, {"b": ': ([b'{"a": 1}'], "breaks off after 17 bytes"),
+    b'[{"a": 1},': ([b'{"a": 1}'], "breaks off after 10 bytes"),
+    b'[{"a": 1}] {"b": 2}': ([b'{"a": 1}'], "trailing characters (byte 12)"),
+    b'{\n"a": 1}\n{\n"b": 2': ([b'{\n"a": 1}'], "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("raw", list(BROKEN))
+def test_where_borders_are_lost_the_rest_is_one_entry(raw: bytes) -> None:
+    wanted, reason = BROKEN[raw]
+    *good, last = split(raw)
+    assert [entry.raw for entry in good] == wanted
+    assert reason in last.reason
+    assert last.mark.taken == len(raw)
+
+
+@pytest.mark.parametrize("raw", [b"x" * 200 + b"\ny\n", b"x" * 80 + b"\n" + b"y" * 80 + b"\n\nz"])
+def test_a_document_without_an_end_is_not_held(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.data.stream, "MAX_BYTES", 100)
+    (entry,) = entries(raw)
+    assert "no end of this document" in entry.reason
+    assert len(entry.raw) < 200
+
+
+def cut(raw: bytes, format: Any) -> list[bytes]:
+    return [entry.raw for entry in DocumentStream(io.BytesIO(raw), "input", format=format).entries()]
+
+
+def test_lines_are_cut_at_line_feeds() -> None:
+    assert cut(b"\n1\n  \n2\r\n\n3", "docred") == [b"1\n  \n", b"2\r\n\n", b"3"]
+
+
+def test_paragraphs_are_cut_at_blank_lines() -> None:
+    raw = "\n\na\rb\r\n\r\nc\r\rd\n \xa0 \ne\n\n\n".encode()
+    assert cut(raw, "text") == [b"a\rb\r\n\r\n", "c\r\rd\n \xa0 \n".encode(), b"e\n\n\n"]
+
+
+def test_pubtator_is_cut_before_titles_and_before_other_ids_after_a_blank_line() -> None:
+    raw = b"1|t|A\n1|a|B\n\n1\t0\t1\tA\tT\t-1\n2|t|C\n\njunk\n\n3|t|D\n3|a|E"
+    wanted = [b"1|t|A\n1|a|B\n\n1\t0\t1\tA\tT\t-1\n", b"2|t|C\n\n", b"junk\n\n", b"3|t|D\n3|a|E"]
+    assert cut(raw, "pubtator") == wanted

@@ -163,7 +163,7 @@ def test_another_seed_epoch_or_document_draws_anew() -> None:
 
 
 def test_two_relations_of_a_pair_are_one_multi_hot_row() -> None:
-    gold = Annotation.of(
+    gold = Annotation.from_entities(
         [Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")],
         [Relation(0, 1, "born_in"), Relation(0, 1, "works_for"), Relation(0, 1, "works_for")],
     )
@@ -174,7 +174,7 @@ def test_two_relations_of_a_pair_are_one_multi_hot_row() -> None:
 
 
 def test_what_the_labels_or_a_cut_leave_out_is_left_out() -> None:
-    gold = Annotation.of(
+    gold = Annotation.from_entities(
         [
             Entity(((0, 1), (4, 5)), "PER"),
             Entity(((2, 3),), "DATE"),

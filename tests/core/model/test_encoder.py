@@ -24,10 +24,12 @@ from core.config.schema import RunConfig
 from core.data.issues import Issues
 from core.errors import UserError
 from core.features.batches import pad_pieces
+from core.features.prepare import PreparedData
 from core.features.wordpieces import EncodedDocument, WordPieces, load_wordpieces
 from core.model.decoder import Decoded, Decoder, DecoderSettings
-from core.model.encoder import Encoder, load_encoder
-from core.model.joint_model import JointModel, initialise
+from core.model.encoder import load_encoder
+from core.model.joint_model import JointModel
+from core.run.execute import build_fresh_model
 from core.training.checkpoints import ModelState, TrainedModel, load_model, save_model
 from core.training.loop import train_step
 from core.training.optimizer import build_optimizer
@@ -132,10 +134,8 @@ def config_for(folder: Path, preset: str = "memory-mrc", **encoder: Any) -> RunC
 
 
 def build(config: RunConfig, wordpieces: WordPieces, seed: int = 0) -> JointModel:
-    loaded = load_encoder(config.encoder, vocabulary=wordpieces.size)
-    model = JointModel(Encoder(loaded.transformer), config.model, config.memory, entity_types=3, relation_types=3)
-    initialise(model, loaded, seed=seed)
-    return model.eval()
+    data = PreparedData({"train": []}, LABELS, wordpieces, {})
+    return build_fresh_model(config.model_copy(update={"seed": seed}), data).eval()
 
 
 def encode(wordpieces: WordPieces) -> list[EncodedDocument]:

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.config.schema import RunConfig
-from core.model.encoder import Encoder, load_encoder
-from core.model.joint_model import JointModel, initialise
+from core.model.encoder import load_encoder
+from core.model.joint_model import initialise
 from tests.tiny import tiny_config, tiny_model, wordpieces
 
 LARGER = {"encoder": {"scratch": {"width": 64, "layers": 2, "intermediate": 128}}, "model": {"meta_width": 25}}
@@ -102,34 +101,26 @@ def save_encoder(folder: Path) -> Path:
     return folder
 
 
-def built(config: RunConfig, seed: int) -> dict[str, Tensor]:
-    loaded = load_encoder(config.encoder, vocabulary=wordpieces().size)
-    model = JointModel(Encoder(loaded.transformer), config.model, config.memory, entity_types=3, relation_types=3)
-    initialise(model, loaded, seed=seed)
-    return {name: value.clone() for name, value in model.state_dict().items()}
-
-
 def test_pretrained_weights_stay_and_only_the_rest_is_drawn(tmp_path: Path) -> None:
     folder = save_encoder(tmp_path)
-    config = tiny_config("memory-grc", {"encoder": {"source": str(folder), "positions": 64}})
-    one, two = built(config, 0), built(config, 1)
+    row = {"encoder": {"source": str(folder), "positions": 64}}
+    one, two = weights("memory-grc", row, seed=0), weights("memory-grc", row, seed=1)
     for name, value in one.items():
         if name.startswith("encoder."):
             assert torch.equal(value, two[name]), name
             assert float(value.flatten()[0]) >= 0.1, name
         elif not name.endswith("bias"):
             assert not torch.equal(value, two[name]), name
-    fresh = tiny_config("memory-grc", {"encoder": {"source": str(folder), "positions": 64, "pretrained": False}})
-    drawn = built(fresh, 0)
+    drawn = weights("memory-grc", {"encoder": row["encoder"] | {"pretrained": False}})
     assert all(float(value.abs().max()) < 0.2 for name, value in drawn.items() if "embeddings.weight" in name)
     assert all(torch.equal(value, drawn[name]) for name, value in one.items() if not name.startswith("encoder."))
 
 
 def test_a_grown_position_table_keeps_its_rows_and_draws_the_new_ones(tmp_path: Path) -> None:
     folder = save_encoder(tmp_path)
-    config = tiny_config("jerex-grc", {"encoder": {"source": str(folder), "positions": 400}})
+    row = {"encoder": {"source": str(folder), "positions": 400}}
     name = "encoder.transformer.embeddings.position_embeddings.weight"
-    first, again, other = (built(config, seed)[name] for seed in (0, 0, 1))
+    first, again, other = (weights("jerex-grc", row, seed)[name] for seed in (0, 0, 1))
     assert first.shape[0] == 400
     assert len({float(value) for value in first[:64].flatten()}) == 1
     assert torch.equal(first, again)

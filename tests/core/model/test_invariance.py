@@ -38,7 +38,7 @@ repeatable = settings(max_examples=8, derandomize=True)
 
 def bare(name: str, tokens: str, *, entities: tuple[Entity, ...] | None = ()) -> Document:
     words = tuple(tokens.split())
-    gold = None if entities is None else Annotation.of(entities)
+    gold = None if entities is None else Annotation.from_entities(entities)
     return Document(id=name, tokens=words, sentences=((0, len(words)),), title=name, gold=gold)
 
 

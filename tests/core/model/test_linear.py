@@ -17,7 +17,7 @@ def test_onednn_and_mkl_agree(
     calls = []
     product = products._product
     monkeypatch.setattr(products, "prefers_onednn", lambda: True)
-    monkeypatch.setattr(products, "SMALL", 0)
+    monkeypatch.setattr(products, "SMALL_PRODUCT", 0)
     monkeypatch.setattr(products, "_product", lambda *given: calls.append(1) or product(*given))
     generator = torch.Generator().manual_seed(0)
     wide = torch.randn(5, 20, generator=generator)

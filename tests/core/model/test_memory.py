@@ -135,7 +135,7 @@ def test_mean_scale_gives_weights_that_average_one() -> None:
     reader = place.reads["inverse"]["entity"]
     with torch.no_grad():
         attention = reader.attention(rows_of(), memories["entity"].slots, COUNTS)
-        weights = reader.inverse_weights(attention, COUNTS)
+        weights = reader.weights(attention, COUNTS)
     assert weights.std() > 1e-3
     for part in weights.split(list(COUNTS)):
         assert part.mean() == pytest.approx(1.0, abs=1e-5) if len(part) else True

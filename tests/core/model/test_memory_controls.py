@@ -9,9 +9,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from core.config.schema import MemoryConfig
 from core.features.wordpieces import EncodedDocument
 from core.model.joint_model import JointModel
-from core.model.memory import ConstantRead, SlotRead, mean_attention_shares
+from core.model.memory import ConstantRead, InverseRead, NormalRead, mean_attention_shares
 from core.training.checkpoints import ModelState, TrainedModel, load_model, save_model
 from core.training.loop import train_step
 from core.training.optimizer import build_optimizer
@@ -109,11 +110,11 @@ def test_a_control_is_the_same_after_its_checkpoint(
 @pytest.mark.parametrize("scale", ["sum", "mean"])
 def test_uniform_attention_is_alike_for_every_row_and_slot(scale: Any) -> None:
     rows, slots = drawn(7, 5), drawn(3, 5, seed=1)
-    inverse = SlotRead(mode="inverse", width=5, slot_width=5, inverse_scale=scale, uniform=True)
+    config = MemoryConfig(reads="uniform", inverse_scale=scale)
+    inverse, normal = InverseRead(config, width=5, slot_width=5), NormalRead(config, width=5, slot_width=5)
     found = inverse(rows, slots, (5, 0, 2))
     weights = torch.tensor([3 / 5] * 5 + [3 / 2] * 2) if scale == "sum" else torch.ones(7)
     torch.testing.assert_close(found, weights.unsqueeze(1) * rows)
-    normal = SlotRead(mode="normal", width=5, slot_width=5, inverse_scale=scale, uniform=True)
     torch.testing.assert_close(normal(rows, slots, (5, 0, 2)), slots.mean(0).expand(7, 5))
     assert not list(inverse.parameters())
     assert not list(normal.parameters())
@@ -125,8 +126,8 @@ def test_the_constant_has_the_mean_of_the_weights_that_it_replaces(documents: li
     weights: dict[str, list[Tensor]] = {}
 
     def keep(name: str) -> Any:
-        def hook(read: SlotRead, given: tuple[Any, ...], output: Tensor) -> None:
-            weights.setdefault(name, []).append(read.inverse_weights(read.attention(*given), given[2]))
+        def hook(read: InverseRead, given: tuple[Any, ...], output: Tensor) -> None:
+            weights.setdefault(name, []).append(read.weights(read.attention(*given), given[2]))
 
         return hook
 

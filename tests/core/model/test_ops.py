@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.model.layers import SplitLinear
-from core.model.ops import larger, range_max, segment_max, softmax_within
+from core.model.ops import maximum, range_max, segment_max, softmax_within
 
 # A slow machine is no failure: what is checked here is arithmetic.
 relaxed = settings(max_examples=60)
@@ -39,14 +39,14 @@ def test_larger_is_torchs_maximum_bit_for_bit_gradients_included(dtype: torch.dt
     one, other, weights = (drawn(seed, 40, 7).mul(4).round().to(dtype) for seed in range(3))
     one[3, 2], one[5], other[5], weights[3] = torch.nan, torch.inf, torch.inf, 0.0
     found = []
-    for compute in (larger, torch.maximum):
+    for compute in (maximum, torch.maximum):
         leaves = [part.clone().requires_grad_() for part in (one, other)]
         result = compute(*leaves)
         result.backward(weights)
         found.append([result.detach(), *(leaf.grad for leaf in leaves)])
     for ours, theirs in zip(*found, strict=True):
         assert torch.equal(ours.nan_to_num(9.0), theirs.nan_to_num(9.0))
-    assert torch.equal(larger(one, other).nan_to_num(9.0), found[0][0].nan_to_num(9.0))
+    assert torch.equal(maximum(one, other).nan_to_num(9.0), found[0][0].nan_to_num(9.0))
     assert found[0][1].isfinite().all()
 
 

@@ -25,7 +25,7 @@ def document(words: str, **changes: object) -> Document:
 
 LABELS = LabelSet(("PER", "LOC"), ("P19",), ("person", "place"), ("place of birth",))
 BORN = document("Ann Lee was born in Bonn , and Ann left .")
-PREDICTED = Annotation.of(
+PREDICTED = Annotation.from_entities(
     [Entity(((5, 6),), "LOC"), Entity(((0, 2), (8, 9)), "PER"), Entity(((9, 10),), "LOC")],
     [Relation(1, 0, "P19", 0.9173)],
 )
@@ -63,7 +63,7 @@ def test_nothing_from_a_document_becomes_markup(place: str) -> None:
         f"{evil} Lee" if place == "tokens" else "Ann Lee", title=evil if place == "title" else "t", id=evil
     )
     entities = [Entity(((0, 1),), evil if place == "entity type" else "PER"), Entity(((1, 2),), "LOC")]
-    predicted = Annotation.of(entities, [Relation(0, 1, evil if place == "relation type" else "P19")])
+    predicted = Annotation.from_entities(entities, [Relation(0, 1, evil if place == "relation type" else "P19")])
     labels = LabelSet(("PER", "LOC"), ("P19",), (), (evil,)) if place == "relation name" else None
     plain = render_predictions([(BORN, PREDICTED)], LABELS)
     html = render_predictions([(source, predicted)], labels)
@@ -153,7 +153,9 @@ def test_documents_are_chosen_by_list_key_title_and_address(browser: "playwright
 
 
 def test_sparse_annotations(browser: "playwright.Browser", tmp_path: Path) -> None:
-    gold = Annotation.of(PREDICTED.entities, [Relation(1, 0, "P19"), Relation(0, 1, "P19"), Relation(2, 2, "P19")])
+    gold = Annotation.from_entities(
+        PREDICTED.entities, [Relation(1, 0, "P19"), Relation(0, 1, "P19"), Relation(2, 2, "P19")]
+    )
     bare = document("Bonn left", id="e", title="Bare")
     shown = show(browser, tmp_path, (BORN, gold), (bare, Annotation(mentions=((0, 1),))))
     page = shown.page
@@ -172,7 +174,7 @@ def test_any_mentions_nest_and_keep_their_tokens(browser: "playwright.Browser", 
     for number in range(60):
         starts = [[draw.randrange(10) for _ in range(draw.randint(1, 3))] for _ in range(draw.randint(1, 4))]
         clusters = [sorted({(s, min(10, s + draw.randint(1, 4))) for s in cluster}) for cluster in starts]
-        annotation = Annotation.of([Entity(tuple(spans), "PER") for spans in sorted(clusters)])
+        annotation = Annotation.from_entities([Entity(tuple(spans), "PER") for spans in sorted(clusters)])
         pairs.append((msgspec.structs.replace(source, id=str(number)), annotation))
     shown = show(browser, tmp_path, *pairs)
     for number, (_, annotation) in enumerate(pairs):

@@ -29,9 +29,9 @@ from core.data.documents import Annotation, Document
 from core.data.formats.docred import document_to_docred
 from core.data.formats.predictions import encode_prediction, read_predictions
 from core.data.issues import Issues
-from core.data.stream import Entry, Item, Mark
+from core.data.stream import Entry, Mark
 from core.features.wordpieces import WordPieces
-from core.files import hold
+from core.files import lock_folder
 from core.model.joint_model import JointModel
 from core.prediction.output import LINES, STATE, FileOutput
 from core.prediction.windows import Window, windows
@@ -296,7 +296,7 @@ def test_a_process_that_died_with_its_output_in_place_leaves_nothing_in_the_way(
 def test_two_processes_never_write_one_output(predict: Predict) -> None:
     folder = Path("out.jsonl.part")
     folder.mkdir()
-    with hold(folder):
+    with lock_folder(folder):
         code, said = predict()
     assert code == 2
     assert "out.jsonl.part is being computed by process" in said
@@ -362,8 +362,8 @@ def test_an_input_without_documents_is_bad_input(predict: Predict, corpus: Path,
 
 def test_inputs_and_outputs_that_cannot_be_are_named(predict: Predict, tmp_path: Path) -> None:
     for flags, words in (
-        ({"input": "corpus.jso"}, "no such file: did you mean corpus.json?"),
-        ({"input": tmp_path}, "is a folder, and one file is wanted"),
+        ({"input": "corpus.jso"}, "no such file. Did you mean corpus.json?"),
+        ({"input": tmp_path}, "is a folder, not a file"),
         ({"output": tmp_path}, "is a folder: give the path of a file to write"),
         ({"output": "no/out.jsonl"}, "there is no folder no; make it first"),
     ):
@@ -433,7 +433,7 @@ def test_no_more_than_a_window_is_read_ahead_or_held(
 
 def entry(number: int, *, tokens: int) -> Entry:
     found = Document(id=str(number), tokens=("Ada",) * tokens, sentences=((0, tokens),)) if tokens else None
-    return Entry("input", Item(b"", 1), number, found, "", Mark(number + 1))
+    return Entry("input", number, 1, b"", found, "", Mark(number + 1))
 
 
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 6), st.integers(1, 20))

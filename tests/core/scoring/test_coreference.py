@@ -17,7 +17,9 @@ CASE_A = "a bc def"
 
 def clustering(text: str) -> Annotation:
     """`a bc` -> clusters {a} and {b, c}, one token per letter."""
-    return Annotation.of(Entity(tuple((ord(letter), ord(letter) + 1) for letter in c), "X") for c in text.split())
+    return Annotation.from_entities(
+        Entity(tuple((ord(letter), ord(letter) + 1) for letter in c), "X") for c in text.split()
+    )
 
 
 def scored(key: str, response: str) -> dict[str, dict[str, float]]:
@@ -130,8 +132,8 @@ def test_large_blocks_align_as_small_ones_do(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_one_cluster_over_hundreds_of_others() -> None:
     mentions = [(place, place + 1) for place in range(600)]
-    whole = Annotation.of([Entity(tuple(mentions), "X")])
-    single = Annotation.of(Entity((mention,), "X") for mention in mentions)
+    whole = Annotation.from_entities([Entity(tuple(mentions), "X")])
+    single = Annotation.from_entities(Entity((mention,), "X") for mention in mentions)
     assert coreference_scores([(whole, single)])["ceaf_phi4"]["recall"] == pytest.approx(100 * 2 / 601)
 
 

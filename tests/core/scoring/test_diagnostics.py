@@ -30,12 +30,14 @@ def document(annotation: Annotation, **changes: object) -> Document:
     return msgspec.structs.replace(made, **changes)
 
 
-GOLD = Annotation.of([ANN, BONN, CARL], [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(2, 0, "P26")])
+GOLD = Annotation.from_entities(
+    [ANN, BONN, CARL], [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(2, 0, "P26")]
+)
 
 
 def test_lenient_finds_an_entity_by_the_mention_that_comes_first_in_the_text() -> None:
-    by_first = Annotation.of([Entity(((0, 1),), "PER"), BONN], [Relation(0, 1, "P551")])
-    by_later = Annotation.of([Entity(((6, 7),), "PER"), BONN], [Relation(0, 1, "P551")])
+    by_first = Annotation.from_entities([Entity(((0, 1),), "PER"), BONN], [Relation(0, 1, "P551")])
+    by_later = Annotation.from_entities([Entity(((6, 7),), "PER"), BONN], [Relation(0, 1, "P551")])
     first, later = lenient_scores([(GOLD, by_first)]), lenient_scores([(GOLD, by_later)])
     assert first["entity"] == pytest.approx({"precision": 100, "recall": 200 / 3, "f1": 80})
     assert first["relation_strict"] == pytest.approx({"precision": 100, "recall": 100 / 3, "f1": 50})
@@ -44,7 +46,7 @@ def test_lenient_finds_an_entity_by_the_mention_that_comes_first_in_the_text() -
 
 
 def test_lenient_asks_for_types_only_where_the_task_does() -> None:
-    retyped = Annotation.of([Entity(((0, 1),), "ORG"), BONN], [Relation(0, 1, "P551")])
+    retyped = Annotation.from_entities([Entity(((0, 1),), "ORG"), BONN], [Relation(0, 1, "P551")])
     found = lenient_scores([(GOLD, retyped)])
     assert found["coref"]["precision"] == found["relation"]["precision"] == 100
     assert found["entity"]["precision"] == 50
@@ -57,8 +59,8 @@ def test_lenient_never_scores_below_exact() -> None:
 
 
 def test_relation_types_come_with_their_counts_most_frequent_first() -> None:
-    predicted = Annotation.of([ANN, BONN, CARL], [Relation(0, 1, "P551"), Relation(1, 0, "P551")])
-    again = Annotation.of(GOLD.entities, [Relation(0, 1, "P551")])
+    predicted = Annotation.from_entities([ANN, BONN, CARL], [Relation(0, 1, "P551"), Relation(1, 0, "P551")])
+    again = Annotation.from_entities(GOLD.entities, [Relation(0, 1, "P551")])
     found = by_relation_type([count("d", GOLD, predicted), count("e", again, again)])
     assert next(iter(found)) == "P551"
     assert found["P551"] == pytest.approx(
@@ -69,7 +71,7 @@ def test_relation_types_come_with_their_counts_most_frequent_first() -> None:
 
 def test_sentence_distance_is_the_smallest_over_the_mentions() -> None:
     # Ann has a mention in either sentence: with Bonn and with Carl she shares one; Carl and Bonn share none.
-    wrong = Annotation.of(GOLD.entities, [Relation(0, 1, "P551"), Relation(1, 2, "P19")])
+    wrong = Annotation.from_entities(GOLD.entities, [Relation(0, 1, "P551"), Relation(1, 2, "P19")])
     found = by_sentence_distance([document(GOLD)], [wrong])
     assert found is not None
     assert [found["intra"][key] for key in ("tp", "fp", "fn")] == [1, 0, 1]
@@ -78,7 +80,7 @@ def test_sentence_distance_is_the_smallest_over_the_mentions() -> None:
 
 def test_a_false_positive_is_judged_by_its_own_mentions() -> None:
     missed = Entity(((0, 1),), "PER")
-    wrong = Annotation.of([missed, CARL], [Relation(1, 0, "P26")])
+    wrong = Annotation.from_entities([missed, CARL], [Relation(1, 0, "P26")])
     found = by_sentence_distance([document(GOLD)], [wrong])
     assert found is not None
     assert found["inter"]["fp"] == 1
@@ -105,7 +107,9 @@ def test_facts_are_surfaces_of_every_mention_pair() -> None:
 
 
 def test_ign_takes_known_predictions_from_precision_and_leaves_recall() -> None:
-    predicted = Annotation.of(GOLD.entities, [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(1, 0, "P1")])
+    predicted = Annotation.from_entities(
+        GOLD.entities, [Relation(0, 1, "P551"), Relation(2, 1, "P19"), Relation(1, 0, "P1")]
+    )
     found = ign_scores([document(GOLD)], [predicted], {("Ann", "Bonn", "P551"), ("Bonn", "Ann", "P1")})
     assert found["recall"] == pytest.approx(200 / 3)
     assert found["precision"] == 100  # what is left is Carl's birthplace, which is right
@@ -114,7 +118,7 @@ def test_ign_takes_known_predictions_from_precision_and_leaves_recall() -> None:
 
 
 def test_ign_without_facts_is_strict_f1() -> None:
-    predicted = Annotation.of(GOLD.entities, [Relation(0, 1, "P551"), Relation(1, 0, "P1")])
+    predicted = Annotation.from_entities(GOLD.entities, [Relation(0, 1, "P551"), Relation(1, 0, "P1")])
     scores = evaluate([document(GOLD)], [predicted], facts=frozenset())
     assert scores.extra["ign"]["f1"] == scores.extra["ign"]["docred_f1"] == pytest.approx(scores.headline)
 
@@ -151,7 +155,7 @@ def test_no_threshold_beats_the_best(ranked: list[tuple[float, bool]]) -> None:
 
 def test_a_relation_predicted_twice_is_ranked_once_by_its_higher_score() -> None:
     twice = [Relation(0, 1, "P551", 0.6), Relation(0, 1, "P551", 0.8), Relation(1, 0, "P551", 0.7)]
-    ranked, total_gold = ranked_relations([(GOLD, Annotation.of(GOLD.entities, twice))])
+    ranked, total_gold = ranked_relations([(GOLD, Annotation.from_entities(GOLD.entities, twice))])
     assert sorted(ranked) == [(0.7, False), (0.8, True)]
     assert total_gold == 3
     with pytest.raises(ValueError, match="without a score"):

@@ -16,7 +16,7 @@ REFERENCE_NAMES = {"prec": "precision", "rec": "recall", "f1": "f1"}
 
 
 def annotation(raw: dict[str, Any]) -> Annotation:
-    made = Annotation.of(
+    made = Annotation.from_entities(
         [Entity(tuple((start, end) for start, end in e["mentions"]), e["type"]) for e in raw["entities"]],
         [Relation(r["head"], r["tail"], r["type"]) for r in raw["relations"]],
     )
@@ -44,7 +44,7 @@ def test_scores_equal_the_reference_evaluator(shared: Path, case: int) -> None:
 
 def test_a_task_without_items_scores_zero_with_a_note() -> None:
     entities = [Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")]
-    scores = score([count("d", Annotation.of(entities), Annotation.of(entities))])
+    scores = score([count("d", Annotation.from_entities(entities), Annotation.from_entities(entities))])
     assert scores.entity.f1 == 100
     for task in (scores.relation, scores.relation_strict):
         assert set(msgspec.structs.astuple(task)) == {0.0}
@@ -58,8 +58,8 @@ def test_no_documents_score_zero_with_five_notes() -> None:
 
 
 def test_a_wrong_entity_type_costs_the_strict_relation_only() -> None:
-    gold = Annotation.of([Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")], [Relation(0, 1, "P17")])
-    predicted = Annotation.of([Entity(((0, 1),), "ORG"), Entity(((2, 3),), "LOC")], [Relation(0, 1, "P17")])
+    gold = Annotation.from_entities([Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")], [Relation(0, 1, "P17")])
+    predicted = Annotation.from_entities([Entity(((0, 1),), "ORG"), Entity(((2, 3),), "LOC")], [Relation(0, 1, "P17")])
     scores = score([count("d", gold, predicted)])
     assert scores.relation.f1 == 100
     assert scores.relation_strict.f1 == 0
@@ -68,7 +68,7 @@ def test_a_wrong_entity_type_costs_the_strict_relation_only() -> None:
 
 def test_a_relation_has_a_direction() -> None:
     entities = [Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")]
-    gold, predicted = (Annotation.of(entities, [Relation(*ends, "P17")]) for ends in ((0, 1), (1, 0)))
+    gold, predicted = (Annotation.from_entities(entities, [Relation(*ends, "P17")]) for ends in ((0, 1), (1, 0)))
     assert count("d", gold, predicted).counts["relation"] == {"P17": (0, 1, 1)}
 
 
@@ -76,8 +76,8 @@ def test_duplicates_count_once_on_both_sides() -> None:
     entity = Entity(((0, 1), (0, 1), (4, 5)), "PER")
     again = Entity(((4, 5), (0, 1)), "PER")
     other = Entity(((2, 3),), "LOC")
-    gold = Annotation.of([entity, again, other], [Relation(0, 2, "P17"), Relation(1, 2, "P17")])
-    predicted = Annotation.of([again, other], [Relation(0, 1, "P17"), Relation(0, 1, "P17")])
+    gold = Annotation.from_entities([entity, again, other], [Relation(0, 2, "P17"), Relation(1, 2, "P17")])
+    predicted = Annotation.from_entities([again, other], [Relation(0, 1, "P17"), Relation(0, 1, "P17")])
     counts = count("d", gold, predicted).counts
     assert counts["mention"] == {"all": (3, 0, 0)}
     assert counts["coref"] == {"all": (2, 0, 0)}
@@ -86,22 +86,22 @@ def test_duplicates_count_once_on_both_sides() -> None:
 
 
 def test_a_predicted_mention_without_entity_still_counts() -> None:
-    gold = Annotation.of([Entity(((0, 1),), "PER")])
+    gold = Annotation.from_entities([Entity(((0, 1),), "PER")])
     predicted = msgspec.structs.replace(gold, mentions=((0, 1), (5, 6)))
     assert count("d", gold, predicted).counts["mention"] == {"all": (1, 1, 0)}
 
 
 def test_macro_over_gold_types_does_not_move_with_the_system() -> None:
-    gold = Annotation.of([Entity(((0, 1),), "PER")])
-    predicted = Annotation.of([Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")])
+    gold = Annotation.from_entities([Entity(((0, 1),), "PER")])
+    predicted = Annotation.from_entities([Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")])
     scores = score([count("d", gold, predicted)])
     assert scores.entity.macro_f1 == 50
     assert scores.extra["gold_macro"]["entity"]["f1"] == 100
 
 
 def test_counts_survive_json() -> None:
-    gold = Annotation.of([Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")], [Relation(0, 1, "P17")])
-    counts = count("d", gold, Annotation.of(gold.entities))
+    gold = Annotation.from_entities([Entity(((0, 1),), "PER"), Entity(((2, 3),), "LOC")], [Relation(0, 1, "P17")])
+    counts = count("d", gold, Annotation.from_entities(gold.entities))
     line = msgspec.json.encode(counts)
     assert json.loads(line)["counts"]["relation"] == {"P17": [0, 0, 1]}
     assert msgspec.json.decode(line, type=DocumentCounts) == counts
@@ -126,7 +126,7 @@ def annotations(draw: st.DrawFn) -> Annotation:
 
 def reordered(source: Annotation, order: list[int]) -> Annotation:
     place = {old: new for new, old in enumerate(order)}
-    return Annotation.of(
+    return Annotation.from_entities(
         [Entity(source.entities[old].mentions[::-1], source.entities[old].type) for old in order],
         [Relation(place[r.head], place[r.tail], r.type) for r in reversed(source.relations)],
     )

@@ -22,7 +22,7 @@ from core.data.formats.predictions import read_predictions
 from core.features.prepare import prepare
 from core.model.joint_model import JointModel
 from core.records.record import BEST, CONFIG, HISTORY, RunRecord, read_record
-from core.run.execute import build, build_accelerator, run
+from core.run.execute import build_accelerator, build_fresh_model, run
 from core.training.checkpoints import load_model
 from core.training.held_out import held_out_loss
 from core.training.loop import (
@@ -280,7 +280,7 @@ def test_one_bf16_step_is_close_to_fp32(corpus: Path, tmp_path: Path) -> None:
     for precision in ("fp32", "bf16"):
         config = prepare_run(tmp_path / precision, corpus, training={"precision": precision}, model={"dropout": 0.0})
         data = prepare(config)
-        model = build(config, data).train()
+        model = build_fresh_model(config, data).train()
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.prediction.html import Viewer
-from reports.frame import load_frame
+from reports.frame import load_study
 from reports.page.documents import build_study_viewer
 from studies.record import StudyRecord
 from tests.reports.annotated_records import make_annotated_study
@@ -22,7 +22,7 @@ def study(tmp_path: Path) -> StudyRecord:
 
 
 def build(study: StudyRecord, runs: Path, *, max_documents: int = 300) -> Viewer:
-    made = build_study_viewer(study, load_frame(study, runs), max_documents=max_documents)
+    made = build_study_viewer(study, load_study(study, runs).frame, max_documents=max_documents)
     assert made is not None
     return made
 

@@ -12,11 +12,11 @@ from reports.page.errors import KINDS, PredictionError, find_errors
 
 ADA, BYRON, SHE, ACME, OSLO = (0, 2), (1, 2), (4, 5), (7, 8), (9, 10)
 PERSON, FIRM, PLACE = Entity((ADA, SHE), "PER"), Entity((ACME,), "ORG"), Entity((OSLO,), "LOC")
-GOLD = Annotation.of([PERSON, FIRM, PLACE], [Relation(0, 1, "works_for"), Relation(1, 2, "based_in")])
+GOLD = Annotation.from_entities([PERSON, FIRM, PLACE], [Relation(0, 1, "works_for"), Relation(1, 2, "based_in")])
 
 
 def predicted(*entities: Entity, relations: tuple[Relation, ...] = ()) -> Annotation:
-    return Annotation.of(entities, relations)
+    return Annotation.from_entities(entities, relations)
 
 
 def errors_of(annotation: Annotation, kind: str, gold: Annotation = GOLD) -> list[PredictionError]:
@@ -99,7 +99,9 @@ def annotation_of(parts: Drawn) -> Annotation:
     typed = {cluster: "PER" if person else "ORG" for cluster, person in mentions.values()}
     entities = [Entity(tuple(spans), typed[cluster]) for cluster, spans in clusters.items()]
     size = len(entities)
-    return Annotation.of(entities, [Relation(head % size, tail % size, name) for head, tail, name in relations])
+    return Annotation.from_entities(
+        entities, [Relation(head % size, tail % size, name) for head, tail, name in relations]
+    )
 
 
 @given(drawn, drawn)

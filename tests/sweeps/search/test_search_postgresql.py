@@ -49,7 +49,9 @@ def test_a_database_that_dies_loses_nothing(
     run.before = dies
     try:
         with live_display(SearchScreen(loop, slots=1)) as shown:
-            launch = Launcher(loop.run_states, InProcessEngine(run), place.planned(), tell=shown.tell, feed=loop.feed)
+            launch = Launcher(
+                loop.run_states, InProcessEngine(run), place.planned(), on_change=shown.show_run, feed=loop.feed
+            )
             loop.on_trial, loop.on_storage = shown.show_trial, shown.show_storage
             launch.run(StopRequest())
     finally:

@@ -20,7 +20,7 @@ CDR = {"Training": (76, 98, 107, 89, 18), "Development": (59, 100, 89, 89, 0)}
 
 
 def parse(text: str, labels: LabelSet | None = None) -> Corpus:
-    return parse_pubtator(text, "cdr.txt", labels=labels)
+    return parse_pubtator(text.encode(), "cdr.txt", labels=labels)
 
 
 @pytest.mark.parametrize("part", CDR)

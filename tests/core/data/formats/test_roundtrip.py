@@ -95,7 +95,11 @@ def test_no_bytes_whatever_raise_anything_but_a_user_error(
 
 def test_files_are_written_whole_and_read_back(tmp_path) -> None:
     document = Document(
-        id="A", title="A", tokens=("a", "b"), sentences=((0, 2),), gold=Annotation.of([Entity(((0, 1),), "X")])
+        id="A",
+        title="A",
+        tokens=("a", "b"),
+        sentences=((0, 2),),
+        gold=Annotation.from_entities([Entity(((0, 1),), "X")]),
     )
     write_docred([document], tmp_path / "gold.json")
     assert read_docred(tmp_path / "gold.json").documents == (document,)

@@ -1,12 +1,10 @@
 """Plain text and the sentence splitter."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.formats.text import corpus_from_text, read_text, split_sentences, tokenise
+from core.data.formats.text import parse_text, split_sentences, tokenise
 from core.errors import UserError
 
 SPLIT = {
@@ -40,10 +38,8 @@ def test_tokens_are_cut_as_described() -> None:
     ]
 
 
-def test_a_blank_line_separates_documents(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_bytes("One two.\r\nThree é.\r\n \r\n\n\nFour.\n".encode())
-    corpus = read_text(path)
+def test_a_blank_line_separates_documents() -> None:
+    corpus = parse_text("One two.\r\nThree é.\r\n \r\n\n\nFour.\n".encode(), "folder/notes.txt")
     assert [document.id for document in corpus.documents] == ["notes-1", "notes-2"]
     first = corpus.documents[0]
     assert first.text == "One two.\nThree é."
@@ -52,15 +48,17 @@ def test_a_blank_line_separates_documents(tmp_path: Path) -> None:
     assert corpus.issues.counts == {}
 
 
-def test_text_without_tokens_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="text: holds 0 tokens"):
-        corpus_from_text(" \n\n ")
-    (tmp_path / "notes.txt").write_bytes(b"caf\xe9s")
-    with pytest.raises(UserError, match="byte 3 is 0xe9, which is not UTF-8"):
-        read_text(tmp_path / "notes.txt")
-    (tmp_path / "notes.txt").write_bytes("café".encode()[:-1])
-    with pytest.raises(UserError, match="cut off or not UTF-8"):
-        read_text(tmp_path / "notes.txt")
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b" \n\n ", "notes.txt: holds 0 documents"),
+        (b"caf\xe9s", "byte 3 is 0xe9, which is not UTF-8"),
+        ("café".encode()[:-1], "cut off or not UTF-8"),
+    ],
+)
+def test_text_that_holds_none_is_one_clear_error(raw: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_text(raw, "notes.txt")
 
 
 @given(st.text(max_size=80), st.lists(st.integers(0, 80), max_size=4))

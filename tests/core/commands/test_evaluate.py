@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import engram
-from core.commands.evaluate import choose, reading_memory
+from core.commands.evaluate import choose_documents, reading_memory
 from core.config.presets import to_yaml
 from core.data.formats.docred import write_docred
 from core.errors import UserError
@@ -66,21 +66,21 @@ def test_nothing_is_written_where_it_is_not_asked_for(folder: Path, monkeypatch:
 def test_a_mistake_is_one_line_before_anything_is_computed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(folder, "--documents", "3") == 2
     assert capsys.readouterr().err == (
-        "engram: --documents says whose attention is stored, and none is: add --attention\n"
+        "engram: --documents names the documents whose attention is stored: add --attention\n"
     )
     assert evaluate(folder, "--attention", "--documents", "tiny 33") == 2
     out, err = capsys.readouterr()
-    assert err.startswith("engram: no document 'tiny 33' among the 6: did you mean 'tiny 3'?")
+    assert err.startswith("engram: no document 'tiny 33' among the 6. Did you mean tiny 3?")
     assert out == ""
 
 
 def test_documents_are_titles_ids_or_how_many() -> None:
     some = encoded(*(document(number) for number in range(12)))
-    titles = [[one.document.title for one in choose(some, wanted)] for wanted in ((), ("2",), ("20",))]
+    titles = [[one.document.title for one in choose_documents(some, wanted)] for wanted in ((), ("2",), ("20",))]
     assert titles == [[f"tiny {number}" for number in range(most)] for most in (10, 2, 12)]
     for wrong in ("0", "-1", "1.5", "tiny"):
         with pytest.raises(UserError, match=f"no document '{wrong}' among the 12"):
-            choose(some, (wrong,))
+            choose_documents(some, (wrong,))
 
 
 @pytest.mark.parametrize(
