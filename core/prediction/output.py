@@ -163,8 +163,7 @@ class FileOutput(Output):
         try:
             if self.done.skipped:
                 # A copy, as the folder has to stay whole until the output is there.
-                shutil.copyfile(self._folder / SKIPPED, self._folder / side_file.name)
-                os.replace(self._folder / side_file.name, side_file)
+                shutil.copyfile(self._folder / SKIPPED, side_file)
             else:
                 side_file.unlink(missing_ok=True)
             os.replace(self._folder / LINES, self._path)

@@ -339,10 +339,7 @@ def test_a_file_that_is_cut_off_is_predicted_up_to_there(predict: Predict, corpu
 
 
 @pytest.mark.parametrize("many", [1, 3, 30])
-def test_a_file_without_a_usable_document_is_bad_input(
-    predict: Predict, corpus: Path, many: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(core.commands.predict, "MAX_TRIED", 10)
+def test_a_file_without_a_usable_document_is_bad_input(predict: Predict, corpus: Path, many: int) -> None:
     write(corpus, [EMPTY] * many)
     code, said = predict("--html", "out.html")
     assert code == 2
