@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from core.errors import UserError
-from core.progress import meter
+from core.progress import progress_bar
 from core.records.provenance import Provenance
 from core.records.summary import DAMAGED, KILLED, PartScores, RunSummary, TrackingSettings, read_details, read_summary
 from core.scoring.metrics import TASKS
@@ -69,7 +69,7 @@ def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> Report
             with_config.add(row.row)
         return result
 
-    with meter("records", sum(len(row.runs) for row in study.row_runs)) as progress:
+    with progress_bar("records", sum(len(row.runs) for row in study.row_runs)) as progress:
         return collect(study, read, split=split, advance=progress.advance)
 
 

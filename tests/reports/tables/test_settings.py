@@ -44,7 +44,8 @@ def test_every_setting_that_can_change_a_number_stands_once_per_value(tmp_path: 
     lines = lines_of(present(settings_table(ladder_data(tmp_path))))
     assert lines["training.lr"] == [["5e-05", "all"]]
     assert lines["memory.read_mode"] == [["none", "+ heads"], ["inverse", "+ read"]]
-    assert lines["memory.warmup"] == [["0.4", "all with memory"]]
+    assert lines["memory.warmup"] == [["0.4", "+ read"]]
+    assert lines["memory.slots_per_type"] == [["1", "all with memory"]]
     assert lines["memory"] == [["none", "JEREX"]]
     assert lines["data.train"] == [[f"train.json ({'1' * 12})", "all"]]
     neutral = {name for name in RunConfig.model_fields if NEUTRAL in read_markers(RunConfig, name)}
