@@ -1,6 +1,6 @@
-"""What a table says of itself: metric and matching, data, seeds, what ± means; and notes that limit its numbers."""
+"""Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -11,18 +11,19 @@ from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
-TASKS = (
-    "Rel.: relation with its type, both clusters and both entity types right (strict); Ent.: cluster with its type; "
-    "Coref.: cluster; Men.: mention span."
-)
-SPREAD = "±: sample standard deviation over seeds (ddof 1)."
-BOLD = "Bold: highest mean of a group."
 EMBEDDED_CORPUS_NOTE = "The corpus is the embedded, generated one: no number here stands for a result on real text."
 
 
-def caption_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
-    """The sentences below the main table of a study."""
-    return [METRIC, TASKS, data_sentence(study, frame), seeds_sentence(frame), SPREAD, BOLD]
+def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
+    """On which data, split and seeds the numbers were measured."""
+    return [data_sentence(study, frame), f"Seeds {format_ranges(set(frame['seed']))}."]
+
+
+def data_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
+    """Study, profile, split, and how many documents."""
+    documents = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f", {' or '.join(map(str, documents))} documents" if documents else ""
+    return f"Data: study {study.study.name}, profile {study.profile}, {frame['split'].iloc[0]} split{size}."
 
 
 def coverage_sentence() -> str:
@@ -34,34 +35,16 @@ def coverage_sentence() -> str:
     )
 
 
-def data_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
-    """Study, profile, split, and how many documents."""
-    documents = sorted({int(number) for number in frame["documents"].dropna()})
-    size = f", {' or '.join(map(str, documents))} documents" if documents else ""
-    return f"Data: study {study.study.name}, profile {study.profile}, {frame['split'].iloc[0]} split{size}."
-
-
-def seeds_sentence(frame: pd.DataFrame) -> str:
-    """Which seeds, and which n a complete row has."""
-    seeds = sorted(set(frame["seed"]))
-    return f"Seeds {format_ranges(seeds)}; n: seeds with a score, {len(seeds)} where a row is complete."
-
-
-def notes_of(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
+def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
     runs = run_facts(frame)
-    found = [EMBEDDED_CORPUS_NOTE] if is_embedded(study) else []
-    return [*found, *chosen(study), *incomplete(study, runs), *early_choice_notes(study, runs), *mixed(runs)]
-
-
-def chosen(study: StudyRecord) -> list[str]:
-    """Rows that are the best of several configs, beside rows that had fewer."""
-    tried = {name: row.tried for name, row in study.study.rows.items()}
+    embedded = [EMBEDDED_CORPUS_NOTE] if is_embedded(study) else []
     return [
-        f"{label(study, name)}: chosen among {count} configs by validation F1 on other seeds than these; other rows "
-        f"had fewer: {', '.join(f'{label(study, other)} {few}' for other, few in tried.items() if few < count)}."
-        for name, count in tried.items()
-        if count > 1
+        *embedded,
+        *chosen_row_notes(study),
+        *missing_score_notes(study, runs),
+        *early_choice_notes(study, runs),
+        *mixed_run_notes(runs),
     ]
 
 
@@ -70,33 +53,40 @@ def is_embedded(study: StudyRecord) -> bool:
     return study.data_name == SYNTHETIC
 
 
-def incomplete(study: StudyRecord, runs: pd.DataFrame) -> list[str]:
-    """Rows whose seeds have no score, by row and status."""
-    absent = runs[~runs["status"].isin(SCORED)]
-    sentences = []
-    for row, part in absent.groupby("row", sort=False):
-        told = [
-            f"seed{'s' if len(some) > 1 else ''} {format_ranges(some['seed'])} {status}"
-            for status, some in part.groupby("status", sort=False)
-        ]
-        sentences.append(f"{label(study, str(row))}: without a score: {', '.join(told)}.")
-    return sentences
+def chosen_row_notes(study: StudyRecord) -> Iterator[str]:
+    """Rows that are the best of several configs, next to rows that had fewer."""
+    tried = {name: row.tried for name, row in study.study.rows.items()}
+    for name, count in tried.items():
+        fewer = [f"{label(study, other)} {number}" for other, number in tried.items() if number < count]
+        if count > 1:
+            yield (
+                f"{label(study, name)}: chosen among {count} configs by validation F1 on other seeds than these; "
+                f"other rows had fewer: {', '.join(fewer)}."
+            )
 
 
-def early_choice_notes(study: StudyRecord, runs: pd.DataFrame) -> list[str]:
+def missing_score_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]:
+    """Rows with seeds that have no score, by row and status."""
+    without = runs[~runs["status"].isin(SCORED)]
+    for row, of_row in without.groupby("row", sort=False):
+        seeds = [format_seeds(group["seed"], str(status)) for status, group in of_row.groupby("status", sort=False)]
+        yield f"{label(study, str(row))}: without a score: {', '.join(seeds)}."
+
+
+def early_choice_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]:
     """Rows that read memory but whose chosen checkpoint lies before reading began: it is the baseline's in effect."""
-    early = runs[runs["status"].isin(SCORED) & (runs["reads"] == True) & (runs["chosen_reading"] == 0)]  # noqa: E712
-    return [
-        f"{label(study, str(row))}: chosen before memory was read (seed{'s' if len(part) > 1 else ''} "
-        f"{format_ranges(part['seed'])}); raise training.select_from to compare what reading does."
-        for row, part in early.groupby("row", sort=False)
-    ]
+    early = runs[runs["status"].isin(SCORED) & runs["reads"].eq(True) & (runs["chosen_reading"] == 0)]
+    for row, of_row in early.groupby("row", sort=False):
+        yield (
+            f"{label(study, str(row))}: chosen before memory was read ({format_seeds(of_row['seed'])}); raise "
+            "training.select_from to compare what reading does."
+        )
 
 
-def mixed(runs: pd.DataFrame) -> list[str]:
+def mixed_run_notes(runs: pd.DataFrame) -> Iterator[str]:
     """Facts of which the scored runs have several values, though a fair table has one."""
     scored = runs[runs["status"].isin(SCORED)]
-    named = {
+    facts = {
         "code versions": scored["commit"].str[:8].replace("", "unknown"),
         "machines": scored["machine"].str.split(" ").str[0].replace("", "unknown"),
         "devices": scored["device"],
@@ -104,17 +94,15 @@ def mixed(runs: pd.DataFrame) -> list[str]:
         "data files": scored["data"],
         "package versions": scored["packages"],
     }
-    sentences = []
-    for what, values in named.items():
+    for name, values in facts.items():
         counts = values.astype("object").where(values.notna(), "unset").value_counts(sort=False)
         if len(counts) > 1:
-            shown = ", ".join(f"{value} ({count} runs)" for value, count in counts.items())
-            long = what in ("data files", "package versions")
-            sentences.append(f"Mixed {what}: {f'{len(counts)} different sets' if long else shown}.")
+            listed = ", ".join(f"{value} ({count} runs)" for value, count in counts.items())
+            too_long = name in ("data files", "package versions")
+            yield f"Mixed {name}: {f'{len(counts)} different sets' if too_long else listed}."
     changed = scored["uncommitted_changes"].eq(True).sum()
     if changed:
-        sentences.append(f"{changed} of {len(scored)} runs were computed with uncommitted changes in the code.")
-    return sentences
+        yield f"{changed} of {len(scored)} runs were computed with uncommitted changes in the code."
 
 
 def problems(frame: pd.DataFrame) -> list[str]:
@@ -129,11 +117,17 @@ def label(study: StudyRecord, row: str) -> str:
     return f"{title} ({group})" if group else title
 
 
-def against(study: StudyRecord, row: str) -> str:
-    """What a row's baseline is called beside it: with its group, where that is another."""
+def baseline_label(study: StudyRecord, row: str) -> str:
+    """What a row's baseline is called next to it: with its group, where that is another."""
     baseline = study.study.row_baseline(row)
     same = study.study.rows[row].group == study.study.rows[baseline].group
     return study.study.row_title(baseline) if same else label(study, baseline)
+
+
+def format_seeds(seeds: Iterable[int], status: str = "") -> str:
+    """`seed 3 failed`, `seeds 0–2`."""
+    listed = list(seeds)
+    return f"seed{'s' * (len(listed) > 1)} {format_ranges(listed)} {status}".rstrip()
 
 
 def format_ranges(numbers: Iterable[int]) -> str:

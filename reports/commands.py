@@ -1,25 +1,29 @@
-"""`engram report`: tables, figures and the page of a study, from its records alone."""
+"""`engram report` and `engram compare`: tables, figures and a page of a study or of two systems, from records alone."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import tyro
 
 from core.errors import UserError
+from core.files import atomic_write, make_folder
 from core.records.record import SCORED
-from reports.baseline_differences import add_document_intervals, comparisons
+from reports.baseline_differences import compare_to_baselines
 from reports.captions import problems
-from reports.compare import by_distance, by_document, by_type, further_measures_table, measures, pair_systems
+from reports.compare import COMPARISON_TABLES, pair_systems
 from reports.compare_inputs import read_system
-from reports.figures.style import save
-from reports.frame import load, run_facts
+from reports.figures.style import save_figure
+from reports.frame import ReportData, load_study, run_facts
 from reports.page.documents import build_comparison_viewer, build_study_viewer
 from reports.page.page import build_comparison_page, build_study_page
-from reports.sections import Material, make_figures, tables_of
-from reports.tables.markdown import to_markdown, write_frame, write_table, write_text
-from reports.wandb_source import load_from_wandb, read_runs, study_in_project
-from studies.record import StudyRecord, find_study_record, study_folder
+from reports.sections import make_figures, make_tables
+from reports.tables.latex import to_latex
+from reports.tables.layout import Table
+from reports.tables.markdown import to_markdown
+from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
+from studies.record import find_study_record, study_folder
 from studies.search.trials import read_search_record
 
 
@@ -35,7 +39,7 @@ def report(
 ) -> None:
     """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
-    A study that is half done gives a table too: n says how many seeds stand behind a row, and what is missing is named.
+    A study that is half done gives a table too: n is the number of seeds behind a row, and what is missing is named.
 
     Args:
         study: a study's name, or <name>@<profile>.
@@ -46,33 +50,30 @@ def report(
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
-            the study's is known from the study's record in <runs>, or else from what the runs say of themselves.
+            the study's is read from the study's record in <runs>, or else from the tags of the runs.
     """
     if from_wandb is None:
         record = find_study_record(study, runs, profile=profile)
-        loaded = load(record, runs, split=split)
+        data = load_study(record, runs, split=split)
     else:
-        remote = {run.id: run for run in read_runs(from_wandb)}
-        record = study_in_project(study, runs, remote.values(), profile=profile)
-        loaded = load_from_wandb(record, remote, split=split)
-    frame = loaded.frame
-    search = read_search_record(study_folder(runs, record.label))
-    if search is None or not search.trials:
-        require_a_scored_run(record, frame)
-    compared = add_document_intervals(record, frame, comparisons(record, frame))
-    material = Material(record, frame, compared, loaded.parts, loaded.configs, search)
-    tables = tables_of(material)
+        remote = {run.id: run for run in read_project(from_wandb)}
+        record = find_study_in_project(study, runs, remote.values(), profile=profile)
+        data = load_from_wandb(record, remote, split=split)
+    data = replace(data, search=read_search_record(study_folder(runs, record.label)))
+    require_a_scored_run(data)
+    data = replace(data, compared=compare_to_baselines(record, data.frame))
+    tables, figures = make_tables(data), make_figures(data)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
-    drawings = make_figures(material)
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
-    written = [path for table in tables for path in write_table(table, folder)]
-    written += [path for drawing in drawings for path in save(drawing.figure, folder, drawing.name)]
-    written.append(write_frame(frame, folder / "runs.csv"))
-    local = from_wandb is None
-    viewer = build_study_viewer(record, frame, max_documents=documents) if documents > 0 and local else None
-    html = build_study_page(record, frame, compared, tables, drawings, viewer)
-    written.append(write_text(html, folder / "index.html"))
-    for problem in problems(frame):
+    written = write_tables(tables, folder)
+    written += [path for figure in figures for path in save_figure(figure, folder)]
+    written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
+    viewer = None
+    if documents > 0 and from_wandb is None:
+        viewer = build_study_viewer(record, data.frame, max_documents=documents)
+    page = build_study_page(record, data.frame, data.compared, tables, figures, viewer)
+    written.append(write_text(page, folder / "index.html"))
+    for problem in problems(data.frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
@@ -87,11 +88,11 @@ def compare(
     out: Path | None = None,
     documents: int = 300,
 ) -> None:
-    """Print how two runs, cells, rows of studies or prediction files differ on the same documents.
+    """Print how two runs, rows of studies or prediction files differ on the same documents.
 
     Args:
         a: a run id, a signature (all its seeds), STUDY:ROW, or a prediction file (ours or JEREX's).
-        b: the same; differences are B less A.
+        b: the same; differences are B minus A.
         runs: where run folders lie.
         split: which scores of runs: test or validation.
         gold: the documents that prediction files are scored on.
@@ -99,25 +100,44 @@ def compare(
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
     """
-    sides = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
-    one, other = pair_systems(*sides)
-    found = [compared(one, other) for compared in (measures, further_measures_table, by_distance, by_type, by_document)]
-    tables = [table for table in found if table.lines]
+    systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
+    system_a, system_b = pair_systems(*systems)
+    tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
     print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
-        viewer = build_comparison_viewer(one, other, split=split, max_documents=documents) if documents > 0 else None
-        written = [path for table in tables for path in write_table(table, out)]
-        written.append(write_text(build_comparison_page(one.label, other.label, tables, viewer), out / "index.html"))
+        viewer = None
+        if documents > 0:
+            viewer = build_comparison_viewer(system_a, system_b, split=split, max_documents=documents)
+        written = write_tables(tables, out)
+        page = build_comparison_page(system_a.label, system_b.label, tables, viewer)
+        written.append(write_text(page, out / "index.html"))
         print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 
-def require_a_scored_run(study: StudyRecord, frame: pd.DataFrame) -> None:
-    """Raise a UserError where not one run of the study has a score."""
-    runs = run_facts(frame).drop_duplicates("run")
-    if runs["status"].isin(SCORED).any():
+def require_a_scored_run(data: ReportData) -> None:
+    """Raise a UserError where the study has neither a run with a score nor a trial of a search."""
+    runs = run_facts(data.frame).drop_duplicates("run")
+    if runs["status"].isin(SCORED).any() or (data.search is not None and data.search.trials):
         return
-    counted = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts(sort=False).items())
+    counts = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts(sort=False).items())
+    study = data.study
     raise UserError(
-        f"no run of study {study.label} is finished yet ({counted}): run `engram study run {study.study.name} "
+        f"no run of study {study.label} is finished yet ({counts}): run `engram study run {study.study.name} "
         f"--profile {study.profile}`, or give another folder (--runs DIR)"
     )
+
+
+def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
+    """Write every table as `<name>.md`, `.tex` and `.csv`; their paths."""
+    paths = []
+    for table in tables:
+        texts = {".md": to_markdown(table), ".tex": to_latex(table), ".csv": table.data.to_csv(index=False)}
+        paths += [write_text(text, folder / f"{table.name}{ending}") for ending, text in texts.items()]
+    return paths
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Write a text file, its folder made where it is not there; its path."""
+    make_folder(path.parent, "give a folder that is yours (--out DIR)")
+    atomic_write(path, text.encode())
+    return path

@@ -1,9 +1,9 @@
-"""What `engram compare` is given -> counts per document and seed, whether run, cell, study's row or prediction file."""
+"""Inputs of `engram compare`: a run, a signature, STUDY:ROW or a prediction file -> counts per document and seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -15,38 +15,31 @@ from core.scoring.evaluate import count_documents, evaluate, match_documents
 from core.scoring.metrics import DocumentCounts
 from studies.record import find_study_record
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class ComparedSystem:
-    """One of two things compared: what it is called, and its counts per seed."""
+    """One of the two systems compared: what it is called, and its counts per seed."""
 
     label: str
     counts: dict[int, list[DocumentCounts]]
     extra: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Seed -> what goes beyond the five tasks, as `core.scoring.evaluate` has it."""
     folders: dict[int, Path] = field(default_factory=dict)
-    """Seed -> run folder, where the side is runs."""
+    """Seed -> run folder, where the system is runs."""
     predictions: Sequence[Prediction] = ()
-    """Gold documents and what was predicted for them, where the side is a prediction file."""
+    """Gold documents and what was predicted for them, where the system is a prediction file."""
 
-    def under(self, seeds: Mapping[int, int]) -> "ComparedSystem":
-        """The side with some of its seeds alone, each under the number that it is mapped to."""
-        return replace(
-            self,
-            counts=_under(self.counts, seeds),
-            extra=_under(self.extra, seeds),
-            folders=_under(self.folders, seeds),
-        )
-
-
-def _under(part: Mapping[int, T], seeds: Mapping[int, int]) -> dict[int, T]:
-    return {new: part[old] for old, new in seeds.items() if old in part}
+    def select_seeds(self, seeds: Mapping[int, int]) -> "ComparedSystem":
+        """The system with some of its seeds alone, each under the number that it is mapped to."""
+        kept: dict[str, Any] = {
+            name: {new: values[old] for old, new in seeds.items() if old in (values := getattr(self, name))}
+            for name in ("counts", "extra", "folders")
+        }
+        return replace(self, **kept)
 
 
 def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) -> ComparedSystem:
-    """The side that a reference names, tried as: prediction file, `study:row`, cell (signature), run.
+    """The system that a reference names, tried as: prediction file, `study:row`, signature, run.
 
     Raises a UserError for a reference that names nothing, and for one without a single scored run.
     """
@@ -54,39 +47,43 @@ def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) ->
     if path.is_file():
         if gold is None:
             raise UserError(f"{path} is a prediction file: give the documents it is to be scored on with --gold FILE")
-        documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
-        pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
-        counts = {0: count_documents(documents, annotations)}
-        return ComparedSystem(path.name, counts, {0: evaluate(documents, annotations).extra}, predictions=pairs)
+        return read_prediction_file(path, gold)
     study, colon, row = reference.rpartition(":")
     if colon and not path.exists():
         record = find_study_record(study, runs)
-        cell = next((cell for cell in record.row_runs if cell.row == row), None)
-        if cell is None:
-            known = ", ".join(cell.row for cell in record.row_runs)
-            raise UserError(f"study {record.label} has no row {row!r}: its rows are {known}")
-        folders = {seed: runs / cell.signature / f"s{seed}" for seed in cell.runs}
-        return scored(f"{record.label}:{row}", folders, split)
-    folder = runs / reference
-    if reference and folder.is_dir() and next(folder.glob("s*/record.json"), None) is not None:
-        seeds = sorted(int(path.parent.name[1:]) for path in folder.glob("s*/record.json"))
-        return scored(reference, {seed: folder / f"s{seed}" for seed in seeds}, split)
-    found = find_run(reference, runs)
-    seed = found.name.removeprefix("s")
-    return scored(f"{found.parent.name}-{found.name}", {int(seed) if seed.isdigit() else 0: found}, split)
+        rows = {row_runs.row: row_runs for row_runs in record.row_runs}
+        if row not in rows:
+            raise UserError(f"study {record.label} has no row {row!r}: its rows are {', '.join(rows)}")
+        folders = {seed: runs / rows[row].signature / f"s{seed}" for seed in rows[row].runs}
+        return read_run_folders(f"{record.label}:{row}", folders, split)
+    folders = {int(record.parent.name[1:]): record.parent for record in (runs / reference).glob("s*/record.json")}
+    if reference and folders:
+        return read_run_folders(reference, dict(sorted(folders.items())), split)
+    folder = find_run(reference, runs)
+    seed = folder.name.removeprefix("s")
+    return read_run_folders(f"{folder.parent.name}-{folder.name}", {int(seed) if seed.isdigit() else 0: folder}, split)
 
 
-def scored(label: str, folders: dict[int, Path], split: str) -> ComparedSystem:
-    """The side of some run folders; those that are not finished are left out, but one must be."""
-    counts, extra, found = {}, {}, {}
+def read_prediction_file(path: Path, gold: Path) -> ComparedSystem:
+    """A prediction file, scored on gold documents as if it were a run's one seed."""
+    documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
+    pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
+    counts, extra = count_documents(documents, annotations), evaluate(documents, annotations).extra
+    return ComparedSystem(path.name, {0: counts}, {0: extra}, predictions=pairs)
+
+
+def read_run_folders(label: str, folders: dict[int, Path], split: str) -> ComparedSystem:
+    """Some run folders by seed; those that are not finished are left out, but one must be."""
+    system = ComparedSystem(label, {}, {}, {})
     for seed, folder in folders.items():
         record = read_record(folder)
         if record is not None and record.status in SCORED:
-            counts[seed], found[seed] = read_counts(folder / f"documents.{split}.json"), folder
-            extra[seed] = record.metrics.get(split, {}).get("extra", {})
-    if not counts:
+            system.counts[seed] = read_counts(folder / f"documents.{split}.json")
+            system.extra[seed] = record.metrics.get(split, {}).get("extra", {})
+            system.folders[seed] = folder
+    if not system.counts:
         raise UserError(f"{label} has no finished run to compare: let it finish, or give another")
-    return ComparedSystem(label, counts, extra, found)
+    return system
 
 
 def read_counts(path: Path) -> list[DocumentCounts]:

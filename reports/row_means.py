@@ -1,4 +1,4 @@
-"""The tidy frame -> a line per row and task: mean, sample standard deviation, n, and which seeds they come from."""
+"""Row means: mean, sample standard deviation and n per row and task; names of the tasks, order of the rows."""
 
 import math
 
@@ -9,8 +9,7 @@ from studies.statistics import summarize
 
 TASK_HEADINGS = {"relation_strict": "Rel.", "entity": "Ent.", "coref": "Coref.", "mention": "Men."}
 """The four tasks of the poster's table, in its order, and what it calls them."""
-LOOSE = "Rel. loose"
-LONG = {
+TASK_NAMES = {
     "mention": "mention",
     "coref": "coreference",
     "entity": "entity",
@@ -22,38 +21,41 @@ LONG = {
 
 def task_headings(study: StudyRecord) -> dict[str, str]:
     """The tasks of a study's tables and what their columns are called: the poster's four and the study's metric."""
-    return TASK_HEADINGS if study.study.metric in TASK_HEADINGS else {**TASK_HEADINGS, study.study.metric: LOOSE}
+    return TASK_HEADINGS if study.study.metric in TASK_HEADINGS else {**TASK_HEADINGS, study.study.metric: "Rel. loose"}
 
 
-def summary_of(study: StudyRecord, frame: pd.DataFrame, *, score: str = "f1") -> pd.DataFrame:
-    """Mean, std (ddof 1; NaN at one seed), n, seeds and runs per row and task, rows in the study's order.
+def rows_by_group(study: StudyRecord) -> list[str]:
+    """The rows, those of a group together, groups and rows in the study's order."""
+    groups = list(dict.fromkeys(row.group for row in study.study.rows.values()))
+    return sorted(study.study.rows, key=lambda row: groups.index(study.study.rows[row].group))
+
+
+def compute_row_means(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean, std (ddof 1; NaN at one seed), n, seeds and runs of F1 per row and task, rows in the study's order.
 
     A row without any score has n = 0 and NaN.
     """
     # Plain lists: a frame per row and task would take most of the time of a large report.
-    found: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
-    columns = zip(*(frame[name].tolist() for name in ("row", "task", score, "seed", "run")), strict=True)
-    for row, task, value, seed, run in columns:
-        scored = found.setdefault((row, task), [])
-        if math.isfinite(value):
-            scored.append((value, seed, run))
+    scored: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
+    columns = (frame[name].tolist() for name in ("row", "task", "f1", "seed", "run"))
+    for row, task, f1, seed, run in zip(*columns, strict=True):
+        scores = scored.setdefault((row, task), [])
+        if math.isfinite(f1):
+            scores.append((f1, seed, run))
     lines = []
-    for (row, task), scored in found.items():
-        one = summarize(value for value, _, _ in scored)
-        titles = {"row": row, "title": study.study.row_title(row), "group": study.study.rows[row].group, "task": task}
-        names = {"seeds": " ".join(str(seed) for _, seed, _ in scored), "runs": " ".join(run for _, _, run in scored)}
-        lines.append({**titles, "mean": one.mean, "std": one.std, "n": one.n, **names})
+    for (row, task), scores in scored.items():
+        summary = summarize(f1 for f1, _, _ in scores)
+        lines.append(
+            {
+                "row": row,
+                "title": study.study.row_title(row),
+                "group": study.study.rows[row].group,
+                "task": task,
+                "mean": summary.mean,
+                "std": summary.std,
+                "n": summary.n,
+                "seeds": " ".join(str(seed) for _, seed, _ in scores),
+                "runs": " ".join(run for _, _, run in scores),
+            }
+        )
     return pd.DataFrame(lines)
-
-
-def find_best_of_groups(summary: pd.DataFrame, *, decimals: int = 2) -> set[tuple[str, str]]:
-    """(row, task) of the highest mean of each group and task, as printed: equal ones are all best.
-
-    A group with a single scored row has no best.
-    """
-    best = set()
-    for (_, task), part in summary[summary["n"] > 0].groupby(["group", "task"]):
-        printed = part["mean"].round(decimals)
-        if len(part) > 1:
-            best |= {(row, task) for row in part["row"][printed == printed.max()]}
-    return best

@@ -4,14 +4,13 @@ Plans, tables, search spaces and W&B sweeps all read this tuple. An axis names a
 path; which value is the default is written there, not here.
 """
 
-import difflib
 from typing import Any
 
 import msgspec
 
 from core.config.presets import Tree, build
 from core.config.schema import RunConfig
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 
 Value = bool | int | float | str | None
 """One value of a setting; None is the setting's own `none` (slot width: the encoder's width)."""
@@ -180,8 +179,7 @@ def find_axis(name: str) -> Axis:
     """The declared axis of a name; an unknown one names its neighbours."""
     known = {axis.name: axis for axis in AXES}
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, known)
         raise UserError(
             f"unknown axis {name!r}: the axes are {', '.join(known)}.{hint} An axis of your own has a name, a path and "
             "values"

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from core.config.model_source import encoder_width, normalise_slot_width
+from core.config.model_source import encoder_width
 from core.config.presets import Tree, build, leaves, merge
-from core.config.schema import NEUTRAL, DataConfig, RunConfig, TrackingConfig
-from core.config.signature import read_markers, signature
+from core.config.schema import DataConfig, RunConfig, TrackingConfig
+from core.config.signature import deciding_fields, normalise_slot_width, signature
 from core.data.datasets import resolve_paths
 from core.errors import UserError
 from studies.record import RowRuns, StudyRecord, StudyRun, study_label
@@ -200,7 +200,7 @@ def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
 
     def compare(here: BaseModel, there: BaseModel, before: str) -> None:
-        for name in counted(type(here)):
+        for name in deciding_fields(type(here)):
             mine, theirs = getattr(here, name), getattr(there, name)
             if mine == theirs:
                 continue
@@ -212,12 +212,6 @@ def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
     compare(one, other, "")
     found.pop("seed", None)
     return dict(sorted(found.items()))
-
-
-@cache
-def counted(section: type[BaseModel]) -> tuple[str, ...]:
-    """The settings and sections of a section that can change a number."""
-    return tuple(name for name in section.model_fields if NEUTRAL not in read_markers(section, name))
 
 
 def told(value: Any) -> Any:

@@ -20,16 +20,15 @@ With a `search` section (`studies.search.spec`) the axes are searched instead.
 From what a study's YAML holds to its struct, or one line about the first thing that is wrong, and where.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from core.config.presets import NumberLoader, load_yaml, settings_of
-from core.errors import UserError
+from core.config.presets import NumberLoader, load_yaml, setting_names
+from core.errors import UserError, did_you_mean
 from core.scoring.metrics import TASKS
 from studies.axes import Axis, find_axis
 from studies.rows import Base, Choice, Row, resolve_axes, rows_of
@@ -111,8 +110,8 @@ def find_study(name: str) -> Study:
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     if name not in known:
         raise UserError(
-            f"unknown study {name!r}: the studies are {', '.join(known)}{meant(name, known)}. A study of your own is a "
-            "YAML file"
+            f"unknown study {name!r}: the studies are {', '.join(known)}.{did_you_mean(name, known)} A study of your "
+            "own is a YAML file"
         )
     return read_study(FOLDER / f"{name}.yaml")
 
@@ -168,19 +167,20 @@ def check_study(study: Study, *, where: str) -> Study:
         if study.row_baseline(row) not in study.rows:
             raise UserError(
                 f"{where}: row {row} is compared with {study.row_baseline(row)!r}, which is none of the rows "
-                f"({', '.join(study.rows)}): correct `baseline`{meant(study.row_baseline(row), study.rows)}"
+                f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(study.row_baseline(row), study.rows)}"
             )
     if study.metric not in TASKS:
         raise UserError(
-            f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}{meant(study.metric, TASKS)}"
+            f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}."
+            f"{did_you_mean(study.metric, TASKS)}"
         )
     check_seeds(study.seeds, where=f"{where}: ")
     for path in study.varies:
         *section, last = path.split(".")
-        known = settings_of(section)
+        known = setting_names(section)
         if last not in known:
             told = f"{'.'.join(section) or 'a run'} has {', '.join(known)}" if known else "there is no such section"
-            raise UserError(f"{where}: varies names {path!r}, which is no setting: {told}{meant(last, known)}")
+            raise UserError(f"{where}: varies names {path!r}, which is no setting: {told}.{did_you_mean(last, known)}")
     if study.search is not None:
         if study.base is None:
             raise UserError(f"{where}: a search needs `base` and `axes`: say what is searched")
@@ -194,12 +194,6 @@ def check_seeds(seeds: Sequence[int], *, where: str = "") -> None:
     """Raise a UserError for seeds that are not different numbers that a run can have."""
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > LARGEST_SEED:
         raise UserError(f"{where}seeds {list(seeds)} must be different numbers from 0 to {LARGEST_SEED}")
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """`. Did you mean ...?` where a known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f". Did you mean {near[0]}?" if near else ""
 
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -253,9 +247,7 @@ def explained(message: str, kind: type[msgspec.Struct]) -> str:
     unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
     if unknown is not None:
         known = [field.name for field in msgspec.structs.fields(kind)]
-        near = difflib.get_close_matches(unknown[1], known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"unknown field {unknown[1]!r}: the fields are {', '.join(known)}.{hint}"
+        return f"unknown field {unknown[1]!r}: the fields are {', '.join(known)}.{did_you_mean(unknown[1], known)}"
     wrong = re.match(r"Expected `([^`]*)`, got `([^`]*)`(?: - at `\$?\.?([^`]*)`)?", message)
     if wrong is not None:
         wanted, found = (" or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2))

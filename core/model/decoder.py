@@ -1,10 +1,8 @@
-"""Decoding: the stages of the model on predicted candidates, thresholds and clustering -> Annotation.
+"""Decoder: the stages of the model on predicted candidates, with thresholds and clustering, give an Annotation.
 
 All spans -> mentions -> pairs i < j -> clusters -> entities and their types -> all ordered entity pairs -> relations.
 Documents of like length are encoded together under a budget of word pieces, pairs are scored under a budget of rows;
 neither budget changes a result, and results come in the order of the input.
-
-Coreference clusters from pair scores: complete linkage, merged strictly below the threshold.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +12,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import linkage
 from torch import Tensor
 
 from core.config.schema import RunConfig
@@ -22,7 +19,6 @@ from core.data.documents import Annotation, Entity, LabelSet, Relation, Span
 from core.data.issues import Issues
 from core.features.batches import (
     EntityPairs,
-    MentionPairs,
     build_clusters,
     build_mention_pairs,
     build_span_pairs,
@@ -41,9 +37,10 @@ from core.features.candidates import (
     unordered_pairs,
 )
 from core.features.wordpieces import EncodedDocument, WordPieces
+from core.model.clustering import cluster_mentions
 from core.model.joint_model import EntityStage, JointModel, MentionStage
 
-# Relation candidates below this score are not kept for ranking measures; nobody accepts a relation down there.
+# Relation candidates below this score are not kept for ranking measures; no threshold is that low.
 MIN_RANKED_SCORE = 0.01
 MAX_RANKED = 1_000
 
@@ -57,7 +54,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """What decoding needs of a run's config."""
+    """The settings of a run that decoding needs."""
 
     max_span_tokens: int
     mention_threshold: float
@@ -99,20 +96,21 @@ class Decoder:
         on_gold: bool = False,
         advance: Callable[[int], None] = lambda done: None,
     ) -> list[Decoded]:
-        """The predictions, in input order; `advance` is told how many documents each batch finished.
+        """The predictions, in input order; `advance` is called with the number of documents of each finished batch.
 
-        A document whose classifier accepts more than `max_mentions` spans keeps its best ones, counted in `issues`.
-        With `on_gold` the gold mentions and clusters take the place of the predicted ones, so that relations can be
-        compared without what comes before them.
+        A document with more than `max_mentions` accepted spans keeps its best ones, counted in `issues`. With `on_gold`
+        the gold mentions and clusters take the place of the predicted ones, so that relations can be compared without
+        what comes before them.
         """
         results: dict[int, Decoded] = {}
         was_training = self.model.training
-        # Telling every module takes longer than a short document's heads: only where it changes anything.
+        # Switching every module takes longer than a short document's heads: only where it changes anything.
         if was_training:
             self.model.eval()
         try:
             with torch.inference_mode():
-                for numbers in length_buckets([len(one.ids) for one in documents], self.settings.piece_budget):
+                lengths = [len(document.ids) for document in documents]
+                for numbers in length_buckets(lengths, self.settings.piece_budget):
                     batch = [documents[number] for number in numbers]
                     results.update(zip(numbers, self._decode_batch(batch, reading, issues, on_gold), strict=True))
                     advance(len(numbers))
@@ -124,89 +122,89 @@ class Decoder:
     def _decode_batch(
         self, batch: list[EncodedDocument], reading: float, issues: Issues, on_gold: bool
     ) -> list[Decoded]:
+        gold = [trainable_gold(document.document, self.labels) for document in batch] if on_gold else None
         states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
-        spans = [all_spans(one.document, self.settings.max_span_tokens) for one in batch]
-        gold = [trainable_gold(one.document, self.labels) if on_gold else Annotation() for one in batch]
-        spans = [add_spans(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
-        stage = self.model.mentions(states, to_device(build_spans(batch, spans), self.device), reading=reading)
-        if on_gold:
-            accepted = [find_rows(part, one.mentions) for part, one in zip(spans, gold, strict=True)]
+        candidates = [all_spans(document.document, self.settings.max_span_tokens) for document in batch]
+        if gold is not None:
+            candidates = [add_spans(own, known.mentions) for own, known in zip(candidates, gold, strict=True)]
+        stage = self.model.mentions(states, to_device(build_spans(batch, candidates), self.device), reading=reading)
+        if gold is not None:
+            accepted = [find_rows(own, known.mentions) for own, known in zip(candidates, gold, strict=True)]
         else:
-            accepted = self._accept(batch, stage.logits, spans, issues)
-        first_spans = starting_rows([len(part) for part in spans])
-        rows = np.concatenate([kept + first for kept, first in zip(accepted, first_spans, strict=True)])
-        chosen = torch.from_numpy(rows).to(self.device)
+            accepted = self._accept_mentions(batch, stage.logits, candidates, issues)
+        first_candidates = starting_rows([len(own) for own in candidates])
+        rows = [own + first for own, first in zip(accepted, first_candidates, strict=True)]
+        chosen = torch.from_numpy(np.concatenate(rows)).to(self.device)
         mentions = MentionStage(
             vectors=stage.vectors.index_select(0, chosen), logits=stage.logits.index_select(0, chosen)
         )
-        spans = [part[kept] for part, kept in zip(spans, accepted, strict=True)]
-        if on_gold:
+        spans = [own[kept] for own, kept in zip(candidates, accepted, strict=True)]
+        if gold is not None:
             clusters = [
-                [find_rows(part, entity.mentions) for entity in one.entities]
-                for part, one in zip(spans, gold, strict=True)
+                [find_rows(own, entity.mentions) for entity in known.entities]
+                for own, known in zip(spans, gold, strict=True)
             ]
         else:
-            clusters = self._cluster(batch, spans, mentions)
-        first_mentions = starting_rows([len(part) for part in spans])
-        laid = [cluster + first for part, first in zip(clusters, first_mentions, strict=True) for cluster in part]
-        entities = self.model.entities(mentions, to_device(build_clusters(laid), self.device))
+            clusters = self._cluster_mentions(batch, spans, mentions)
+        first_mentions = starting_rows([len(own) for own in spans])
+        shifted = [cluster + first for own, first in zip(clusters, first_mentions, strict=True) for cluster in own]
+        entities = self.model.entities(mentions, to_device(build_clusters(shifted), self.device))
         types = entities.logits.argmax(1)
-        pairs = [ordered_pairs(len(part)) for part in clusters]
-        scores = self._relate(batch, spans, clusters, pairs, states, mentions, entities, types)
-        type_names = [self.labels.entity_types[index] for index in types.tolist()]
-        decoded, first_entity, first_pair = [], 0, 0
+        pairs = [ordered_pairs(len(own)) for own in clusters]
+        scores = self._score_relations(batch, spans, clusters, pairs, states, mentions, entities, types)
+        names = [self.labels.entity_types[index] for index in types.tolist()]
+        decoded, entity, pair = [], 0, 0
         for number in range(len(batch)):
-            entity_count, pair_count = len(clusters[number]), len(pairs[number])
+            last_entity, last_pair = entity + len(clusters[number]), pair + len(pairs[number])
             decoded.append(
                 self._annotate(
-                    spans[number],
-                    clusters[number],
-                    type_names[first_entity : first_entity + entity_count],
-                    pairs[number],
-                    scores[first_pair : first_pair + pair_count],
+                    spans[number], clusters[number], names[entity:last_entity], pairs[number], scores[pair:last_pair]
                 )
             )
-            first_entity, first_pair = first_entity + entity_count, first_pair + pair_count
+            entity, pair = last_entity, last_pair
         return decoded
 
-    def _accept(
-        self, batch: list[EncodedDocument], logits: Tensor, spans: list[np.ndarray], issues: Issues
+    def _accept_mentions(
+        self, batch: list[EncodedDocument], logits: Tensor, candidates: list[np.ndarray], issues: Issues
     ) -> list[np.ndarray]:
+        """The rows of each document's candidates that are mentions."""
         scores = torch.sigmoid(logits.float()).cpu().numpy()
         accepted, first = [], 0
-        for one, part in zip(batch, spans, strict=True):
-            own = scores[first : first + len(part)]
-            first += len(part)
-            kept = np.flatnonzero(own >= np.float32(self.settings.mention_threshold))
-            if len(kept) > self.settings.max_mentions:
-                issues.add("mention_flood", f"{one.document.id}: {len(kept)} spans accepted as mentions")
-                best = np.argsort(-own[kept], kind="stable")[: self.settings.max_mentions]
-                kept = np.sort(kept[best])
-            accepted.append(kept)
+        for document, spans in zip(batch, candidates, strict=True):
+            own = scores[first : first + len(spans)]
+            first += len(spans)
+            rows = np.flatnonzero(own >= np.float32(self.settings.mention_threshold))
+            if len(rows) > self.settings.max_mentions:
+                issues.add("mention_flood", f"{document.document.id}: {len(rows)} spans accepted as mentions")
+                best = np.argsort(-own[rows], kind="stable")[: self.settings.max_mentions]
+                rows = np.sort(rows[best])
+            accepted.append(rows)
         return accepted
 
-    def _cluster(
+    def _cluster_mentions(
         self, batch: list[EncodedDocument], spans: list[np.ndarray], mentions: MentionStage
     ) -> list[list[np.ndarray]]:
+        """The clusters of each document, as rows of its spans."""
         clusters, first = [], 0
-        for one, part in zip(batch, spans, strict=True):
-            upper = unordered_pairs(len(part))
-            distances = edit_distances(self._surfaces(one, part), upper)
-            similarities = np.zeros(len(upper), dtype=np.float32)
-            for start in range(0, len(upper), self.settings.row_budget):
+        for document, own in zip(batch, spans, strict=True):
+            pairs = unordered_pairs(len(own))
+            distances = edit_distances(self._surfaces(document, own), pairs)
+            similarities = np.zeros(len(pairs), dtype=np.float32)
+            for start in range(0, len(pairs), self.settings.row_budget):
                 rows = slice(start, start + self.settings.row_budget)
-                pairs = to_device(build_span_pairs(upper[rows] + first, distances[rows]), self.device)
-                similarities[rows] = torch.sigmoid(self.model.coref(mentions, pairs).float()).cpu().numpy()
-            clusters.append(cluster_mentions(similarities, count=len(part), threshold=self.settings.coref_threshold))
-            first += len(part)
+                tensors = to_device(build_span_pairs(pairs[rows] + first, distances[rows]), self.device)
+                similarities[rows] = torch.sigmoid(self.model.coref(mentions, tensors).float()).cpu().numpy()
+            clusters.append(cluster_mentions(similarities, count=len(own), threshold=self.settings.coref_threshold))
+            first += len(own)
         return clusters
 
-    def _surfaces(self, one: EncodedDocument, spans: np.ndarray) -> list[str]:
+    def _surfaces(self, document: EncodedDocument, spans: np.ndarray) -> list[str]:
         if self.settings.surface == "tokens":
-            return [one.document.surface((start, end)) for start, end in spans.tolist()]
-        return [self.wordpieces.decode(one.ids[start:end].tolist()) for start, end in one.to_pieces(spans).tolist()]
+            return [document.document.surface((start, end)) for start, end in spans.tolist()]
+        pieces = document.to_pieces(spans).tolist()
+        return [self.wordpieces.decode(document.ids[start:end].tolist()) for start, end in pieces]
 
-    def _relate(
+    def _score_relations(
         self,
         batch: list[EncodedDocument],
         spans: list[np.ndarray],
@@ -218,47 +216,39 @@ class Decoder:
         types: Tensor,
     ) -> np.ndarray:
         """Relation scores [Q, R] of all entity pairs of the batch."""
-        first_pieces = starting_rows([len(one.ids) for one in batch])
-        first_spans = starting_rows([len(part) for part in spans])
-        first_entities = starting_rows([len(part) for part in clusters])
-        parts: list[np.ndarray] = []
-        waiting: list[tuple[np.ndarray, MentionPairs | None]] = []
-
-        def flush() -> None:
-            if not waiting:
-                return
-            heads, tails = torch.from_numpy(np.concatenate([rows for rows, _ in waiting]).T.copy())
-            layered = [layer for _, layer in waiting if layer is not None]
-            laid = EntityPairs(heads, tails, join_mention_pairs(layered) if self.model.multi_instance else None)
-            logits = self.model.relations(states, mentions, entities, types, to_device(laid, self.device))
-            parts.append(torch.sigmoid(logits.float()).cpu().numpy())
-            waiting.clear()
-
-        held = 0
-        for number, one in enumerate(batch):
-            sizes = np.array([len(cluster) for cluster in clusters[number]], dtype=np.int64)
-            row_counts = np.ones(len(pairs[number]), dtype=np.int64)
+        first_pieces = starting_rows([len(document.ids) for document in batch])
+        first_spans = starting_rows([len(own) for own in spans])
+        first_entities = starting_rows([len(own) for own in clusters])
+        chunks: list[tuple[int, np.ndarray, int]] = []
+        for number, own in enumerate(pairs):
+            rows = np.ones(len(own), dtype=np.int64)
             if self.model.multi_instance:
-                row_counts = sizes[pairs[number][:, 0]] * sizes[pairs[number][:, 1]]
-            for chunk, size in split_by_budget(row_counts, self.settings.row_budget):
-                if held + size > self.settings.row_budget:
-                    flush()
-                    held = 0
-                held += size
-                part, layer = pairs[number][chunk], None
-                if self.model.multi_instance:
-                    layer = build_mention_pairs(
-                        one,
-                        spans[number],
-                        mention_pairs(clusters[number], part),
-                        first_piece=int(first_pieces[number]),
-                        first_span=int(first_spans[number]),
-                    )
-                waiting.append((part + first_entities[number], layer))
-        flush()
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate([np.zeros((0, len(self.labels.relation_types)), dtype=np.float32), *parts])
+                sizes = np.array([len(cluster) for cluster in clusters[number]], dtype=np.int64)
+                rows = sizes[own[:, 0]] * sizes[own[:, 1]]
+            chunks += [(number, own[chunk], size) for chunk, size in split_by_budget(rows, self.settings.row_budget)]
+        scores = [np.zeros((0, len(self.labels.relation_types)), dtype=np.float32)]
+        all_sizes = np.array([size for _, _, size in chunks], dtype=np.int64)
+        for together, _ in split_by_budget(all_sizes, self.settings.row_budget):
+            numbered = [(number, own) for number, own, _ in chunks[together]]
+            heads, tails = torch.from_numpy(np.concatenate([own + first_entities[n] for n, own in numbered]).T.copy())
+            joined = None
+            if self.model.multi_instance:
+                joined = join_mention_pairs(
+                    [
+                        build_mention_pairs(
+                            batch[number],
+                            spans[number],
+                            mention_pairs(clusters[number], own),
+                            first_piece=int(first_pieces[number]),
+                            first_span=int(first_spans[number]),
+                        )
+                        for number, own in numbered
+                    ]
+                )
+            entity_pairs = to_device(EntityPairs(heads, tails, joined), self.device)
+            logits = self.model.relations(states, mentions, entities, types, entity_pairs)
+            scores.append(torch.sigmoid(logits.float()).cpu().numpy())
+        return scores[1] if len(scores) == 2 else np.concatenate(scores)
 
     def _annotate(
         self,
@@ -268,39 +258,40 @@ class Decoder:
         pairs: np.ndarray,
         scores: np.ndarray,
     ) -> Decoded:
-        found: list[Span] = [(start, end) for start, end in spans.tolist()]
+        """One document's annotation from its mention spans, its clusters and their types, and its relation scores."""
+        mentions: list[Span] = [(start, end) for start, end in spans.tolist()]
         entities = tuple(
-            Entity(mentions=tuple(sorted(found[mention] for mention in cluster.tolist())), type=name)
+            Entity(mentions=tuple(sorted(mentions[row] for row in cluster.tolist())), type=name)
             for cluster, name in zip(clusters, types, strict=True)
         )
         flat = scores.ravel()
-        places = np.flatnonzero(flat >= MIN_RANKED_SCORE)
-        places = places[np.argsort(-flat[places], kind="stable")]
-        rows, columns = np.divmod(places, scores.shape[1])
-        candidates = zip(pairs[rows].tolist(), columns.tolist(), flat[places].tolist(), strict=True)
+        order = np.flatnonzero(flat >= MIN_RANKED_SCORE)
+        order = order[np.argsort(-flat[order], kind="stable")]
+        rows, columns = np.divmod(order, scores.shape[1])
+        candidates = zip(pairs[rows].tolist(), columns.tolist(), flat[order].tolist(), strict=True)
         ranked = tuple(
             Relation(head=head, tail=tail, type=self.labels.relation_types[column], score=score)
             for (head, tail), column, score in candidates
         )
-        bound = float(np.float32(self.settings.relation_threshold))
-        kept = tuple(relation for relation in ranked if relation.score is not None and relation.score >= bound)
-        annotation = Annotation(mentions=tuple(sorted(found)), entities=entities, relations=kept)
+        threshold = float(np.float32(self.settings.relation_threshold))
+        relations = tuple(relation for relation in ranked if relation.score is not None and relation.score >= threshold)
+        annotation = Annotation(mentions=tuple(sorted(mentions)), entities=entities, relations=relations)
         return Decoded(annotation=annotation, ranked=ranked[:MAX_RANKED])
 
 
 def add_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
-    """The spans [S, 2] and, behind them, those of `more` that they lack."""
+    """The spans [S, 2], followed by those of `more` that are not among them."""
     if not more:
         return spans
-    known = set(map(tuple, spans.tolist()))
-    lacking = [span for span in more if span not in known]
-    return np.concatenate([spans, np.array(lacking, dtype=np.int64).reshape(-1, 2)])
+    present = set(map(tuple, spans.tolist()))
+    missing = [span for span in more if span not in present]
+    return np.concatenate([spans, np.array(missing, dtype=np.int64).reshape(-1, 2)])
 
 
-def find_rows(spans: np.ndarray, wanted: Sequence[Span]) -> np.ndarray:
-    """The row of each wanted span, each once."""
-    place = {(start, end): row for row, (start, end) in enumerate(spans.tolist())}
-    return np.array([place[span] for span in dict.fromkeys(wanted)], dtype=np.int64)
+def find_rows(spans: np.ndarray, searched: Sequence[Span]) -> np.ndarray:
+    """The row of each span searched for, each once."""
+    rows = {(start, end): row for row, (start, end) in enumerate(spans.tolist())}
+    return np.array([rows[span] for span in dict.fromkeys(searched)], dtype=np.int64)
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
@@ -324,42 +315,3 @@ def split_by_budget(sizes: np.ndarray, budget: int) -> Iterator[tuple[slice, int
         count = max(int(np.searchsorted(total, budget, side="right")), 1)
         yield slice(start, start + count), int(total[count - 1])
         start += count
-
-
-def cluster_mentions(similarities: np.ndarray, *, count: int, threshold: float) -> list[np.ndarray]:
-    """Group `count` mentions by the float32 similarities of their pairs i < j, row by row [count * (count - 1) / 2].
-
-    Two clusters merge while the largest distance 1 - similarity between them is below 1 - threshold. Clusters come in
-    order of their first mention.
-    """
-    if count <= 1:
-        return [np.arange(count)] if count else []
-    distances = (np.float32(1.0) - similarities.astype(np.float32)).astype(np.float64)
-    groups = unambiguous_groups(distances < 1.0 - threshold, count)
-    if groups is None:
-        tree = linkage(distances, method="complete")
-        merged = {mention: [mention] for mention in range(count)}
-        # Merges come by rising distance; merge number i makes the group count + i.
-        kept = tree[tree[:, 2] < 1.0 - threshold, :2].astype(np.int64)
-        for number, (one, other) in enumerate(kept.tolist(), start=count):
-            merged[number] = merged.pop(one) + merged.pop(other)
-        groups = sorted(sorted(group) for group in merged.values())
-    return [np.array(group) for group in groups]
-
-
-def unambiguous_groups(close: np.ndarray, count: int) -> list[list[int]] | None:
-    """The groups of mentions that are close to one another and to nobody else; None where some mention is in doubt.
-
-    Whatever the order of merging, complete linkage ends in these groups, and finding them takes a fraction of its time.
-    """
-    mentions = np.arange(count)
-    table = mentions[:, None] == mentions
-    table[mentions[:, None] < mentions] = close
-    table |= table.T
-    first = table.argmax(1)
-    if (table != (first[:, None] == first)).any():
-        return None
-    groups: dict[int, list[int]] = {}
-    for mention, leader in enumerate(first.tolist()):
-        groups.setdefault(leader, []).append(mention)
-    return list(groups.values())

@@ -20,7 +20,7 @@ import msgspec
 
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
-from core.files import atomic_write, hold, make_folder
+from core.files import atomic_write, lock_folder, make_folder
 from core.progress import say
 
 LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
@@ -163,8 +163,7 @@ class FileOutput(Output):
         try:
             if self.done.skipped:
                 # A copy, as the folder has to stay whole until the output is there.
-                shutil.copyfile(self._folder / SKIPPED, self._folder / side_file.name)
-                os.replace(self._folder / side_file.name, side_file)
+                shutil.copyfile(self._folder / SKIPPED, side_file)
             else:
                 side_file.unlink(missing_ok=True)
             os.replace(self._folder / LINES, self._path)
@@ -221,7 +220,7 @@ def open_output(output: str, *, anew: bool, keep: int) -> Iterator[Output]:
         path = Path(output)
         folder = path.with_name(f"{path.name}.part")
         make_folder(folder, "predictions wait there until all are done; move away what is there, or make room")
-        with hold(folder):
+        with lock_folder(folder):
             if anew or not (folder / LINES).exists():
                 # Without lines: a process that died when its output was in place already.
                 (folder / STATE).unlink(missing_ok=True)

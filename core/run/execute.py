@@ -21,12 +21,12 @@ from core.data.formats.predictions import write_predictions
 from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
-from core.files import atomic_write, content_hash, hold
+from core.files import atomic_write, content_hash, lock_folder
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.model.memory import set_constant_reads
-from core.progress import ProgressBar, StopRequest, meter, say, stop_on_signals
+from core.progress import ProgressBar, StopRequest, progress_bar, say, stop_on_signals
 from core.records.provenance import collect_provenance
 from core.records.record import (
     BEST,
@@ -35,10 +35,10 @@ from core.records.record import (
     LAST,
     RunRecord,
     Status,
+    clean_up,
     clean_up_if_killed,
     delete_run_leftovers,
     read_record,
-    tidy,
     write_record,
 )
 from core.records.tracking import Tracker, build_tracker
@@ -62,7 +62,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         return done
     config = from_yaml(folder / CONFIG)
     told = tracker if tracker is not None else build_tracker(config.tracking)
-    with hold(folder), stop_on_signals() as stop:
+    with lock_folder(folder), stop_on_signals() as stop:
         # Until the lock was ours another process may have finished it.
         done = read_record(folder)
         if done is not None and done.status in FINAL:
@@ -103,7 +103,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         write_record(folder, record)
         told.finish(record)
         if record.status == "finished":
-            tidy(folder, keep=config.training.keep)
+            clean_up(folder, keep=config.training.keep)
     return record
 
 
@@ -118,7 +118,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
-    with meter("training", steps) as progress:
+    with progress_bar("training", steps) as progress:
         run_observer = RunObserver(
             folder,
             config,
@@ -148,7 +148,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     for split in ("validation", "test"):
         if split in data.splits:
             issues = Issues()
-            with meter(f"evaluating {split}", len(data.splits[split])) as progress:
+            with progress_bar(f"evaluating {split}", len(data.splits[split])) as progress:
 
                 def advance(done: int, progress: ProgressBar = progress) -> None:
                     progress.advance(done)

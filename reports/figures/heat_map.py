@@ -1,4 +1,4 @@
-"""A study of two axes as a map: a cell per combination, its mean F1 as colour and number."""
+"""Heat map of a study of two axes: a cell per combination, its mean F1 as colour and number."""
 
 import math
 from collections.abc import Hashable
@@ -9,42 +9,61 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from reports.figures.style import BASELINE, COLUMN, house_style
-from reports.row_means import LONG, summary_of
-from studies.record import StudyRecord
+from reports.captions import measured_on
+from reports.figures.style import BASELINE, COLUMN, ReportFigure, house_style
+from reports.frame import ReportData
+from reports.row_means import TASK_NAMES, compute_row_means
 
-LIGHT = 0.5
+MAX_CELLS = 80
+DARK_TEXT_FROM = 0.5
 """Share of the scale from which on a cell is light enough for black letters."""
 
 
-def heat_map_frame(study: StudyRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def heat_map_figure(data: ReportData) -> list[ReportFigure]:
+    """Every combination of two axes, where some row has a score."""
+    numbers, study = heat_map_frame(data), data.study.study
+    if not 0 < len(numbers) <= MAX_CELLS or not numbers["n"].any():
+        return []
+    caption = [
+        f"{TASK_NAMES[study.metric].capitalize()} F1: mean over seeds, ± sample standard deviation (ddof 1). Framed: "
+        "the row that all are compared with. A dash: no score, or no such row.",
+        *measured_on(data.study, data.frame),
+    ]
+    figure = draw_heat_map(numbers, metric=study.metric, seeds=len(study.seeds))
+    return [ReportFigure("map", figure, " ".join(caption))]
+
+
+def heat_map_frame(data: ReportData) -> pd.DataFrame:
     """A line per combination of the two axes of a study: down, across (titles of the axes in `attrs`), mean, std, n.
 
     Combinations that are no row have n = 0 and NaN; `reason` says why. `centre` is the study's baseline. Empty where
     the rows do not stand on exactly two axes.
     """
-    names = list(dict.fromkeys(name for row in study.study.rows.values() for name in row.at))
+    study = data.study.study
+    names = list(dict.fromkeys(name for row in study.rows.values() for name in row.at))
     columns = "down across mean std n centre reason".split()
     if len(names) != 2:
         return pd.DataFrame(columns=columns)
-    axes = [study.study.axis(name) for name in names]
-    summary = summary_of(study, frame)
-    summary = summary[summary["task"] == study.study.metric].set_index("row")
-    rows = {tuple(entry.at.get(name) for name in names): row for row, entry in study.study.rows.items() if entry.at}
+    axes = [study.axis(name) for name in names]
+    means = compute_row_means(data.study, data.frame)
+    means = means[means["task"] == study.metric].set_index("row")
+    rows = {tuple(entry.at.get(name) for name in names): row for row, entry in study.rows.items() if entry.at}
     lines = []
     for values in product(*(axis.values for axis in axes)):
         row = rows.get(values)
         down, across = (axis.label(value) for axis, value in zip(axes, values, strict=True))
-        told = study.study.left_out.get(f"{names[0]}={down}+{names[1]}={across}", "no row of the study")
-        found = summary.loc[row] if row is not None else None
-        mean, std, n = (math.nan, math.nan, 0) if found is None else (found["mean"], found["std"], int(found["n"]))
-        lines.append((down, across, mean, std, n, row == study.study.baseline, "" if row is not None else told))
+        if row is None:
+            reason = study.left_out.get(f"{names[0]}={down}+{names[1]}={across}", "no row of the study")
+            lines.append((down, across, math.nan, math.nan, 0, False, reason))
+        else:
+            mean, std, n = means.loc[row, ["mean", "std", "n"]]
+            lines.append((down, across, mean, std, int(n), row == study.baseline, ""))
     numbers = pd.DataFrame(lines, columns=columns)
     numbers.attrs = {"down": axes[0].title, "across": axes[1].title}
     return numbers
 
 
-def heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
+def draw_heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
     """Mean F1 per combination as colour and number with its std; the baseline framed; n where seeds are missing."""
     downs, acrosses = (list(dict.fromkeys(numbers[name])) for name in ("down", "across"))
     cells = {(line["down"], line["across"]): line for line in numbers.to_dict("records")}
@@ -57,9 +76,9 @@ def heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
         image = panel.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
         for (y, down), (x, across) in product(enumerate(downs), enumerate(acrosses)):
             cell = cells[down, across]
-            light = not cell["n"] or (cell["mean"] - low) / (high - low) >= LIGHT
-            form: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6.5}
-            panel.text(x, y, words(cell, seeds), color="black" if light else "white", **form)
+            dark = not cell["n"] or (cell["mean"] - low) / (high - low) >= DARK_TEXT_FROM
+            centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6.5}
+            panel.text(x, y, write_cell(cell, seeds), color="black" if dark else "white", **centred)
             if cell["centre"]:
                 frame = Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor="#D55E00", linewidth=1.6)
                 panel.add_patch(frame)
@@ -72,13 +91,13 @@ def heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
         panel.set_facecolor("#f0f0f0")
         bar = figure.colorbar(image, ax=panel, pad=0.02, aspect=14)
         bar.outline.set_edgecolor(BASELINE)
-        bar.set_label(f"{LONG[metric]} F1", fontsize=7)
+        bar.set_label(f"{TASK_NAMES[metric]} F1", fontsize=7)
         bar.ax.tick_params(labelsize=6.5)
     return figure
 
 
-def words(cell: dict[Hashable, Any], seeds: int) -> str:
-    """What a cell says: mean, std below it, and n where it is not complete."""
+def write_cell(cell: dict[Hashable, Any], seeds: int) -> str:
+    """A cell's text: mean, std below it, and n where it is not complete."""
     if not cell["n"]:
         return "–"
     std = f"± {cell['std']:.2f}" if math.isfinite(cell["std"]) else "± –"

@@ -14,11 +14,10 @@ from core.config.signature import drop_neutral_sections
 from core.prediction.html import TEMPLATES, Viewer, templates
 from reports.baseline_differences import RULES
 from reports.captions import EMBEDDED_CORPUS_NOTE, is_embedded, label, problems
-from reports.figures.style import drawn
+from reports.figures.style import ReportFigure, render
 from reports.frame import run_facts
-from reports.sections import ReportFigure
-from reports.tables.layout import NONE, Column, Line, Table, Value
-from reports.tables.results import rows_by_group
+from reports.row_means import rows_by_group
+from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
 from studies.record import StudyRecord
 
 ENVIRONMENT = templates(Path(__file__).with_name("templates"), TEMPLATES)
@@ -94,7 +93,7 @@ def _template_tables(tables: Iterable[Table], first_heading: str) -> list[dict[s
     """
     made = []
     for number, table in enumerate(tables):
-        columns = [Column("group", table.group_heading), *table.columns] if table.grouped else list(table.columns)
+        columns = [Column("group", "Group"), *table.columns] if table.grouped else list(table.columns)
         lines = []
         for line in table.lines:
             cells = [line.group, *line.cells] if table.grouped else list(line.cells)
@@ -105,7 +104,7 @@ def _template_tables(tables: Iterable[Table], first_heading: str) -> list[dict[s
     return made
 
 
-def _cell(column: Column, cell: Value | str, line: Line) -> dict[str, Any]:
+def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:
     link = ""
     if column.key == "document" and isinstance(cell, str):
         link = f"document={quote(cell)}"
@@ -119,7 +118,7 @@ def _cell(column: Column, cell: Value | str, line: Line) -> dict[str, Any]:
 
 def _data_address(figure: ReportFigure) -> str:
     """A figure as an address that contains it, drawn as vectors."""
-    content = drawn(figure.figure, "svg", {"Date": None, "Creator": None})
+    content = render(figure.figure, "svg", {"Date": None, "Creator": None})
     return f"data:image/svg+xml;base64,{b64encode(content).decode()}"
 
 
@@ -131,7 +130,7 @@ def _runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]
     for run in run_facts(frame).to_dict("records"):
         score = scores[run["row"], run["seed"]]
         facts = {str(name): "" if pd.isna(value) else value for name, value in run.items()}
-        runs.setdefault(run["row"], []).append({**facts, "score": NONE if pd.isna(score) else f"{score:.2f}"})
+        runs.setdefault(run["row"], []).append({**facts, "score": DASH if pd.isna(score) else f"{score:.2f}"})
     rows = []
     for row in rows_by_group(study):
         entry = study.study.rows[row]

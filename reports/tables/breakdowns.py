@@ -1,93 +1,90 @@
-"""Where strict relation scores come from: tables per relation type, and within or across sentences."""
-
-from collections.abc import Mapping
+"""Breakdown tables: strict relation scores within and across sentences, and per relation type."""
 
 import pandas as pd
 
-from core.records.summary import PartScores
-from reports.captions import label
-from reports.frame import run_facts
-from reports.tables.layout import Column, Line, Table, Value
-from reports.tables.results import rows_by_group
-from studies.record import StudyRecord
+from reports.captions import METRIC, label, measured_on
+from reports.frame import ReportData, run_facts
+from reports.row_means import rows_by_group
+from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import summarize
 
 DISTANCES = {"intra": "Within a sentence", "inter": "Across sentences"}
-MOST_TYPES = 20
-SPREAD = "mean ± sample standard deviation over seeds (ddof 1)"
+MAX_TYPES = 20
+MEAN_STD = "mean ± sample standard deviation over seeds (ddof 1)"
 
 
-Parts = Mapping[str, Mapping[str, Mapping[str, PartScores]]]
-"""Run id -> kind of breakdown -> name -> scores, as `reports.frame` reads them."""
+def breakdown_frame(data: ReportData, kind: str) -> pd.DataFrame:
+    """A line per scored run and part of a breakdown (distance or type): strict relation F1 in percent, `gold` items.
 
-
-def breakdown_frame(frame: pd.DataFrame, parts: Parts) -> pd.DataFrame:
-    """A line per scored run, kind (distance, type) and name: strict relation F1 in percent, `gold` items.
-
-    A run whose record has no such breakdown (its documents know no sentences) has no lines of that kind.
+    A run whose record has no such breakdown (its documents know no sentences) has no lines.
     """
-    runs = run_facts(frame)
+    runs = run_facts(data.frame)
     lines = [
-        (row, seed, kind, name, part.f1, part.tp + part.fn)
+        (row, seed, kind, name, scores.f1, scores.tp + scores.fn)
         for row, seed, run in zip(runs["row"], runs["seed"], runs["run"], strict=True)
-        for kind, named in parts.get(run, {}).items()
-        for name, part in named.items()
+        for name, scores in data.breakdowns.get(run, {}).get(kind, {}).items()
     ]
     return pd.DataFrame(lines, columns="row seed kind name f1 gold".split())
 
 
-def distance_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
-    """Strict relation F1 within and across sentences, a line per row."""
-    part = broken[broken["kind"] == "distance"]
-    values = values_of(part)
-    columns = [Column("row", "System"), *(Column(name, told, "mean") for name, told in DISTANCES.items())]
+def row_values(scores: pd.DataFrame) -> dict[tuple[str, str], Value]:
+    """Mean and std over seeds, by (row, name)."""
+    grouped = scores.groupby(["row", "name"], sort=False)["f1"]
+    summaries = {(str(row), str(name)): summarize(f1) for (row, name), f1 in grouped}
+    return {key: Value(summary.mean, summary.std) for key, summary in summaries.items()}
+
+
+def distance_table(data: ReportData) -> Table | None:
+    """Strict relation F1 within and across sentences, a line per row; None where the records do not have it."""
+    study, scores = data.study, breakdown_frame(data, "distance")
+    if not len(scores):
+        return None
+    values, gold = row_values(scores), scores.groupby("name")["gold"].max()
     lines = []
     for row in rows_by_group(study):
-        told = [values.get((row, name), Value()) for name in DISTANCES]
-        lines.append(Line([study.study.row_title(row), *told], study.study.rows[row].group, row))
-    gold = part.groupby("name")["gold"].max()
-    caption = [
-        f"Strict relation F1 in percent, {SPREAD}. Within a sentence: some mention of the head and some mention of the "
-        f"tail share one ({gold.get('intra', 0)} in gold); across: none do ({gold.get('inter', 0)}). A false positive "
-        "is judged by its own mentions."
-    ]
-    return Table("distances", f"{study.label}: sentence distance", columns, lines, caption, (), part)
+        cells: list[Cell] = [study.study.row_title(row), *(values.get((row, name), Value()) for name in DISTANCES)]
+        lines.append(Line(cells, study.study.rows[row].group, row))
+    return Table(
+        name="distances",
+        title=f"{study.label}: sentence distance",
+        columns=[Column("row", "System"), *(Column(name, heading, "mean") for name, heading in DISTANCES.items())],
+        lines=lines,
+        caption=[
+            f"Strict relation F1 in percent, {MEAN_STD}. Within a sentence: some mention of the head and some mention "
+            f"of the tail share one ({gold.get('intra', 0)} in gold); across: none do ({gold.get('inter', 0)}). A "
+            "false positive is judged by its own mentions.",
+            METRIC,
+            *measured_on(study, data.frame),
+        ],
+        data=scores,
+    )
 
 
-def type_table(study: StudyRecord, broken: pd.DataFrame) -> Table:
-    """Strict relation F1 per relation type, the most frequent in gold first, a column per row."""
-    part = broken[broken["kind"] == "type"]
-    values = values_of(part)
-    gold = part.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
-    rows = rows_by_group(study)
-    columns = [Column("type", "Relation type"), Column("gold", "In gold", "number", decimals=0)]
-    columns += [Column(row, label(study, row), "mean", decimals=1) for row in rows]
-    lines = [
-        Line([name, Value(float(count)), *(values.get((row, name), Value()) for row in rows)])
-        for name, count in gold.head(MOST_TYPES).items()
-    ]
-    left = max(0, len(gold) - MOST_TYPES)
-    caption = [
-        f"Strict relation F1 in percent per relation type, {SPREAD}; the most frequent in gold first"
-        f"{f', {left} rarer ones left out (see the CSV file)' if left else ''}. A type that is neither in gold nor "
-        "predicted has no score."
-    ]
-    return Table("types", f"{study.label}: relation types", columns, lines, caption, (), part)
-
-
-def values_of(part: pd.DataFrame) -> dict[tuple[str, str], Value]:
-    """Mean and std over seeds, by (row, name)."""
-    grouped = part.groupby(["row", "name"], sort=False)["f1"]
-    found = {(str(row), str(name)): summarize(scores) for (row, name), scores in grouped}
-    return {key: Value(one.mean, one.std) for key, one in found.items()}
-
-
-def breakdown_tables(study: StudyRecord, frame: pd.DataFrame, parts: Parts) -> list[Table]:
-    """The breakdowns that the records hold; per type only where the rows fit side by side."""
-    lines = breakdown_frame(frame, parts)
-    tables = []
-    if (lines["kind"] == "distance").any():
-        tables.append(distance_table(study, lines))
-    if (lines["kind"] == "type").any():
-        tables.append(type_table(study, lines))
-    return tables
+def type_table(data: ReportData) -> Table | None:
+    """Strict relation F1 per relation type, the most frequent in gold first, a column per row; None where not read."""
+    study, scores = data.study, breakdown_frame(data, "type")
+    if not len(scores):
+        return None
+    values, rows = row_values(scores), rows_by_group(study)
+    gold = scores.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
+    left_out = f", {len(gold) - MAX_TYPES} rarer ones left out (see the CSV file)" if len(gold) > MAX_TYPES else ""
+    return Table(
+        name="types",
+        title=f"{study.label}: relation types",
+        columns=[
+            Column("type", "Relation type"),
+            Column("gold", "In gold", "number", decimals=0),
+            *(Column(row, label(study, row), "mean", decimals=1) for row in rows),
+        ],
+        lines=[
+            Line([str(name), Value(float(count)), *(values.get((row, str(name)), Value()) for row in rows)])
+            for name, count in gold.head(MAX_TYPES).items()
+        ],
+        caption=[
+            f"Strict relation F1 in percent per relation type, {MEAN_STD}; the most frequent in gold first{left_out}. "
+            "A type that is neither in gold nor predicted has no score.",
+            METRIC,
+            *measured_on(study, data.frame),
+        ],
+        data=scores,
+    )

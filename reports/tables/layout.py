@@ -1,25 +1,24 @@
-"""A table before it is printed: columns of a kind, rows of values in groups, and what its caption says."""
+"""Table: columns, lines of values and a caption, before anything is printed; every format is written from it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
-"""`mean`: a number ± its spread; `difference`: a number with its interval; `interval`: that alone."""
-NONE = "–"
+"""`mean`: a number ± its standard deviation; `difference`: a number with its interval; `interval`: that alone."""
+DASH = "–"
 """What stands where there is no number."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number with what belongs to it; NaN is missing."""
+    """A number with its sample standard deviation or its interval; NaN is missing."""
 
     number: float = math.nan
-    spread: float = math.nan
-    """Sample standard deviation."""
+    std: float = math.nan
     low: float = math.nan
     high: float = math.nan
     bold: bool = False
@@ -30,9 +29,7 @@ class Value:
         return not math.isfinite(self.number)
 
 
-def sign_flip(p: float, floor: float, n: int) -> str:
-    """A sign-flip p with the smallest that so many seeds can reach; nothing where none is shared."""
-    return f"{p:.4f} ({floor:.4f})" if n else NONE
+Cell = Value | str
 
 
 @dataclass(frozen=True)
@@ -49,28 +46,28 @@ class Column:
     wraps: bool = False
     """Text that may be too long for one line of a page."""
 
-    def write(self, value: "Value | str") -> str:
-        """The value as plain text."""
-        if isinstance(value, str):
-            return value
+    def write(self, cell: Cell) -> str:
+        """The cell as plain text."""
+        if isinstance(cell, str):
+            return cell
         if self.kind == "interval":
-            return self.interval(value)
-        if value.missing:
-            return NONE
+            return self.interval(cell)
+        if cell.missing:
+            return DASH
         if self.kind == "difference":
-            return f"{self.number(value.number)} {self.interval(value)}"
+            return f"{self.number(cell.number)} {self.interval(cell)}"
         if self.kind == "mean":
-            spread = f"{value.spread:.{self.decimals}f}" if math.isfinite(value.spread) else NONE
-            return f"{self.number(value.number)} ± {spread}"
-        floor = 10.0**-self.decimals
-        if self.kind == "p" and value.number < floor:
-            return f"<{floor:.{self.decimals}f}"
-        return self.number(value.number)
+            std = f"{cell.std:.{self.decimals}f}" if math.isfinite(cell.std) else DASH
+            return f"{self.number(cell.number)} ± {std}"
+        smallest = 10.0**-self.decimals
+        if self.kind == "p" and cell.number < smallest:
+            return f"<{smallest:.{self.decimals}f}"
+        return self.number(cell.number)
 
     def interval(self, value: Value) -> str:
         """The two ends of a value's interval; a dash where it has none."""
         known = math.isfinite(value.low) and math.isfinite(value.high)
-        return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else NONE
+        return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else DASH
 
     def number(self, number: float, *, separator: str = " ") -> str:
         """A number with this column's decimals and sign, thousands set apart; -0.00 is written 0.00."""
@@ -80,12 +77,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table; `cells` follow the table's columns."""
+    """One line of a table; `cells` follow the table's columns."""
 
-    cells: Sequence[Value | str]
+    cells: Sequence[Cell]
     group: str = ""
     row: str = ""
-    """The study's row whose runs stand behind the numbers; a page leads there."""
+    """The study's row whose runs stand behind the numbers; the page links to them."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,6 @@ class Table:
     """What limits the numbers, below the table: sentences."""
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
     """The same numbers, tidy and unrounded: what the CSV file holds."""
-    group_heading: str = "Group"
     appendix: bool = False
     """For files and the page, too long for a screen."""
 
@@ -111,25 +107,28 @@ class Table:
         """Whether any line belongs to a group."""
         return any(line.group for line in self.lines)
 
-    def shortened(self, most: int) -> "Table":
+    def first_lines(self, most: int) -> "Table":
         """The table with at most so many lines, and a note where others are left to the CSV file."""
         if len(self.lines) <= most:
             return self
-        note = f"The first {most} of {len(self.lines):,} lines; every number stands in {self.name}.csv."
+        note = f"The first {most} of {len(self.lines):,} lines; every number is in {self.name}.csv."
         return replace(self, lines=self.lines[:most], notes=[*self.notes, note])
 
-    def frame(self, *, write: Any = None) -> pd.DataFrame:
-        """The table as strings, the group as first column, named at its first line only."""
-        write = write or Column.write
-        grouped = self.grouped
-        headings = [column.heading for column in self.columns]
-        rows: list[list[str]] = []
+    @property
+    def headings(self) -> list[str]:
+        """The headings, that of the groups first where there are any."""
+        return ["Group"] * self.grouped + [column.heading for column in self.columns]
+
+    def write_cells(self, write: Callable[[Column, Cell], str] = Column.write) -> list[list[str]]:
+        """Every line's cells as strings, its group first; group and repeated text at the first line only."""
+        written: list[list[str]] = []
         before: Line | None = None
         for line in self.lines:
-            same = before is not None and line.group == before.group
-            rows.append([] if not grouped else [""] if same else [line.group])
-            for place, (column, cell) in enumerate(zip(self.columns, line.cells, strict=True)):
-                again = column.once and same and before is not None and before.cells[place] == cell
-                rows[-1].append("" if again else write(column, cell))
+            same_group = before is not None and line.group == before.group
+            cells = ["" if same_group else line.group] * self.grouped
+            for position, (column, cell) in enumerate(zip(self.columns, line.cells, strict=True)):
+                repeated = column.once and same_group and before is not None and before.cells[position] == cell
+                cells.append("" if repeated else write(column, cell))
+            written.append(cells)
             before = line
-        return pd.DataFrame(rows, columns=[self.group_heading, *headings] if grouped else headings)
+        return written

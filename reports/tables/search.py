@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from reports.captions import format_ranges
-from reports.row_means import LONG
+from reports.frame import ReportData
+from reports.row_means import TASK_NAMES
 from reports.tables.layout import Column, Line, Table, Value
 from studies.search.racing import incumbent, mean_score
 from studies.search.trials import SearchRecord, SearchTrial
@@ -45,8 +46,11 @@ def trials_frame(search: SearchRecord) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def trials_table(search: SearchRecord) -> Table:
+def search_table(data: ReportData) -> Table | None:
     """The best trials of a search, more seeds before a higher mean, each by what it changes of the base."""
+    search = data.search
+    if search is None or not search.trials:
+        return None
     lines = []
     for trial in search.ranking[:PRINTED_TRIALS]:
         value = Value(trial.summary.mean, trial.summary.std, bold=trial.number == search.best)
@@ -68,7 +72,7 @@ def trials_table(search: SearchRecord) -> Table:
         ],
         lines=lines,
         caption=[
-            f"Mean ± sample standard deviation of {LONG[search.metric]} F1 on the validation split over n of the "
+            f"Mean ± sample standard deviation of {TASK_NAMES[search.metric]} F1 on the validation split over n of the "
             f"search's seeds {format_ranges(search.search.shared_seeds)}; no test score was read.",
             f"Seeds are given {search.search.rule}.",
             "More seeds stand before a higher mean; bold: the best. Config: what differs from the base.",

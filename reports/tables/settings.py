@@ -1,18 +1,15 @@
 """What a paper's appendix prints: every setting that can change a number, and what each row cost in all."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel
 
-from core.config.presets import section_model
-from core.config.schema import CONTENT, NEUTRAL, RunConfig
-from core.config.signature import read_markers
+from core.config.schema import RunConfig
+from core.config.signature import active_settings
 from reports.captions import label
-from reports.frame import run_facts
+from reports.frame import FILES, ReportData, run_facts
 from reports.tables.layout import Column, Line, Table
 from studies.record import StudyRecord
 
@@ -20,12 +17,14 @@ MOST_NAMED = 3
 """Rows that are named beside a value; of more it says how many."""
 
 
-def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str, dict[str, Any]]) -> Table:
+def settings_table(data: ReportData) -> Table | None:
     """Every setting that can change a number, a line per value that it has, with the rows that have it."""
-    data = find_data_hashes(frame)
+    study, configs, hashes = data.study, data.configs, find_data_hashes(data.frame)
+    if not configs:
+        return None
     values: dict[str, dict[str, list[str]]] = {}
     for row in sorted((row for row in study.study.rows if row in configs), key=lambda row: not configs[row]["memory"]):
-        for name, value in resolved(configs[row], data.get(row, {})):
+        for name, value in resolved(configs[row], hashes.get(row, {})):
             values.setdefault(name, {}).setdefault(value, []).append(row)
     reading = sum(bool(config["memory"]) for config in configs.values())
     lines, tidy = [], []
@@ -36,8 +35,9 @@ def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
             tidy += [{"setting": name, "value": value, "row": row} for row in rows]
     columns = [Column("setting", "Setting", once=True), Column("value", "Value"), Column("rows", "Rows")]
     caption = [
-        "Every setting that can change a number, as the first recorded run of each row resolved it; the seed and what "
-        "cannot change a number (device, threads, intervals, tracking) are left out.",
+        "Every setting that can change a number, as the first recorded run of each row resolved it; the seed, what "
+        "cannot change a number (device, threads, intervals, tracking) and what another setting switches off are left "
+        "out.",
         "Rows without memory have no memory settings. A file stands with the first 12 digits of its content hash.",
     ]
     absent = [label(study, row) for row in study.study.rows if row not in configs]
@@ -47,45 +47,13 @@ def settings_table(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
 
 
 def resolved(config: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The settings of a config that can change a number, by path, as text; a default where an older record has none."""
-    scratch = config["encoder"]["source"] == "scratch"
-    for path, default, is_file in plain_settings():
-        name = ".".join(path)
-        idle = name == "encoder.pretrained" if scratch else name.startswith("encoder.scratch.")
-        idle |= name == "data.validation_share" and bool(config["data"].get("validation"))
-        if idle or (path[0] == "memory" and (len(path) == 1) == bool(config["memory"])):
-            continue
-        value = value_at(config, path, default)
+    """The active settings of a recorded config by path, as text; a default where an older record has none."""
+    # What a later release or W&B added is not ours to name.
+    for path, value in active_settings(RunConfig.model_validate(config, extra="ignore")).items():
+        section, _, name = path.rpartition(".")
+        is_file = section == "data" and name in FILES
         text = written(Path(value).name if is_file and value else value)
-        yield name, f"{text} ({hashes[path[-1]]})" if is_file and path[-1] in hashes else text
-
-
-@cache
-def plain_settings() -> tuple[tuple[tuple[str, ...], Any, bool], ...]:
-    """Path, default, and whether it is a file, of every setting that can change a number; memory itself is one too."""
-    return tuple(walked(RunConfig, ()))
-
-
-def walked(section: type[BaseModel], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, bool]]:
-    """The settings below a section; an optional section is a setting, too: it is there or none."""
-    for name, field in section.model_fields.items():
-        inner, marks = section_model(section, name), read_markers(section, name)
-        if inner is None and NEUTRAL not in marks and name != "seed":
-            yield (*before, name), field.default, CONTENT in marks
-        elif inner is not None:
-            if field.default is None:
-                yield (*before, name), None, False
-            yield from walked(inner, (*before, name))
-
-
-def value_at(config: Mapping[str, Any], path: Sequence[str], default: Any) -> Any:
-    """The value at a path of nested settings."""
-    found: Any = config
-    for step in path:
-        if not isinstance(found, Mapping) or step not in found:
-            return default
-        found = found[step]
-    return found
+        yield path, f"{text} ({hashes[name]})" if is_file and name in hashes else text
 
 
 def written(value: Any) -> str:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from core.errors import UserError
 from studies.axes import Axis
 from studies.search.space import optuna_distributions
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 JOURNAL = "optuna.journal"
 IDENTITY = "engram"
 """The study attribute that says of which search it is."""
-ATTRIBUTES = {"mean": "value", "sd": "spread", "n": "n", "rung": "rung", "why": "why", "signature": "signature"}
-"""Trial attribute -> field of a trial; seeds, scores and runs are written by seed."""
+FIELDS = ("signature", "runs", "rung", "state", "scores", "n", "why")
+"""The fields of a trial that are attributes of it in the storage."""
 
 
 class StorageLost(UserError):
@@ -130,33 +132,24 @@ class TrialStore:
             engine.dispose()
 
     def _read(self, stored: "FrozenTrial") -> SearchTrial:
-        written = stored.user_attrs
+        fields: dict[str, Any] = {"number": stored.number, "params": stored.params, **stored.user_attrs}
+        if not stored.state.is_finished():
+            fields["state"] = "running"
         try:
-            scores = {int(seed): float(score) for seed, score in written["scores"].items()}
-            return SearchTrial(
-                number=stored.number,
-                params=dict(stored.params),
-                signature=written["signature"],
-                runs={int(seed): str(run) for seed, run in written["runs"].items()},
-                rung=written["rung"],
-                state=written["state"] if stored.state.is_finished() else "running",
-                why=written["why"],
-            ).with_scores(scores)
-        except (KeyError, AttributeError, ValueError) as error:
+            trial = msgspec.convert(fields, SearchTrial, str_keys=True)
+        except msgspec.ValidationError as error:
             raise UserError(
                 f"{self.shown}: trial {stored.number} of {self.name} was not written by Engram ({error}): give another "
                 "--name"
             ) from None
+        return trial.with_scores(trial.scores)
 
 
 def attributes(trial: SearchTrial) -> dict[str, Any]:
-    """The attributes of a trial in the storage, which the dashboard shows."""
-    return {name: getattr(trial, field) for name, field in ATTRIBUTES.items()} | {
-        "seeds": list(trial.scores),
-        "scores": {str(seed): score for seed, score in trial.scores.items()},
-        "runs": {str(seed): run for seed, run in trial.runs.items()},
-        "state": trial.state,
-    }
+    """The attributes of a trial in the storage; `mean`, `sd` and `seeds` are for the dashboard."""
+    fields = msgspec.to_builtins(trial, str_keys=True)
+    written = {name: fields[name] for name in FIELDS}
+    return written | {"mean": trial.value, "sd": trial.spread, "seeds": list(trial.scores)}
 
 
 def open_storage(storage: str) -> "BaseStorage":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.frame import load_frame
+from reports.frame import load_study
 from studies.record import find_study_record
 from studies.statistics import paired_difference, summarize
 
@@ -20,7 +20,7 @@ def measure_precision() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "engram.py", "study", "run", str(STUDY), "--profile", "quick", "--runs", place]
         subprocess.run([*command, "--wandb", "disabled", "--jobs", "1"], check=True, stdout=sys.stderr)
-        frame = load_frame(find_study_record(STUDY.stem, Path(place)), Path(place))
+        frame = load_study(find_study_record(STUDY.stem, Path(place)), Path(place)).frame
     scores = frame[frame["task"] == TASK].set_index("seed").groupby("row")["f1"]
     return difference({row: values.to_dict() for row, values in scores})
 

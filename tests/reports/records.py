@@ -1,6 +1,7 @@
 """Made records: a study folder and run folders as a run would have left them, with scores that a test chooses."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from core.config.presets import build
 from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
 from core.scoring.metrics import TASKS
+from reports.baseline_differences import compare_to_baselines
+from reports.frame import ReportData, load_study
+from reports.tables.layout import Table
 from studies.record import RowRuns, StudyRecord, write_study_record
 from studies.study import Row, Study
 
@@ -60,6 +64,18 @@ def make_study(
     record = StudyRecord(study=study, profile=profile, settings={}, row_runs=cells)
     write_study_record(runs, record)
     return record
+
+
+def read_data(study: StudyRecord, runs: Path, *, resamples: int = 500) -> ReportData:
+    """What a report of the study is made of."""
+    data = load_study(study, runs)
+    return replace(data, compared=compare_to_baselines(study, data.frame, resamples=resamples))
+
+
+def present(table: Table | None) -> Table:
+    """A table that has something to show."""
+    assert table is not None
+    return table
 
 
 def make_run(

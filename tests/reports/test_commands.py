@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import engram
-from reports.frame import load_frame
+from reports.frame import load_study
 from tests.reports.records import make_run, make_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def test_the_table_goes_to_stdout_and_three_files_beside_the_study(
     assert {"table.md", "table.tex", "table.csv", "comparisons.tex", "cost.csv", "runs.csv"} <= set(written)
     assert sorted(written) == sorted(path.name for path in folder.iterdir())
     kept = pd.read_csv(folder / "runs.csv")
-    assert kept["f1"].tolist() == pytest.approx(load_frame(study, tmp_path)["f1"].tolist(), nan_ok=True)
+    assert kept["f1"].tolist() == pytest.approx(load_study(study, tmp_path).frame["f1"].tolist(), nan_ok=True)
 
 
 def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +46,7 @@ def test_a_study_without_a_finished_run_is_a_plain_line(tmp_path: Path, capsys: 
     assert engram.main(["report", "made", "--runs", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("engram: no run of study made@paper is finished yet (1 missing, 1 failed)")
+    assert err.startswith("engram: no run of study made@paper is finished yet (1 waiting, 1 failed)")
 
 
 def test_a_study_that_was_never_run_names_those_that_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,13 @@ import pytest
 import engram
 from core.errors import UserError
 from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
-from reports.compare import by_document, by_type, further_measures_table, measures, pair_systems
+from reports.compare import (
+    document_differences_table,
+    f1_table,
+    further_measures_table,
+    pair_systems,
+    type_differences_table,
+)
 from reports.compare_inputs import ComparedSystem, read_system
 from tests.reports.records import make_run, make_study
 
@@ -44,7 +50,7 @@ def runs(tmp_path: Path) -> Path:
 def test_scores_are_micro_f1_paired_on_shared_seeds() -> None:
     one, other = pair_systems(A, B)
     assert list(one.counts) == [0, 1]
-    data = measures(one, other, resamples=500).data.set_index("task")
+    data = f1_table(one, other, resamples=500).data.set_index("task")
     line = data.loc["relation_strict"]
     # Without false positives F1 = 2 tp / (tp + gold): a 40/60, 48/64; b 44/62, 52/66.
     assert line["a"] == pytest.approx((100 * 40 / 60 + 100 * 48 / 64) / 2)
@@ -55,22 +61,22 @@ def test_scores_are_micro_f1_paired_on_shared_seeds() -> None:
 
 def test_where_they_differ_is_listed_largest_first() -> None:
     one, other = pair_systems(A, B)
-    types = by_type(one, other)
+    types = type_differences_table(one, other)
     # Only even documents, which hold P1, differ: 20 of 40 right against 24 of 40.
     assert [line.cells[0] for line in types.lines] == ["P1"]
     assert types.data.iloc[0]["a"] == pytest.approx(100 * 40 / 60)
     assert types.data.iloc[0]["b"] == pytest.approx(100 * 48 / 64)
     assert types.data.iloc[0]["gold"] == 20
-    documents = by_document(one, other)
+    documents = document_differences_table(one, other)
     assert [line.cells[0] for line in documents.lines] == ["document 0", "document 2"]
     assert documents.data.iloc[0]["delta"] == 1.0
 
 
 def test_two_single_runs_are_one_pair_whatever_their_seeds() -> None:
     one, other = pair_systems(ComparedSystem("a", {3: counted(5, 5)}), ComparedSystem("b", {7: counted(5, 6)}))
-    table = measures(one, other, resamples=200)
+    table = f1_table(one, other, resamples=200)
     assert table.data["n"].tolist() == [1] * len(TASKS)
-    assert "nothing is said of other seeds" in table.notes[0]
+    assert "nothing is known about other seeds" in table.notes[0]
 
 
 def test_sides_without_a_shared_seed_are_refused() -> None:
@@ -100,7 +106,7 @@ def test_further_measures_are_those_that_both_sides_know_at_every_seed() -> None
 def test_other_gold_is_refused() -> None:
     one, other = pair_systems(ComparedSystem("a", {0: counted(5, 5)}), ComparedSystem("b", {0: counted(5, 5, gold=11)}))
     with pytest.raises(UserError, match="same gold"):
-        measures(one, other)
+        f1_table(one, other)
 
 
 @pytest.mark.parametrize(

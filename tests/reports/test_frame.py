@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.errors import UserError
 from core.records.record import RECORD
+from core.records.summary import RunSummary, read_summary
 from core.scoring.metrics import TASKS
-from reports.captions import format_ranges, notes_of, problems
-from reports.frame import load_frame, run_facts
+from reports.captions import limiting_notes, problems
+from reports.frame import load_study, run_facts
+from studies.study import Row
 from tests.reports.records import SHIFT, make_run, make_study
 
 TWO = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: None}}
@@ -20,7 +23,7 @@ def folder_of(runs: Path, row: int, seed: int) -> Path:
 
 
 def test_a_line_per_row_seed_and_task_with_the_facts_of_its_run(tmp_path: Path) -> None:
-    frame = load_frame(make_study(tmp_path, TWO), tmp_path)
+    frame = load_study(make_study(tmp_path, TWO), tmp_path).frame
     assert len(frame) == 2 * 2 * len(TASKS)
     line = frame[(frame["row"] == "memory-grc") & (frame["seed"] == 0) & (frame["task"] == "entity")].iloc[0]
     assert line["f1"] == 40.0 + SHIFT["entity"]
@@ -33,9 +36,9 @@ def test_a_line_per_row_seed_and_task_with_the_facts_of_its_run(tmp_path: Path) 
 
 
 def test_a_run_that_was_never_started_keeps_its_lines_empty(tmp_path: Path) -> None:
-    frame = load_frame(make_study(tmp_path, TWO), tmp_path)
+    frame = load_study(make_study(tmp_path, TWO), tmp_path).frame
     absent = frame[(frame["row"] == "memory-grc") & (frame["seed"] == 1)]
-    assert set(absent["status"]) == {"missing"}
+    assert set(absent["status"]) == {"waiting"}
     assert absent[["precision", "recall", "f1", "seconds", "chosen_epoch"]].isna().all(axis=None)
 
 
@@ -45,22 +48,22 @@ def test_a_run_that_ended_badly_is_named_and_its_scores_do_not_count(tmp_path: P
     error = "Traceback (most recent call last):\n  File ...\nValueError: too wide\n"
     # Scores of an earlier evaluation in such a record are no result either.
     make_run(tmp_path, f"{1:012x}", 1, f1=99.0, status=status, error=error)  # type: ignore[arg-type]
-    frame = load_frame(study, tmp_path)
+    frame = load_study(study, tmp_path).frame
     assert frame[(frame["row"] == "memory-grc") & (frame["seed"] == 1)]["f1"].isna().all()
     assert problems(frame) == [f"000000000001-s1 {status}: ValueError: too wide"]
-    assert any(note.endswith(f"seed 1 {status}.") for note in notes_of(study, frame))
+    assert any(note.endswith(f"seed 1 {status}.") for note in limiting_notes(study, frame))
 
 
 def test_a_dead_process_leaves_a_run_that_is_killed(tmp_path: Path) -> None:
     study = make_study(tmp_path, TWO)
     make_run(tmp_path, f"{1:012x}", 1, status="running")
-    assert run_facts(load_frame(study, tmp_path))["status"].tolist() == ["finished"] * 3 + ["killed"]
+    assert run_facts(load_study(study, tmp_path).frame)["status"].tolist() == ["finished"] * 3 + ["killed"]
 
 
 def test_a_damaged_record_is_one_line_and_the_others_count(tmp_path: Path) -> None:
     study = make_study(tmp_path, TWO)
     (folder_of(tmp_path, 0, 1) / RECORD).write_text('{"run_id": "0000')
-    frame = load_frame(study, tmp_path)
+    frame = load_study(study, tmp_path).frame
     assert frame[frame["f1"].notna()]["run"].unique().tolist() == ["000000000000-s0", "000000000001-s0"]
     damaged = problems(frame)[0]
     assert "s1/record.json is damaged" in damaged
@@ -71,7 +74,7 @@ def test_a_record_of_another_run_is_not_taken_for_this_one(tmp_path: Path) -> No
     study = make_study(tmp_path, TWO)
     text = (folder_of(tmp_path, 0, 0) / RECORD).read_text()
     (folder_of(tmp_path, 0, 1) / RECORD).write_text(text)
-    frame = load_frame(study, tmp_path)
+    frame = load_study(study, tmp_path).frame
     assert "holds the record of another run, 000000000000-s0" in problems(frame)[0]
     assert frame[(frame["row"] == "jerex-grc") & (frame["seed"] == 1)]["f1"].isna().all()
 
@@ -83,48 +86,26 @@ def test_a_finished_run_without_its_metric_raises(tmp_path: Path) -> None:
     del record["metrics"]["test"]["relation_strict"]["f1"]
     path.write_text(json.dumps(record))
     with pytest.raises(UserError, match="000000000000-s1 is finished but its test f1 of relation_strict is None"):
-        load_frame(study, tmp_path)
+        load_study(study, tmp_path)
     with pytest.raises(UserError, match=r"no scores on split 'dev' .it has: validation, test"):
-        load_frame(study, tmp_path, split="dev")
-    assert load_frame(study, tmp_path, split="validation")["f1"].notna().sum() == 3 * len(TASKS)
+        load_study(study, tmp_path, split="dev")
+    assert load_study(study, tmp_path, split="validation").frame["f1"].notna().sum() == 3 * len(TASKS)
 
 
-def test_what_the_runs_of_one_table_do_not_share_is_said(tmp_path: Path) -> None:
-    study = make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}})
-    assert notes_of(study, load_frame(study, tmp_path)) == []
-    record = json.loads((folder_of(tmp_path, 0, 1) / RECORD).read_text())
-    record["provenance"] |= {"commit": "b" * 40, "uncommitted_changes": True, "machine": "other Linux"}
-    record["provenance"]["data"]["/data/test.json"] = "3" * 64
-    record["config"]["runtime"]["threads"] = 2
-    (folder_of(tmp_path, 0, 1) / RECORD).write_text(json.dumps(record))
-    said = " ".join(notes_of(study, load_frame(study, tmp_path)))
-    assert "Mixed code versions: aaaaaaaa (1 runs), bbbbbbbb (1 runs)." in said
-    assert "Mixed machines: host (1 runs), other (1 runs)." in said
-    assert "Mixed thread counts: unset (1 runs), 2 (1 runs)." in said
-    assert "Mixed data files: 2 different sets." in said
-    assert "1 of 2 runs were computed with uncommitted changes" in said
+def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = {row: {0: 38.0, 1: 39.0} for row in ("jerex", "heads", "read")}
+    study = make_study(tmp_path, seeds, rows={row: Row("jerex-grc") for row in seeds})
+    first = study.row_runs[0]
+    shared = [first, msgspec.structs.replace(first, row="heads"), study.row_runs[2]]
+    study = msgspec.structs.replace(study, row_runs=shared)
+    read: list[Path] = []
 
+    def counting(folder: Path) -> RunSummary:
+        read.append(folder)
+        return read_summary(folder)
 
-def test_a_choice_before_memory_was_read_is_said_of_reading_rows_only(tmp_path: Path) -> None:
-    study = make_study(tmp_path, TWO)
-    make_run(tmp_path, f"{1:012x}", 1, f1=40.0, preset="memory-grc", chosen_reading=0.0)
-    notes = notes_of(study, load_frame(study, tmp_path))
-    assert [note.partition(";")[0] for note in notes] == [
-        "JEREX + memory (GRC): chosen before memory was read (seed 1)"
-    ]
-
-
-@pytest.mark.parametrize(("profile", "said"), [("quick", True), ("paper", False), ("no-such-profile", False)])
-def test_the_embedded_corpus_is_no_real_result(tmp_path: Path, profile: str, said: bool) -> None:
-    study = make_study(tmp_path, {"jerex-grc": {0: 38.0}}, profile="quick")
-    study = type(study)(study.study, profile, study.settings, study.row_runs)
-    assert (
-        any("no number here stands for a result" in note for note in notes_of(study, load_frame(study, tmp_path)))
-        is said
-    )
-
-
-def test_seeds_are_spelled_as_ranges() -> None:
-    assert format_ranges([4, 0, 1, 2, 3]) == "0–4"
-    assert format_ranges([0, 1, 5, 7, 8, 9]) == "0, 1, 5, 7–9"
-    assert format_ranges([3]) == "3"
+    monkeypatch.setattr("reports.frame.read_summary", counting)
+    data = load_study(study, tmp_path)
+    assert len(read) == len(set(read)) == 4
+    assert data.frame["f1"].notna().all()
+    assert data.configs.keys() == seeds.keys()

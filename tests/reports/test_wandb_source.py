@@ -13,8 +13,8 @@ import pytest
 import engram
 from core.errors import UserError
 from core.records.record import read_record
-from reports.frame import load
-from reports.wandb_source import RemoteRun, load_from_wandb, study_in_project
+from reports.frame import load_study
+from reports.wandb_source import RemoteRun, find_study_in_project, load_from_wandb
 from studies.record import StudyRecord
 from studies.study import shipped_studies
 from tests.reports.records import make_study
@@ -51,13 +51,13 @@ def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str,
 
 def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    here, there = load(study, tmp_path), load_from_wandb(study, mirrored(study, tmp_path))
+    here, there = load_study(study, tmp_path), load_from_wandb(study, mirrored(study, tmp_path))
     assert list(there.frame.columns) == list(here.frame.columns)
     same = [name for name in here.frame.columns if name not in ("folder", "address")]
     pd.testing.assert_frame_equal(there.frame[same], here.frame[same], check_dtype=False)
     assert set(there.frame["address"]) == {"https://w/1"}
-    assert there.parts == here.parts
-    assert there.parts["000000000000-s0"]["distance"]["intra"].f1 == 40.0
+    assert there.breakdowns == here.breakdowns
+    assert there.breakdowns["000000000000-s0"]["distance"]["intra"].f1 == 40.0
 
 
 def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> N
     config = runs["000000000001-s0"].config
     runs["ffffffffffff-s0"] = RemoteRun("ffffffffffff-s0", config, {})
     runs["eeeeeeeeeeee-s0"] = RemoteRun("eeeeeeeeeeee-s0", {**config, "tracking": {"tags": "ladder,memory-grc"}}, {})
-    study = study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile=None)
+    study = find_study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile=None)
     assert study.label == "paper@paper"
     cells = {cell.row: cell for cell in study.row_runs}
     assert list(cells) == list(shipped_studies()["paper"].rows)
@@ -109,9 +109,9 @@ def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> N
         "memory-grc": 2,
     }
     with pytest.raises(UserError, match="the W&B project has no run of study 'warmup'"):
-        study_in_project("warmup", tmp_path / "elsewhere", runs.values(), profile=None)
+        find_study_in_project("warmup", tmp_path / "elsewhere", runs.values(), profile=None)
     with pytest.raises(UserError, match="it has it under paper"):
-        study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile="quick")
+        find_study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile="quick")
 
 
 def test_a_report_of_a_project_over_the_wire(

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.config.model_source import encoder_width, normalise_slot_width
+from core.config.model_source import encoder_width
 from core.config.presets import build
+from core.config.signature import normalise_slot_width
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.errors import UserError

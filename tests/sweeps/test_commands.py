@@ -19,7 +19,7 @@ from core.records.record import (
     run_folders,
 )
 from engram import main
-from reports.frame import load_frame
+from reports.frame import load_study
 from studies.plan import Plan
 from studies.record import find_study_record, write_study_record
 from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, append_timing, read_last_timing
@@ -152,7 +152,7 @@ def test_the_lines_run_by_sh_make_the_study(
     assert [path.stat().st_mtime_ns for path in records] == stamps
     assert main(["study", "status", "mine", "--runs", "my runs"]) == 0
     assert "2 finished" in capsys.readouterr().out
-    frame = load_frame(find_study_record("mine", Path("my runs")), Path("my runs"))
+    frame = load_study(find_study_record("mine", Path("my runs")), Path("my runs")).frame
     assert set(frame["status"]) == {"finished"}
     assert set(frame["row"]) == {"plain", "memory"}
     assert main(["study", "plan", "my study.yaml", "--commands", *flags]) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.files import HOLDER_FILE, hold
+from core.files import HOLDER_FILE, lock_folder
 from core.progress import stop_on_signals
 from core.records.history import STEP, History
 from core.records.record import (
@@ -100,7 +100,7 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     monkeypatch.setattr("sweeps.launch.ELSEWHERE_SECONDS", 0.05)
     other, run = planned.runs[0], FakeRun()
     other.folder.mkdir(parents=True)
-    held = hold(other.folder)
+    held = lock_folder(other.folder)
     held.__enter__()
 
     def finish() -> None:
@@ -221,7 +221,7 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
         one.folder.mkdir(parents=True)
     with ExitStack() as held:
         for one in planned.runs:
-            held.enter_context(hold(one.folder))
+            held.enter_context(lock_folder(one.folder))
         run_states = read_states(planned)
         assert len(run_states.with_status("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()

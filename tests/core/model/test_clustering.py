@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from core.model.decoder import cluster_mentions, unambiguous_groups
+from core.model.clustering import cluster_mentions, unambiguous_groups
 
 relaxed = settings(max_examples=100)
 

@@ -25,7 +25,8 @@ from core.features.batches import (
 )
 from core.features.candidates import all_spans, draw_sample, edit_distances, mention_pairs, pair_geometry
 from core.features.wordpieces import EncodedDocument, WordPieces, load_wordpieces
-from core.model.decoder import Decoded, Decoder, DecoderSettings, cluster_mentions
+from core.model.clustering import cluster_mentions
+from core.model.decoder import Decoded, Decoder, DecoderSettings
 from core.model.joint_model import MentionStage
 from tests.golden import MODELS, load_golden
 

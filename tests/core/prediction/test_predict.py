@@ -31,7 +31,7 @@ from core.data.formats.predictions import encode_prediction, read_predictions
 from core.data.issues import Issues
 from core.data.stream import Entry, Mark
 from core.features.wordpieces import WordPieces
-from core.files import hold
+from core.files import lock_folder
 from core.model.joint_model import JointModel
 from core.prediction.output import LINES, STATE, FileOutput
 from core.prediction.windows import Window, windows
@@ -296,7 +296,7 @@ def test_a_process_that_died_with_its_output_in_place_leaves_nothing_in_the_way(
 def test_two_processes_never_write_one_output(predict: Predict) -> None:
     folder = Path("out.jsonl.part")
     folder.mkdir()
-    with hold(folder):
+    with lock_folder(folder):
         code, said = predict()
     assert code == 2
     assert "out.jsonl.part is being computed by process" in said
@@ -339,10 +339,7 @@ def test_a_file_that_is_cut_off_is_predicted_up_to_there(predict: Predict, corpu
 
 
 @pytest.mark.parametrize("many", [1, 3, 30])
-def test_a_file_without_a_usable_document_is_bad_input(
-    predict: Predict, corpus: Path, many: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(core.commands.predict, "MAX_TRIED", 10)
+def test_a_file_without_a_usable_document_is_bad_input(predict: Predict, corpus: Path, many: int) -> None:
     write(corpus, [EMPTY] * many)
     code, said = predict("--html", "out.html")
     assert code == 2
@@ -362,7 +359,7 @@ def test_an_input_without_documents_is_bad_input(predict: Predict, corpus: Path,
 
 def test_inputs_and_outputs_that_cannot_be_are_named(predict: Predict, tmp_path: Path) -> None:
     for flags, words in (
-        ({"input": "corpus.jso"}, "no such file: did you mean corpus.json?"),
+        ({"input": "corpus.jso"}, "no such file. Did you mean corpus.json?"),
         ({"input": tmp_path}, "is a folder, not a file"),
         ({"output": tmp_path}, "is a folder: give the path of a file to write"),
         ({"output": "no/out.jsonl"}, "there is no folder no; make it first"),

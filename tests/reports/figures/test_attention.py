@@ -1,4 +1,4 @@
-"""The picture of memory attention: its numbers by hand, nothing cut or overlapping, and its place in a report."""
+"""Memory attention: its numbers by hand, nothing cut or overlapping, and its place in a report."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,19 @@ from matplotlib.text import Text
 
 from core.errors import UserError
 from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, write_attention
-from reports.baseline_differences import comparisons
-from reports.figures.attention import MOST_ITEMS, MOST_SLOTS, attention, build_picture, find_modes, running
-from reports.figures.style import drawn
-from reports.frame import load_frame
-from reports.sections import Material, attention_figures, make_figures
-from tests.reports.figures.test_figures import clear
-from tests.reports.records import make_study
+from reports.figures.attention import (
+    MAX_ITEMS,
+    MAX_SLOTS,
+    attention_figures,
+    build_panels,
+    draw_attention,
+    find_modes,
+    place_tokens,
+)
+from reports.figures.style import render
+from reports.sections import make_figures
+from tests.reports.figures.legibility import check_legible
+from tests.reports.records import make_study, read_data
 
 TOKENS = "Ada Byron works for Acme in Oslo . She was born in Lima .".split()
 SPANS = ((0, 2), (1, 2), (4, 5), (6, 7), (12, 13))
@@ -51,57 +57,55 @@ def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -
 def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_out() -> None:
     weights = np.full((10, 14), 0.01)
     weights[3, 4], weights[7, 0] = 0.87, 0.5
-    picture = build_picture(made(read("tokens", "inverse", weights.tolist())), "inverse")
-    (memory,) = picture.memories
+    (memory,) = build_panels(made(read("tokens", "inverse", weights.tolist())), "inverse")
     assert memory.shades[4] == pytest.approx(100 * (0.87 + 9 * 0.01) / 10)
     assert memory.shades[1] == pytest.approx(1.0)
     assert memory.even == pytest.approx(100 / 14)
     assert memory.floor == 0.0
-    (heat,) = memory.heats
-    assert heat.slots[:2] == ("T3", "T7")
-    assert (len(heat.slots), heat.left_out, len(heat.items)) == (MOST_SLOTS, 2, MOST_ITEMS)
-    assert heat.items[:5] == ("Ada", "Byron", "works", "for", "Acme")
-    assert heat.values[0, 4] == pytest.approx(87.0)
-    assert heat.values[1, 0] == pytest.approx(50.0)
-    assert heat.found == (True,) * MOST_ITEMS
-    assert picture.mentions == ((0, 2), (4, 5), (6, 7), (12, 13))
+    (heat_map,) = memory.heat_maps
+    assert heat_map.slots[:2] == ["T3", "T7"]
+    assert (len(heat_map.slots), heat_map.left_out, len(heat_map.items)) == (MAX_SLOTS, 2, MAX_ITEMS)
+    assert heat_map.items[:5] == ["Ada", "Byron", "works", "for", "Acme"]
+    assert heat_map.values[0, 4] == pytest.approx(87.0)
+    assert heat_map.values[1, 0] == pytest.approx(50.0)
+    assert heat_map.found == [True] * MAX_ITEMS
 
 
 def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
     weights = [[0.25] * 14, [0.25] * 14, [0.25] * 14, [0.25] * 14]
     weights[2][6], weights[0][6] = 0.45, 0.05
-    (memory,) = build_picture(made(read("tokens", "normal", weights)), "normal").memories
+    (memory,) = build_panels(made(read("tokens", "normal", weights)), "normal")
     assert memory.shades[6] == pytest.approx(45.0)
     assert memory.even == memory.floor == pytest.approx(25.0)
-    assert memory.heats[0].slots[0] == "T2"
+    assert memory.heat_maps[0].slots[0] == "T2"
 
 
 def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
     weights = [[0.1, 0.6, 0.05, 0.02, 0.03], [0.3, 0.2, 0.01, 0.04, 0.05]]
-    (memory,) = build_picture(made(read("mentions", "inverse", weights)), "inverse").memories
+    (memory,) = build_panels(made(read("mentions", "inverse", weights)), "inverse")
     shades = np.zeros(14)
     # Byron alone was not found, so that Ada Byron shades both.
     shades[[0, 1, 4, 6, 12]] = 20.0, 20.0, 3.0, 3.0, 4.0
     assert memory.shades == pytest.approx(shades.tolist())
     assert memory.even == pytest.approx(100 / 40)
-    assert memory.heats[0].items == ("Ada Byron", "Byron", "Acme", "Oslo", "Lima")
-    assert memory.heats[0].found == (True, False, True, True, True)
+    assert memory.heat_maps[0].items == ["Ada Byron", "Byron", "Acme", "Oslo", "Lima"]
+    assert memory.heat_maps[0].found == [True, False, True, True, True]
 
 
 def test_a_normal_read_at_mentions_shows_those_that_were_found() -> None:
     weights = [[0.3, 0.9, 0.6, 0.5, 0.2], [0.7, 0.1, 0.4, 0.5, 0.8]]
     document = made(read("mentions", "normal", weights))
-    (heat,) = build_picture(document, "normal").memories[0].heats
-    assert heat.items == ("Ada Byron", "Acme", "Oslo", "Lima")
-    np.testing.assert_allclose(heat.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
+    (heat_map,) = build_panels(document, "normal")[0].heat_maps
+    assert heat_map.items == ["Ada Byron", "Acme", "Oslo", "Lima"]
+    np.testing.assert_allclose(heat_map.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
     none_found = msgspec.structs.replace(document, types=(None,) * 5)
-    (heat,) = build_picture(none_found, "normal").memories[0].heats
-    assert (len(heat.items), any(heat.found)) == (5, False)
+    (heat_map,) = build_panels(none_found, "normal")[0].heat_maps
+    assert (len(heat_map.items), any(heat_map.found)) == (5, False)
 
 
 def test_shares_that_differ_by_rounding_alone_are_not_made_to_stand_out() -> None:
     weights = [[0.1667] * 14, [0.1666] * 14, *[[0.1667] * 14] * 4]
-    figure = attention(build_picture(made(read("tokens", "normal", weights)), "normal"))
+    figure = draw_attention(made(read("tokens", "normal", weights)), "normal")
     shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches if patch.get_fill()]
     assert len(shades) == 14
     assert min(min(shade) for shade in shades) > 0.95
@@ -117,10 +121,13 @@ def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
     document = made(*reads)
     assert find_modes(document) == ("inverse", "normal")
     for mode in find_modes(document):
-        picture = build_picture(document, mode)
-        assert [memory.memory for memory in picture.memories] == ["entity", "relation"]
-        assert [heat.place for memory in picture.memories for heat in memory.heats] == ["tokens", "mentions"] * 2
-        clear(attention(picture))
+        panels = build_panels(document, mode)
+        assert [panel.memory for panel in panels] == ["entity", "relation"]
+        assert [heat_map.place for panel in panels for heat_map in panel.heat_maps] == [
+            "tokens",
+            "mentions",
+        ] * 2
+        check_legible(draw_attention(document, mode))
 
 
 LENGTHY = ["Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstellenleiterin", *TOKENS, "W" * 200]
@@ -156,15 +163,15 @@ def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
         document = made(read("tokens", "inverse", [[1 / 14] * 14] * 3))
     else:
         document = made(read("tokens", "normal", softmaxed(6, 14, 0, 0), "relation"))
-    figure = attention(build_picture(document, document.reads[0].mode))
-    clear(figure)
-    assert drawn(figure, "png", {}).startswith(b"\x89PNG")
+    figure = draw_attention(document, document.reads[0].mode)
+    check_legible(figure)
+    assert render(figure, "png", {}).startswith(b"\x89PNG")
 
 
 def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_out() -> None:
     of_tokens, nothing = read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "inverse", [], "relation")
-    picture = build_picture(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
-    assert [[heat.place for heat in memory.heats] for memory in picture.memories] == [["tokens"]]
+    panels = build_panels(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
+    assert [[heat_map.place for heat_map in memory.heat_maps] for memory in panels] == [["tokens"]]
     assert find_modes(made(nothing)) == ()
 
 
@@ -176,8 +183,8 @@ def test_tokens_are_shown_as_they_are() -> None:
         tokens=tokens,
         title="$x$ $y",
     )
-    figure = attention(build_picture(document, "inverse"))
-    clear(figure)
+    figure = draw_attention(document, "inverse")
+    check_legible(figure)
     shown = [text.get_text() for text in figure.findobj(Text)]
     assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$"} <= set(shown)
     assert any(text.startswith("$x$ $y: what") for text in shown)
@@ -185,7 +192,7 @@ def test_tokens_are_shown_as_they_are() -> None:
 
 
 def test_running_text_keeps_every_token_in_its_place() -> None:
-    placed = running(build_picture(made(read("tokens", "inverse", softmaxed(2, 14, 1, 0))), "inverse"), 20)
+    placed = place_tokens(made(read("tokens", "inverse", softmaxed(2, 14, 1, 0))), 20)
     lines: dict[int, str] = {}
     for token in placed:
         assert len(lines.get(token.line, "")) <= token.column
@@ -196,20 +203,19 @@ def test_running_text_keeps_every_token_in_its_place() -> None:
 
 def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 38.5}, "memory-grc": {0: 40.0, 1: 41.0}})
-    frame = load_frame(study, tmp_path)
-    material = Material(study, frame, comparisons(study, frame))
-    assert attention_figures(material) == []
+    data = read_data(study, tmp_path)
+    assert attention_figures(data) == []
     second = tmp_path / f"{1:012x}" / "s1"
     whole = made(read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "normal", softmaxed(2, 14, 0, 0)))
     write_attention(attention_path(second, "test"), [whole, made()])
     # Another split's is not this report's.
     write_attention(attention_path(second.with_name("s0"), "validation"), [whole])
-    drawings = attention_figures(material)
+    drawings = attention_figures(data)
     assert [drawing.name for drawing in drawings] == ["attention-1-inverse", "attention-1-normal"]
     told = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, which reads the written slots."
     assert all(drawing.caption.startswith(told) for drawing in drawings)
-    last = make_figures(material)[-2:]
+    last = make_figures(data)[-2:]
     assert [drawing.name for drawing in last] == [drawing.name for drawing in drawings]
     attention_path(second, "test").write_text("{")
     with pytest.raises(UserError, match=r"attention\.test\.jsonl is damaged"):
-        attention_figures(material)
+        attention_figures(data)

@@ -2,26 +2,19 @@
 
 from pathlib import Path
 
-from reports.frame import load
-from reports.tables.breakdowns import breakdown_tables
-from reports.tables.layout import Table
+from reports.frame import load_study
+from reports.tables.breakdowns import distance_table, type_table
 from reports.tables.markdown import to_markdown
-from studies.record import StudyRecord
 from studies.study import Row
-from tests.reports.records import make_run, make_study, scores_of
-
-
-def tables_of(study: StudyRecord, runs: Path) -> list[Table]:
-    loaded = load(study, runs)
-    return breakdown_tables(study, loaded.frame, loaded.parts)
-
+from tests.reports.records import make_run, make_study, present, scores_of
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 40.0}, "memory-grc": {0: 41.0, 1: None}}
 
 
 def test_means_over_seeds_by_distance_and_type(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    distances, types = tables_of(study, tmp_path)
+    data = load_study(study, tmp_path)
+    distances, types = present(distance_table(data)), present(type_table(data))
     text = to_markdown(distances)
     # 38 and 40: intra two above, inter five below, std sqrt(2).
     assert "41.00 ± 1.41 |       34.00 ± 1.41 |" in text
@@ -37,10 +30,13 @@ def test_records_without_a_breakdown_give_no_table(tmp_path: Path) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: None}})
     plain = scores_of(38.0) | {"extra": {}}
     make_run(tmp_path, f"{0:012x}", 0, f1=38.0, metrics={"test": plain})
-    assert tables_of(study, tmp_path) == []
+    data = load_study(study, tmp_path)
+    assert (distance_table(data), type_table(data)) == (None, None)
 
 
 def test_types_are_left_out_where_rows_do_not_fit_side_by_side(tmp_path: Path) -> None:
     rows = {f"row{number}": Row("jerex-grc") for number in range(7)}
     study = make_study(tmp_path, {row: {0: 38.0} for row in rows}, rows=rows)
-    assert [table.name for table in tables_of(study, tmp_path)] == ["distances"]
+    data = load_study(study, tmp_path)
+    assert present(distance_table(data)).name == "distances"
+    assert type_table(data) is None

@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 
 import engram
-from reports.sections import search_figures
+from reports.figures.search import search_figures
+from reports.frame import ReportData
 from reports.tables.latex import to_latex
-from reports.tables.search import trials_frame, trials_table
+from reports.tables.search import search_table, trials_frame
+from studies.record import StudyRecord
 from studies.search.spec import Search
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
-from studies.study import Row
-from tests.reports.records import PAPER, make_study
+from studies.study import Row, Study
+from tests.reports.records import PAPER, make_study, present
 
 AXES = [AxisLabels("slot-width", "Memory slot width", ["32", "H"]), AxisLabels("warmup", "Warm-up share", ["0", "0.4"])]
 
@@ -51,6 +53,13 @@ RECORD = SearchRecord(
 )
 
 
+def data_of(search: SearchRecord) -> ReportData:
+    study = Study(question="Which?", baseline="base")
+    return ReportData(
+        StudyRecord(study=study, profile="paper", settings={}, row_runs=[]), pd.DataFrame(), search=search
+    )
+
+
 def test_the_history_follows_the_best_by_the_search_s_own_rule() -> None:
     numbers = trials_frame(RECORD)
     assert numbers["best_trial"].tolist() == [0, 0, 0, 3, 3], "trial 1 is higher on one seed alone"
@@ -62,8 +71,8 @@ def test_the_history_follows_the_best_by_the_search_s_own_rule() -> None:
 
 
 def test_the_table_has_the_best_first_and_says_what_they_change() -> None:
-    table = trials_table(RECORD)
-    cells = table.frame().to_numpy().tolist()
+    table = present(search_table(data_of(RECORD)))
+    cells = table.write_cells()
     assert cells == [
         ["3", "34.00 ± 1.00", "3", "Warm-up share 0"],
         ["0", "31.00 ± 1.00", "3", "the base as it is"],
@@ -82,15 +91,15 @@ def test_the_table_has_the_best_first_and_says_what_they_change() -> None:
 
 
 def test_figures_are_drawn_of_what_is_there() -> None:
-    assert [drawing.name for drawing in search_figures(RECORD)] == ["search-history", "search-importance"]
-    history_drawn = search_figures(RECORD)[0].figure
+    assert [drawing.name for drawing in search_figures(data_of(RECORD))] == ["search-history", "search-importance"]
+    history_drawn = search_figures(data_of(RECORD))[0].figure
     [panel] = history_drawn.axes
     told = [text.get_text() for legend in history_drawn.legends for text in legend.get_texts()]
     assert sorted(told) == ["all seeds, ± std", "best so far", "failed", "stopped earlier"]
     assert panel.get_ylabel() == "validation strict relation F1"
     begun = msgspec.structs.replace(RECORD, trials=TRIALS[4:], best=None, importance={})
-    assert search_figures(begun) == []
-    labels = [text.get_text() for text in search_figures(RECORD)[1].figure.axes[0].get_yticklabels()]
+    assert search_figures(data_of(begun)) == []
+    labels = [text.get_text() for text in search_figures(data_of(RECORD))[1].figure.axes[0].get_yticklabels()]
     assert labels == ["Warm-up share", "Memory slot width"]
 
 

@@ -22,7 +22,7 @@ from sweeps.display import live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.search import MAX_FAILURES
-from sweeps.search_display import MAX_LIVE_TRIALS, SearchScreen, seconds_left, select_trials
+from sweeps.search_display import SearchScreen, seconds_left
 from tests.sweeps.planted import AnyOrderEngine, FakeRun, Place, hill
 
 WRITES = (
@@ -352,13 +352,15 @@ def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path
     assert f"best: trial {loop.best.number}, {loop.best.score_text}; {failed} runs failed" in out
 
 
-def test_the_table_holds_the_best_the_open_and_the_last() -> None:
+def test_the_live_table_holds_the_best_the_open_and_the_last(tmp_path: Path) -> None:
+    loop = Place(tmp_path).loop()
     ended = [SearchTrial(number, {}, str(number), {}, 1, state="stopped") for number in range(30)]
-    begun = [SearchTrial(number, {}, str(number), {}, 1) for number in (30, 31)]
-    held = [trial.number for trial in select_trials([*ended, *begun], ended[3])]
-    assert held == [3, *range(21, 32)]
-    assert len(held) == MAX_LIVE_TRIALS
-    assert select_trials(ended[:2], None) == ended[:2]
+    ended[3] = ended[3].with_scores({100: 40.0})
+    loop.trials = [SearchTrial(0, {}, "0", {}, 1), *ended[1:], SearchTrial(30, {}, "30", {}, 1)]
+    shown = io.StringIO()
+    Console(file=shown).print(SearchScreen(loop, slots=1))
+    rows = [line.split()[0] for line in shown.getvalue().splitlines()[1:-1]]
+    assert rows == ["0", "3*", *map(str, range(21, 31))]
 
 
 def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Forest plots: differences to the baseline, and scores, of every row: each seed a dot, mean and 95 % interval."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reports.baseline_differences import find_largest_differences
+from reports.captions import label, measured_on
+from reports.figures.style import BASELINE, COLUMN, DOT, MEAN, WIDE, ReportFigure, house_style, wrap_label
+from reports.frame import ReportData
+from reports.row_means import TASK_HEADINGS, TASK_NAMES, rows_by_group
+from studies.statistics import summarize, t_interval
+
+MAX_ROWS = 40
+"""Rows that a forest can hold."""
+MAX_ROWS_IN_COLUMN = 8
+"""Rows with which panels still fit two by two into one column."""
+COLUMNS = "row label task seed value mean low high".split()
+LABEL_LINE = 0.125
+"""Inches that a line of a label takes."""
+
+
+def forest_figures(data: ReportData) -> list[ReportFigure]:
+    """Differences to the baseline, seed by seed: on the study's metric, and on all four tasks."""
+    numbers = differences_frame(data, find_largest_differences(data.study, data.compared, MAX_ROWS))
+    if not len(numbers):
+        return []
+    metric, rows = data.study.study.metric, data.compared["row"].nunique()
+    shown = f" Of {rows} rows the {MAX_ROWS} that differ most." if rows > MAX_ROWS else ""
+    caption = " ".join(
+        [
+            f"Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed.{shown}",
+            *measured_on(data.study, data.frame),
+        ]
+    )
+    one_task = draw_rows(numbers, [metric], label=f"Δ {TASK_NAMES[metric]} F1 to the baseline, points", zero=True)
+    all_tasks = draw_rows(numbers, list(TASK_HEADINGS), label="Δ F1 to the baseline, points", zero=True)
+    return [
+        ReportFigure("forest", one_task, f"{TASK_NAMES[metric].capitalize()} F1 minus the baseline's. {caption}"),
+        ReportFigure("forest-tasks", all_tasks, f"All four tasks: {caption}"),
+    ]
+
+
+def scores_figure(data: ReportData) -> list[ReportFigure]:
+    """F1 of every row on the study's metric, seed by seed."""
+    numbers = scores_frame(data)
+    if not len(numbers) or len(data.study.study.rows) > MAX_ROWS:
+        return []
+    name = TASK_NAMES[data.study.study.metric]
+    caption = [
+        f"{name.capitalize()} F1. Dots: seeds; diamond and bar: mean and 95 % t-interval over seeds.",
+        *measured_on(data.study, data.frame),
+    ]
+    figure = draw_rows(numbers, [data.study.study.metric], label=f"{name} F1")
+    return [ReportFigure("scores", figure, " ".join(caption))]
+
+
+def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
+    """A line per row, task and shared seed: `value` the difference of that seed; `mean`, `low`, `high` of all.
+
+    Lines with one shared seed have no interval; rows without any are left out.
+    """
+    known = data.frame[data.frame["f1"].notna()]
+    scored = dict(zip(zip(known["row"], known["task"], known["seed"], strict=True), known["f1"], strict=True))
+    order = {row: position for position, row in enumerate(rows_by_group(data.study))}
+    compared = data.compared[data.compared["row"].isin(rows)].to_dict("records")
+    lines = []
+    for line in sorted(compared, key=lambda line: order[line["row"]]):
+        row, task, baseline = line["row"], line["task"], line["baseline"]
+        for seed in map(int, line["seeds"].split()):
+            value = scored[row, task, seed] - scored[baseline, task, seed]
+            lines.append((row, label(data.study, row), task, seed, value, line["delta"], line["low"], line["high"]))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def scores_frame(data: ReportData) -> pd.DataFrame:
+    """A line per row and scored seed on the study's metric: `value` is that seed's F1; `mean`, `low`, `high` of all."""
+    metric, frame = data.study.study.metric, data.frame
+    known = frame[(frame["task"] == metric) & frame["f1"].notna()]
+    by_row: dict[str, list[tuple[int, float]]] = {}
+    for row, seed, f1 in zip(known["row"], known["seed"], known["f1"], strict=True):
+        by_row.setdefault(row, []).append((int(seed), f1))
+    lines = []
+    for row in rows_by_group(data.study):
+        scores = by_row.get(row, [])
+        summary = summarize(f1 for _, f1 in scores)
+        low, high = t_interval(summary)
+        lines += [(row, label(data.study, row), metric, seed, f1, summary.mean, low, high) for seed, f1 in scores]
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def draw_rows(numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: bool = False) -> Figure:
+    """A panel per task and in it a line of dots, a mean and an interval per row; `zero` draws a line at 0.
+
+    `numbers` has a line per row, task and seed. Several panels stand two by two in one column, or side by side where
+    the rows are many.
+    """
+    rows = list(dict.fromkeys(numbers["label"]))
+    across = 1 if len(tasks) == 1 else 2 if len(rows) <= MAX_ROWS_IN_COLUMN else len(tasks)
+    down = -(-len(tasks) // across)
+    labels = [wrap_label(name, 14 if across == 2 else 20) for name in rows]
+    tallest = max((name.count("\n") + 1 for name in labels), default=1)
+    with house_style():
+        height = 0.45 + down * (0.4 + max(0.31, 0.06 + LABEL_LINE * tallest) * max(1, len(rows)))
+        figure = Figure(figsize=(COLUMN if across < 3 else WIDE, height))
+        panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
+        for panel, task in zip(panels, tasks, strict=True):
+            of_task = numbers[numbers["task"] == task]
+            of_task = of_task.assign(y=of_task["label"].map({name: y for y, name in enumerate(rows)}))
+            if zero:
+                panel.axvline(0, color=BASELINE, linewidth=0.9, linestyle="--")
+            panel.plot(of_task["value"], of_task["y"] - 0.17, "o", color=DOT, markersize=3.5)
+            means = of_task.drop_duplicates("label")
+            # An interval that is not known (one seed) is nan, and nothing is drawn.
+            panel.hlines(means["y"] + 0.13, means["low"], means["high"], color=MEAN, linewidth=1.2)
+            panel.plot(means["mean"], means["y"] + 0.13, "D", color=MEAN, markersize=4)
+            if len(tasks) > 1:
+                panel.set_title(TASK_HEADINGS[task])
+            panel.grid(visible=False, axis="y")
+            panel.xaxis.set_major_locator(MaxNLocator(5 if across < 2 else 4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+        panels[0].set_yticks(range(len(rows)), labels)
+        panels[0].set_ylim(len(rows) - 0.5, -0.5)
+        figure.supxlabel(label, fontsize=8)
+    return figure

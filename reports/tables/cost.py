@@ -1,0 +1,72 @@
+"""Cost table: time, memory and parameters of every row, and where its checkpoint was chosen."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from core.records.record import SCORED
+from reports.frame import ReportData, run_facts
+from reports.row_means import rows_by_group
+from reports.tables.layout import Cell, Column, Line, Table, Value
+from studies.statistics import Summary, summarize
+
+MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch")
+"""Facts of a run of which the table shows mean and std."""
+
+
+def cost_table(data: ReportData) -> Table:
+    """What a row costs, over its scored runs."""
+    study = data.study
+    runs = run_facts(data.frame)
+    scored = runs[runs["status"].isin(SCORED)]
+    by_row: dict[str, list[dict[Any, Any]]] = {}
+    for run in scored[["row", *MEASURES, "parameters"]].to_dict("records"):
+        by_row.setdefault(run["row"], []).append(run)
+    lines, tidy = [], []
+    for row in rows_by_group(study):
+        of_row = by_row.get(row, [])
+        summaries = {name: summarize(known_values(of_row, name)) for name in MEASURES}
+        sizes = set(known_values(of_row, "parameters"))
+        parameters = Value(sizes.pop()) if len(sizes) == 1 else Value()
+        seconds, memory, epoch = (Value(summary.mean, summary.std) for summary in summaries.values())
+        hours = Value(sum(known_values(of_row, "seconds")) / 3600) if of_row else Value()
+        cells: list[Cell] = [study.study.row_title(row), seconds, hours, memory, parameters, epoch, str(len(of_row))]
+        lines.append(Line(cells, study.study.rows[row].group, row))
+        summaries["parameters"] = Summary(parameters.number, math.nan, len(of_row))
+        tidy += [{"row": row, "measure": name, "mean": s.mean, "std": s.std, "n": s.n} for name, s in summaries.items()]
+    return Table(
+        name="cost",
+        title=f"{study.label}: cost",
+        columns=[
+            Column("row", "System"),
+            Column("seconds", "Seconds", "mean", decimals=1),
+            Column("hours", "Hours in all", "number"),
+            Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
+            Column("parameters", "Parameters", "number", decimals=0),
+            Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
+            Column("n", "Runs"),
+        ],
+        lines=lines,
+        caption=[
+            "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
+            "standard deviation over seeds (ddof 1).",
+            total_hours_sentence(runs.drop_duplicates("run")),
+        ],
+        notes=["Runs shared one machine with others where they were computed side by side: times are no benchmark."],
+        data=pd.DataFrame(tidy),
+    )
+
+
+def known_values(runs: list[dict[Any, Any]], name: str) -> list[float]:
+    """A fact of some runs, of those of which it is known."""
+    return [float(run[name]) for run in runs if not pd.isna(run[name])]
+
+
+def total_hours_sentence(runs: pd.DataFrame) -> str:
+    """The hours of all runs of a study, each counted once, those without a score apart."""
+    has_score = runs["status"].isin(SCORED)
+    hours = runs["seconds"].astype(float).fillna(0.0) / 3600
+    without, count = hours[~has_score].sum(), int((~has_score).sum())
+    more = f"; {count} runs without a score took {without:.2f} more" if without else ""
+    return f"{has_score.sum()} scored runs took {hours[has_score].sum():.2f} hours in all{more}."

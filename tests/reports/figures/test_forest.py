@@ -1,0 +1,83 @@
+"""Forest plots: the numbers by hand, and that nothing drawn overlaps or is cut."""
+
+from pathlib import Path
+
+import pytest
+
+from reports.figures.forest import MAX_ROWS, differences_frame, forest_figures, scores_figure, scores_frame
+from reports.figures.style import save_figure
+from reports.row_means import TASK_HEADINGS
+from reports.sections import make_figures, make_tables
+from studies.record import StudyRecord
+from studies.study import Row
+from tests.reports.figures.legibility import check_legible
+from tests.reports.records import make_study, read_data
+
+SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0, 2: 40.0}, "memory-grc": {0: 39.0, 1: 41.0, 2: 43.0}}
+LONG = "a row with a title so long that it must be broken"
+WIDTHS = {"jerex": Row("jerex-grc")} | {
+    f"w{width}": Row("memory-grc", title=f"{width} {LONG}", at={"slot-width": width}) for width in (16, 64, 256)
+}
+
+
+def width_study(runs: Path) -> StudyRecord:
+    seeds = {row: {seed: 38.0 + place + seed / 2 for seed in range(3)} for place, row in enumerate(WIDTHS)}
+    return make_study(runs, seeds, rows=WIDTHS)
+
+
+def test_forest_numbers_are_differences_of_the_same_seed(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    numbers = differences_frame(read_data(study, tmp_path), list(study.study.rows))
+    part = numbers[numbers["task"] == "relation_strict"]
+    assert dict(zip(part["seed"], part["value"], strict=True)) == {0: 1.0, 1: 2.0, 2: 3.0}
+    assert set(part["mean"]) == {2.0}
+    assert len(numbers) == 3 * len(TASK_HEADINGS)
+
+
+def test_forests_are_legible(tmp_path: Path) -> None:
+    study = width_study(tmp_path)
+    figures = [made.figure for made in forest_figures(read_data(study, tmp_path))]
+    assert len(figures) == 2
+    for figure in figures:
+        check_legible(figure)
+        # Every seed of every row is a dot.
+        dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+        assert sum(len(line.get_xydata()) for line in dots) == 9
+
+
+def test_a_forest_of_as_many_rows_as_a_figure_holds_is_legible(tmp_path: Path) -> None:
+    rows = {"jerex": Row("jerex-grc")} | {
+        f"row{n}": Row("memory-grc", title=f"row {n} {LONG}") for n in range(MAX_ROWS)
+    }
+    study = make_study(tmp_path, {row: {0: 38.0 + n, 1: 38.5 + n} for n, row in enumerate(rows)}, rows=rows)
+    for made in forest_figures(read_data(study, tmp_path)):
+        check_legible(made.figure)
+
+
+def test_every_figure_and_table_of_scores_names_what_it_was_measured_on(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    data = read_data(study, tmp_path)
+    captions = [figure.caption for figure in make_figures(data)]
+    captions += [" ".join(table.caption) for table in make_tables(data) if table.name in ("table", "comparisons")]
+    assert len(captions) == 5
+    for caption in captions:
+        assert "profile paper, test split, 40 documents." in caption
+        assert "Seeds 0–2" in caption
+
+
+def test_scores_are_legible_and_their_interval_is_that_of_the_seeds(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    data = read_data(study, tmp_path)
+    numbers = scores_frame(data)
+    assert numbers["value"].tolist() == [38.0, 39.0, 40.0, 39.0, 41.0, 43.0]
+    # Std 1, t(2; .975) = 4.3027: 39 ± 4.3027 / sqrt(3).
+    assert numbers["low"].iloc[0] == pytest.approx(39 - 2.4841, abs=1e-3)
+    check_legible(scores_figure(data)[0].figure)
+
+
+def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    first, second = (forest_figures(read_data(study, tmp_path))[1] for _ in range(2))
+    saved = [path.read_bytes() for path in save_figure(first, tmp_path)]
+    assert saved == [path.read_bytes() for path in save_figure(second, tmp_path)]
+    assert saved[0].startswith(b"%PDF")
