@@ -130,7 +130,7 @@ def run_search(
 
             loop.on_trial, loop.on_storage = on_trial, screen.show_storage
             axes = len(loop.space.axes)
-            screen.note(f"{planned.label}: up to {asked.trials} trials of {axes} axes, {jobs} runs at once")
+            screen.note(f"{planned.label}: up to {asked.trials} trials over {axes} axes, runs at once: {jobs}")
             Launcher(loop.run_states, engine, planned, on_change=screen.show_run, feed=loop.feed).run(stop)
     finally:
         engine.close()
