@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from core.errors import UserError
 from core.progress import progress_bar
 from core.records.provenance import Provenance
-from core.records.summary import DAMAGED, KILLED, PartScores, RunSummary, TrackingSettings, read_details, read_summary
+from core.records.record import read_record
+from core.records.summary import DAMAGED, KILLED, PartScores, RunSummary, TrackingSettings, read_summary
 from core.scoring.metrics import TASKS
 from studies.record import RowRuns, StudyRecord
 from studies.search.trials import SearchRecord
@@ -131,15 +133,18 @@ def read_run(row: RowRuns, seed: int, runs: Path, *, split: str, types: bool, co
         problem = f"{folder} holds the record of another run, {summary.run_id}"
         return RunResult(facts | {"status": DAMAGED, "problem": problem})
     facts |= known_facts(summary)
-    settings, by_type = read_details(folder, split) if config or types else (None, {})
-    settings = settings if config else None
+    record = read_record(folder) if config or types else None
+    settings = record.config if record is not None and config else None
     if not summary.is_done:
         resumed = f"{run_id} was killed; the study resumes it when it is run again"
         problem = resumed if summary.status == KILLED else describe_failure(summary)
         return RunResult(facts | {"problem": problem}, config=settings)
     scores = check_scores(summary, split)
     extra = summary.metrics[split].extra
-    breakdowns = {"distance": extra.by_sentence_distance} | ({"type": by_type} if types else {})
+    breakdowns = {"distance": extra.by_sentence_distance}
+    if record is not None and types:
+        by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
+        breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
     return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings)
 
 
