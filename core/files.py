@@ -1,21 +1,15 @@
-"""A file that is there whole or not at all, and what a process that was killed while writing leaves beside it.
-
-A lock on a run folder that dies with its process: two processes never compute one run.
-
-What a file or folder holds, as a hash: how data, encoders and tokenizers enter a run's identity.
-"""
+"""Files and folders: written whole or not at all, locked while a process computes them, hashed by their content."""
 
 import errno
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,7 +17,12 @@ from filelock import FileLock, Timeout
 from core.errors import UserError
 
 TEMPORARY_MARK = ".aside."
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+LOCK_FILE, HOLDER_FILE = ".lock", ".holder"
+PATIENCE_SECONDS = 0.5
+"""How long a lock is tried for: whoever only asks whether a folder is locked has the lock for a moment."""
+NOT_CONTENT = {".git", "__pycache__", "README.md", ".gitattributes", "onnx", "openvino"}
+"""Names that may lie in a model's folder without being part of the model."""
 
 
 def make_folder(folder: Path, way_out: str) -> None:
@@ -35,44 +34,41 @@ def make_folder(folder: Path, way_out: str) -> None:
 
 
 def temporary_path(path: Path) -> Path:
-    """Where a file or folder is written before it is renamed to `path`: beside it, under a name that says by whom."""
+    """Where a file or folder is written before it is renamed to `path`: next to it, the writing process in its name."""
     return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}")
 
 
 def atomic_write(path: Path | str, content: bytes) -> None:
-    """Write bytes beside `path` and rename over it; raises `UserError` where the folder is missing or not writable."""
+    """Write bytes to a temporary file and rename it to `path`.
+
+    Raises a UserError where the folder is missing, full or not writable; an earlier file then stays as it was.
+    """
     path = Path(path)
     if path.is_dir():
-        raise UserError(f"{path}: is a folder, and one file is to be written: give the path of a file")
+        raise UserError(f"{path} is a folder: give the path of a file")
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent}: make it first (mkdir -p {path.parent})")
-    aside = None
+    temporary = Path(f"{temporary_path(path)}.{secrets.token_hex(4)}")
     try:
-        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f"{temporary_path(path).name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        # mkstemp makes files private; results follow the umask like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(aside, 0o666 & ~umask)
-        os.replace(aside, path)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
     except OSError as error:
-        way_out = "free some space" if error.errno in FULL else "give a path in a folder that is yours"
-        raise UserError(f"{path}: cannot be written ({error.strerror}): {way_out}") from None
+        way_out = "free some space" if error.errno in FULL_DISK else "give a path in a folder that is yours"
+        raise UserError(f"{path} cannot be written ({error.strerror}): {way_out}") from None
     finally:
-        if aside is not None and os.path.exists(aside):
-            os.unlink(aside)
+        with suppress(OSError):
+            temporary.unlink()
 
 
-def sweep(folder: Path) -> None:
-    """Delete what processes that were killed while writing into a folder have left in it; what lives keeps its own."""
+def delete_leftovers(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed while writing into a folder."""
     for path in folder.glob(f".*{TEMPORARY_MARK}*"):
         writer = path.name.partition(TEMPORARY_MARK)[2].partition(".")[0]
-        if writer == str(os.getpid()) or not _lives(writer):
+        if writer == str(os.getpid()) or not _is_alive(writer):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _lives(process: str) -> bool:
+def _is_alive(process: str) -> bool:
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, ValueError, OverflowError):
@@ -82,28 +78,26 @@ def _lives(process: str) -> bool:
     return True
 
 
-LOCK, HOLDER_FILE = ".lock", ".holder"
-PATIENCE_SECONDS = 0.5
-"""How long a lock is tried for: whoever only asks whether a folder is held has the lock for a moment."""
-
-
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Hold a folder while this lasts; a UserError names the process that holds it already."""
-    lock = FileLock(folder / LOCK)
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock a folder, so that no two processes compute it; the lock dies with its process.
+
+    A UserError names the process that holds the lock already.
+    """
+    lock = FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(timeout=PATIENCE_SECONDS, poll_interval=0.01)
     except Timeout:
         raise UserError(
-            f"{folder} is being computed by {lock_holder(folder)}: wait for it, or stop that "
-            "process; nothing was changed"
+            f"{folder} is being computed by {_lock_holder(folder)}: wait for it, or stop that process; nothing was "
+            "changed"
         ) from None
     except OSError as error:
         raise UserError(
             f"{folder} cannot be locked ({error.strerror}): give a folder that is yours (--runs DIR)"
         ) from None
     try:
-        # Only told to those who are refused: a full disk is no reason not to go on.
+        # Only for the message above: a full disk is no reason to stop.
         with suppress(OSError):
             (folder / HOLDER_FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
@@ -113,10 +107,17 @@ def hold(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _lock_holder(folder: Path) -> str:
+    try:
+        return (folder / HOLDER_FILE).read_text()
+    except OSError:
+        return "another process"
+
+
 def is_locked(folder: Path) -> bool:
     """Whether some process computes this folder now; those who ask do not disturb one another."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -132,21 +133,8 @@ def is_locked(folder: Path) -> bool:
 
 
 def was_killed(folder: Path) -> bool:
-    """Whether the last process that held a folder ended without letting go of it."""
+    """Whether the last process that locked a folder ended without unlocking it."""
     return (folder / HOLDER_FILE).exists() and not is_locked(folder)
-
-
-def lock_holder(folder: Path) -> str:
-    """The process that holds a folder, as far as it said."""
-    try:
-        return (folder / HOLDER_FILE).read_text()
-    except OSError:
-        return "another process"
-
-
-PACKAGE = "package:"
-# What may lie in a model folder without being part of the model.
-IGNORED_PARTS = {".git", "__pycache__", "README.md", ".gitattributes", "onnx", "openvino"}
 
 
 def content_hash(path: Path) -> str:
@@ -158,7 +146,7 @@ def content_hash(path: Path) -> str:
         digest = hashlib.sha256()
         for child in sorted(path.rglob("*")):
             inside = child.relative_to(path)
-            if child.is_file() and not IGNORED_PARTS.intersection(inside.parts):
+            if child.is_file() and not NOT_CONTENT.intersection(inside.parts):
                 digest.update(f"{inside.as_posix()}\0{content_hash(child)}\n".encode())
         return digest.hexdigest()
     try:
@@ -170,39 +158,6 @@ def content_hash(path: Path) -> str:
 
 @lru_cache(maxsize=4_096)
 def _file_hash(path: str, size: int, modified: int) -> str:
-    del size, modified  # only there so that a changed file is read anew
+    del size, modified  # only there so that a changed file is read again
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hub_cache(name: str) -> Path:
-    """Where the local cache of the model hub keeps a model; the folder need not be there."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    return cache / f"models--{name.replace('/', '--')}"
-
-
-def model_folder(source: str) -> Path | None:
-    """The folder that an encoder or tokenizer source names: a local path, or a package that carries a model.
-
-    None for a hub name. Raises a UserError for a package that is not installed or carries no model.
-    """
-    if source.startswith(PACKAGE):
-        name = source.removeprefix(PACKAGE)
-        spec = find_spec(name) if name.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise UserError(
-                f"package {name!r} is not installed: pip install it (the MiniLM of the minilm profile: "
-                "pip install 'engram[minilm]'), or give a local folder as encoder.source"
-            )
-        root = Path(next(iter(spec.submodule_search_locations)))
-        for folder in (root / "model", root):
-            if (folder / "config.json").is_file():
-                return folder
-        raise UserError(f"package {name!r} carries no model: no config.json in {root} or {root / 'model'}")
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
-    if source.startswith(("/", ".", "~")) or source.count("/") > 1:
-        raise UserError(f"encoder or tokenizer {source!r}: no such folder; give a folder, package:NAME or a hub name")
-    return None

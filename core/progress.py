@@ -1,6 +1,6 @@
-"""Progress of long work on stderr: a live bar in a terminal, a plain line now and then elsewhere.
+"""Progress bars on stderr (a line now and then where there is no terminal), and requests to stop long work.
 
-Stopping on request: the first signal asks for a stop at the next safe place, a second Ctrl-C stops at once.
+The first signal asks for a stop at the next safe place, a second Ctrl-C stops at once.
 """
 
 import signal
@@ -28,7 +28,7 @@ Unit = Literal["items", "bytes"]
 
 
 class ProgressBar:
-    """Counts work that is done, with a text beside it; where the total is not known, only the text tells how far."""
+    """Counts work that is done, with a text next to it; where the total is not known, only the text is shown."""
 
     def __init__(
         self, title: str, total: int | None, progress: Progress | None, *, done: int = 0, unit: Unit = "items"
@@ -37,7 +37,7 @@ class ProgressBar:
         self._progress = progress
         self._task = progress.add_task(title, total=total, completed=done, text="") if progress else None
         self._before = done
-        self._start = self._said = time.monotonic()
+        self._start = self._shown = time.monotonic()
 
     def advance(self, amount: int = 1, text: str | None = None) -> None:
         """Count work and, where a text is given, show it."""
@@ -45,14 +45,14 @@ class ProgressBar:
         self.text = self.text if text is None else text
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=amount, text=self.text)
-        elif time.monotonic() - self._said >= PLAIN_SECONDS:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._shown >= PLAIN_SECONDS:
+            self._shown = time.monotonic()
             say(self._line())
 
     def _line(self) -> str:
         if self.total is None:
             return f"{self.title}  {self.text}"
-        seconds = (self._said - self._start) / max(1, self.done - self._before) * (self.total - self.done)
+        seconds = (self._shown - self._start) / max(1, self.done - self._before) * (self.total - self.done)
         share = f"{self.done}/{self.total}" if self.unit == "items" else f"{self.done / max(1, self.total):.0%}"
         return f"{self.title} {share}  {self.text}  {seconds:.0f} s left"
 
@@ -63,10 +63,10 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def meter(title: str, total: int | None, *, done: int = 0, unit: Unit = "items") -> Iterator[ProgressBar]:
-    """A meter that shows itself while the work goes on; `done` of the total was done before and says nothing of speed.
+def progress_bar(title: str, total: int | None, *, done: int = 0, unit: Unit = "items") -> Iterator[ProgressBar]:
+    """A progress bar, shown while this lasts. `done` of the total was done earlier and does not count for the speed.
 
-    Bytes are shown as a share of their total.
+    Bytes are shown as a percentage of their total.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -1,4 +1,4 @@
-"""Keyed randomness: a draw depends on what it is for, never on what was drawn before it."""
+"""Seeds from keys: a random draw depends on what it is for, never on what was drawn before it."""
 
 import hashlib
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from core.errors import UserError
-from core.progress import meter
+from core.progress import progress_bar
 from core.scoring.metrics import UNTYPED, DocumentCounts, add
 from reports.compare_inputs import read_counts
 from reports.frame import run_facts
@@ -142,7 +142,7 @@ def add_document_intervals(
     differences: dict[tuple[str, str], BootstrapDifference] = {}
     without: dict[str, str] = {}
     rows = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
-    with meter("intervals over documents", len(rows)) as progress:
+    with progress_bar("intervals over documents", len(rows)) as progress:
         for row in rows:
             of_row = compared[(compared["row"] == row) & (compared["n"] > 0)]
             try:

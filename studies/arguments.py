@@ -10,9 +10,9 @@ from core.commands.arguments import CommandParser
 from core.config import presets
 from core.config.overrides import parse_overrides
 from studies.plan import Plan, plan
-from studies.study import LARGEST_SEED, find_study
+from studies.study import MAX_SEED, find_study
 
-MOST_SEEDS = 1_000
+MAX_SEEDS = 1_000
 EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
 them); --memory.* reaches the rows that have a memory.
 
@@ -81,15 +81,15 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """`5` as 0 to 4, `0,3,7` as these."""
     if "," not in text:
         count = positive_int(text)
-        if count > MOST_SEEDS:
+        if count > MAX_SEEDS:
             raise argparse.ArgumentTypeError(
-                f"{text} seeds are over {MOST_SEEDS:,}: give fewer; {text},0 would be the seeds {text} and 0"
+                f"{text} seeds are over {MAX_SEEDS:,}: give fewer; {text},0 would be the seeds {text} and 0"
             )
         return tuple(range(count))
     parts = [part.strip() for part in text.strip(",").split(",")]
     numbers = [int(part) for part in parts if part.isdecimal()]
     if len(numbers) < len(parts) or len(set(numbers)) < len(parts):
         raise argparse.ArgumentTypeError(f"{text!r} are not different whole numbers from 0")
-    if max(numbers) > LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"{max(numbers)} is over the largest seed, {LARGEST_SEED}")
+    if max(numbers) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{max(numbers)} is over the largest seed, {MAX_SEED}")
     return tuple(numbers)

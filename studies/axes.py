@@ -1,17 +1,16 @@
-"""The ablation axes: what of the model a study may vary, over which values, declared once.
+"""Ablation axes: what of the model a study may vary, over which values, declared once.
 
 Plans, tables, search spaces and W&B sweeps all read this tuple. An axis names a setting of `core.config.schema` by its
 path; which value is the default is written there, not here.
 """
 
-import difflib
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from core.config.presets import Tree, build
 from core.config.schema import RunConfig
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 
 Value = bool | int | float | str | None
 """One value of a setting; None is the setting's own `none` (slot width: the encoder's width)."""
@@ -35,29 +34,26 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def label(self, value: Value) -> str:
         """What rows and tables call a value."""
-        for known, label in zip(self.values, self.labels, strict=False):
+        for own, label in zip(self.values, self.labels, strict=False):
             # True is 1 in Python, but the setting that is on is not the setting that is 1.
-            if known == value and isinstance(known, bool) == isinstance(value, bool):
+            if own == value and isinstance(own, bool) == isinstance(value, bool):
                 return label
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def setting(self, value: Value) -> Tree:
         """The settings that put a row at this value."""
-        tree: Tree = {}
-        inner = tree
         *sections, last = self.path.split(".")
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        inner[last] = value
+        tree: Tree = {last: value}
+        for section in reversed(sections):
+            tree = {section: tree}
         return tree
 
     def value_in(self, config: RunConfig) -> Value:
-        """The value that a config stands at; None also where it has no such section."""
-        found: Any = config
+        """The value that a config has; None also where it has no such section."""
+        value: Any = config
         for step in self.path.split("."):
-            found = getattr(found, step, None)
-        value: Value = found
-        return value
+            value = getattr(value, step, None)
+        return cast("Value", value)
 
     @property
     def is_width(self) -> bool:
@@ -69,7 +65,7 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.values or (self.labels and len(self.labels) != len(self.values)):
             raise UserError(f"axis {self.name}: {len(self.values)} values and {len(self.labels)} labels: give one each")
         if len({self.label(value) for value in self.values}) < len(self.values):
-            raise UserError(f"axis {self.name}: two of its values are called the same: {', '.join(self.value_labels)}")
+            raise UserError(f"axis {self.name}: two of its values have one label: {', '.join(self.value_labels)}")
         if self.path.startswith("memory.") and build(preset).memory is None:
             raise UserError(f"axis {self.name} ({self.path}): preset {preset} has no memory, start from memory-grc")
 
@@ -180,10 +176,8 @@ def find_axis(name: str) -> Axis:
     """The declared axis of a name; an unknown one names its neighbours."""
     known = {axis.name: axis for axis in AXES}
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(
-            f"unknown axis {name!r}: the axes are {', '.join(known)}.{hint} An axis of your own has a name, a path and "
-            "values"
+            f"unknown axis {name!r}: the axes are {', '.join(known)}.{did_you_mean(name, known)} An axis of your own "
+            "has a name, a path and values"
         )
     return known[name]

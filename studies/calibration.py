@@ -73,21 +73,13 @@ def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
 
 def cost_order(config: RunConfig) -> tuple[float, ...]:
     """A sort key from fast to slow: what makes a run take long, the weightiest first."""
-    memory = config.memory
-    reads, slots = 0, 0
+    memory, reads, slots = config.memory, 0, 0
     if memory is not None:
         slots = memory.slots_per_type * (memory.slot_width or encoder_width(config.encoder) or 0)
-        if memory.warmup < 1.0:
-            modes = sum(mode in memory.read_mode for mode in ("inverse", "normal"))
-            reads = modes * (2 if memory.places == "both" else 1) * (2 if memory.memories == "both" else 1)
-    return (
-        config.training.batch_size,
-        estimate_parameter_count(config) or 0,
-        config.model.relation_head == "mrc",
-        reads,
-        slots,
-        config.samples.neg_mentions + config.samples.neg_corefs + config.samples.neg_relations,
-    )
+        reads = (memory.warmup < 1.0) * sum(mode in memory.read_mode for mode in ("inverse", "normal"))
+        reads *= (1 + (memory.places == "both")) * (1 + (memory.memories == "both"))
+    head = config.model.relation_head == "mrc"
+    return config.training.batch_size, estimate_parameter_count(config) or 0, head, reads, slots
 
 
 def measure_steps(config: RunConfig) -> StepCosts:

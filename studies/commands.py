@@ -1,7 +1,4 @@
-"""`engram study list | show | plan`: what a study asks, what it consists of, and what is left to compute.
-
-A search in words: what `engram study list`, `show` and `plan` print of it.
-"""
+"""Commands `engram study list | show | plan`: what a study asks, what it consists of, and what is left to compute."""
 
 import shlex
 import sys
@@ -29,8 +26,8 @@ from studies.study import Study, find_study, shipped_studies
 ROOT = Path(core.__file__).resolve().parent.parent
 DESCRIPTION = """Print every run of a study, which are finished (*: by other code), what the rest takes, and warnings.
 
-Time, memory and disk are told from earlier runs of the profile on the same documents. Where there are none, --calibrate
-measures a few optimiser steps of the dearest row and remembers them; it makes no run and no result.
+Time, memory and disk are estimated from earlier runs of the profile on the same documents. Where there are none,
+--calibrate times a few optimiser steps of the slowest row and remembers them; it makes no run and no result.
 """
 
 
@@ -38,8 +35,11 @@ def list_studies() -> None:
     """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question."""
     print(f"{'study':<13} rows  runs  question")
     for name, study in shipped_studies().items():
-        print(f"{name:<13} {size_of(study)}  {study.question}")
-    print("\n`engram study show NAME` explains one, `engram study plan --help` says how to write your own.")
+        size = f"{len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}"
+        if study.search is not None:
+            size = f"{f'{len(study.axes)} axes':>10}"
+        print(f"{name:<13} {size}  {study.question}")
+    print("\n`engram study show NAME` explains one, `engram study plan --help` shows how to write your own.")
 
 
 def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile: str = "quick") -> None:
@@ -48,7 +48,7 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     Args:
         study: a study of `engram study list`, or a YAML file of your own.
         wandb_sweep: print instead the YAML of a W&B sweep over its axes, whose agents run `engram train`.
-        profile: on what the runs of such a sweep train.
+        profile: the profile of such a sweep's runs: data, encoder and epochs.
     """
     found = find_study(study)
     if wandb_sweep:
@@ -59,67 +59,66 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
         return
     print(f"{found.name}: {found.question}\n")
     print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
-    print(f"rows are compared with {found.baseline}, seed by seed, where they do not say otherwise")
+    print(f"rows are compared with {found.baseline}, seed by seed, where they name no other baseline")
     if found.varies:
-        print(f"rows may differ from what they are compared with in {', '.join(found.varies)} alone")
+        print(f"rows may differ from their baseline only in {', '.join(found.varies)}")
+    for line in describe_search(found):
+        print(line)
     for axis in found.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.value_labels)}\n  {axis.sentence}")
-    for number, line in enumerate(describe_search(found)):
-        print(f"\n{line}" if not number else line)
     print()
     width = max(map(len, found.rows)) + 2
     for name, row in found.rows.items():
-        against = found.row_baseline(name)
-        compared = f"; compared with {against}" if against not in (name, found.baseline) else ""
+        baseline = found.row_baseline(name)
+        compared = f"; compared with {baseline}" if baseline not in (name, found.baseline) else ""
         title = ", ".join(part for part in (row.group, found.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
         print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
     _print_left_out(found)
-    print(
-        f"\n{len(found.rows)} rows x {len(found.seeds)} seeds; what they take: `engram study plan {study} --profile P`"
-    )
+    size = f"{len(found.rows)} rows x {len(found.seeds)} seeds"
+    print(f"\n{size}; time, memory and disk: `engram study plan {study} --profile P`")
 
 
 def show_plan(arguments: Sequence[str]) -> None:
-    """Print every run of a study, which of them are finished, what the rest takes, and what to beware of."""
+    """Print every run of a study, which of them are finished, what the rest takes, and warnings."""
     parser = StudyParser("engram study plan", DESCRIPTION)
     parser.add_argument(
-        "--jobs", type=positive_int, help="tell time and memory for so many runs at once (default: what run would do)"
+        "--jobs", type=positive_int, help="estimate for so many runs at once (default: what `study run` would do)"
     )
     parser.add_argument(
         "--calibrate",
         action="store_true",
-        help="measure a few optimiser steps of the dearest row first, and remember them",
+        help="time a few optimiser steps of the slowest row first, and remember them",
     )
     parser.add_argument(
         "--commands",
         action="store_true",
         help="make the run folders, and print one shell line per run that is not finished, for any scheduler",
     )
-    given, planned = parser.parse_plan(arguments)
+    options, planned = parser.parse_plan(arguments)
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})
     for line in [*undeclared_lines(planned), *run_checks(WARNINGS, planned), *code_warnings(now, summaries.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
-    if given.commands:
-        print_commands(planned, summaries, given.runs)
+    if options.commands:
+        print_commands(planned, summaries, options.runs)
         return
     print_runs(planned, summaries, now)
     for row, same in planned.shared.items():
-        print(f"{row} is the same cell as {same}: computed once")
+        print(f"{row} has the same runs as {same}: computed once")
     _print_left_out(planned.study)
     for line in describe_search(planned.study):
         print(line)
-    if given.calibrate:
-        calibrate(planned, given.runs)
-    estimate = estimate_plan(planned, summaries, given.runs, jobs=given.jobs or default_jobs(planned))
+    if options.calibrate:
+        calibrate(planned, options.runs)
+    estimate = estimate_plan(planned, summaries, options.runs, jobs=options.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
     for line in run_checks(NOTES, planned):
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
-    for line in describe_estimate(estimate, planned.profile, given.runs):
+    for line in describe_estimate(estimate, planned.profile, options.runs):
         print(line)
 
 
@@ -135,7 +134,7 @@ def print_commands(planned: Plan, summaries: Mapping[str, RunSummary], runs: Pat
 
 
 def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenance) -> None:
-    """Print a line per run: its id, row, seed and where it stands."""
+    """Print a line per run: its id, row, seed and status."""
     ids = max(len(run.run_id) for run in planned.runs) + 2
     width = max(map(len, planned.study.rows)) + 2
     seeds = max(len(str(run.seed)) for run in planned.runs) + 2
@@ -148,13 +147,6 @@ def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenan
 def _print_left_out(study: Study) -> None:
     for name, reason in study.left_out.items():
         print(f"left out: {name}: {reason}")
-
-
-def size_of(study: Study) -> str:
-    """How many rows and runs a study has, or axes a search, in the width of two columns."""
-    if study.search is not None:
-        return f"{f'{len(study.axes)} axes':>10}"
-    return f"{len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}"
 
 
 def describe_search(study: Study) -> Iterator[str]:

@@ -11,9 +11,13 @@ import platform
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+
+from rich.filesize import decimal
 
 from core.config.model_source import estimate_parameter_count
 from core.config.schema import RunConfig
@@ -24,10 +28,10 @@ from studies.plan import Plan, PlannedRun
 
 TRAINING_COPIES = 8
 """Weights' sizes on the disk while a run trains: the best, and the last with two states, each with its successor."""
-OTHER_ROWS, MEASURED_FOLDERS = 1_000, 8
-"""How many rows of other studies are read for a plan, and how many run folders are measured."""
-REST_BYTES = 4 * 2**20
-"""What a finished run keeps besides its weights, where no earlier run shows it: predictions, history, W&B's files."""
+BYTES_BESIDES_WEIGHTS = 8 * 2**20
+"""About what a finished run keeps besides its weights: predictions, counts per document, history, W&B's files."""
+MAX_OTHER_ROWS = 1_000
+"""How many rows of other studies are read for a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,6 @@ class Estimate:
     runs: tuple[PlannedRun, ...]
     costs: tuple[Cost | None, ...]
     jobs: int
-    rest_bytes: float = REST_BYTES
 
     @property
     def known(self) -> list[Cost]:
@@ -59,24 +62,24 @@ class Estimate:
         return max(sum(cost.seconds for cost in self.known) / jobs, max(cost.seconds for cost in self.known))
 
     @property
-    def memory_bytes(self) -> float:
+    def memory_bytes(self) -> int:
         """The most that as many runs as are computed at once hold in memory together."""
-        return 2**20 * sum(sorted((cost.memory_mib for cost in self.known), reverse=True)[: self.jobs])
+        return int(2**20 * sum(sorted((cost.memory_mib for cost in self.known), reverse=True)[: self.jobs]))
 
-    @property
-    def weight_bytes(self) -> list[float]:
+    @cached_property
+    def weight_bytes(self) -> list[int]:
         """The size of each run's weights, by an earlier run or its encoder's; 0 where neither is known."""
         counts = (
             (cost.parameters if cost else None) or estimate_parameter_count(run.config) or 0
             for run, cost in zip(self.runs, self.costs, strict=True)
         )
-        return [4.0 * count for count in counts]
+        return [4 * count for count in counts]
 
-    def disk_bytes(self, *, weights: bool = True) -> float:
+    def disk_bytes(self, *, weights: bool = True) -> int:
         """What all runs keep, and what those that are computed at once need on top while they train."""
         sizes = self.weight_bytes
         keeps = (weights and run.config.training.keep == "best" for run in self.runs)
-        kept = sum(self.rest_bytes + (size if keep else 0.0) for size, keep in zip(sizes, keeps, strict=True))
+        kept = sum(BYTES_BESIDES_WEIGHTS + (size if keep else 0) for size, keep in zip(sizes, keeps, strict=True))
         return kept + TRAINING_COPIES * sum(sorted(sizes, reverse=True)[: self.jobs])
 
 
@@ -85,7 +88,7 @@ class Measurements:
 
     def __init__(self, finished: Iterable[RunSummary], calibrations: Iterable[Calibration]) -> None:
         timed = [run for run in finished if run.status == "finished" and run.seconds and run.provenance]
-        own = [run for run in timed if machine_name(run) == platform.node()]
+        own = [run for run in timed if run.provenance and run.provenance.machine.startswith(f"{platform.node()} ")]
         self._machines = "" if own else " on other machines"
         self._runs: defaultdict[tuple[Setup, str | System | None], list[RunSummary]] = defaultdict(list)
         for run in own or timed:
@@ -102,7 +105,7 @@ class Measurements:
     def cost(self, run: PlannedRun) -> Cost | None:
         """The cost of a planned run, None where nothing is known."""
         setup, system = setup_of(run.config), system_of(run.config)
-        for key in (run.run_id.rpartition("-")[0], system):
+        for key in (run.signature, system):
             if (setup, key) in self._runs:
                 source = f"finished runs of these rows or of similar ones{self._machines}"
                 return average_cost(self._runs[setup, key], run.config, source)
@@ -134,11 +137,6 @@ def measured_setup(run: RunSummary) -> Setup:
     return run.config.profile, documents, json.dumps(run.config.encoder, sort_keys=True)
 
 
-def machine_name(run: RunSummary) -> str:
-    """The machine that computed a run."""
-    return run.provenance.machine.partition(" ")[0] if run.provenance is not None else ""
-
-
 def estimate_plan(
     plan: Plan, summaries: Mapping[str, RunSummary], runs: Path, *, jobs: int, again: Collection[str] = ()
 ) -> Estimate:
@@ -151,24 +149,17 @@ def estimate_plan(
     measurements = Measurements(finished, read_calibrations(runs))
     # Seeds of a row cost the same.
     costs = {row: measurements.cost(run) for row, run in {run.row: run for run in left}.items()}
-    rest = [bytes_besides_weights(summary.folder) for summary in finished[:MEASURED_FOLDERS]]
-    rest_bytes = sum(rest) / len(rest) if rest else REST_BYTES
-    return Estimate(left, tuple(costs[run.row] for run in left), jobs, rest_bytes)
+    return Estimate(left, tuple(costs[run.row] for run in left), jobs)
 
 
 def runs_of_other_rows(runs: Path, planned: Iterable[RunSummary], profile: str) -> Iterator[RunSummary]:
-    """A finished run of the profile of every row in a folder of runs that is not planned, of `OTHER_ROWS` rows."""
+    """A finished run of the profile of every row in a folder of runs that is not planned, of `MAX_OTHER_ROWS` rows."""
     own = {summary.folder.parent.name for summary in planned}
     rows = (folder for folder in sorted(runs.glob("*")) if folder.name not in own)
-    for row in islice(rows, OTHER_ROWS):
+    for row in islice(rows, MAX_OTHER_ROWS):
         summary = next((run for run in map(read_summary, sorted(row.glob("s*"))) if run.is_done), None)
         if summary is not None and summary.config.profile == profile:
             yield summary
-
-
-def bytes_besides_weights(folder: Path) -> int:
-    """What a run folder holds besides checkpoints."""
-    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and "checkpoints" not in file.parts)
 
 
 def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]:
@@ -187,9 +178,9 @@ def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]
             f"time: about {format_duration(estimate.seconds(1))} one after another{together}{some} ({each} a run; "
             f"measured on {sources})"
         )
-        most = format_size(2**20 * max(cost.memory_mib for cost in known))
-        together = f", {format_size(estimate.memory_bytes)} with {jobs} at once" if jobs > 1 else ""
-        lines.append(f"memory: up to {most} a run{together}; this machine has {format_size(machine_memory())}")
+        most = decimal(int(2**20 * max(cost.memory_mib for cost in known)))
+        together = f", {decimal(estimate.memory_bytes)} with {jobs} at once" if jobs > 1 else ""
+        lines.append(f"memory: up to {most} a run{together}; this machine has {decimal(machine_memory())}")
     else:
         lines.append(
             f"time: unknown, as no run of profile {profile} on these documents has been computed in {runs}: add "
@@ -197,8 +188,8 @@ def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]
         )
     unsized = "" if all(estimate.weight_bytes) else " without the weights, whose size is not known here,"
     lines.append(
-        f"disk: about {format_size(estimate.disk_bytes())}{unsized} while the last runs are computed; "
-        f"{format_size(free_bytes(runs))} are free in {runs}"
+        f"disk: about {decimal(estimate.disk_bytes())}{unsized} while the last runs are computed; "
+        f"{decimal(free_bytes(runs))} are free in {runs}"
     )
     return lines
 
@@ -210,8 +201,8 @@ def memory_warnings(estimate: Estimate) -> list[str]:
         return []
     fit = max(1, int(estimate.jobs * available / needed))
     return [
-        f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has "
-        f"{format_size(available)}: give --jobs {fit}"
+        f"{estimate.jobs} runs at once hold up to {decimal(needed)} of memory, this machine has "
+        f"{decimal(available)}: give --jobs {fit}"
         + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
     ]
 
@@ -222,28 +213,26 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
     if needed <= free:
         return
     bare = estimate.disk_bytes(weights=False)
-    smaller = f"--training.keep none keeps no weights and needs {format_size(bare)}, " if bare <= free else ""
+    smaller = f"--training.keep none keeps no weights and needs {decimal(bare)}, " if bare <= free else ""
     raise UserError(
-        f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
+        f"the {len(estimate.runs)} runs left need about {decimal(needed)} on the disk, {decimal(free)} are "
         f"free in {runs}: {smaller}--runs DIR may be on another disk, `engram runs gc --runs {runs}` lists what can be "
         "deleted"
     )
 
 
-def free_bytes(runs: Path) -> float:
+def free_bytes(runs: Path) -> int:
     """What is free where runs are, or would be, kept."""
     folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
-    return float(shutil.disk_usage(folder).free)
+    return shutil.disk_usage(folder).free
 
 
-def machine_memory() -> float:
+def machine_memory() -> int:
     """The memory of this machine, or of the container that this process may use, in bytes."""
-    limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        try:
-            limits.append(float(limit.read_text()))
-        except (OSError, ValueError):
-            continue
+        with suppress(OSError, ValueError):
+            limits.append(int(limit.read_text()))
     return min(limits)
 
 
@@ -261,11 +250,3 @@ def format_duration(seconds: float) -> str:
         if seconds >= least:
             return f"{seconds / length:.0f} {unit}" if unit == "min" else f"{seconds / length:.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-
-
-def format_size(bytes_: float) -> str:
-    """`340 MiB`, `1.2 GiB`."""
-    mebibytes = bytes_ / 2**20
-    if mebibytes >= 1_000:
-        return f"{mebibytes / 1024:.1f} GiB"
-    return f"{mebibytes:.0f} MiB" if mebibytes >= 1 else "under 1 MiB"

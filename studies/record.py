@@ -1,4 +1,4 @@
-"""The study folder: which runs a study consists of, as `study run` wrote it and status and report read it."""
+"""Study record: which runs a study consists of, in study.json as `study run` wrote it and status and report read it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ STUDIES, RECORD = "studies", "study.json"
 
 
 class RowRuns(msgspec.Struct, frozen=True):
-    """A row's runs, as the study record names them."""
+    """The runs of a row, as the study record names them."""
 
     row: str
     signature: str
@@ -25,12 +25,17 @@ class RowRuns(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A run that a study asks for: by which row and seed, its id and folder."""
+    """A run that a study asks for: its row and seed, its id and folder."""
 
     row: str
     seed: int
     run_id: str
     folder: Path
+
+    @property
+    def signature(self) -> str:
+        """The run id without its seed."""
+        return self.run_id.rpartition("-")[0]
 
 
 class StudyRecord(msgspec.Struct, frozen=True):
@@ -49,31 +54,30 @@ class StudyRecord(msgspec.Struct, frozen=True):
 
     @property
     def shared(self) -> dict[str, str]:
-        """Row -> the earlier row that is the same cell; its runs are computed once."""
+        """Row -> the earlier row that has the same runs; they are computed once."""
         first: dict[str, str] = {}
-        return {
-            cell.row: same for cell in self.row_runs if (same := first.setdefault(cell.signature, cell.row)) != cell.row
-        }
+        earliest = {row.row: first.setdefault(row.signature, row.row) for row in self.row_runs}
+        return {row: same for row, same in earliest.items() if row != same}
 
     @property
     def data_name(self) -> str | None:
-        """The registered data set that the study ran on; None for files given by path, or a profile that has gone."""
+        """The registered data set that the study ran on; None for files given by path, or a profile that is gone."""
         try:
-            below = difference(self.profile, "profiles")
+            profile = difference(self.profile, "profiles")
         except UserError:
-            below = {}
-        return (merge(below, self.settings).get("data") or {}).get("name")
+            profile = {}
+        return (merge(profile, self.settings).get("data") or {}).get("name")
 
     def runs_in(self, folder: Path) -> tuple[StudyRun, ...]:
-        """The runs, seed by seed, each once, with where they lie in a folder of runs."""
+        """The runs, seed by seed, each once, with their folders in a folder of runs."""
         shared = self.shared
-        found = [
-            StudyRun(cell.row, seed, run_id, folder / cell.signature / f"s{seed}")
-            for cell in self.row_runs
-            if cell.row not in shared
-            for seed, run_id in cell.runs.items()
+        runs = [
+            StudyRun(row.row, seed, run_id, folder / row.signature / f"s{seed}")
+            for row in self.row_runs
+            if row.row not in shared
+            for seed, run_id in row.runs.items()
         ]
-        return tuple(sorted(found, key=lambda run: run.seed))
+        return tuple(sorted(runs, key=lambda run: run.seed))
 
 
 def study_label(name: str, profile: str) -> str:
@@ -82,7 +86,7 @@ def study_label(name: str, profile: str) -> str:
 
 
 def study_folder(runs: Path, label: str) -> Path:
-    """Where the record of a study lies."""
+    """The folder of a study's record."""
     return runs / STUDIES / label
 
 
@@ -106,45 +110,39 @@ def read_study_record(path: Path) -> StudyRecord | None:
 
 def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> StudyRecord:
     """The record of a study that was run, under the one profile it was run under or the one that is given."""
-    folder = runs / STUDIES
     name = Path(name).stem if name.endswith((".yaml", ".yml")) else name
     wanted = study_label(name, profile) if profile else name
-    found = [
-        path.parent.name
-        for path in sorted(folder.glob(f"*/{RECORD}"))
-        if wanted in (path.parent.name, path.parent.name.rpartition("@")[0])
-    ]
-    if len(found) == 1:
-        record = read_study_record(folder / found[0] / RECORD)
-        assert record is not None
-        return record
-    if found:
-        raise UserError(f"study {name} was run as {' and '.join(found)}: say which with --profile P")
-    known = ", ".join(path.parent.name for path in sorted(folder.glob(f"*/{RECORD}"))) or "none yet"
-    raise UserError(
-        f"study {wanted!r} was not run in {runs} (there: {known}): run `engram study run {name} --profile "
-        f"{profile or 'P'}` first, or give another folder (--runs DIR)"
-    )
+    labels = [path.parent.name for path in sorted((runs / STUDIES).glob(f"*/{RECORD}"))]
+    matches = [label for label in labels if wanted in (label, label.rpartition("@")[0])]
+    if len(matches) > 1:
+        raise UserError(f"study {name} was run as {' and '.join(matches)}: say which with --profile P")
+    record = read_study_record(study_folder(runs, matches[0]) / RECORD) if matches else None
+    if record is None:
+        raise UserError(
+            f"study {wanted!r} was not run in {runs} (there: {', '.join(labels) or 'none yet'}): run `engram study run "
+            f"{name} --profile {profile or 'P'}` first, or give another folder (--runs DIR)"
+        )
+    return record
 
 
 def add_earlier_seeds(record: StudyRecord, folder: Path) -> StudyRecord:
-    """The record with the seeds of the same cells that were run before; other settings need another name."""
+    """The record with the seeds that the same rows ran on before; a UserError where other settings changed the rows."""
     before = read_study_record(folder / RECORD)
     if before is None:
         return record
-    earlier, now = drop_neutral_sections(before.settings), drop_neutral_sections(record.settings)
-    cells = {cell.row: cell.signature for cell in before.row_runs}
-    # Documents that lie elsewhere on this machine are another setting, but the same cells.
-    if earlier != now and any(cells.get(cell.row, cell.signature) != cell.signature for cell in record.row_runs):
+    settings, now = drop_neutral_sections(before.settings), drop_neutral_sections(record.settings)
+    earlier = {row.row: row for row in before.row_runs}
+    pairs = [(row, earlier.get(row.row, row)) for row in record.row_runs]
+    # Documents in other places on this machine are another setting, but the same runs.
+    if settings != now and any(row.signature != same.signature for row, same in pairs):
         raise UserError(
-            f"{folder.name} was run with {earlier or 'no other settings'}, this time with {now or 'none'}: give the "
+            f"{folder.name} was run with {settings or 'no other settings'}, this time with {now or 'none'}: give the "
             "same settings, or keep this study apart (--name NAME)"
         )
-    known = {(cell.row, cell.signature): cell.runs for cell in before.row_runs}
     joint = [
-        msgspec.structs.replace(
-            cell, runs=dict(sorted((known.get((cell.row, cell.signature), {}) | cell.runs).items()))
-        )
-        for cell in record.row_runs
+        msgspec.structs.replace(row, runs=dict(sorted((same.runs | row.runs).items())))
+        if same.signature == row.signature
+        else row
+        for row, same in pairs
     ]
     return msgspec.structs.replace(record, row_runs=joint)

@@ -1,9 +1,7 @@
-"""Axes into rows: the product of their values on a base, less what does not type and what is the same cell."""
+"""Rows of a study, and how axes become rows: every combination of their values on a base that is valid and new."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
-from math import prod
 
 import msgspec
 
@@ -12,8 +10,6 @@ from core.config.schema import DataConfig, RunConfig
 from core.config.signature import signature
 from core.errors import UserError
 from studies.axes import Axis, Value, find_axis
-
-JOIN = "+"
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +30,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the rows of a product have in common."""
+    """What the rows that axes make have in common."""
 
     preset: str
     settings: Tree = {}
@@ -51,17 +47,11 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
 
     def axis(self) -> Axis:
-        """The axis that it stands for."""
+        """The axis that is chosen, in full."""
         if self.path:
-            return Axis(
-                name=self.name,
-                title=self.title or self.name,
-                path=self.path,
-                values=self.values,
-                sentence=self.sentence or "An axis of this study's own.",
-                labels=self.labels,
-            )
-        known = find_axis(self.name)
+            known = Axis(self.name, title=self.name, path=self.path, values=(), sentence="An axis of this study's own.")
+        else:
+            known = find_axis(self.name)
         values = self.values or known.values
         return msgspec.structs.replace(
             known,
@@ -75,20 +65,19 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def resolve_axes(choices: Sequence[str | Choice]) -> tuple[Axis, ...]:
     """The axes that a study names."""
     axes = tuple(find_axis(choice) if isinstance(choice, str) else choice.axis() for choice in choices)
-    for part in ("name", "path"):
-        told = [getattr(axis, part) for axis in axes]
-        if len(set(told)) < len(told):
-            raise UserError(
-                f"two axes have the {part} {next(one for one in told if told.count(one) > 1)}: give it once"
-            )
+    for field in ("name", "path"):
+        values = [getattr(axis, field) for axis in axes]
+        repeated = [value for value in values if values.count(value) > 1]
+        if repeated:
+            raise UserError(f"two axes have the {field} {repeated[0]}: give it once")
     return axes
 
 
-def rows_of(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str, str]]:
-    """The rows of a product by name, and the combinations that are left out with the reason.
+def rows_from_axes(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str, str]]:
+    """The rows of all combinations by name, and the combinations that are left out with the reason.
 
-    Raises a UserError for a base that cannot be, and for a value of an axis with which no combination can be (a path
-    that is misspelt, a number past its limit): these are mistakes, a single combination that cannot be is none.
+    Raises a UserError for a base that is invalid, and for a value of an axis that is valid in no combination (a path
+    that is misspelt, a number past its limit): these are mistakes, a single combination that is invalid is none.
     """
     build(base.preset, row=base.settings)
     for axis in axes:
@@ -96,26 +85,27 @@ def rows_of(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str,
     rows: dict[str, Row] = {}
     left_out: dict[str, str] = {}
     first: dict[tuple[str, DataConfig], str] = {}
-    failed: dict[tuple[Value, ...], str] = {}
+    valid: set[tuple[str, str]] = set()
     for values in product(*(axis.values for axis in axes)):
-        row = _row(base, axes, values)
-        name = JOIN.join(f"{axis.name}={axis.label(value)}" for axis, value in zip(axes, values, strict=True))
+        row = _combine(base, axes, values)
+        labels = [(axis.name, axis.label(value)) for axis, value in zip(axes, values, strict=True)]
+        name = "+".join(f"{axis}={label}" for axis, label in labels)
         try:
             config = build(base.preset, row=row.settings)
         except UserError as error:
-            left_out[name] = f"cannot be: {error}"
-            failed[values] = str(error)
+            left_out[name] = f"invalid: {error}"
             continue
+        valid.update(labels)
         same = first.setdefault(config_key(config), name)
-        if same != name:
-            left_out[name] = f"the same cell as {same}"
-        else:
+        if same == name:
             rows[name] = row
-    _refuse_mistakes(base, axes, failed)
+        else:
+            left_out[name] = f"the same runs as {same}"
+    _refuse_invalid(base, [(axis, v) for axis in axes for v in axis.values if (axis.name, axis.label(v)) not in valid])
     return rows, left_out
 
 
-def _row(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
+def _combine(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
     settings = base.settings
     for axis, value in zip(axes, values, strict=True):
         settings = merge(settings, axis.setting(value))
@@ -130,30 +120,22 @@ def _row(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
     )
 
 
-def _refuse_mistakes(base: Base, axes: Sequence[Axis], failed: Mapping[tuple[Value, ...], str]) -> None:
-    """Raise a UserError where every combination with a value of an axis failed: that value is the mistake."""
-    of_value = Counter(pair for values in failed for pair in enumerate(values))
-    combinations = prod(len(axis.values) for axis in axes)
-    for values, reason in failed.items():
-        never = [
-            (axis, value)
-            for number, (axis, value) in enumerate(zip(axes, values, strict=True))
-            if of_value[number, value] == combinations // len(axis.values)
-        ]
-        if never:
-            alone = (axis for axis, value in never if not _builds(base, axis.setting(value)))
-            raise UserError(f"axis {next(alone, never[0][0]).name}: {reason}")
-
-
-def _builds(base: Base, settings: Tree) -> bool:
-    try:
-        build(base.preset, row=merge(base.settings, settings))
-    except UserError:
-        return False
-    return True
+def _refuse_invalid(base: Base, values: Sequence[tuple[Axis, Value]]) -> None:
+    """Raise a UserError for the first of some values of axes that are valid in no combination."""
+    # Those that are invalid by themselves first: they also spoil the values of other axes.
+    for axis, value in values:
+        try:
+            build(base.preset, row=merge(base.settings, axis.setting(value)))
+        except UserError as error:
+            raise UserError(f"axis {axis.name}: {error}") from None
+    if values:
+        axis, value = values[0]
+        raise UserError(
+            f"axis {axis.name}: {axis.label(value)} is valid with no values of the other axes: leave it out"
+        )
 
 
 def config_key(config: RunConfig) -> tuple[str, DataConfig]:
-    """What two configs share that are the same cell on the same documents."""
+    """Equal for two configs that are the same runs on the same documents."""
     # Which documents is the profile's matter: what is compared here needs none on the disk.
     return signature(config.model_copy(update={"data": DataConfig()})), config.data

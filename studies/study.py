@@ -1,6 +1,6 @@
-"""A study: rows, each one setting of the model over the same seeds, and the question that they answer.
+"""Studies: rows, each one setting of the model over the same seeds, and the question that they answer.
 
-A row names a preset and what it changes; a cell is a row's one signature times the seeds. Shipped studies and a user's
+A row names a preset and what it changes; its runs are that one config under every seed. Shipped studies and a user's
 own are YAML files of one shape:
 
     question: Do the memories help?
@@ -16,23 +16,19 @@ Next to rows, or instead of them, a study may name axes; every combination of th
     baseline: read-mode=inverse+warmup=0.4+lr=5e-05
 
 With a `search` section (`studies.search.spec`) the axes are searched instead.
-
-From what a study's YAML holds to its struct, or one line about the first thing that is wrong, and where.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from core.config.presets import NumberLoader, load_yaml, settings_of
-from core.errors import UserError
+from core.config.presets import NumberLoader, load_yaml, setting_names, unknown_setting
+from core.errors import UserError, did_you_mean
 from core.scoring.metrics import TASKS
 from studies.axes import Axis, find_axis
-from studies.rows import Base, Choice, Row, resolve_axes, rows_of
+from studies.rows import Base, Choice, Row, resolve_axes, rows_from_axes
 from studies.search.space import SearchSpace
 from studies.search.spec import Search, check_search
 
@@ -40,12 +36,23 @@ __all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check_study", "find_study
 
 FOLDER = Path(__file__).with_name("shipped")
 SEEDS = (0, 1, 2, 3, 4)
-"""The report seeds of every study that does not say otherwise."""
+"""The seeds of every study that does not name its own."""
 BASE, BEST = "base", "best"
 """The rows that a search adds: its base as it stands, and the best config that it found."""
-LARGEST_SEED = 2**31 - 1
-LONGEST = 64
+MAX_SEED = 2**31 - 1
+MAX_NAME = 64
 """Characters that a row's name may have: it is a tag in W&B."""
+SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
+WORDS = {
+    "object": "a mapping (name: value)",
+    "array": "a list ([a, b])",
+    "str": "text (in quotes, where it looks like a number)",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+}
+"""What msgspec calls the kinds of values, and what users do."""
 
 
 class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +71,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     axes: tuple[str | Choice, ...] = ()
     """The axes whose combinations are rows."""
     varies: tuple[str, ...] = ()
-    """Settings and sections in which rows may differ from their baseline; empty: what axes and rows themselves say."""
+    """Settings and sections in which rows may differ from their baseline; empty: those that axes and rows name."""
     left_out: dict[str, str] = {}
     """Combinations of the axes that are no row, and why."""
     search: Search | None = None
@@ -88,9 +95,9 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next((axis for axis in self.declared_axes if axis.name == name), None) or find_axis(name)
 
     def row_tags(self, row: str) -> tuple[str, ...]:
-        """What W&B finds a row by: study, row, and its places on axes."""
-        at = self.rows[row].at
-        return (self.name, row, *(f"{axis}={self.axis(axis).label(value)}" for axis, value in at.items()))
+        """The tags of a row in W&B: study, row, and its values on axes."""
+        values = self.rows[row].at.items()
+        return (self.name, row, *(f"{axis}={self.axis(axis).label(value)}" for axis, value in values))
 
     def is_from_axes(self, row: str) -> bool:
         """Whether the axes made this row."""
@@ -111,8 +118,8 @@ def find_study(name: str) -> Study:
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     if name not in known:
         raise UserError(
-            f"unknown study {name!r}: the studies are {', '.join(known)}{meant(name, known)}. A study of your own is a "
-            "YAML file"
+            f"unknown study {name!r}: the studies are {', '.join(known)}.{did_you_mean(name, known)} A study of your "
+            "own is a YAML file"
         )
     return read_study(FOLDER / f"{name}.yaml")
 
@@ -126,10 +133,51 @@ def read_study(path: Path) -> Study:
     except ValueError as error:
         raise UserError(f"{path} is not readable YAML: {error}") from None
     try:
-        study = study_of(tree, Study)
+        study = parse_study(tree)
     except ValueError as error:
-        raise UserError(f"{path} is no study: {error}") from None
+        raise UserError(f"{path} is not a study: {error}") from None
     return check_study(expand_axes(study, where=str(path), name=study.name or path.stem), where=str(path))
+
+
+def parse_study(tree: Any) -> Study:
+    """The study in a nested dict; a ValueError names the row, axis or field that is wrong."""
+    if not isinstance(tree, dict):
+        raise ValueError(f"it holds {'nothing' if tree is None else type(tree).__name__}, not a mapping: {SHAPE}")
+    # Part by part first: msgspec's message about the whole study would name no row.
+    rows, axes = tree.get("rows"), tree.get("axes")
+    for name, row in rows.items() if isinstance(rows, dict) else ():
+        if not isinstance(name, str):
+            raise ValueError(f"row {name}: a name is text: write {str(name)!r} in quotes")
+        _convert(row, Row, f"row {name}: ")
+    for axis in axes if isinstance(axes, list) else ():
+        if not isinstance(axis, str):
+            _convert(axis, Choice, f"axis {axis.get('name', '') if isinstance(axis, dict) else axis}: ")
+    if tree.get("base") is not None:
+        _convert(tree["base"], Base, "base: ")
+    return _convert(tree, Study, "")
+
+
+Part = TypeVar("Part", bound=msgspec.Struct)
+
+
+def _convert(tree: Any, kind: type[Part], where: str) -> Part:
+    """A part of a study as its struct; msgspec's errors in a user's words."""
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        message = str(error)
+    unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
+    wrong = re.match(r"Expected `([^`]*)`, got `([^`]*)`(?: - at `\$?\.?([^`]*)`)?", message)
+    if unknown is not None:
+        fields = [field.name for field in msgspec.structs.fields(kind)]
+        hint = did_you_mean(unknown[1], fields)
+        message = f"unknown field {unknown[1]!r}: the fields are {', '.join(fields)}.{hint}"
+    elif wrong is not None:
+        expected, given = (
+            " or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2)
+        )
+        message = f"{wrong[3] + ' is ' if wrong[3] else 'it is '}{given}: it must be {expected}"
+    raise ValueError(where + message)
 
 
 def expand_axes(study: Study, *, where: str, name: str) -> Study:
@@ -142,7 +190,7 @@ def expand_axes(study: Study, *, where: str, name: str) -> Study:
     made = {BASE: Row(study.base.preset, study.base.settings, "base as it is")}
     try:
         if study.search is None:
-            made, left_out = rows_of(study.base, study.declared_axes)
+            made, left_out = rows_from_axes(study.base, study.declared_axes)
         else:
             SearchSpace(study.base, study.declared_axes)
     except UserError as error:
@@ -155,109 +203,42 @@ def expand_axes(study: Study, *, where: str, name: str) -> Study:
 
 
 def check_study(study: Study, *, where: str) -> Study:
-    """The study itself, where its rows, baselines and seeds hold together."""
+    """The study itself, where its rows, baselines and seeds hold together; else a UserError."""
     if not study.rows:
         raise UserError(f"{where}: a study needs `rows`, or `base` and `axes`")
     for row in study.rows:
-        if "," in row or len(row) > LONGEST:
-            raise UserError(f"{where}: row name {row!r} must do without commas and have at most {LONGEST} characters")
-    for row in study.rows:
-        if study.row_baseline(row) in study.left_out:
-            reason = study.left_out[study.row_baseline(row)]
-            raise UserError(f"{where}: baseline {study.row_baseline(row)} is left out ({reason}): name another row")
-        if study.row_baseline(row) not in study.rows:
+        baseline = study.row_baseline(row)
+        if "," in row or len(row) > MAX_NAME:
+            raise UserError(f"{where}: row name {row!r}: use no commas and at most {MAX_NAME} characters")
+        if baseline in study.left_out:
+            reason = study.left_out[baseline]
+            raise UserError(f"{where}: baseline {baseline} is left out ({reason}): name another row")
+        if baseline not in study.rows:
             raise UserError(
-                f"{where}: row {row} is compared with {study.row_baseline(row)!r}, which is none of the rows "
-                f"({', '.join(study.rows)}): correct `baseline`{meant(study.row_baseline(row), study.rows)}"
+                f"{where}: row {row} is compared with {baseline!r}, which is none of the rows "
+                f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
             )
     if study.metric not in TASKS:
-        raise UserError(
-            f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}{meant(study.metric, TASKS)}"
-        )
-    check_seeds(study.seeds, where=f"{where}: ")
+        hint = did_you_mean(study.metric, TASKS)
+        raise UserError(f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")
+    if (
+        not study.seeds
+        or len(set(study.seeds)) < len(study.seeds)
+        or min(study.seeds) < 0
+        or max(study.seeds) > MAX_SEED
+    ):
+        raise UserError(f"{where}: seeds {list(study.seeds)} must be different numbers from 0 to {MAX_SEED}")
     for path in study.varies:
-        *section, last = path.split(".")
-        known = settings_of(section)
-        if last not in known:
-            told = f"{'.'.join(section) or 'a run'} has {', '.join(known)}" if known else "there is no such section"
-            raise UserError(f"{where}: varies names {path!r}, which is no setting: {told}{meant(last, known)}")
+        steps = path.split(".")
+        for number, step in enumerate(steps):
+            known = setting_names(steps[:number])
+            if step not in known:
+                hint = did_you_mean(step, known)
+                raise UserError(f"{where}: varies: {unknown_setting(path, steps[:number], hint)}")
     if study.search is not None:
         if study.base is None:
-            raise UserError(f"{where}: a search needs `base` and `axes`: say what is searched")
+            raise UserError(f"{where}: a search needs `base` and `axes`: they are what is searched")
         check_search(study.search, seeds=study.seeds, where=where)
     if set(study.name) & set("/@ "):
-        raise UserError(f"{where}: the name {study.name!r} must do without '/', '@' and blanks: it names a folder")
+        raise UserError(f"{where}: study name {study.name!r}: use no '/', '@' or blank, as it names a folder")
     return study
-
-
-def check_seeds(seeds: Sequence[int], *, where: str = "") -> None:
-    """Raise a UserError for seeds that are not different numbers that a run can have."""
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > LARGEST_SEED:
-        raise UserError(f"{where}seeds {list(seeds)} must be different numbers from 0 to {LARGEST_SEED}")
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """`. Did you mean ...?` where a known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f". Did you mean {near[0]}?" if near else ""
-
-
-T = TypeVar("T", bound=msgspec.Struct)
-SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
-
-WORDS = {
-    "object": "a mapping (name: value)",
-    "array": "a list ([a, b])",
-    "str": "text (in quotes, where it looks like a number)",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "null": "nothing",
-}
-"""What msgspec calls the kinds of values, and what users do."""
-
-
-def study_of(tree: Any, kind: type[T]) -> T:
-    """The study in a nested dict, as `kind`; a ValueError names the row, axis or field that is wrong."""
-    if not isinstance(tree, dict):
-        raise ValueError(f"it holds {'nothing' if tree is None else type(tree).__name__}, not a mapping: {SHAPE}")
-    for where, part, of in parts(tree):
-        converted(part, of, where)
-    return converted(tree, kind, "")
-
-
-def parts(tree: dict[str, Any]) -> Iterator[tuple[str, Any, type[msgspec.Struct]]]:
-    """The parts of a study, each with what to call it: a message about a whole study would name no row."""
-    rows, axes = tree.get("rows"), tree.get("axes")
-    for name, row in rows.items() if isinstance(rows, dict) else ():
-        if not isinstance(name, str):
-            raise ValueError(f"row {name}: a name is text: write {str(name)!r} in quotes")
-        yield f"row {name}: ", row, Row
-    for axis in axes if isinstance(axes, list) else ():
-        if not isinstance(axis, str):
-            yield f"axis {axis.get('name', '') if isinstance(axis, dict) else axis}: ", axis, Choice
-    if tree.get("base") is not None:
-        yield "base: ", tree["base"], Base
-
-
-def converted(tree: Any, kind: type[T], where: str) -> T:
-    """A part as its struct."""
-    try:
-        return msgspec.convert(tree, kind)
-    except msgspec.ValidationError as error:
-        raise ValueError(where + explained(str(error), kind)) from None
-
-
-def explained(message: str, kind: type[msgspec.Struct]) -> str:
-    """msgspec's message in a user's words, with the fields that there are where one is misspelt."""
-    unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
-    if unknown is not None:
-        known = [field.name for field in msgspec.structs.fields(kind)]
-        near = difflib.get_close_matches(unknown[1], known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"unknown field {unknown[1]!r}: the fields are {', '.join(known)}.{hint}"
-    wrong = re.match(r"Expected `([^`]*)`, got `([^`]*)`(?: - at `\$?\.?([^`]*)`)?", message)
-    if wrong is not None:
-        wanted, found = (" or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2))
-        return f"{wrong[3] + ': ' if wrong[3] else ''}{found} is given, {wanted} is meant"
-    return message

@@ -17,7 +17,7 @@ import tyro
 from rich.console import Console
 
 from core.errors import UserError
-from core.files import hold, make_folder, sweep
+from core.files import delete_leftovers, lock_folder, make_folder
 from core.progress import say, stop_on_signals
 from core.records.record import SCORED
 from core.records.tracking import wandb_mode
@@ -150,8 +150,8 @@ def study_lock(
         wandb_mode(tracking)
     folder = study_folder(options.runs, planned.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
-    with hold(folder):
-        sweep(folder)
+    with lock_folder(folder):
+        delete_leftovers(folder)
         yield ready.again
 
 

@@ -1,7 +1,6 @@
 """Display of a search: trials and the best so far, live in a terminal, a line per event elsewhere; its last summary."""
 
 import shlex
-from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -15,8 +14,8 @@ from sweeps.display import Screen, describe_run
 from sweeps.run_states import BAD, RUNNING, RunState
 from sweeps.search import SearchLoop
 
-MAX_LIVE_TRIALS = 12
-"""Trials that the live table holds: the best, the open ones and the last that ended."""
+MAX_LAST_TRIALS = 10
+"""Trials that the live table holds, besides the best one and those that are open."""
 COLOURS = {"running": "cyan", "finished": "green", "stopped": "dim", "failed": "red"}
 MAX_BEST_TRIALS = 5
 """Trials that the last summary names."""
@@ -58,11 +57,12 @@ class SearchScreen(Screen):
         for heading in ("trial", "seeds", "validation F1", ""):
             table.add_column(heading, no_wrap=heading != "")
         best = self.loop.best
-        for trial in select_trials(self.loop.trials, best):
-            mark = "*" if best is not None and trial.number == best.number else " "
-            number, decision = f"{trial.number}{mark}", trial.decision_text
-            colour = COLOURS[trial.state]
-            table.add_row(Text(number, colour), f"{trial.n}/{trial.rung}", trial.score_text, Text(decision, colour))
+        for trial in self.loop.trials:
+            is_best = best is not None and trial.number == best.number
+            if is_best or trial.is_open or trial.number >= len(self.loop.trials) - MAX_LAST_TRIALS:
+                number, decision = f"{trial.number}{'*' if is_best else ' '}", trial.decision_text
+                colour = COLOURS[trial.state]
+                table.add_row(Text(number, colour), f"{trial.n}/{trial.rung}", trial.score_text, Text(decision, colour))
         yield table
         yield Text(self._foot())
 
@@ -70,19 +70,10 @@ class SearchScreen(Screen):
         parts = [self.loop.record.progress]
         for status, states in (("running", [RUNNING]), ("failed", BAD)):
             if runs := self.run_states.with_status(*states):
-                parts.append(f"{len(runs)} runs {status}")
+                parts.append(f"{status} runs: {len(runs)}")
         if self.loop.lost is not None:
             parts.append("the trials cannot be reached")
         return "; ".join(parts) + self._left()
-
-
-def select_trials(trials: Sequence[SearchTrial], best: SearchTrial | None) -> list[SearchTrial]:
-    """The best trial, the open ones and the last that ended, as many as the live table holds, by number."""
-    selected = {trial.number: trial for trial in trials if trial.is_open or trial == best}
-    for trial in reversed(trials):
-        if len(selected) < MAX_LIVE_TRIALS:
-            selected.setdefault(trial.number, trial)
-    return [selected[number] for number in sorted(selected)]
 
 
 def seconds_left(loop: SearchLoop, slots: int) -> float | None:

@@ -1,4 +1,4 @@
-"""The verbs of one run as plain functions with typed keyword parameters, one module per noun.
+"""Commands on one run or file: functions with typed keyword parameters, a module per noun.
 
-The front door (`engram.py`) turns each into a command with tyro. Results go to stdout, progress to stderr.
+The front door (`engram.py`) turns each into a command. Results go to stdout, progress to stderr.
 """

@@ -1,7 +1,6 @@
 """Arguments of a command line, read from a function's signature or by a parser, and their mistakes in one line."""
 
 import argparse
-import difflib
 import inspect
 import io
 from collections.abc import Callable, Sequence
@@ -9,7 +8,7 @@ from contextlib import redirect_stderr
 from functools import partial, wraps
 from typing import NoReturn
 
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 
 Command = Callable[..., int | None]
 
@@ -48,8 +47,7 @@ def check_flags(function: Command, prog: str, arguments: Sequence[str]) -> None:
     for argument in arguments:
         flag = argument.partition("=")[0].replace("_", "-")
         if flag.startswith("--") and flag not in known:
-            near = difflib.get_close_matches(flag, known, n=1)
-            hint = f": did you mean {near[0]}?" if near else "."
+            hint = "." + did_you_mean(flag, known)
             raise UserError(f"unknown option {flag}{hint} See `{prog} --help`")
 
 

@@ -1,6 +1,5 @@
 """`engram evaluate RUN`: score a run's checkpoint on one of its splits or any annotated file, and store attention."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +12,7 @@ from core.config.schema import MemoryConfig, RunConfig
 from core.data.corpus import Corpus
 from core.data.formats import Format, read_corpus
 from core.data.issues import Issues
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 from core.records.memory_attention import attention_path, write_attention
 from core.scoring.metrics import Scores
 
@@ -58,7 +57,7 @@ def evaluate(
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
     from core.features.prepare import encode_documents
-    from core.progress import meter
+    from core.progress import progress_bar
     from core.run.load import open_run
     from core.training.held_out import evaluate_split
 
@@ -72,7 +71,7 @@ def evaluate(
     issues = Issues()
     encoded = encode_documents(corpus.documents, opened.trained.wordpieces, opened.positions, config.data, issues)
     chosen = choose_documents(encoded, documents) if attention else []
-    with meter("evaluating", len(encoded)) as progress:
+    with progress_bar("evaluating", len(encoded)) as progress:
         result = evaluate_split(
             opened.decoder, encoded, reading=state.reading, issues=issues, on_gold=True, advance=progress.advance
         )
@@ -126,11 +125,9 @@ def choose_documents(documents: Sequence["EncodedDocument"], names: Sequence[str
         return list(documents[: int(names[0])])
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise UserError(
-                f"no document {name!r} among the {len(documents)}: {hint}--documents takes titles, ids, or a number of "
-                "documents from 1"
+                f"no document {name!r} among the {len(documents)}.{did_you_mean(name, known)} "
+                "--documents takes titles, ids, or a number of documents from 1"
             )
     return [known[name] for name in names] or list(documents[:ATTENTION_DOCUMENTS])
 
@@ -140,10 +137,10 @@ def store_attention(
 ) -> None:
     """Decode the documents once more, one by one, and write what their reads attend to."""
     from core.model.memory_attention import document_attention
-    from core.progress import meter, say
+    from core.progress import progress_bar, say
 
     attention = []
-    with meter("attention", len(documents)) as progress:
+    with progress_bar("attention", len(documents)) as progress:
         for encoded in documents:
             attention.append(document_attention(opened.decoder, encoded, memory, reading=opened.trained.state.reading))
             progress.advance()

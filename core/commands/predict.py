@@ -16,15 +16,13 @@ from core.data.stream import DocumentStream, Entry, Skipped, open_documents
 from core.errors import UserError
 from core.files import atomic_write
 from core.prediction.output import Output, is_pipe, open_output, skipped_path
-from core.progress import meter, say, stop_on_signals
+from core.progress import progress_bar, say, stop_on_signals
 
 if TYPE_CHECKING:
     from core.run.load import OpenRun
 
 MAX_NAMED = 5
 """So many of the skipped documents are named on stderr, where a side file has them all."""
-MAX_TRIED = 1_000
-"""After so many documents that cannot be read, the model is loaded without knowing whether one can."""
 
 
 def predict(
@@ -103,7 +101,7 @@ def check_target(target: str) -> None:
 
 
 def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
-    """The documents that the output lacks; raises `UserError` where not one of the input can be read."""
+    """The documents that the output lacks; raises `UserError` for an input that has none at all."""
     before = target.done
     with_size = "" if documents.size is None else f", {documents.size} bytes"
     target.check({"input": f"{Path(documents.path).name}{with_size}", "format": documents.format})
@@ -113,23 +111,10 @@ def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
             raise fault(documents.path, f"{what} predicted before: give that input again, or --anew to begin again")
         say(f"resuming after {before.index} documents")
     entries = documents.entries()
-    if before.documents:
-        return entries
-    tried = []
-    for entry in entries:
-        tried.append(entry)
-        if entry.document is not None or len(tried) == MAX_TRIED:
-            return chain(tried, entries)
-    if not tried:
-        raise fault(documents.path, "holds 0 documents: give a file with at least 1")
-    raise none_usable(len(tried), tried[0].reason)
-
-
-def none_usable(count: int, reason: str) -> UserError:
-    """The error for an input without a single usable document; `reason` is what is wrong with the first."""
-    return UserError(
-        reason if count == 1 else f"{reason}\nNone of the {count} documents can be used; this is the first."
-    )
+    first = next(entries, None)
+    if first is None and not before.index:
+        raise fault(stream.path, "holds 0 documents: give a file with at least 1")
+    return chain([first] if first else [], entries)
 
 
 def predict_all(
@@ -143,7 +128,7 @@ def predict_all(
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     wordpieces, positions, data = opened.trained.wordpieces, opened.positions, opened.config.data
     first_reason, answered, decoded = "", False, target.done.documents
-    with meter("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
+    with progress_bar("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
 
         def advance(count: int) -> None:
             nonlocal answered, decoded
@@ -163,7 +148,8 @@ def predict_all(
             if stop.asked:
                 raise KeyboardInterrupt
     if not target.done.documents:
-        raise none_usable(target.done.skipped, first_reason)
+        all_of_them = f"\nNone of the {target.done.skipped} documents can be used; this is the first."
+        raise UserError(first_reason + (all_of_them if target.done.skipped > 1 else ""))
 
 
 def name_skipped(skipped: list[Skipped], before: int, max_named: int) -> None:

@@ -58,7 +58,7 @@ def score(
 
 
 def drop_unknown_sentences(corpus: Corpus) -> list[Document]:
-    """The documents of a corpus, those that came without sentences with none, not with one long one."""
+    """The documents of a corpus; those of a file without sentences have none, instead of a single one."""
     if not corpus.issues.counts.get("no_sentences"):
         return list(corpus.documents)
     return [

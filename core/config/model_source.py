@@ -1,24 +1,103 @@
-"""The encoder's width H without loading it: where it is known, slot width `none` and slot width H are one cell."""
+"""Model sources: the folder, package or hub name that an encoder or tokenizer comes from, and how large the encoder is.
+
+Nothing here loads a model: a plan asks for widths and sizes thousands of times, and without torch.
+"""
 
 import json
+import os
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.config.schema import EncoderConfig, RunConfig
-from core.config.signature import cached_revision
-from core.files import hub_cache, model_folder
+from core.errors import UserError
+from core.files import content_hash
 
+PACKAGE = "package:"
 WIDTHS = ("hidden_size", "dim", "d_model")
-"""What encoders' config.json calls it."""
+"""What encoders' config.json calls their width."""
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+def model_folder(source: str) -> Path | None:
+    """The folder that an encoder or tokenizer source names: a local path, or a package that carries a model.
+
+    None for a hub name. Raises a UserError for a package that is not installed or carries no model.
+    """
+    if source.startswith(PACKAGE):
+        return _package_folder(source.removeprefix(PACKAGE))
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if source.startswith(("/", ".", "~")) or source.count("/") > 1:
+        raise UserError(f"encoder or tokenizer {source!r}: no such folder; give a folder, package:NAME or a hub name")
+    return None
+
+
+def _package_folder(name: str) -> Path:
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"package {name!r} is not installed: pip install it (the MiniLM of the minilm profile: "
+            "pip install 'engram[minilm]'), or give a local folder as encoder.source"
+        )
+    root = Path(next(iter(spec.submodule_search_locations)))
+    for folder in (root / "model", root):
+        if (folder / "config.json").is_file():
+            return folder
+    raise UserError(f"package {name!r} carries no model: no config.json in {root} or {root / 'model'}")
+
+
+def model_identity(source: str) -> str:
+    """What a model source stands for in a run's signature: the hash of its folder, or a hub name as name@revision."""
+    if source == "scratch":
+        return source
+    folder = model_folder(source)
+    if folder is not None:
+        return content_hash(folder)
+    name, _, revision = source.partition("@")
+    return f"{name}@{revision or cached_revision(name) or 'main'}"
+
+
+def cached_revision(name: str) -> str | None:
+    """The commit that the local hub cache holds for a model's main branch; None where it holds none."""
+    reference = _hub_cache(name) / "refs" / "main"
+    return reference.read_text().strip() if reference.is_file() else None
+
+
+def _hub_cache(name: str) -> Path:
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return cache / f"models--{name.replace('/', '--')}"
 
 
 def encoder_width(encoder: EncoderConfig) -> int | None:
     """Width H of the encoder's states; None where only the model hub would know."""
     if encoder.source == "scratch":
         return encoder.scratch.width
-    folder = _folder_of(encoder)
+    folder = _encoder_folder(encoder.source)
     return _width_in(folder / "config.json") if folder is not None else None
+
+
+def _encoder_folder(source: str) -> Path | None:
+    """The folder of an encoder on this machine, in the local hub cache for a hub name; None where it is not here."""
+    folder = model_folder(source)
+    if folder is not None:
+        return folder
+    name, _, revision = source.partition("@")
+    revision = revision or cached_revision(name) or ""
+    folder = _hub_cache(name) / "snapshots" / revision
+    return folder if revision and folder.is_dir() else None
+
+
+@lru_cache
+def _width_in(path: Path) -> int | None:
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    widths = [config[name] for name in WIDTHS if isinstance(config, dict) and isinstance(config.get(name), int)]
+    return widths[0] if widths else None
 
 
 def estimate_parameter_count(config: RunConfig) -> int | None:
@@ -30,41 +109,9 @@ def estimate_parameter_count(config: RunConfig) -> int | None:
     if encoder.source == "scratch":
         scratch = encoder.scratch
         layer = 4 * scratch.width**2 + 2 * scratch.width * scratch.intermediate
-        found = scratch.width * (scratch.vocabulary + encoder.positions) + scratch.layers * layer
+        count = scratch.width * (scratch.vocabulary + encoder.positions) + scratch.layers * layer
     else:
-        folder = _folder_of(encoder)
+        folder = _encoder_folder(encoder.source)
         kinds = ([*folder.glob(pattern)] for pattern in WEIGHTS) if folder is not None else iter(())
-        found = sum(path.stat().st_size for path in next((files for files in kinds if files), [])) // 4
-    return found + 20 * width**2 + 400 * width if found and width is not None else None
-
-
-def _folder_of(encoder: EncoderConfig) -> Path | None:
-    folder = model_folder(encoder.source)
-    return folder if folder is not None else _cached(encoder.source)
-
-
-def normalise_slot_width(config: RunConfig) -> RunConfig:
-    """The config with a slot width that is the encoder's own written as none, the one way that studies share."""
-    if config.memory is None or config.memory.slot_width is None:
-        return config
-    if config.memory.slot_width != encoder_width(config.encoder):
-        return config
-    return config.model_copy(update={"memory": config.memory.model_copy(update={"slot_width": None})})
-
-
-def _cached(source: str) -> Path | None:
-    """The folder in which the local hub cache holds a model."""
-    name, _, revision = source.partition("@")
-    revision = revision or cached_revision(name) or ""
-    folder = hub_cache(name) / "snapshots" / revision
-    return folder if revision and folder.is_dir() else None
-
-
-@lru_cache
-def _width_in(path: Path) -> int | None:
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    widths = [told[name] for name in WIDTHS if isinstance(told, dict) and isinstance(told.get(name), int)]
-    return widths[0] if widths else None
+        count = sum(path.stat().st_size for path in next((files for files in kinds if files), [])) // 4
+    return count + 20 * width**2 + 400 * width if count and width is not None else None

@@ -1,14 +1,10 @@
-"""`--section.setting VALUE` flags as a nested dict, for the settings of a run."""
+"""Overrides: `--section.setting VALUE` flags of the command line as a nested dict of settings."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel
-
-from core.config.presets import Tree, merge, section_model, settings_of
-from core.config.schema import RunConfig
-from core.errors import UserError
+from core.config.presets import Tree, find_section, merge, section_model, setting_paths, unknown_setting
+from core.errors import UserError, did_you_mean
 
 LABELS = ("preset", "profile")
 
@@ -21,10 +17,10 @@ def parse_overrides(flags: Sequence[str]) -> Tree:
     tree: Tree = {}
     rest = list(flags)
     while rest:
-        flag, given, value = rest.pop(0).partition("=")
+        flag, equals, value = rest.pop(0).partition("=")
         if not flag.startswith("--"):
             raise UserError(f"unexpected argument {flag!r}: settings are given as --section.setting VALUE")
-        if not given:
+        if not equals:
             if not rest or (rest[0].startswith("--") and len(rest[0]) > 2):
                 raise UserError(f"{flag} has no value: give {flag} VALUE (`engram train --help` lists the settings)")
             value = rest.pop(0)
@@ -33,38 +29,18 @@ def parse_overrides(flags: Sequence[str]) -> Tree:
 
 
 def _nested(flag: str, text: str) -> Tree:
-    steps = flag.removeprefix("--").replace("-", "_").split(".")
-    if steps[0] in LABELS:
+    *path, name = flag.removeprefix("--").replace("-", "_").split(".")
+    if (path or [name])[0] in LABELS:
         raise UserError(f"{flag} cannot be set twice: the preset is the first word, --profile P comes once")
-    model: type[BaseModel] = RunConfig
-    for number, step in enumerate(steps[:-1]):
-        section = section_model(model, step)
-        if section is None:
-            raise _unknown(flag, steps[:number])
-        model = section
-    field = model.model_fields.get(steps[-1])
-    if field is None or section_model(model, steps[-1]) is not None:
-        raise _unknown(flag, steps[:-1])
-    value: Any = text
-    if text.lower() in ("none", "null") and type(None) in get_args(field.annotation):
-        value = None
-    for step in reversed(steps):
+    section = find_section(path)
+    field = section.model_fields.get(name) if section is not None else None
+    if section is None or field is None or section_model(section, name) is not None:
+        known = [f"--{setting}".replace("_", "-") for setting in setting_paths()]
+        while find_section(path) is None:
+            path.pop()
+        raise UserError(unknown_setting(flag, path, did_you_mean(flag, known, most=3, cutoff=0.5)))
+    value: Any = None if text.lower() in ("none", "null") and type(None) in get_args(field.annotation) else text
+    for step in reversed([*path, name]):
         value = {step: value}
     tree: Tree = value
     return tree
-
-
-def _unknown(flag: str, section: list[str]) -> UserError:
-    every = [f"--{'.'.join(path)}".replace("_", "-") for path in _paths(RunConfig, [])]
-    near = difflib.get_close_matches(flag, every, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    names = ", ".join(settings_of(section))
-    return UserError(f"unknown setting {flag}:{hint} {'.'.join(section) or 'A run'} has {names}")
-
-
-def _paths(model: type[BaseModel], before: list[str]) -> list[list[str]]:
-    paths = []
-    for name in model.model_fields:
-        section = section_model(model, name)
-        paths += _paths(section, [*before, name]) if section else [[*before, name]]
-    return paths

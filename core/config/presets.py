@@ -1,14 +1,11 @@
-"""Named configs, each only its difference: systems (`presets/`) and profiles (`presets/profiles/`), and how they merge.
+"""Presets and profiles: named configs, each only its difference from the defaults; how they merge and are checked.
 
 The order is defaults < profile < preset < study row < flags. A preset says which system, a profile says on what; both
 are YAML files of a few lines, so that a diff of two rows of a table can be read in them.
-
-YAML in which a key that is given twice is a mistake.
 """
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -18,10 +15,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from core.config.schema import RunConfig
-from core.errors import UserError
+from core.errors import UserError, did_you_mean, first_line
 
 FOLDERS = {kind: Path(__file__).with_name(f"shipped_{kind}") for kind in ("presets", "profiles")}
 Tree = dict[str, Any]
+"""Settings as a nested dict."""
 
 
 def names(kind: str = "presets") -> dict[str, str]:
@@ -41,27 +39,21 @@ def _differences(kind: str) -> dict[str, Tree]:
 
 
 def _opening_comment(text: str) -> str:
-    lines = []
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.lstrip("# ").rstrip())
-    return " ".join(lines)
+    comment = re.match(r"(#.*\n)*", text)
+    return " ".join(line.lstrip("# ").rstrip() for line in comment[0].splitlines()) if comment else ""
 
 
 def difference(name: str, kind: str = "presets") -> Tree:
     """What a preset or profile changes, as a nested dict; an unknown name is an error that lists the known ones."""
     known = _differences(kind)
-    noun = kind.removesuffix("s")
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"unknown {noun} {name!r}: the {kind} are {', '.join(known)}.{hint}")
+        hint = did_you_mean(name, known)
+        raise UserError(f"unknown {kind.removesuffix('s')} {name!r}: the {kind} are {', '.join(known)}.{hint}")
     return deepcopy(known[name])
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Tree:
-    """Two nested dicts as one; where both speak, `upper` wins, and an empty section of `upper` still opens it."""
+    """Two nested dicts as one: `upper` wins where both have a value; an empty section of `upper` still opens it."""
     merged = dict(lower)
     for key, value in upper.items():
         below = merged.get(key)
@@ -88,11 +80,12 @@ def build(preset: str, *, profile: str | None = None, row: Mapping[str, Any] | N
 
 
 def validate(tree: Mapping[str, Any], *, where: str = "") -> RunConfig:
-    """A nested dict as a RunConfig, or one readable line about the first setting that is wrong."""
+    """A nested dict as a RunConfig, or a readable line about every setting that is wrong."""
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        raise UserError(explain(error, where=where)) from None
+        mistakes = error.errors(include_url=False)
+        raise UserError("\n".join(dict.fromkeys(where + _describe(mistake) for mistake in mistakes))) from None
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -120,50 +113,51 @@ def read_settings(path: Path) -> Tree:
     return tree
 
 
-def explain(error: ValidationError, *, where: str = "") -> str:
-    """Pydantic's findings, a line each: the setting, its value, its limit, the nearest setting for a misspelt one."""
-    return "\n".join(dict.fromkeys(where + _line(finding) for finding in error.errors(include_url=False)))
-
-
-def _line(finding: Any) -> str:
-    steps = [str(step) for step in finding["loc"]]
+def _describe(mistake: Any) -> str:
+    """One of pydantic's errors in a line: the setting, its value, its limit, the nearest setting for a misspelt one."""
+    steps = [str(step) for step in mistake["loc"]]
     path = ".".join(steps)
-    if finding["type"] == "extra_forbidden":
-        section = ".".join(steps[:-1])
-        known = settings_of(steps[:-1])
-        near = difflib.get_close_matches(steps[-1], known, n=1)
-        hint = f" Did you mean {'.'.join([*steps[:-1], near[0]])}?" if near else ""
-        return f"unknown setting {path}:{hint} {section or 'A run'} has {', '.join(known)}"
-    message = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if finding["type"] == "value_error":
+    section = find_section(steps[:-1])
+    if mistake["type"] == "extra_forbidden" and section is not None:
+        before = path.removesuffix(steps[-1])
+        return unknown_setting(path, steps[:-1], did_you_mean(steps[-1], section.model_fields, before=before))
+    message: str = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if mistake["type"] == "value_error":
         return message
-    if finding["type"] == "model_type":
-        return f"{path} is {finding['input']!r}: it is a section, give its settings ({', '.join(settings_of(steps))})"
-    return f"{path} is {finding['input']!r}: {message}{_sentence(path)}"
+    if mistake["type"] == "model_type":
+        return f"{path} is {mistake['input']!r}: it is a section, give its settings ({', '.join(setting_names(steps))})"
+    field = section.model_fields.get(steps[-1]) if section is not None else None
+    explanation = f" ({field.description})" if field is not None and field.description else ""
+    return f"{path} is {mistake['input']!r}: {message}{explanation}"
 
 
-def _sentence(path: str) -> str:
-    """What a setting says of itself, to go behind its limit."""
-    steps = path.split(".")
-    model: type[BaseModel] = RunConfig
-    for step in steps[:-1]:
-        section = section_model(model, step)
-        if section is None:
-            return ""
-        model = section
-    field = model.model_fields.get(steps[-1])
-    return f" ({field.description})" if field is not None and field.description else ""
+def unknown_setting(name: str, section: Sequence[str], hint: str) -> str:
+    """What to answer to a setting that does not exist, as the user wrote it: the nearest, and those of its section."""
+    return f"unknown setting {name}:{hint} {'.'.join(section) or 'A run'} has {', '.join(setting_names(section))}"
 
 
-def settings_of(steps: list[str]) -> list[str]:
+def setting_names(path: Sequence[str]) -> list[str]:
     """The names of the settings in the section at this path; empty where there is none."""
-    model: type[BaseModel] = RunConfig
-    for step in steps:
-        section = section_model(model, step)
+    section = find_section(path)
+    return list(section.model_fields) if section is not None else []
+
+
+def setting_paths(model: type[BaseModel] = RunConfig, before: str = "") -> Iterator[str]:
+    """The path of every setting below a section, those of optional sections too."""
+    for name in model.model_fields:
+        section = section_model(model, name)
         if section is None:
-            return []
-        model = section
-    return list(model.model_fields)
+            yield before + name
+        else:
+            yield from setting_paths(section, f"{before}{name}.")
+
+
+def find_section(path: Sequence[str]) -> type[BaseModel] | None:
+    """The model class of the section at a path from the whole config; None where there is none."""
+    model: type[BaseModel] | None = RunConfig
+    for step in path:
+        model = section_model(model, step) if model is not None else None
+    return model
 
 
 def section_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
@@ -177,8 +171,8 @@ def section_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     return None
 
 
-class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which by itself lets the last of two equal keys win in silence."""
+class StrictLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, but a key that is given twice is a mistake: by itself the last one wins in silence."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """A mapping as it was written, before `<<` merges others below it."""
@@ -196,7 +190,7 @@ class Loader(yaml.SafeLoader):
         return node
 
 
-class NumberLoader(Loader):
+class NumberLoader(StrictLoader):
     """Takes 1e-5 for the number it looks like, as JSON and YAML 1.2 do; PyYAML asks for 1.0e-5."""
 
 
@@ -205,7 +199,7 @@ NumberLoader.add_implicit_resolver(
 )
 
 
-def load_yaml(text: str, loader: type[Loader] = Loader) -> Any:
+def load_yaml(text: str, loader: type[StrictLoader] = StrictLoader) -> Any:
     """The content of a YAML text; a ValueError says in one line what is wrong, and where it can in which line."""
     try:
         return yaml.load(text, Loader=loader)
@@ -214,6 +208,6 @@ def load_yaml(text: str, loader: type[Loader] = Loader) -> Any:
         where = f"line {mark.line + 1}: " if mark is not None else ""
         raise ValueError(f"{where}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+        raise ValueError(first_line(error)) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

@@ -1,32 +1,28 @@
-"""What makes two runs the same run: the hash of the resolved config, less the seed and what cannot change a number.
+"""Signatures: what makes two runs the same run. Hash of the resolved config, without seed and what changes no number.
 
 Paths enter as the hash of what they name, hub names as name@revision. Settings that another setting switches off are
-left out (how to read, where reading is off), so that a cell reached in two ways is computed once.
+left out (how to read, where reading is off), so that two configs of one computation are computed once.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from core.config.model_source import encoder_width, model_identity
 from core.config.presets import section_model
-from core.config.schema import (
-    ADDED_LATER,
-    CONTENT,
-    NEUTRAL,
-    SOURCE,
-    Marker,
-    MemoryConfig,
-    RunConfig,
-)
+from core.config.schema import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
 from core.errors import UserError
-from core.files import content_hash, hub_cache, model_folder
+from core.files import content_hash
 
 DIGITS = 12
+MEMORIES = ("entity", "relation")
 READING = ("pooling", "places", "memories", "warmup", "ramp", "read_grad", "inverse_scale", "reads")
+"""Settings of memory that only reading uses."""
 
 
 def signature(config: RunConfig) -> str:
@@ -40,47 +36,39 @@ def run_id(config: RunConfig) -> str:
     return f"{signature(config)}-s{config.seed}"
 
 
+def normalise_slot_width(config: RunConfig) -> RunConfig:
+    """The config with a slot width that is the encoder's own written as none, the one way that studies share."""
+    if config.memory is None or config.memory.slot_width is None:
+        return config
+    if config.memory.slot_width != encoder_width(config.encoder):
+        return config
+    return config.model_copy(update={"memory": config.memory.model_copy(update={"slot_width": None})})
+
+
 def identity(config: RunConfig) -> dict[str, Any]:
-    """What the signature hashes, readable: the settings that can change a number, paths replaced by content."""
+    """What the signature hashes, readable: the active settings, paths replaced by content."""
     if config.data.name is not None:
         raise UserError(f"data.name {config.data.name!r} is not resolved to files yet; fetch the data set first")
-    tree = _identity(config)
-    del tree["seed"]
-    # The encoder from scratch has no weights to start from, any other none of the sizes of that one.
-    del tree["encoder"]["pretrained" if config.encoder.source == "scratch" else "scratch"]
-    if config.data.validation is not None:
-        tree["data"].pop("validation_share")
+    tree = _identity(config, "", idle_settings(config))
     if config.memory is not None:
-        _drop_idle(tree["memory"], config.memory)
+        # Settings that may be written in two ways are hashed in one.
+        memory = config.memory
+        for name in MEMORIES:
+            tree["memory"][f"{name}_slot_width"] = memory.width_of(name) if name in _written(memory) else None
+        tree["memory"].pop("slot_width", None)
+        if "pooling" in tree["memory"]:
+            tree["memory"]["pooling"] = [memory.pooling_after(mode) for mode in memory.modes]
     return tree
 
 
-def drop_neutral_sections(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a nested dict less the sections of which none can change a number (runtime, tracking)."""
-    return {name: value for name, value in settings.items() if not _is_neutral(name)}
-
-
-def _is_neutral(name: str) -> bool:
-    section = section_model(RunConfig, name)
-    if section is None:
-        return NEUTRAL in read_markers(RunConfig, name)
-    return all(NEUTRAL in read_markers(section, field) for field in section.model_fields)
-
-
-def read_markers(model: type[BaseModel], name: str) -> set[Marker]:
-    """The signature markers of a setting."""
-    return {mark for mark in model.model_fields[name].metadata if isinstance(mark, Marker)}
-
-
-def _identity(section: BaseModel) -> dict[str, Any]:
+def _identity(section: BaseModel, before: str, idle: frozenset[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        marks = read_markers(type(section), name)
-        if NEUTRAL in marks or (ADDED_LATER in marks and value == field.default):
+    for name in deciding_fields(type(section)):
+        value, marks = getattr(section, name), read_markers(type(section), name)
+        if before + name in idle or (ADDED_LATER in marks and value == type(section).model_fields[name].default):
             continue
         if isinstance(value, BaseModel):
-            tree[name] = _identity(value)
+            tree[name] = _identity(value, f"{before}{name}.", idle)
         elif CONTENT in marks and value is not None:
             tree[name] = content_hash(Path(value))
         elif SOURCE in marks and value is not None:
@@ -90,37 +78,73 @@ def _identity(section: BaseModel) -> dict[str, Any]:
     return tree
 
 
-def model_identity(source: str) -> str:
-    """What a model's path, package or hub name stands for: a content hash, or name@revision."""
-    if source == "scratch":
-        return source
-    folder = model_folder(source)
-    if folder is not None:
-        return content_hash(folder)
-    name, _, revision = source.partition("@")
-    return f"{name}@{revision or cached_revision(name) or 'main'}"
+def active_settings(config: RunConfig) -> dict[str, Any]:
+    """Path -> value of every setting that can change a number and that no other setting switches off.
+
+    The seed is none of them. A run without memory has `memory` itself, which is None, and none of its settings.
+    """
+    return dict(_active(config, "", idle_settings(config)))
 
 
-def cached_revision(name: str) -> str | None:
-    """The commit that the local hub cache holds for a model's main branch; None where it holds none."""
-    reference = hub_cache(name) / "refs" / "main"
-    return reference.read_text().strip() if reference.is_file() else None
+def _active(section: BaseModel, before: str, idle: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    for name in deciding_fields(type(section)):
+        value = getattr(section, name)
+        if before + name in idle:
+            continue
+        if isinstance(value, BaseModel):
+            yield from _active(value, f"{before}{name}.", idle)
+        else:
+            yield before + name, value
 
 
-def _drop_idle(tree: dict[str, Any], memory: MemoryConfig) -> None:
-    """Leave out memory settings that have no effect, and write the others in one way."""
-    for name in ("entity", "relation"):
-        tree[f"{name}_slot_width"] = memory.width_of(name) if memory.classifies in (name, "both") else None
-    del tree["slot_width"]
+def idle_settings(config: RunConfig) -> frozenset[str]:
+    """The paths of settings and sections that another setting of this config switches off, and of the seed."""
+    # The encoder from scratch has no weights to start from, any other none of the sizes of that one.
+    idle = {"seed", "encoder.pretrained" if config.encoder.source == "scratch" else "encoder.scratch"}
+    if config.data.validation is not None:
+        idle.add("data.validation_share")
+    if config.memory is not None:
+        idle |= {f"memory.{name}" for name in _idle_in(config.memory)}
+    return frozenset(idle)
+
+
+def _idle_in(memory: MemoryConfig) -> Iterator[str]:
+    written = _written(memory)
+    yield from (f"{name}_slot_width" for name in MEMORIES if name not in written)
+    if all(getattr(memory, f"{name}_slot_width") for name in written):
+        yield "slot_width"
     if memory.slots_per_type == 1:
-        del tree["slot_logit"]
+        yield "slot_logit"
     if memory.read_mode == "none":
-        for name in READING:
-            tree.pop(name, None)
+        yield from READING
         return
-    tree["pooling"] = [memory.pooling_after(mode) for mode in memory.modes]
     if "inverse" not in memory.modes:
-        del tree["inverse_scale"]
+        yield "inverse_scale"
     # The gradient of reading meets no slots where a frozen matrix, or only the number of slots, is read.
     if memory.reads in ("random", "constant") or (memory.reads == "uniform" and memory.read_mode == "inverse"):
-        del tree["read_grad"]
+        yield "read_grad"
+
+
+def _written(memory: MemoryConfig) -> tuple[str, ...]:
+    return MEMORIES if memory.classifies == "both" else (memory.classifies,)
+
+
+@cache
+def deciding_fields(section: type[BaseModel]) -> tuple[str, ...]:
+    """The settings and sections of a section that can change a number."""
+    return tuple(name for name in section.model_fields if NEUTRAL not in read_markers(section, name))
+
+
+def read_markers(model: type[BaseModel], name: str) -> set[Marker]:
+    """The signature markers of a setting."""
+    return {mark for mark in model.model_fields[name].metadata if isinstance(mark, Marker)}
+
+
+def drop_neutral_sections(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a nested dict without the sections of which none can change a number (runtime, tracking)."""
+    return {name: value for name, value in settings.items() if not _is_neutral(name)}
+
+
+def _is_neutral(name: str) -> bool:
+    section = section_model(RunConfig, name)
+    return name not in deciding_fields(RunConfig) if section is None else not deciding_fields(section)

@@ -7,13 +7,12 @@ import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 JSON_ERRORS = (msgspec.DecodeError, RecursionError)
@@ -67,8 +66,8 @@ def _similar_names(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f", nor a readable folder {path.parent}: correct the path"
-    close = get_close_matches(path.name, names, n=3)
-    return f": did you mean {' or '.join(close)}?" if close else f" in {path.parent.resolve()}: correct the path"
+    hint = did_you_mean(path.name, names, most=3)
+    return f".{hint}" if hint else f" in {path.parent.resolve()}: correct the path"
 
 
 def empty_fault(path: Path | str, size: int) -> UserError:

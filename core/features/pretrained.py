@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from transformers.utils import logging as transformers_logging
 
+from core.config.model_source import model_folder
 from core.errors import UserError, first_line
-from core.files import model_folder
 
 CONNECT_SECONDS = 4.0
 

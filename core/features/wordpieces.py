@@ -15,11 +15,11 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
+from core.config.model_source import model_folder
 from core.data.documents import Document, Span
 from core.data.issues import Issues
 from core.errors import UserError
 from core.features.pretrained import load_pretrained
-from core.files import model_folder
 
 # Byte-level vocabularies write the space before a word into its first piece: a token alone is a word after a space.
 SPACE_MARK = "\u0120"

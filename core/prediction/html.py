@@ -61,29 +61,17 @@ class System:
 
 
 @dataclass(frozen=True)
-class PackedSystem:
-    """A system for the template."""
-
-    name: str
-    run: str
-    packed: str
-
-
-@dataclass(frozen=True)
 class Viewer:
-    """Everything that the template of the viewer needs."""
+    """What the template of the viewer needs: packed documents, packed predictions per system, and what limits them."""
 
     documents: str
-    systems: Sequence[PackedSystem]
-    ids: Sequence[str]
-    kinds: Sequence[tuple[str, str, str]]
-    """Kinds of errors: key, name, definition."""
-    notes: Sequence[str]
-    has_gold: bool
-    compared: int | None
-    """The system that is shown next to the first from the start."""
+    predictions: Sequence[str]
     data: dict[str, Any]
     """What the script knows before it unpacks anything."""
+    has_gold: bool
+    notes: Sequence[str]
+    compared: int | None
+    """The system that is shown next to the first from the start."""
 
 
 def build_viewer(
@@ -91,45 +79,44 @@ def build_viewer(
     systems: Sequence[System],
     *,
     names: dict[str, str],
-    kinds: Sequence[tuple[str, str, str]] = (),
+    kinds: dict[str, tuple[str, str]] | None = None,
     notes: Sequence[str] = (),
     compared: int | None = None,
 ) -> Viewer:
     """The viewer of some documents; `names` gives readable names of types, and the order of their colours.
 
     Spans, heads and tails must lie within their document (readers see to it). An error is an array whose first item is
-    its kind.
+    its kind; `kinds` has the name and definition of each.
     """
     golds = [packed_annotation(document.gold) if document.gold is not None else None for document in documents]
-    predictions = [prediction.predicted for system in systems for prediction in system.predictions if prediction]
-    types = {kind for annotation in [*predictions, *filter(None, golds)] for _, kind in annotation.entities}
+    predictions = [prediction for system in systems for prediction in system.predictions if prediction]
+    annotations = [*(prediction.predicted for prediction in predictions), *filter(None, golds)]
+    types = {kind for annotation in annotations for _, kind in annotation.entities}
     errors = [
         Counter(error.kind for prediction in system.predictions if prediction for error in prediction.errors)
         for system in systems
     ]
-    ids = [document.id for document in documents]
+    data = {
+        "systems": [{"name": system.name, "run": system.run} for system in systems],
+        "ids": [document.id for document in documents],
+        "names": {kind: name for kind, name in names.items() if kind != name},
+        "types": [kind for kind in names if kind in types] + sorted(types - names.keys()),
+        "kinds": [
+            {"kind": kind, "name": name, "definition": definition, "errors": [counts[kind] for counts in errors]}
+            for kind, (name, definition) in (kinds or {}).items()
+        ],
+    }
+    packed = [
+        PackedDocument(document.title or document.id, spaced_tokens(document), gold)
+        for document, gold in zip(documents, golds, strict=True)
+    ]
     return Viewer(
-        documents=pack(
-            [
-                PackedDocument(document.title or document.id, spaced_tokens(document), gold)
-                for document, gold in zip(documents, golds, strict=True)
-            ]
-        ),
-        systems=[PackedSystem(system.name, system.run, pack(system.predictions)) for system in systems],
-        ids=ids,
-        kinds=kinds,
-        notes=notes,
+        documents=pack(packed),
+        predictions=[pack(system.predictions) for system in systems],
+        data=data,
         has_gold=any(gold is not None for gold in golds),
+        notes=notes,
         compared=compared,
-        data={
-            "systems": [{"name": system.name, "run": system.run} for system in systems],
-            "ids": ids,
-            "names": {kind: name for kind, name in names.items() if kind != name},
-            "types": [kind for kind in names if kind in types] + sorted(types - names.keys()),
-            "kinds": [
-                {"kind": kind, "name": name, "errors": [counts[kind] for counts in errors]} for kind, name, _ in kinds
-            ],
-        },
     )
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
-from core.files import atomic_write, hold, make_folder
+from core.files import atomic_write, lock_folder, make_folder
 from core.progress import say
 
 LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
@@ -43,39 +43,26 @@ class Done(msgspec.Struct, frozen=True):
         return self.documents + self.skipped
 
 
-class Output:
-    """A place for prediction lines, window by window; `done` is what it has already."""
+class PipeOutput:
+    """Prediction lines that are written at once, window by window, to a pipe: nothing is left to resume.
 
-    done = Done()
-
-    def check(self, sources: Mapping[str, str]) -> None:
-        """Raise a UserError where what is done was made from other sources than these."""
-
-    def ids(self) -> Iterable[str]:
-        """The ids of all documents so far."""
-        return ()
-
-    def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
-        """Take the prediction lines of a window, and the lines of those of its documents that were skipped."""
-        raise NotImplementedError
-
-    def first_lines(self, count: int) -> list[bytes]:
-        """The first prediction lines."""
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        """Put everything in its place."""
-
-
-class PipeOutput(Output):
-    """Standard output, or a file that is no regular one: written at once, and nothing to resume from."""
+    `done` is what the output has already; the first `keep` lines are kept in memory.
+    """
 
     def __init__(self, file: BinaryIO | BufferedIOBase, *, keep: int) -> None:
+        self.done = Done()
         self._file, self._keep = file, keep
         self._first: list[bytes] = []
 
+    def check(self, sources: Mapping[str, str]) -> None:
+        """Nothing was made before from other sources."""
+
+    def ids(self) -> Iterable[str]:
+        """Nothing was made before."""
+        return ()
+
     def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
-        """Write the lines; skipped documents are only reported."""
+        """Add the prediction lines of a window, and the lines of those of its documents that were skipped."""
         try:
             self._file.write(lines)
             self._file.flush()
@@ -87,8 +74,11 @@ class PipeOutput(Output):
         self.done = done
 
     def first_lines(self, count: int) -> list[bytes]:
-        """The first prediction lines, at most as many as were to be kept."""
+        """The first prediction lines, at most as many as are kept."""
         return self._first[:count]
+
+    def finish(self) -> None:
+        """Everything is in its place."""
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -102,21 +92,19 @@ class _Identified(msgspec.Struct):
     id: str | None = None
 
 
-class FileOutput(Output):
-    """The folder of an unfinished output file, open to be added to."""
+class FileOutput:
+    """Prediction lines that wait in a folder until all are there, and that another process can resume."""
 
     def __init__(self, folder: Path, path: Path) -> None:
         self._folder, self._path = folder, path
         state = _read_state(folder / STATE)
         self.done, self._sources = state.done, state.of
-        self._files = []
-        for name, size in ((LINES, state.lines), (SKIPPED, state.skipped)):
-            file = (folder / name).open("ab")
-            if file.tell() < size:
-                file.close()
-                raise _damaged(folder / name)
-            file.truncate(size)
-            self._files.append(file)
+        for file, size in ((folder / LINES, state.lines), (folder / SKIPPED, state.skipped)):
+            file.touch()
+            if file.stat().st_size < size:
+                raise _damaged(file)
+            os.truncate(file, size)
+        self._files = [(folder / name).open("ab") for name in (LINES, SKIPPED)]
 
     def check(self, sources: Mapping[str, str]) -> None:
         """Raise a UserError where what is done was made from other sources than these; remember them."""
@@ -163,8 +151,7 @@ class FileOutput(Output):
         try:
             if self.done.skipped:
                 # A copy, as the folder has to stay whole until the output is there.
-                shutil.copyfile(self._folder / SKIPPED, self._folder / side_file.name)
-                os.replace(self._folder / side_file.name, side_file)
+                shutil.copyfile(self._folder / SKIPPED, side_file)
             else:
                 side_file.unlink(missing_ok=True)
             os.replace(self._folder / LINES, self._path)
@@ -184,6 +171,9 @@ class FileOutput(Output):
         for file in self._files:
             with suppress(OSError):
                 file.close()
+
+
+Output = PipeOutput | FileOutput
 
 
 def skipped_path(output: Path) -> Path:
@@ -211,7 +201,7 @@ def is_pipe(output: str) -> bool:
 
 @contextmanager
 def open_output(output: str, *, anew: bool, keep: int) -> Iterator[Output]:
-    """The output of that name; with `anew` nothing is resumed, and a pipe keeps its first `keep` lines in memory."""
+    """The output of that name; with `anew` nothing is resumed; a pipe keeps its first `keep` lines."""
     if output == STANDARD:
         yield PipeOutput(sys.stdout.buffer, keep=keep)
     elif is_pipe(output):
@@ -221,7 +211,7 @@ def open_output(output: str, *, anew: bool, keep: int) -> Iterator[Output]:
         path = Path(output)
         folder = path.with_name(f"{path.name}.part")
         make_folder(folder, "predictions wait there until all are done; move away what is there, or make room")
-        with hold(folder):
+        with lock_folder(folder):
             if anew or not (folder / LINES).exists():
                 # Without lines: a process that died when its output was in place already.
                 (folder / STATE).unlink(missing_ok=True)

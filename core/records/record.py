@@ -14,7 +14,7 @@ import msgspec
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, hold, make_folder, sweep, was_killed
+from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, was_killed
 from core.records.provenance import Provenance
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
@@ -78,7 +78,7 @@ def damage_message(path: Path, error: Exception) -> str:
     return f"{path} is damaged: {error}; delete it and run again, or restore it"
 
 
-def tidy(folder: Path, *, keep: Literal["best", "none"]) -> None:
+def clean_up(folder: Path, *, keep: Literal["best", "none"]) -> None:
     """Leave a finished run only what it keeps: no optimiser state, the chosen weights where they are wanted."""
     (folder / LAST).unlink(missing_ok=True)
     if keep == "none":
@@ -90,18 +90,18 @@ def clean_up_if_killed(folder: Path) -> None:
     """Tidy the folder of a run that has its last record, but whose process was killed before it could."""
     if not was_killed(folder):
         return
-    with hold(folder):
+    with lock_folder(folder):
         record = read_record(folder)
         if record is not None and record.status == "finished":
-            tidy(folder, keep=from_yaml(folder / CONFIG).training.keep)
+            clean_up(folder, keep=from_yaml(folder / CONFIG).training.keep)
         else:
             delete_run_leftovers(folder)
 
 
 def delete_run_leftovers(folder: Path) -> None:
     """Delete what processes that were killed while writing have left in a run folder; for who holds its lock."""
-    sweep(folder)
-    sweep((folder / LAST).parent)
+    delete_leftovers(folder)
+    delete_leftovers((folder / LAST).parent)
 
 
 def find_run(reference: str, runs: Path) -> Path:

@@ -19,12 +19,12 @@ from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.features.wordpieces import EncodedDocument
-from core.files import atomic_write, content_hash, hold
+from core.files import atomic_write, content_hash, lock_folder
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.model.memory import set_constant_reads
-from core.progress import StopRequest, meter, say, stop_on_signals
+from core.progress import StopRequest, progress_bar, say, stop_on_signals
 from core.records.provenance import collect_provenance
 from core.records.record import (
     BEST,
@@ -36,7 +36,7 @@ from core.records.record import (
     clean_up_if_killed,
     delete_run_leftovers,
     read_record,
-    tidy,
+    clean_up,
     write_record,
 )
 from core.records.tracking import Tracker, build_tracker
@@ -60,7 +60,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         return before
     config = from_yaml(folder / CONFIG)
     tracker = tracker if tracker is not None else build_tracker(config.tracking)
-    with hold(folder), stop_on_signals() as stop:
+    with lock_folder(folder), stop_on_signals() as stop:
         # Until the lock was ours another process may have finished it.
         before = read_record(folder)
         if before is not None and before.status in FINAL:
@@ -99,7 +99,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         except Exception:  # noqa: BLE001 - whatever a run fails of is recorded, and a study continues without it
             return end("failed", traceback.format_exc())
         record = end("finished")
-        tidy(folder, keep=config.training.keep)
+        clean_up(folder, keep=config.training.keep)
         return record
 
 
@@ -113,7 +113,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(documents)} {name}" for name, documents in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
-    with meter("training", steps) as progress:
+    with progress_bar("training", steps) as progress:
         observer = RunObserver(
             folder,
             config,
@@ -175,7 +175,7 @@ def evaluate_and_write(
     stop: StopRequest,
 ) -> dict[str, Any]:
     """The scores of a split; writes its predictions and its counts per document."""
-    with meter(f"evaluating {split}", len(documents)) as progress:
+    with progress_bar(f"evaluating {split}", len(documents)) as progress:
 
         def advance(done: int) -> None:
             progress.advance(done)

@@ -19,7 +19,7 @@ from core.errors import UserError
 from core.features.batches import epoch_batches, epoch_order
 from core.features.prepare import prepare
 from core.files import atomic_write
-from core.progress import meter, say
+from core.progress import progress_bar, say
 from core.records.timings import StepCosts
 from core.run.device import peak_memory
 from core.run.execute import build_accelerator, build_fresh_model
@@ -52,7 +52,7 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
         return time.perf_counter() - begun
 
     timed = []
-    with meter("measuring steps", UNTIMED + steps) as progress:
+    with progress_bar("measuring steps", UNTIMED + steps) as progress:
         for epoch, numbers in islice(batches(config, len(documents)), UNTIMED + steps):
             timed.append(step(numbers, epoch))
             progress.advance(1)

@@ -116,9 +116,8 @@ def viewer(
         predicted = {prediction.document.id: prediction.annotation for prediction in system.predictions}
         judged = [judge(document, predicted.get(document.id)) for document in documents]
         packed.append(System(system.name, judged, system.run))
-    kinds = [(kind, name, definition) for kind, (name, definition) in KINDS.items()]
     names = read_type_names(record) if record is not None else {}
-    return build_viewer(documents, packed, names=names, kinds=kinds, notes=notes, compared=compared)
+    return build_viewer(documents, packed, names=names, kinds=KINDS, notes=notes, compared=compared)
 
 
 def judge(document: Document, predicted: Annotation | None) -> PackedPrediction | None:

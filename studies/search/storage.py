@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from core.errors import UserError
 from studies.axes import Axis
 from studies.search.space import optuna_distributions
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 JOURNAL = "optuna.journal"
 IDENTITY = "engram"
 """The study attribute that says of which search it is."""
-ATTRIBUTES = {"mean": "value", "sd": "spread", "n": "n", "rung": "rung", "why": "why", "signature": "signature"}
-"""Trial attribute -> field of a trial; seeds, scores and runs are written by seed."""
+FIELDS = ("signature", "runs", "rung", "state", "scores", "n", "why")
+"""The fields of a trial that are attributes of it in the storage."""
 
 
 class StorageLost(UserError):
@@ -130,33 +132,24 @@ class TrialStore:
             engine.dispose()
 
     def _read(self, stored: "FrozenTrial") -> SearchTrial:
-        written = stored.user_attrs
+        fields: dict[str, Any] = {"number": stored.number, "params": stored.params, **stored.user_attrs}
+        if not stored.state.is_finished():
+            fields["state"] = "running"
         try:
-            scores = {int(seed): float(score) for seed, score in written["scores"].items()}
-            return SearchTrial(
-                number=stored.number,
-                params=dict(stored.params),
-                signature=written["signature"],
-                runs={int(seed): str(run) for seed, run in written["runs"].items()},
-                rung=written["rung"],
-                state=written["state"] if stored.state.is_finished() else "running",
-                why=written["why"],
-            ).with_scores(scores)
-        except (KeyError, AttributeError, ValueError) as error:
+            trial = msgspec.convert(fields, SearchTrial, str_keys=True)
+        except msgspec.ValidationError as error:
             raise UserError(
                 f"{self.shown}: trial {stored.number} of {self.name} was not written by Engram ({error}): give another "
                 "--name"
             ) from None
+        return trial.with_scores(trial.scores)
 
 
 def attributes(trial: SearchTrial) -> dict[str, Any]:
-    """The attributes of a trial in the storage, which the dashboard shows."""
-    return {name: getattr(trial, field) for name, field in ATTRIBUTES.items()} | {
-        "seeds": list(trial.scores),
-        "scores": {str(seed): score for seed, score in trial.scores.items()},
-        "runs": {str(seed): run for seed, run in trial.runs.items()},
-        "state": trial.state,
-    }
+    """The attributes of a trial in the storage; `mean`, `sd` and `seeds` are for the dashboard."""
+    fields = msgspec.to_builtins(trial, str_keys=True)
+    written = {name: fields[name] for name in FIELDS}
+    return written | {"mean": trial.value, "sd": trial.spread, "seeds": list(trial.scores)}
 
 
 def open_storage(storage: str) -> "BaseStorage":
@@ -184,18 +177,11 @@ def plain_errors(storage: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             yield
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(
-            f"--storage {shown} is not the URL of a database ({error}): give sqlite:///FILE, "
-            "postgresql+psycopg://USER@HOST/NAME, or the path of a journal file"
+            f"--storage {shown} cannot be used ({error}): give sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME "
+            "(with pip install 'engram[postgresql]'), or the path of a journal file"
         ) from None
-    except ImportError as error:
-        raise UserError(
-            f"--storage {shown} needs a driver that is not installed ({error}): for PostgreSQL pip install "
-            "'engram[postgresql]'"
-        ) from None
-    except RuntimeError as error:
-        raise UserError(f"--storage {shown}: {error}") from None
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()
         raise StorageLost(f"the trials in {shown} cannot be reached: {(reason or ['no answer'])[0]}") from None
@@ -203,13 +189,8 @@ def plain_errors(storage: str) -> Iterator[None]:
 
 def drop_half_written_line(journal: Path) -> None:
     """Remove a last line that a killed process left half written; else the next one would be written behind it."""
-    if not journal.is_file():
-        return
-    with journal.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
-            os.fsync(file.fileno())
+    if journal.is_file():
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
 
 
 def without_password(storage: str) -> str:

@@ -20,7 +20,7 @@ from tabulate import tabulate
 
 from core.config.schema import TrackingConfig
 from core.files import atomic_write, make_folder
-from core.progress import meter
+from core.progress import progress_bar
 from core.records.summary import RunSummary, read_details, read_summary
 from core.records.wandb_run import SYNCED, Identity, WandbRun
 from core.scoring.metrics import TASKS
@@ -71,7 +71,7 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) 
     new = [(run, run.digest) for run in (*aggregates, build_study_run(record, aggregates, folder))]
     changed = [(run, digest) for run, digest in new if digests.get(run.identity.run_id) != digest]
     written = 0
-    with meter("writing for W&B", len(changed)) as progress:
+    with progress_bar("writing for W&B", len(changed)) as progress:
         for run, digest in changed:
             run_id = run.identity.run_id
             delete_older_offline_files(folder, run_id)

@@ -16,7 +16,7 @@ from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
 from core.errors import UserError
 from core.files import is_locked
-from core.progress import meter
+from core.progress import progress_bar
 from core.records.record import CONFIG
 from core.records.tracking import address, logged_in, wandb_mode
 from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE
@@ -78,7 +78,7 @@ def upload(files: Sequence[Path], *, logs: Path) -> dict[Path, str]:
             calls.append([])
         calls[-1].append(path)
     failed: dict[Path, str] = {}
-    with meter("uploading to W&B", len(files)) as progress:
+    with progress_bar("uploading to W&B", len(files)) as progress:
         for call in calls:
             for uploaded in run_wandb_sync(call, logs=logs):
                 progress.advance(uploaded)

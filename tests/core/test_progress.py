@@ -5,7 +5,7 @@ import time
 import pytest
 
 import core.progress
-from core.progress import meter
+from core.progress import progress_bar
 
 
 @pytest.fixture(autouse=True)
@@ -16,19 +16,19 @@ def always_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_items_are_counted_against_their_total(capsys: pytest.CaptureFixture[str]) -> None:
-    with meter("reading", 10) as progress:
+    with progress_bar("reading", 10) as progress:
         progress.advance(5, "halfway")
     assert capsys.readouterr().err.startswith("reading 5/10  halfway  ")
 
 
 def test_bytes_are_a_share_and_what_was_done_before_says_nothing_of_speed(capsys: pytest.CaptureFixture[str]) -> None:
-    with meter("predicting", 1_000, done=800, unit="bytes") as progress:
+    with progress_bar("predicting", 1_000, done=800, unit="bytes") as progress:
         progress.advance(100, "9 documents")
     # 100 bytes took 2 ticks of the clock, and 100 are left.
     assert capsys.readouterr().err == "predicting 90%  9 documents  2 s left\n"
 
 
 def test_without_a_total_the_text_tells(capsys: pytest.CaptureFixture[str]) -> None:
-    with meter("predicting", None, unit="bytes") as progress:
+    with progress_bar("predicting", None, unit="bytes") as progress:
         progress.advance(100, "9 documents")
     assert capsys.readouterr().err == "predicting  9 documents\n"

@@ -14,31 +14,17 @@ def at_path(config: object, path: str) -> object:
 
 
 @pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
-def test_every_value_builds_on_the_memory_preset_and_is_a_cell_of_its_own(axis: Axis) -> None:
+def test_every_value_builds_on_the_memory_preset_and_is_a_run_of_its_own(axis: Axis) -> None:
     axis.check("memory-grc")
     configs = [build("memory-grc", row=axis.setting(value)) for value in axis.values]
     assert [at_path(config, axis.path) for config in configs] == list(axis.values)
-    cells = [signature(config) for config in configs]
-    assert len(set(cells)) == len(axis.values)
-    assert cells.count(signature(build("memory-grc"))) == 1, "one value is the preset's own"
+    signatures = [signature(config) for config in configs]
+    assert len(set(signatures)) == len(axis.values)
+    assert signatures.count(signature(build("memory-grc"))) == 1, "one value is the preset's own"
 
 
 def test_the_axes_have_their_own_names_paths_and_words() -> None:
-    assert [axis.name for axis in AXES] == [
-        "slot-width",
-        "slots-per-type",
-        "warmup",
-        "read-mode",
-        "pooling",
-        "places",
-        "memories",
-        "read-gradient",
-        "inverse-scale",
-        "reads",
-        "ramp",
-        "relation-head",
-    ]
-    for part in ("path", "title", "sentence"):
+    for part in ("name", "path", "title", "sentence"):
         assert len({getattr(axis, part) for axis in AXES}) == len(AXES)
 
 
@@ -56,7 +42,7 @@ def test_values_are_called_as_tables_call_them() -> None:
     [
         ({"values": ()}, "axis warmup: 0 values"),
         ({"labels": ("early",)}, "axis warmup: 7 values and 1 labels"),
-        ({"values": (0, 0.0)}, "axis warmup: two of its values are called the same: 0, 0"),
+        ({"values": (0, 0.0)}, "axis warmup: two of its values have one label: 0, 0"),
     ],
 )
 def test_an_axis_without_values_or_clear_names_is_one_line(change: dict, message: str) -> None:

@@ -124,8 +124,8 @@ def test_any_two_axes_make_rows_or_say_why_not(documents: dict, one: str, other:
     cells = [signature(config) for config in found.configs.values()]
     assert len(set(cells)) == len(cells)
     for reason in found.study.left_out.values():
-        same = reason.removeprefix("the same cell as ").partition(" under profile")[0]
-        assert reason.startswith("cannot be: ") or same in found.configs
+        same = reason.removeprefix("the same runs as ").partition(" under profile")[0]
+        assert reason.startswith("invalid: ") or same in found.configs
     # Nothing that a value does is lost with a combination: each stands in some row.
     stood = {(name, str(value)) for row in found.study.rows.values() for name, value in row.at.items()}
     assert len(stood) >= len(find_axis(one).values) + len(find_axis(other).values) - 1

@@ -42,20 +42,20 @@ def test_list_and_show_tell_the_question_and_the_rows(capsys: pytest.CaptureFixt
     assert "answered by relation_strict F1, a row's mean over seeds 0, 1, 2, 3, 4\n" in out
     assert "rows are compared with jerex-grc, seed by seed" in out
     assert "memory-mrc  MRC, JEREX + memory: preset memory-mrc; compared with jerex-mrc\n" in out
-    assert out.endswith("4 rows x 5 seeds; what they take: `engram study plan paper --profile P`\n")
+    assert out.endswith("4 rows x 5 seeds; time, memory and disk: `engram study plan paper --profile P`\n")
 
 
 def test_show_explains_axes_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "show", "memory-size"]) == 0
     out = capsys.readouterr().out
     assert "axis slot-width (memory.slot_width): 32, 128, 256, H, 768, 1536\n  Width of the slots of both" in out
-    assert "rows may differ from what they are compared with in memory.slot_width alone" in out
+    assert "rows may differ from their baseline only in memory.slot_width" in out
     (tmp_path / "mine.yaml").write_text(
         "{question: '?', baseline: read-mode=write-only+ramp=off, base: {preset: memory-grc}, axes: [read-mode, ramp]}"
     )
     assert main(["study", "show", str(tmp_path / "mine.yaml")]) == 0
     [left_out] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")]
-    assert left_out == ("left out: read-mode=write-only+ramp=on: the same cell as read-mode=write-only+ramp=off")
+    assert left_out == ("left out: read-mode=write-only+ramp=on: the same runs as read-mode=write-only+ramp=off")
 
 
 def test_the_studies_that_help_shows_are_studies(tmp_path: Path, flags: list[str]) -> None:
@@ -122,7 +122,7 @@ def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsy
         "b: {preset: jerex-grc, settings: {training: {lr: 1e-4}}}}}"
     )
     assert main(["study", "plan", str(path), *flags]) == 0
-    told = "row b differs from a in more than the study says: training.lr 0.0001, not 0.003:"
+    told = "row b differs from a in more than the study declares: training.lr 0.0001, not 0.003:"
     assert f"engram: warning: {told}" in capsys.readouterr().err
     for command in (["study", "plan", str(path), "--commands"], ["study", "run", str(path), "--wandb", "disabled"]):
         assert main([*command, *flags]) == 2
@@ -133,7 +133,7 @@ def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsy
 def test_run_refuses_a_full_disk_before_anything_starts(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.estimate.free_bytes", lambda runs: 2.0**24)
+    monkeypatch.setattr("studies.estimate.free_bytes", lambda runs: 2**24)
     assert main(["study", "run", "paper", "--wandb", "disabled", *flags]) == 2
     assert "the 20 runs left need about" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
@@ -184,7 +184,7 @@ def test_wrong_seeds_are_one_line(text: str, flags: list[str]) -> None:
         (["paper", "--training.epochs", "0"], "training.epochs is '0': should be greater than or equal to 1"),
         (["paper", "--profile", "minilm"], "profile minilm names no documents: give --data.train"),
         (["paper", "--data.name", "none", "--data.train", "nowhere.json"], "nowhere.json: No such file"),
-        (["warmup", "--memory.warmup", "0.3"], "row warmup=0: it says warmup=0, but memory.warmup is 0.3"),
+        (["warmup", "--memory.warmup", "0.3"], "row warmup=0: `at` has warmup=0, but memory.warmup is 0.3"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(

@@ -6,23 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.config.model_source import encoder_width, normalise_slot_width
-from core.config.presets import build
-from core.data.formats.docred import write_docred
-from core.data.synthetic import generate
 from core.errors import UserError
 from studies.plan import Plan, differences, plan
-from studies.record import read_study_record, write_study_record
 from studies.study import Study, find_study, read_study, shipped_studies
 
 BASE = {"question": "?", "base": {"preset": "memory-grc"}}
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> dict[str, dict[str, str | None]]:
-    path = tmp_path / "documents.json"
-    write_docred(generate(4), path)
-    return {"data": {"name": None, "train": str(path), "test": str(path)}}
 
 
 def written(folder: Path, tree: dict) -> Study:
@@ -31,14 +19,14 @@ def written(folder: Path, tree: dict) -> Study:
     return read_study(path)
 
 
-def planned(study: Study, settings: dict, profile: str = "quick") -> Plan:
-    return plan(study, profile=profile, runs=Path("runs"), seeds=[0], settings=settings)
+def planned(study: Study, documents: dict, profile: str = "quick") -> Plan:
+    return plan(study, profile=profile, runs=Path("runs"), seeds=[0], settings=documents)
 
 
-def test_one_axis_is_a_row_per_value(settings: dict) -> None:
+def test_one_axis_is_a_row_per_value(documents: dict) -> None:
     study = find_study("warmup")
     assert list(study.rows) == [f"warmup={share}" for share in ("0", "0.1", "0.2", "0.4", "0.6", "0.8", "1")]
-    found = {run.row: run for run in planned(study, settings).runs}
+    found = {run.row: run for run in planned(study, documents).runs}
     for name, row in study.rows.items():
         share = float(name.partition("=")[2])
         assert row.at == {"warmup": share}
@@ -49,7 +37,7 @@ def test_one_axis_is_a_row_per_value(settings: dict) -> None:
     assert differences(found["warmup=0"].config, found["warmup=1"].config) == {"memory.warmup": (0.0, 1.0)}
 
 
-def test_two_axes_are_rows_and_columns(settings: dict) -> None:
+def test_two_axes_are_rows_and_columns(documents: dict) -> None:
     study = find_study("pooling")
     assert len(study.rows) == 12
     assert not study.left_out
@@ -58,13 +46,13 @@ def test_two_axes_are_rows_and_columns(settings: dict) -> None:
     }
     row = study.rows["read-mode=normal+pooling=gated"]
     assert (row.title, row.at) == ("gated", {"read-mode": "normal", "pooling": "gated"})
-    config = next(run.config for run in planned(study, settings).runs if run.row == "read-mode=normal+pooling=gated")
+    config = next(run.config for run in planned(study, documents).runs if run.row == "read-mode=normal+pooling=gated")
     assert config.memory is not None
     assert (config.memory.read_mode, config.memory.pooling) == ("normal", "gated")
     assert "read-mode=normal,pooling=gated" in config.tracking.tags
 
 
-def test_combinations_that_are_the_same_cell_or_cannot_be_are_left_out_with_the_reason(tmp_path: Path) -> None:
+def test_combinations_that_are_the_same_runs_or_invalid_are_left_out_with_the_reason(tmp_path: Path) -> None:
     tree = {
         "axes": [{"name": "read-mode", "values": ["none", "normal"]}, "inverse-scale"],
         "baseline": "read-mode=normal+inverse-scale=sum",
@@ -72,50 +60,32 @@ def test_combinations_that_are_the_same_cell_or_cannot_be_are_left_out_with_the_
     study = written(tmp_path, tree)
     assert list(study.rows) == ["read-mode=write-only+inverse-scale=sum", "read-mode=normal+inverse-scale=sum"]
     assert study.left_out == {
-        "read-mode=write-only+inverse-scale=mean": "the same cell as read-mode=write-only+inverse-scale=sum",
-        "read-mode=normal+inverse-scale=mean": "the same cell as read-mode=normal+inverse-scale=sum",
+        "read-mode=write-only+inverse-scale=mean": "the same runs as read-mode=write-only+inverse-scale=sum",
+        "read-mode=normal+inverse-scale=mean": "the same runs as read-mode=normal+inverse-scale=sum",
     }
     classifies = {"name": "classifies", "path": "memory.classifies", "values": ["entity", "both"]}
     tree = {"axes": [classifies, "memories"], "baseline": "classifies=both+memories=both"}
     study = written(tmp_path, tree)
     assert len(study.rows) == 4
     reason = study.left_out["classifies=entity+memories=relation"]
-    assert reason.startswith("cannot be: memory.memories (relation) reads a memory that nothing writes")
+    assert reason.startswith("invalid: memory.memories (relation) reads a memory that nothing writes")
     assert study.left_out.keys() == {"classifies=entity+memories=relation", "classifies=entity+memories=both"}
 
 
-def test_a_slot_width_of_the_encoder_is_one_cell_with_h(tmp_path: Path, settings: dict) -> None:
+def test_a_slot_width_of_the_encoder_is_one_row_with_h(tmp_path: Path, documents: dict) -> None:
     tree = {"axes": [{"name": "slot-width", "values": [32, None, 64]}], "baseline": "slot-width=H"}
-    found = planned(written(tmp_path, tree), settings)
+    found = planned(written(tmp_path, tree), documents)
     assert [run.row for run in found.runs] == ["slot-width=32", "slot-width=H"]
-    assert found.study.left_out == {"slot-width=64": "the same cell as slot-width=H under profile quick"}
+    assert found.study.left_out == {"slot-width=64": "the same runs as slot-width=H under profile quick"}
     assert [row.at for row in found.study.rows.values()] == [{"slot-width": 32}, {"slot-width": 64}]
-    assert [cell.row for cell in found.record().row_runs] == ["slot-width=32", "slot-width=H"]
-    # A baseline stays, though it is the same cell as an earlier row.
-    found = planned(written(tmp_path, tree | {"baseline": "slot-width=64"}), settings)
+    assert [row.row for row in found.record().row_runs] == ["slot-width=32", "slot-width=H"]
+    # A baseline stays, though it is the same runs as an earlier row.
+    found = planned(written(tmp_path, tree | {"baseline": "slot-width=64"}), documents)
     assert found.shared == {"slot-width=64": "slot-width=H"}
     assert found.configs["slot-width=64"].memory == found.configs["slot-width=H"].memory
 
 
-def test_the_encoders_width_is_read_without_loading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "config.json").write_text('{"hidden_size": 48}')
-    own = build("memory-grc", row={"encoder": {"source": str(tmp_path)}, "memory": {"slot_width": 48}})
-    assert encoder_width(own.encoder) == 48
-    assert normalise_slot_width(own).memory == build("memory-grc").memory
-    other = build("memory-grc", row={"encoder": {"source": str(tmp_path)}, "memory": {"slot_width": 32}})
-    assert normalise_slot_width(other) == other
-    hub = tmp_path / "hub" / "models--some--model"
-    (hub / "refs").mkdir(parents=True)
-    (hub / "refs" / "main").write_text("abc")
-    (hub / "snapshots" / "abc").mkdir(parents=True)
-    (hub / "snapshots" / "abc" / "config.json").write_text('{"dim": 96}')
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    named = build("memory-grc", row={"encoder": {"source": "some/model"}})
-    assert encoder_width(named.encoder) == 96
-    assert encoder_width(build("memory-grc", row={"encoder": {"source": "some/other"}}).encoder) is None
-
-
-def test_rows_stand_next_to_axes_and_an_axis_may_be_the_studys_own(tmp_path: Path, settings: dict) -> None:
+def test_rows_stand_next_to_axes_and_an_axis_may_be_the_studys_own(tmp_path: Path, documents: dict) -> None:
     rate = {"name": "lr", "path": "training.lr", "values": [1e-4, 1e-3], "title": "Learning rate"}
     study = written(
         tmp_path,
@@ -124,7 +94,7 @@ def test_rows_stand_next_to_axes_and_an_axis_may_be_the_studys_own(tmp_path: Pat
     )
     assert list(study.rows) == ["jerex", "lr=0.0001", "lr=0.001"]
     assert study.rows["lr=0.001"].title == "Learning rate 0.001"
-    training = {run.row: run.config.training for run in planned(study, settings).runs}
+    training = {run.row: run.config.training for run in planned(study, documents).runs}
     assert (training["lr=0.001"].lr, training["lr=0.001"].epochs) == (1e-3, 2)
     assert training["jerex"].epochs == 4
 
@@ -147,11 +117,11 @@ def test_rows_stand_next_to_axes_and_an_axis_may_be_the_studys_own(tmp_path: Pat
         (
             {"axes": [{"name": "read-mode", "values": ["none"]}, "warmup"]}
             | {"baseline": "read-mode=write-only+warmup=1"},
-            r"baseline read-mode=write-only\+warmup=1 is left out \(the same cell as read-mode=write-only\+warmup=0\)",
+            r"baseline read-mode=write-only\+warmup=1 is left out \(the same runs as read-mode=write-only\+warmup=0\)",
         ),
         ({"axes": ["warmup"], "rows": {"warmup=0": {"preset": "jerex-grc"}}}, "row warmup=0 is also made by the axes"),
         ({"base": None}, "needs `rows`"),
-        ({"base": None, "rows": {"a,b": {"preset": "jerex-grc"}}, "baseline": "a,b"}, "without commas"),
+        ({"base": None, "rows": {"a,b": {"preset": "jerex-grc"}}, "baseline": "a,b"}, "use no commas"),
     ],
 )
 def test_a_mistake_in_axes_is_one_line(tmp_path: Path, change: dict, message: str) -> None:
@@ -162,28 +132,31 @@ def test_a_mistake_in_axes_is_one_line(tmp_path: Path, change: dict, message: st
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"preset": "memory-grc", "at": {"warmup": 0.2}}, "row a: it says warmup=0.2, but memory.warmup is 0.4"),
-        ({"preset": "jerex-grc", "at": {"slot-width": None}}, "row a: it says slot-width=H, but it has no memory"),
+        ({"preset": "memory-grc", "at": {"warmup": 0.2}}, "row a: `at` has warmup=0.2, but memory.warmup is 0.4"),
+        (
+            {"preset": "jerex-grc", "at": {"slot-width": None}},
+            "row a: `at` has slot-width=H, but the row has no memory",
+        ),
         ({"preset": "memory-grc", "at": {"width": 3}}, "unknown axis 'width'"),
     ],
 )
-def test_a_row_stands_where_it_says(tmp_path: Path, settings: dict, row: dict, message: str) -> None:
+def test_a_row_stands_where_it_says(tmp_path: Path, documents: dict, row: dict, message: str) -> None:
     study = written(tmp_path, {"base": None, "rows": {"a": row}, "baseline": "a"})
     with pytest.raises(UserError, match=message):
-        planned(study, settings)
+        planned(study, documents)
     right = {"preset": "memory-mrc", "at": {"warmup": 0.4, "relation-head": "mrc", "slot-width": None}}
     study = written(tmp_path, {"base": None, "rows": {"a": right}, "baseline": "a"})
-    assert planned(study, settings).study.rows["a"].at == {"warmup": 0.4, "relation-head": "mrc", "slot-width": 64}
-    assert planned(study, settings).runs[0].config.tracking.tags == "mine,a,warmup=0.4,relation-head=MRC,slot-width=H"
+    assert planned(study, documents).study.rows["a"].at == {"warmup": 0.4, "relation-head": "mrc", "slot-width": 64}
+    assert planned(study, documents).runs[0].config.tracking.tags == "mine,a,warmup=0.4,relation-head=MRC,slot-width=H"
 
 
-def test_a_flag_that_overrides_an_axis_is_refused(settings: dict) -> None:
-    with pytest.raises(UserError, match=r"row warmup=0: it says warmup=0, but memory.warmup is 0.3.*the flags"):
-        planned(find_study("warmup"), settings | {"memory": {"warmup": "0.3"}})
+def test_a_flag_that_overrides_an_axis_is_refused(documents: dict) -> None:
+    with pytest.raises(UserError, match=r"row warmup=0: `at` has warmup=0, but memory.warmup is 0.3.*the flags"):
+        planned(find_study("warmup"), documents | {"memory": {"warmup": "0.3"}})
 
 
-def test_the_ladder_adds_a_part_at_a_time(settings: dict) -> None:
-    found = planned(find_study("ladder"), settings)
+def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
+    found = planned(find_study("ladder"), documents)
     assert not found.shared
     steps = {
         row: differences(found.configs[found.study.row_baseline(row)], found.configs[row]) for row in found.study.rows
@@ -199,8 +172,8 @@ def test_the_ladder_adds_a_part_at_a_time(settings: dict) -> None:
     }
 
 
-def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_they_are_matched(settings: dict) -> None:
-    found = planned(find_study("confounds"), settings)
+def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_they_are_matched(documents: dict) -> None:
+    found = planned(find_study("confounds"), documents)
     steps = {
         row: set(differences(found.configs[found.study.row_baseline(row)], found.configs[row]))
         for row in found.study.rows
@@ -217,8 +190,8 @@ def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_the
     }
 
 
-def test_a_control_differs_from_the_model_in_what_is_read_alone(settings: dict) -> None:
-    found = planned(find_study("controls"), settings)
+def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict) -> None:
+    found = planned(find_study("controls"), documents)
     assert not found.shared
     model = found.configs["memory"]
     steps = {row: differences(model, config) for row, config in found.configs.items()}
@@ -230,15 +203,9 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(settings: dict) 
     }
 
 
-def test_the_shipped_studies_share_their_common_cells(settings: dict) -> None:
-    ids = {name: {run.run_id for run in planned(study, settings).runs} for name, study in shipped_studies().items()}
+def test_the_shipped_studies_share_their_common_runs(documents: dict) -> None:
+    ids = {name: {run.run_id for run in planned(study, documents).runs} for name, study in shipped_studies().items()}
     named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
     assert ids.keys() == named
-    reference = {run.row: run.run_id for run in planned(find_study("paper"), settings).runs}["memory-grc"]
+    reference = {run.row: run.run_id for run in planned(find_study("paper"), documents).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}
-
-
-def test_a_study_with_axes_is_read_back_from_its_record(tmp_path: Path, settings: dict) -> None:
-    for name in ("memory-size", "pooling"):
-        record = planned(find_study(name), settings).record()
-        assert read_study_record(write_study_record(tmp_path, record)) == record

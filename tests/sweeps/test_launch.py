@@ -18,7 +18,7 @@ from core.config.signature import run_id
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from core.errors import UserError
-from core.files import HOLDER_FILE, hold
+from core.files import HOLDER_FILE, lock_folder
 from core.progress import stop_on_signals
 from core.records.history import STEP, History
 from core.records.record import (
@@ -159,7 +159,7 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     monkeypatch.setattr("sweeps.launch.ELSEWHERE_SECONDS", 0.05)
     other, run = planned.runs[0], FakeRun()
     other.folder.mkdir(parents=True)
-    held = hold(other.folder)
+    held = lock_folder(other.folder)
     held.__enter__()
 
     def finish() -> None:
@@ -280,7 +280,7 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
         one.folder.mkdir(parents=True)
     with ExitStack() as held:
         for one in planned.runs:
-            held.enter_context(hold(one.folder))
+            held.enter_context(lock_folder(one.folder))
         run_states = board_of(planned)
         assert len(run_states.with_status("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()

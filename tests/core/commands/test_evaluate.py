@@ -70,7 +70,7 @@ def test_a_mistake_is_one_line_before_anything_is_computed(folder: Path, capsys:
     )
     assert evaluate(folder, "--attention", "--documents", "tiny 33") == 2
     out, err = capsys.readouterr()
-    assert err.startswith("engram: no document 'tiny 33' among the 6: did you mean 'tiny 3'?")
+    assert err.startswith("engram: no document 'tiny 33' among the 6. Did you mean tiny 3?")
     assert out == ""
 
 

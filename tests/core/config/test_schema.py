@@ -131,7 +131,7 @@ def test_a_misspelt_setting_names_itself_its_neighbours_and_the_nearest(path: st
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"unknown setting {misspelt}:")
-    siblings = presets.settings_of(section.split(".") if section else [])
+    siblings = presets.setting_names(section.split(".") if section else [])
     assert all(sibling in message for sibling in siblings)
     if len(name) > 5:
         assert f"Did you mean {path}?" in message or any(

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import pytest
 
 from core.config import presets
+from core.config.model_source import cached_revision, model_identity
 from core.config.schema import ADDED_LATER, RunConfig
-from core.config.signature import cached_revision, identity, model_identity, run_id, signature
+from core.config.signature import identity, run_id, signature
 from core.errors import UserError
 from tests.settings import Setting, alternatives, changed, every_setting, full_config
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from core.errors import UserError
-from core.files import hold
+from core.files import lock_folder
 from core.records.provenance import collect_provenance
 from core.records.record import RECORD, RunRecord, Status, read_record, write_record
 from core.records.summary import RunSummary, read_details, read_summary
@@ -77,7 +77,7 @@ def test_the_status_is_that_of_now(tmp_path: Path, recorded: Status | None, unlo
     if recorded is not None:
         write_record(tmp_path, msgspec.structs.replace(RECORDED, status=recorded))
     assert read_summary(tmp_path).status == unlocked
-    with hold(tmp_path):
+    with lock_folder(tmp_path):
         assert read_summary(tmp_path).status == locked
 
 

@@ -12,7 +12,16 @@ import core.run.execute
 from core.config.presets import to_yaml
 from core.config.signature import run_id
 from core.errors import UserError
-from core.files import HOLDER_FILE, TEMPORARY_MARK, atomic_write, hold, is_locked, sweep, temporary_path, was_killed
+from core.files import (
+    HOLDER_FILE,
+    TEMPORARY_MARK,
+    atomic_write,
+    delete_leftovers,
+    is_locked,
+    lock_folder,
+    temporary_path,
+    was_killed,
+)
 from core.records.record import (
     BEST,
     CONFIG,
@@ -34,7 +43,7 @@ def dead_process() -> int:
 
 
 def test_asking_disturbs_neither_the_holder_nor_others_who_ask(tmp_path: Path) -> None:
-    with hold(tmp_path):
+    with lock_folder(tmp_path):
         assert is_locked(tmp_path)
     ended = threading.Event()
     wrong: list[bool] = []
@@ -54,7 +63,7 @@ def test_asking_disturbs_neither_the_holder_nor_others_who_ask(tmp_path: Path) -
     truth.start()
     truth.join()
     for _ in range(200):
-        with hold(tmp_path):
+        with lock_folder(tmp_path):
             pass
     ended.set()
     for asker in askers:
@@ -66,8 +75,8 @@ def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
     assert not is_locked(tmp_path / "nowhere")
     program = (
-        "import os; from pathlib import Path; from core.files import hold; "
-        "held = hold(Path('.')); held.__enter__(); os._exit(9)"
+        "import os; from pathlib import Path; from core.files import lock_folder; "
+        "held = lock_folder(Path('.')); held.__enter__(); os._exit(9)"
     )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
@@ -76,9 +85,9 @@ def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
     assert done.returncode == 9
     assert not is_locked(tmp_path)
     assert was_killed(tmp_path)
-    with hold(tmp_path):
+    with lock_folder(tmp_path):
         assert not was_killed(tmp_path)
-        with pytest.raises(UserError, match=f"computed by process {os.getpid()} on"), hold(tmp_path):
+        with pytest.raises(UserError, match=f"computed by process {os.getpid()} on"), lock_folder(tmp_path):
             pass
     assert not was_killed(tmp_path)
     assert not (tmp_path / HOLDER_FILE).exists()
@@ -89,7 +98,7 @@ def test_who_holds_is_only_told_where_there_is_room(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with hold(tmp_path):
+    with lock_folder(tmp_path):
         assert is_locked(tmp_path)
 
 
@@ -104,7 +113,7 @@ def test_what_the_dead_wrote_aside_goes_and_the_living_keep_theirs(tmp_path: Pat
     mine = temporary_path(tmp_path / "last.pt")
     mine.write_text("left by an earlier process of this number")
     atomic_write(tmp_path / "record.json", b"{}")
-    sweep(tmp_path)
+    delete_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "record.json"]
 
 
@@ -146,7 +155,7 @@ def test_a_run_killed_right_after_its_last_record_is_tidied(tmp_path: Path, stat
 
 def test_the_folder_of_a_run_under_way_is_not_tidied(tmp_path: Path) -> None:
     make_run(tmp_path / "run", "finished")
-    with hold(tmp_path / "run"):
+    with lock_folder(tmp_path / "run"):
         clean_up_if_killed(tmp_path / "run")
         assert (tmp_path / "run" / LAST).exists()
 
@@ -160,9 +169,9 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_computed_again(
 
     def held_after_the_other(place: Path) -> object:
         write_record(place, finished)
-        return hold(place)
+        return lock_folder(place)
 
-    monkeypatch.setattr(core.run.execute, "hold", held_after_the_other)
+    monkeypatch.setattr(core.run.execute, "lock_folder", held_after_the_other)
     monkeypatch.setattr(core.run.execute, "compute", lambda *given: pytest.fail("computed again"))
     assert core.run.execute.run(folder) == finished
     assert read_record(folder) == finished

@@ -18,7 +18,7 @@ import core.training.loop
 from core.config.presets import from_yaml, to_yaml
 from core.data.formats.docred import write_docred
 from core.errors import UserError
-from core.files import hold, is_locked
+from core.files import is_locked, lock_folder
 from core.records.history import STEP, VALIDATION, History, read_history
 from core.records.record import BEST, CONFIG, HISTORY, LAST, read_record
 from core.run.execute import run
@@ -166,7 +166,7 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path, corpus: Path) 
 def test_two_processes_never_compute_one_run(tmp_path: Path, corpus: Path) -> None:
     prepare(tmp_path / "run", corpus, "jerex-grc")
     assert not is_locked(tmp_path / "run")
-    with hold(tmp_path / "run"):
+    with lock_folder(tmp_path / "run"):
         assert is_locked(tmp_path / "run")
         done = subprocess.run(command(tmp_path / "run"), cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 2

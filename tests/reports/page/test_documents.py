@@ -33,8 +33,10 @@ def unpacked(text: str) -> list[dict]:  # type: ignore[type-arg]
 
 def test_systems_stand_seed_by_seed_with_their_runs(study: StudyRecord, tmp_path: Path) -> None:
     made = build(study, tmp_path)
-    assert [system.run for system in made.systems] == [f"{row:012x}-s{seed}" for seed in (0, 1) for row in (0, 1)]
-    assert made.systems[1].name == "JEREX + memory (GRC), seed 0"
+    assert [system["run"] for system in made.data["systems"]] == [
+        f"{row:012x}-s{seed}" for seed in (0, 1) for row in (0, 1)
+    ]
+    assert made.data["systems"][1]["name"] == "JEREX + memory (GRC), seed 0"
     assert made.notes == []
     # Four of six documents, each of which lacks a place and the relation to it; or has a split cluster.
     errors = {kind["kind"]: kind["errors"] for kind in made.data["kinds"]}
@@ -45,7 +47,7 @@ def test_systems_stand_seed_by_seed_with_their_runs(study: StudyRecord, tmp_path
 
 def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp_path: Path) -> None:
     made = build(study, tmp_path)
-    document, prediction = unpacked(made.documents)[1], unpacked(made.systems[0].packed)[1]
+    document, prediction = unpacked(made.documents)[1], unpacked(made.predictions[0])[1]
     assert document["title"] == "Document 1 & <i>1</i>"
     assert document["tokens"][:3] == ["Ada", " Byron", " works"]
     assert document["gold"][1][0] == [[[0, 2], [6, 7]], "PER"]
@@ -59,7 +61,7 @@ def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp
 
 def test_fewer_documents_are_held_on_wish_and_it_says_so(study: StudyRecord, tmp_path: Path) -> None:
     made = build(study, tmp_path, max_documents=2)
-    assert made.ids == ["Document 0 & <i>0</i>", "Document 1 & <i>1</i>"]
+    assert made.data["ids"] == ["Document 0 & <i>0</i>", "Document 1 & <i>1</i>"]
     assert len(unpacked(made.documents)) == 2
     assert made.notes == ["The first 2 of 6 documents (--documents)."]
     assert made.data["kinds"][0]["errors"] == [1, 0, 1, 0]
@@ -75,13 +77,17 @@ def test_changed_or_missing_gold_is_not_shown_and_said(study: StudyRecord, tmp_p
     made = build(study, tmp_path)
     assert not made.has_gold
     assert "is not there any more" in made.notes[0]
-    assert unpacked(made.systems[0].packed)[1]["errors"] == []
+    assert unpacked(made.predictions[0])[1]["errors"] == []
 
 
 def test_a_run_without_predictions_is_left_out_by_name(study: StudyRecord, tmp_path: Path) -> None:
     (tmp_path / f"{0:012x}" / "s0" / "predictions.test.jsonl").unlink()
     made = build(study, tmp_path)
-    assert [system.run for system in made.systems] == ["000000000001-s0", "000000000000-s1", "000000000001-s1"]
+    assert [system["run"] for system in made.data["systems"]] == [
+        "000000000001-s0",
+        "000000000000-s1",
+        "000000000001-s1",
+    ]
     assert made.notes[0].startswith("JEREX (GRC), seed 0 is left out: ")
 
 
@@ -89,4 +95,4 @@ def test_a_document_that_a_system_did_not_predict_is_empty(study: StudyRecord, t
     path = tmp_path / f"{1:012x}" / "s0" / "predictions.test.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
     made = build(study, tmp_path)
-    assert [one is None for one in unpacked(made.systems[1].packed)] == [True, False, False, False, False, False]
+    assert [one is None for one in unpacked(made.predictions[1])] == [True, False, False, False, False, False]

@@ -15,7 +15,7 @@ import engram
 from core.config.presets import leaves, merge
 from core.config.schema import TrackingConfig
 from core.data.formats.docred import write_docred
-from core.files import hold
+from core.files import lock_folder
 from core.records.record import RunRecord, Status
 from core.records.tracking import WandbTracker
 from studies.record import StudyRecord, find_study_record, study_folder
@@ -238,7 +238,7 @@ def test_a_run_that_is_computed_now_is_not_uploaded(study: StudyRecord, tmp_path
     folder = tmp_path / "000000000000" / "s0"
     track(folder, "000000000000-s0", (1,), status="finished")
     assert [path.name for path in pending_files(study, tmp_path)] == ["run-000000000000-s0.wandb"]
-    with hold(folder):
+    with lock_folder(folder):
         assert pending_files(study, tmp_path) == []
 
 

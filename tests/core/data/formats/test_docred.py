@@ -212,7 +212,7 @@ def test_a_broken_file_is_one_clear_error(tmp_path: Path, content: str) -> None:
 def test_a_path_that_is_no_file_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "train.json").write_text("[]")
     assert "is a folder" in message_of(tmp_path)
-    assert "did you mean train.json?" in message_of(tmp_path / "trian.json")
+    assert "Did you mean train.json?" in message_of(tmp_path / "trian.json")
     assert "nor a readable folder" in message_of(tmp_path / "none" / "train.json")
     assert "is a file, not a folder" in message_of(tmp_path / "train.json" / "train.json")
     assert "not a usable path" in message_of(tmp_path / "a\0b")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from core.config.model_source import model_folder
 from core.errors import UserError
-from core.files import content_hash, model_folder
+from core.files import content_hash
 
 
 def test_a_file_is_the_hash_of_its_bytes_under_any_name(tmp_path: Path) -> None:

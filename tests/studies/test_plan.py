@@ -1,4 +1,4 @@
-"""Rows that differ in more than their study says: found whatever the setting, and never where no number can change."""
+"""The runs of a plan, and rows that differ in more than their study declares: found whatever the setting."""
 
 import dataclasses
 import re
@@ -13,9 +13,9 @@ from core.config.presets import merge
 from core.config.schema import RunConfig
 from core.config.signature import signature
 from core.errors import UserError
-from studies.plan import Plan, plan, refuse_undeclared, undeclared, undeclared_lines
+from studies.plan import Plan, differences, plan, refuse_undeclared, undeclared, undeclared_lines
 from studies.rows import Base, Choice, Row
-from studies.study import shipped_studies
+from studies.study import SEEDS, Study, find_study, shipped_studies
 from tests.settings import Setting, alternatives, every_setting
 from tests.studies.planning import made
 
@@ -26,6 +26,60 @@ SETTINGS = [
     # Which documents is tried apart; seed, preset and profile are no settings of a row.
     if not setting.path.startswith("data.") and setting.path not in ("seed", "preset", "profile")
 ]
+
+
+def test_the_four_systems_differ_in_relation_head_and_memory_alone(documents: dict) -> None:
+    planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
+    configs = {run.row: run.config for run in planned.runs if run.seed == 0}
+    assert list(configs) == ["jerex-grc", "memory-grc", "jerex-mrc", "memory-mrc"]
+    reference = configs["jerex-grc"]
+    found = {row: differences(reference, config) for row, config in configs.items()}
+    assert found["jerex-grc"] == {}
+    assert found["jerex-mrc"] == {"model.relation_head": ("grc", "mrc")}
+    assert found["memory-grc"].keys() == {"memory"}
+    assert found["memory-grc"]["memory"][0] is None
+    assert found["memory-mrc"].keys() == {"memory", "model.relation_head"}
+    assert found["memory-mrc"]["memory"] == found["memory-grc"]["memory"]
+
+
+def test_runs_come_seed_by_seed_with_one_signature_per_row(documents: dict) -> None:
+    planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
+    assert len(planned.runs) == 4 * len(SEEDS)
+    assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(4)]
+    assert len({run.run_id for run in planned.runs}) == 20
+    for row in planned.record().row_runs:
+        assert list(row.runs.values()) == [f"{row.signature}-s{seed}" for seed in SEEDS]
+    assert all(run.folder == Path("runs") / run.run_id.split("-")[0] / f"s{run.seed}" for run in planned.runs)
+
+
+def test_rows_with_the_same_runs_are_computed_once(documents: dict) -> None:
+    rows = {
+        "one": Row(preset="jerex-grc"),
+        "same": Row(preset="jerex-mrc", settings={"model": {"relation_head": "grc"}}),
+        "other": Row(preset="jerex-mrc"),
+    }
+    study = Study(question="?", rows=rows, baseline="one", name="mine")
+    planned = plan(study, profile="quick", runs=Path("runs"), seeds=[0, 7], settings=documents)
+    assert [(run.row, run.seed) for run in planned.runs] == [("one", 0), ("other", 0), ("one", 7), ("other", 7)]
+    rows = {row.row: row for row in planned.record().row_runs}
+    assert rows["one"].runs == rows["same"].runs
+    assert rows["same"].signature == rows["one"].signature != rows["other"].signature
+
+
+def test_memory_flags_reach_the_rows_that_have_a_memory(documents: dict) -> None:
+    flags = documents | {"memory": {"slot_width": "96"}, "training": {"epochs": "2"}}
+    planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), seeds=[0], settings=flags)
+    memories = {run.row: run.config.memory for run in planned.runs}
+    assert memories["jerex-grc"] is None
+    assert memories["memory-grc"] is not None
+    assert memories["memory-grc"].slot_width == 96
+    assert {run.config.training.epochs for run in planned.runs} == {2}
+
+
+def test_every_shipped_study_plans(documents: dict) -> None:
+    for name, study in shipped_studies().items():
+        assert study.name == name
+        assert plan(study, profile="quick", runs=Path("runs"), settings=documents).runs
 
 
 def changed_in(config: RunConfig, setting: Setting) -> list[RunConfig]:
@@ -99,7 +153,7 @@ def test_what_varies_is_all_that_may_differ(documents: dict) -> None:
     found = undeclared(made(rows, documents, varies=("memory", "loss.entity")))
     assert found == {"c": {"model.relation_head": ("grc", "mrc"), "samples.neg_corefs": (40, 100)}}
     [line] = undeclared_lines(made(rows, documents, varies=("memory", "loss", "model")))
-    assert line.startswith("row c differs from a in more than the study says: samples.neg_corefs 100, not 40:")
+    assert line.startswith("row c differs from a in more than the study declares: samples.neg_corefs 100, not 40:")
 
 
 def test_the_name_of_a_section_covers_what_is_in_it_not_what_begins_alike(documents: dict) -> None:
