@@ -17,7 +17,8 @@ from core.errors import UserError
 from core.records.record import SCORED
 from core.records.summary import KILLED, PartScores, RunSummary
 from core.scoring.metrics import TASKS
-from reports.frame import SCORES, ReportData, RunResult, collect, known_facts, unknown_facts
+from reports.frame import ReportData, collect
+from reports.run_results import SCORES, RunResult, known_facts, unknown_facts
 from studies.record import STUDIES, RowRuns, StudyRecord, find_study_record
 from studies.study import Study, find_study
 

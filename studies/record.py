@@ -32,6 +32,11 @@ class StudyRun:
     run_id: str
     folder: Path
 
+    @property
+    def signature(self) -> str:
+        """The run id without its seed."""
+        return self.run_id.rpartition("-")[0]
+
 
 class StudyRecord(msgspec.Struct, frozen=True):
     """What `study run` writes and status and report read: the study, on what it ran, and its runs."""

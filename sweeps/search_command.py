@@ -9,7 +9,7 @@ import msgspec
 
 from core.config.presets import Tree, leaves, merge
 from core.config.signature import drop_neutral_sections
-from core.data.datasets import PARTS
+from core.data.datasets import DATA_FILES
 from core.errors import UserError
 from core.progress import say, stop_on_signals
 from studies.arguments import StudyParser, positive_int
@@ -62,7 +62,9 @@ def search(arguments: Sequence[str]) -> int:
     """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
     parser = StudyParser("engram study search", DESCRIPTION, epilog=EPILOG)
     parser.add_argument(
-        "--trials", type=positive_int, help="how many configs to try in all, earlier ones included (default: its own)"
+        "--trials",
+        type=positive_int,
+        help="how many configs to try in all, earlier ones included (default: the study's)",
     )
     add_job_options(parser)
     parser.add_argument(
@@ -130,7 +132,7 @@ def run_search(
 
             loop.on_trial, loop.on_storage = on_trial, screen.show_storage
             axes = len(loop.space.axes)
-            screen.note(f"{planned.label}: up to {asked.trials} trials of {axes} axes, {jobs} runs at once")
+            screen.note(f"{planned.label}: up to {asked.trials} trials over {axes} axes, runs at once: {jobs}")
             Launcher(loop.run_states, engine, planned, on_change=screen.show_run, feed=loop.feed).run(stop)
     finally:
         engine.close()
@@ -193,7 +195,7 @@ def trial_planner(planned: Plan, runs: Path, asked: Search) -> PlanTrial:
     preset = study.base.preset
     # Files are looked up once, not for every proposal.
     data, varied = planned.configs[BASE].data, {axis.path for axis in study.declared_axes}
-    files: Tree = {part: getattr(data, part) for part in ("name", *PARTS) if f"data.{part}" not in varied}
+    files: Tree = {file: getattr(data, file) for file in ("name", *DATA_FILES) if f"data.{file}" not in varied}
     settings = merge(merge({"tracking": {"job_type": JOB_TYPE}}, planned.settings), {"data": files})
 
     def plan_trial(number: int, point: Point) -> Mapping[int, PlannedRun]:

@@ -8,7 +8,7 @@ import msgspec
 import tyro
 
 from core.commands.console import print_document, print_json, print_report
-from core.data.datasets import REGISTRY, data_root, dataset
+from core.data.datasets import REGISTRY, data_root, find_dataset
 from core.data.datasets import fetch as fetch_files
 from core.data.documents import Document
 from core.data.formats import Format, read_corpus
@@ -116,7 +116,7 @@ def fetch(name: tyro.conf.Positional[str]) -> None:
     Args:
         name: the data set's name (see `engram data list`).
     """
-    entry = dataset(name)
+    entry = find_dataset(name)
     registered = {file.name: file.sha256 or file.archive_sha256 for file in entry.files}
     print(f"{entry.name}: {entry.what}. Licence: {entry.licence}", file=sys.stderr)
     for fetched in fetch_files(name):

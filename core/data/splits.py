@@ -1,15 +1,14 @@
-"""Files to the corpora of a run: training, validation and test, and the types that its model knows."""
+"""Splits: the training, validation and test documents of a run, and the types that its model knows."""
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from core.config.schema import DataConfig
 from core.data.corpus import Corpus
 from core.data.documents import Document, LabelSet
-from core.data.formats import Format, read_corpus
+from core.data.formats import read_corpus
 from core.data.formats.types_file import read_types
 from core.data.issues import Issues
 from core.data.parsing import fault
@@ -19,7 +18,8 @@ from core.errors import UserError
 class Splits(msgspec.Struct, frozen=True):
     """The corpora of a run and the types that its model knows; `test` is None where a run has none.
 
-    A validation corpus that was split off the training file has no data issues of its own: it is counted with training.
+    A validation corpus that was split off the training file has no data issues of its own: they are counted with
+    training.
     """
 
     train: Corpus
@@ -29,71 +29,45 @@ class Splits(msgspec.Struct, frozen=True):
 
 
 def read_splits(data: DataConfig, *, max_span_tokens: int) -> Splits:
-    """The corpora that a run's settings name; a registered name must have become paths before."""
+    """The corpora that a run's settings name; a registered name must have become paths before.
+
+    Without a validation file, a share of the training documents is it. Without a types file, the types are those of the
+    training file in order of first appearance; what validation or test hold beyond these stays in gold, so that recall
+    is honest, and is counted. With a types file, a type that it lacks is an error.
+    """
     if data.train is None:
         raise UserError("no training documents: give data.train, or data.name of a registered data set")
-    return load_splits(
-        train=Path(data.train),
-        validation=Path(data.validation) if data.validation else None,
-        test=Path(data.test) if data.test else None,
-        types=Path(data.types) if data.types else None,
-        format=data.format,
-        validation_share=data.validation_share,
-        max_span_tokens=max_span_tokens,
-    )
-
-
-def load_splits(
-    *,
-    train: Path,
-    validation: Path | None = None,
-    test: Path | None = None,
-    types: Path | None = None,
-    format: Format = "auto",
-    validation_share: float = 0.1,
-    max_span_tokens: int = 10,
-) -> Splits:
-    """The corpora of a run from files.
-
-    Without `validation`, a share of the training documents is it. Without `types`, the types are those of the training
-    file in order of first appearance; what validation or test hold beyond these stays in gold, so that recall is
-    honest, and is counted. With `types`, a type that the file lacks is an error.
-    """
-    labels = read_types(types) if types is not None else None
-    read: dict[Path, Corpus] = {}
-    for path in (train, validation, test):
-        if path is not None and path not in read:
-            read[path] = read_corpus(path, format=format, labels=labels, max_span_tokens=max_span_tokens)
-    trained = read[train]
-    if not any(document.gold is not None for document in trained.documents):
-        raise fault(train, "holds no annotated document, and training needs at least 1: give annotated documents")
-    if labels is None:
-        try:
-            labels = LabelSet.observed(trained.documents)
-        except UserError as error:
-            raise fault(train, str(error)) from None
-        for path in {validation, test} - {None, train}:
-            if path is not None:
-                _count_unknown_types(read[path], labels)
-    if validation is not None:
-        return Splits(trained, read[validation], read[test] if test else None, labels)
+    labels = read_types(data.types) if data.types else None
+    corpora: dict[str, Corpus] = {}
+    for path in (data.train, data.validation, data.test):
+        if path and path not in corpora:
+            corpora[path] = read_corpus(path, format=data.format, labels=labels, max_span_tokens=max_span_tokens)
+    train = corpora[data.train]
+    if not any(document.gold is not None for document in train.documents):
+        raise fault(data.train, "holds no annotated document, and training needs at least 1: give annotated documents")
     try:
-        kept, held_out = validation_split(trained.documents, validation_share)
+        if labels is None:
+            labels = LabelSet.observed(train.documents)
+            for path in corpora.keys() - {data.train}:
+                _count_unknown_types(corpora[path], labels)
+        if data.validation:
+            validation = corpora[data.validation]
+        else:
+            kept, held_out = validation_split(train.documents, data.validation_share)
+            train, validation = Corpus(kept, train.issues), Corpus(held_out, Issues())
     except UserError as error:
-        raise fault(train, str(error)) from None
-    return Splits(Corpus(kept, trained.issues), Corpus(held_out, Issues()), read[test] if test else None, labels)
+        raise fault(data.train, str(error)) from None
+    return Splits(train, validation, corpora[data.test] if data.test else None, labels)
 
 
 def validation_split(
     documents: Sequence[Document], share: float = 0.1
 ) -> tuple[tuple[Document, ...], tuple[Document, ...]]:
-    """Documents as (train, validation), each in the order given.
+    """Documents as (train, validation), each in their given order.
 
-    Validation are the `round(share * n)` documents, at least one, whose ids have the smallest sha256: the same
-    whatever the order, and nearly the same when documents are added. Raises `UserError` where either part were empty.
+    Validation are the `round(share * n)` documents, at least one, whose ids have the smallest sha256: the same whatever
+    the order, and nearly the same when documents are added. Raises `UserError` where training would be empty.
     """
-    if not 0 < share < 1:
-        raise UserError(f"the validation share is {share}, but it lies between 0 and 1: give .1, or a validation file")
     size = max(1, round(share * len(documents)))
     if size >= len(documents):
         raise UserError(

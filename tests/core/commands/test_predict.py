@@ -12,31 +12,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import core.commands.predict
 import core.features.wordpieces
 import core.prediction.windows
 from core.config.presets import to_yaml
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Document
+from core.data.documents import Annotation
 from core.data.formats.docred import document_to_docred
 from core.data.formats.predictions import encode_prediction, read_predictions
 from core.data.issues import Issues
-from core.data.stream import Entry, Mark
-from core.features.wordpieces import WordPieces
 from core.files import lock_folder
 from core.model.joint_model import JointModel
 from core.prediction.output import LINES, STATE, FileOutput
 from core.prediction.windows import Window, windows
 from core.records.record import BEST, CONFIG
-from core.run.device import SHAPE_CACHES, limit_onednn_cache
 from core.training.checkpoints import ModelState, TrainedModel, save_model
 from engram import main
 from tests.tiny import (
@@ -428,28 +422,6 @@ def test_no_more_than_a_window_is_read_ahead_or_held(
     assert len(ahead) > COUNT // WINDOW
 
 
-def entry(number: int, *, tokens: int) -> Entry:
-    found = Document(id=str(number), tokens=("Ada",) * tokens, sentences=((0, tokens),)) if tokens else None
-    return Entry("input", number, 1, b"", found, "", Mark(number + 1))
-
-
-@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 6), st.integers(1, 20))
-def test_windows_end_by_what_they_hold_and_not_by_what_follows(sizes: list[int], documents: int, pieces: int) -> None:
-    entries = [entry(number, tokens=size) for number, size in enumerate(sizes)]
-
-    def cut(entries: list[Entry]) -> list[tuple[int, int]]:
-        found = windows(entries, lambda one: wordpieces().encode(one), documents=documents, pieces=pieces)
-        return [(len(window), window.mark.taken) for window in found]
-
-    whole = cut(entries)
-    assert sum(length for length, _ in whole) == len(entries)
-    assert [mark for _, mark in whole] == list(accumulate(length for length, _ in whole))
-    assert all(0 < length <= documents for length, _ in whole)
-    for number, (_, mark) in enumerate(whole):
-        assert cut(entries[mark:]) == whole[number + 1 :]
-        assert cut(entries[:mark]) == whole[: number + 1]
-
-
 def test_a_full_disk_keeps_what_is_done(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     fsync, calls = os.fsync, []
 
@@ -467,20 +439,3 @@ def test_a_full_disk_keeps_what_is_done(predict: Predict, monkeypatch: pytest.Mo
     assert f"{2 * WINDOW} documents are kept in out.jsonl.part; make room and give the same command again" in said
     assert predict()[0] == 0
     assert ids("out.jsonl") == [one.id for one in DOCUMENTS]
-
-
-def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen, other = SHAPE_CACHES
-    monkeypatch.setenv(chosen, "500")
-    monkeypatch.delenv(other, raising=False)
-    limit_onednn_cache()
-    assert (os.environ[chosen], os.environ[other]) == ("500", "16")
-
-
-def test_tokens_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.features.wordpieces, "MAX_REMEMBERED_TOKENS", 20)
-    pieces = WordPieces(wordpieces().tokenizer)
-    for number in range(30):
-        document = Document(id="x", tokens=("Ada", f"a{number}", "Oslo"), sentences=((0, 3),))
-        assert pieces.encode(document).ids.tolist() == wordpieces().encode(document).ids.tolist()
-        assert len(pieces._pieces) <= 20 + len(document.tokens)
