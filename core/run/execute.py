@@ -33,10 +33,10 @@ from core.records.record import (
     LAST,
     RunRecord,
     Status,
+    clean_up,
     clean_up_if_killed,
     delete_run_leftovers,
     read_record,
-    clean_up,
     write_record,
 )
 from core.records.tracking import Tracker, build_tracker
