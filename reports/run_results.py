@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from core.errors import UserError
 from core.records.provenance import Provenance
+from core.records.record import read_record
 from core.records.summary import (
     DAMAGED,
     KILLED,
@@ -15,7 +18,6 @@ from core.records.summary import (
     PartScores,
     RunSummary,
     TrackingSettings,
-    read_details,
     read_summary,
 )
 from core.scoring.metrics import TASKS
@@ -54,13 +56,16 @@ def read_run(row: RowRuns, seed: int, runs: Path, *, split: str, types: bool, co
     if not summary.run_id:
         return RunResult(facts | {"status": summary.status})
     facts |= known_facts(summary)
-    settings, by_type = read_details(folder, split) if config or types else (None, {})
-    settings = settings if config else None
+    record = read_record(folder) if config or types else None
+    settings = record.config if record is not None and config else None
     if not summary.is_done:
         return RunResult(facts, config=settings)
     scores = check_scores(summary, split)
     extra = summary.metrics[split].extra
-    breakdowns = {"distance": extra.by_sentence_distance} | ({"type": by_type} if types else {})
+    breakdowns = {"distance": extra.by_sentence_distance}
+    if record is not None and types:
+        by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
+        breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
     return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings)
 
 

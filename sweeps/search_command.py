@@ -62,7 +62,9 @@ def search(arguments: Sequence[str]) -> int:
     """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
     parser = StudyParser("engram study search", DESCRIPTION, epilog=EPILOG)
     parser.add_argument(
-        "--trials", type=positive_int, help="how many configs to try in all, earlier ones included (default: its own)"
+        "--trials",
+        type=positive_int,
+        help="how many configs to try in all, earlier ones included (default: the study's)",
     )
     add_job_options(parser)
     parser.add_argument(

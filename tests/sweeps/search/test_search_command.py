@@ -237,18 +237,14 @@ def test_rows_and_searches_have_a_command_each(folder: SearchFolder, capsys: pyt
     assert "study search is a search: run `engram study search search`" in capsys.readouterr().err
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_teaches_and_the_search_that_it_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "search", "--help"]) == 0
     out = capsys.readouterr().out
     for word in ("A trial is one config", "No test score is read", "--storage", "postgresql+psycopg://", "--trials"):
         assert word in out
-
-
-def test_the_search_that_help_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["study", "search", "--help"]) == 0
-    shown = capsys.readouterr().out.split("differ from the study's:\n\n")[1]
+    example = out.split("differ from the study's:\n\n")[1]
     path = tmp_path / "mine.yaml"
-    path.write_text("\n".join(line[2:] for line in shown.splitlines()))
+    path.write_text("\n".join(line[2:] for line in example.splitlines()))
     study = read_study(path)
     assert study.search is not None
     assert study.search.trials == 20

@@ -21,7 +21,6 @@ from studies.search.trials import SearchTrial
 from sweeps.display import live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search import MAX_FAILURES
 from sweeps.search_display import SearchScreen, seconds_left
 from tests.sweeps.search.fake_search import AnyOrderEngine, FakeRun, SearchFolder, hill
 
@@ -219,14 +218,6 @@ def test_a_later_seed_that_fails_takes_its_trial_out(tmp_path: Path) -> None:
     assert loop.best.number != 0
 
 
-def test_where_everything_fails_the_search_ends_early(tmp_path: Path) -> None:
-    loop = SearchFolder(tmp_path, search={"trials": 40}).search(FakeRun(fails=lambda config: True))
-    assert len(loop.trials) == MAX_FAILURES
-    assert loop.is_ended
-    assert loop.gave_up_because is not None
-    assert "ValueError: as planted" in loop.gave_up_because
-
-
 def test_a_run_without_a_validation_score_fails_its_trial(tmp_path: Path) -> None:
     run = FakeRun()
     run.score = lambda config: float("nan") if config.seed == 101 else hill(config)
@@ -324,12 +315,6 @@ def test_no_part_of_a_search_looks_at_test(
     told = capsys.readouterr().err
     assert "validation F1 40.02" in told
     assert not re.search(r"9\d\d\.\d\d", told), "no score of test is shown"
-
-
-@pytest.mark.parametrize("metrics", [{}, {"test": {"relation_strict": {"f1": 3.0}}}, {"validation": {"coref": {}}}])
-def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> None:
-    summary = msgspec.convert({"run_id": "a-s0", "status": "finished", "metrics": metrics}, RunSummary)
-    assert summary.f1("coref", splits=["validation"]) is None
 
 
 def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path: Path) -> None:
