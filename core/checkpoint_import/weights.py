@@ -127,20 +127,20 @@ def resolve_alias(name: str) -> str:
 
 def drop_aliases(weights: Weights) -> Weights:
     """The weights with every shared tensor once; two copies that differ are an error."""
-    kept: Weights = {}
+    unique: Weights = {}
     sources: dict[str, str] = {}
     for name, tensor in weights.items():
         if IGNORED.match(name):
             continue
         original = resolve_alias(name)
         source = sources.setdefault(original, name)
-        if original in kept and not torch.equal(kept[original], tensor):
+        if original in unique and not torch.equal(unique[original], tensor):
             raise UserError(
                 f"checkpoint tensors {source} and {name} differ, though they are one in the model: the file is "
                 "damaged; copy it again"
             )
-        kept[original] = tensor
-    return kept
+        unique[original] = tensor
+    return unique
 
 
 def is_memory(weights: Weights) -> bool:
@@ -204,11 +204,11 @@ def our_name(name: str, pairs: dict[str, str]) -> str | None:
 
 def rename(weights: Weights) -> Weights:
     """A reference's weights under our names; unknown names are an error that lists them."""
-    kept = drop_aliases(weights)
-    memory, pairs = is_memory(kept), name_pairs(kept)
+    unique = drop_aliases(weights)
+    memory, pairs = is_memory(unique), name_pairs(unique)
     renamed: Weights = {}
     unknown = []
-    for name, tensor in kept.items():
+    for name, tensor in unique.items():
         if memory and DEAD.match(name):
             continue
         ours = our_name(name, pairs)
