@@ -33,7 +33,7 @@ class RunResult:
     """One run: facts for the frame, scores per task, breakdowns of strict relation scores, and its config."""
 
     facts: dict[str, Any]
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
     breakdowns: dict[str, dict[str, PartScores]] = field(default_factory=dict)
     """Kind of breakdown (distance, type) -> name -> strict relation scores."""
     config: dict[str, Any] | None = None
@@ -81,7 +81,7 @@ def describe_problem(run: RunSummary, run_id: str) -> str:
     return f"{run_id} {run.status}{': ' + lines[-1] if lines else ''}"
 
 
-def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float]]:
+def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | None]]:
     """The scores of a finished run per task; a UserError where a score is not there."""
     if split not in run.metrics:
         raise UserError(
