@@ -136,9 +136,9 @@ def compute_measures(system: ComparedSystem) -> Iterator[tuple[str, dict[int, fl
             values = {seed: float(getattr(getattr(of_seed, task), field)) for seed, of_seed in scores.items()}
             yield f"{TASK_NAMES[task]} {name}", values
     for name, path in EXTRA_MEASURES.items():
-        found = {seed: follow_path(system.extra.get(seed, {}), path) for seed in scores}
-        if all(value is not None for value in found.values()):
-            yield name, {seed: float(value) for seed, value in found.items()}
+        extra = {seed: follow_path(system.extra.get(seed, {}), path) for seed in scores}
+        if all(value is not None for value in extra.values()):
+            yield name, {seed: float(value) for seed, value in extra.items()}
 
 
 def follow_path(tree: Any, path: tuple[str, ...]) -> Any:

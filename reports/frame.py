@@ -87,7 +87,7 @@ def collect(
     frame = facts.loc[facts.index.repeat(len(TASKS))].reset_index(drop=True)
     frame.insert(3, "task", list(TASKS) * len(facts))
     for position, name in enumerate(SCORES):
-        frame.insert(4 + position, name, [values[position] for values in scores])
+        frame.insert(4 + position, name, pd.Series([values[position] for values in scores], dtype=float))
     breakdowns = {run_id: result.breakdowns for run_id, result in results.items() if result.scores}
     return ReportData(study, frame, breakdowns, configs)
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from core.errors import UserError
 from core.records.provenance import Provenance
+from core.records.record import read_record
 from core.records.summary import (
     DAMAGED,
     KILLED,
@@ -15,7 +18,6 @@ from core.records.summary import (
     PartScores,
     RunSummary,
     TrackingSettings,
-    read_details,
     read_summary,
 )
 from core.scoring.metrics import TASKS
@@ -31,7 +33,7 @@ class RunResult:
     """One run: facts for the frame, scores per task, breakdowns of strict relation scores, and its config."""
 
     facts: dict[str, Any]
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
     breakdowns: dict[str, dict[str, PartScores]] = field(default_factory=dict)
     """Kind of breakdown (distance, type) -> name -> strict relation scores."""
     config: dict[str, Any] | None = None
@@ -54,13 +56,16 @@ def read_run(row: RowRuns, seed: int, runs: Path, *, split: str, types: bool, co
     if not summary.run_id:
         return RunResult(facts | {"status": summary.status})
     facts |= known_facts(summary)
-    settings, by_type = read_details(folder, split) if config or types else (None, {})
-    settings = settings if config else None
+    record = read_record(folder) if config or types else None
+    settings = record.config if record is not None and config else None
     if not summary.is_done:
         return RunResult(facts, config=settings)
     scores = check_scores(summary, split)
     extra = summary.metrics[split].extra
-    breakdowns = {"distance": extra.by_sentence_distance} | ({"type": by_type} if types else {})
+    breakdowns = {"distance": extra.by_sentence_distance}
+    if record is not None and types:
+        by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
+        breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
     return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings)
 
 
@@ -76,7 +81,7 @@ def describe_problem(run: RunSummary, run_id: str) -> str:
     return f"{run_id} {run.status}{': ' + lines[-1] if lines else ''}"
 
 
-def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float]]:
+def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | None]]:
     """The scores of a finished run per task; a UserError where a score is not there."""
     if split not in run.metrics:
         raise UserError(

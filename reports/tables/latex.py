@@ -89,7 +89,7 @@ def split_lines(table: Table, most: int) -> Iterator[Table]:
 
 
 def write_environment(table: Table, page: PageFormat, *, continued: bool) -> str:
-    """One table environment; `continued`: it goes on with the table before it, under the same number."""
+    """One table environment; `continued`: more of the table before it, under the same number."""
     title = table.title if table.title[-1:] in "?!." else f"{table.title}."
     # The class sets captions in the size of the text, which is too large for whole sentences over a small table.
     more = rf" \protect\footnotesize {escape(' '.join(table.caption))}" if table.caption and not continued else ""
@@ -116,7 +116,7 @@ def write_tabular(table: Table) -> Iterator[str]:
     widths = cell_widths(table)
     kinds = ["text"] * table.grouped + [column.kind for column in table.columns]
     headings = map(write_heading, table.headings, kinds, widths)
-    formats = ["l"] * table.grouped + [column_format(table, place) for place in range(len(table.columns))]
+    formats = ["l"] * table.grouped + [column_format(table, number) for number in range(len(table.columns))]
     yield rf"\begin{{tabular}}{{@{{}}{''.join(formats)}@{{}}}}"
     yield r"\toprule"
     yield " & ".join(headings) + r" \\"
@@ -168,14 +168,14 @@ def write_interval(column: Column, value: Value) -> str:
     return f"${text}$" if text != DASH else "--"
 
 
-def column_format(table: Table, place: int) -> str:
+def column_format(table: Table, number: int) -> str:
     """The S columns that are wide enough for every number of a column; plain ones for text and intervals."""
-    column = table.columns[place]
+    column = table.columns[number]
     if column.wraps:
         return r">{\raggedright\arraybackslash}p{0.62\linewidth}"
     if column.kind in ("text", "interval"):
         return "l" if column.kind == "text" else "c"
-    values = [cell for line in table.lines if isinstance(cell := line.cells[place], Value) and not cell.missing]
+    values = [cell for line in table.lines if isinstance(cell := line.cells[number], Value) and not cell.missing]
     numbers = [value.number for value in values]
     sign = "+" if column.signed else "-" if min(numbers, default=0) < 0 else ""
     number_format = f"S[table-format={sign}{whole_digits(numbers)}.{column.decimals}]"

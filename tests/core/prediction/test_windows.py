@@ -12,8 +12,8 @@ from tests.tiny import wordpieces
 
 
 def entry(number: int, *, tokens: int) -> Entry:
-    found = Document(id=str(number), tokens=("Ada",) * tokens, sentences=((0, tokens),)) if tokens else None
-    return Entry("input", number, 1, b"", found, "", Mark(number + 1))
+    document = Document(id=str(number), tokens=("Ada",) * tokens, sentences=((0, tokens),)) if tokens else None
+    return Entry("input", number, 1, b"", document, "", Mark(number + 1))
 
 
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 6), st.integers(1, 20))
@@ -21,8 +21,8 @@ def test_windows_end_by_what_they_hold_and_not_by_what_follows(sizes: list[int],
     entries = [entry(number, tokens=size) for number, size in enumerate(sizes)]
 
     def cut(entries: list[Entry]) -> list[tuple[int, int]]:
-        found = windows(entries, lambda one: wordpieces().encode(one), documents=documents, pieces=pieces)
-        return [(len(window), window.mark.taken) for window in found]
+        cut_windows = windows(entries, wordpieces().encode, documents=documents, pieces=pieces)
+        return [(len(window), window.mark.taken) for window in cut_windows]
 
     whole = cut(entries)
     assert sum(length for length, _ in whole) == len(entries)
