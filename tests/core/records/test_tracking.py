@@ -119,7 +119,7 @@ def test_the_server_gets_an_online_run_whole(tmp_path: Path) -> None:
         record = read_record(folder)
         assert record is not None
         sent = server.runs[record.run_id]
-    assert (sent.told["displayName"], sent.told["jobType"]) == ("wide seed 0", "variant")
+    assert (sent.variables["displayName"], sent.variables["jobType"]) == ("wide seed 0", "variant")
     assert read_back(record.run_id, sent.config, sent.summary) == record
     assert [row["global_step"] for row in sent.history] == [row["step"] for row in read_history(folder / HISTORY)]
     assert sent.summary["status"] == "finished"
