@@ -1,6 +1,6 @@
-"""history.jsonl: one row per log step and per validation, cut back to the checkpoint when a run goes on.
+"""History of a run (history.jsonl): a row per log step and per validation, cut back to the checkpoint on resuming.
 
-Rows hold only what the same run gives again, bit for bit; speed is told to the tracker and the screen alone.
+Rows hold only what the same run gives again, bit for bit; speed goes only to the tracker and the screen.
 """
 
 import json
@@ -14,7 +14,7 @@ STEP, VALIDATION = "step", "validation"
 
 
 class History:
-    """The history of one run."""
+    """The history file of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a history; a last row that was cut off is left out, as nothing was made of it."""
+    """The rows of a history; a last row that a killed process wrote in part is left out, as nothing depends on it."""
     if not path.exists():
         return []
     rows = []
@@ -48,5 +48,5 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def last_step(path: Path) -> int:
-    """The last optimiser step that a history tells of; 0 where it tells of none."""
+    """The last optimiser step in a history; 0 where it has none."""
     return max((int(row["step"]) for row in read_history(path)), default=0)

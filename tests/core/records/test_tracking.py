@@ -119,7 +119,7 @@ def test_an_online_run_is_told_to_the_server_whole(tmp_path: Path) -> None:
         record = read_record(folder)
         assert record is not None
         told = server.runs[record.run_id]
-    assert (told.told["displayName"], told.told["jobType"]) == ("wide seed 0", "variant")
+    assert (told.variables["displayName"], told.variables["jobType"]) == ("wide seed 0", "variant")
     assert read_back(record.run_id, told.config, told.summary) == record
     assert [row["global_step"] for row in told.history] == [row["step"] for row in read_history(folder / HISTORY)]
     assert told.summary["status"] == "finished"
