@@ -21,12 +21,12 @@ class History:
 
     def cut(self, *, step: int, validated: bool) -> None:
         """Keep the rows up to optimiser step `step`, its validation row only where that counts as validated."""
-        kept = []
+        lines = []
         for row in read_history(self.path):
             late = row["step"] > step or (row["step"] == step and row["kind"] == VALIDATION and not validated)
             if not late:
-                kept.append(json.dumps(row) + "\n")
-        atomic_write(self.path, "".join(kept).encode())
+                lines.append(json.dumps(row) + "\n")
+        atomic_write(self.path, "".join(lines).encode())
 
     def add(self, kind: str, step: int, row: Mapping[str, Any]) -> None:
         """Append a row and close the file: a killed run keeps every row that it wrote."""

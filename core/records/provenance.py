@@ -34,7 +34,7 @@ def collect_provenance(data: Mapping[str, str]) -> Provenance:
     return Provenance(
         commit=commit,
         uncommitted_changes=bool(commit and _git(root, "status", "--porcelain", "--untracked-files=no")),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: number for name in PACKAGES if (number := _version(name))},
         python=platform.python_version(),
         command=list(sys.argv),
         machine=f"{platform.node()} {platform.platform()} {platform.machine()}",

@@ -157,19 +157,19 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), list(BROKEN.values()), ids=list(BROKEN))
-def test_a_broken_yaml_file_is_named_with_its_fault(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), list(BROKEN.values()), ids=list(BROKEN))
+def test_a_broken_yaml_file_is_named_with_its_fault(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
         presets.from_yaml(path)
     first = str(caught.value).splitlines()[0]
     assert str(path) in first
-    assert said in first
+    assert message in first
     assert "pydantic" not in str(caught.value).lower()
 
 
-def test_a_missing_config_file_or_a_folder_is_said(tmp_path: Path) -> None:
+def test_a_missing_config_file_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing\.yaml: no such config file"):
         presets.from_yaml(tmp_path / "nothing.yaml")
     with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):

@@ -87,7 +87,7 @@ def test_a_file_enters_by_what_it_holds_wherever_it_lies(path: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["no.json", "scratch", "package:no_such_package", "bert-base-cased", "/no/such.json"])
-def test_documents_that_are_not_there_are_said_and_never_taken_for_a_model(
+def test_documents_that_are_not_there_are_named_and_never_taken_for_a_model(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
