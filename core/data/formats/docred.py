@@ -16,7 +16,7 @@ import msgspec
 from core.data.corpus import Conversion, Corpus, UniqueIds, build_corpus
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.data.issues import Issues, count_mixed_types
-from core.data.parsing import parse_json, read_source
+from core.data.parsing import parse_json
 from core.errors import UserError
 from core.files import atomic_write
 
@@ -41,17 +41,12 @@ class _Document(msgspec.Struct):
     labels: list[_Label] | None = None
 
 
-def read_docred(path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The documents of a DocRED file.
+def parse_docred(raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
+    """The documents in the bytes of a DocRED file, which `path` names in messages.
 
     Types are checked against `labels` where these are given. Spans, clusters and relations keep the file's order and
     its duplicates. Mentions over `max_span_tokens` are counted. Raises `UserError` for every fault of the file.
     """
-    return parse_docred(read_source(path), path, labels=labels, max_span_tokens=max_span_tokens)
-
-
-def parse_docred(raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The same from bytes that were read already; `path` only names them in messages."""
     parsed: list[_Document] = parse_json(raw, list[_Document], path)
     issues = Issues()
     ids = UniqueIds(issues)

@@ -18,7 +18,7 @@ from core.data.corpus import Conversion, Corpus, UniqueIds, build_corpus
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.data.formats.text import split_sentences, tokenise
 from core.data.issues import Issues, count_mixed_types
-from core.data.parsing import decode_text, fault, read_source, shorten
+from core.data.parsing import decode_text, fault, shorten
 
 UNKNOWN = "-1"
 _TEXT_LINE = re.compile(r"^([^\s|]+)\|([ta])\|(.*)$")
@@ -55,15 +55,13 @@ class _Document(msgspec.Struct):
     relations: list[_Relation] = msgspec.field(default_factory=list)
 
 
-def read_pubtator(path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The documents of a PubTator file, their ids the PubMed ids; raises `UserError` for every fault of the file."""
-    return parse_pubtator(read_source(path), path, labels=labels, max_span_tokens=max_span_tokens)
-
-
 def parse_pubtator(
     raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10
 ) -> Corpus:
-    """The same from bytes that were read already; `path` only names them in messages."""
+    """The documents in the bytes of a PubTator file, which `path` names in messages; their ids are the PubMed ids.
+
+    Raises `UserError` for every fault of the file.
+    """
     issues = Issues()
     ids = UniqueIds(issues)
     documents = (

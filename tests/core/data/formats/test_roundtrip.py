@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.data.documents import Annotation, Document, Entity, Relation
 from core.data.formats import detect_format, read_corpus
-from core.data.formats.docred import document_to_docred, parse_docred, read_docred, write_docred
+from core.data.formats.docred import document_to_docred, parse_docred, write_docred
 from core.data.formats.predictions import encode_prediction, parse_predictions, read_predictions, write_predictions
 from core.errors import UserError
 
@@ -102,7 +102,7 @@ def test_files_are_written_whole_and_read_back(tmp_path) -> None:
         gold=Annotation.from_entities([Entity(((0, 1),), "X")]),
     )
     write_docred([document], tmp_path / "gold.json")
-    assert read_docred(tmp_path / "gold.json").documents == (document,)
+    assert read_corpus(tmp_path / "gold.json").documents == (document,)
     annotation = Annotation(mentions=((1, 2),))
     write_predictions([(document, annotation)], tmp_path / "predictions.jsonl")
     assert read_predictions(tmp_path / "predictions.jsonl")[0].annotation == annotation
