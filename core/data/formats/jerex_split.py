@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.data.formats.docred import parse_docred
+from core.data.formats import parse_corpus
 from core.data.parsing import parse_json, read_source
 from core.errors import UserError
 
@@ -65,6 +65,6 @@ def rebuild_training_split(sources: Sequence[Path], held_out: Sequence[Path]) ->
 
 def _read(path: Path) -> Iterator[tuple[_Document, bytes]]:
     raw = read_source(path)
-    parse_docred(raw, path)  # every fault of a document is found here, not in a training run
+    parse_corpus(raw, path, format="docred")  # every fault of a document is found here, not in a training run
     documents: list[_Document] = parse_json(raw, list[_Document], path)
     return zip(documents, map(bytes, msgspec.json.decode(raw, type=list[msgspec.Raw])), strict=True)

@@ -193,7 +193,7 @@ CONTENTS = {
     "empty file": (b"", "is empty"),
     "white space": (b" \n", "is empty"),
     "not JSON": (b"id,title\n", "is not JSON"),
-    "not a list": (b'{"a": 1}', "expected array, got object"),
+    "not a document": (b'{"a": 1}', "object missing required field sents"),
     "no documents": (b"[]", "holds 0 documents"),
     "not UTF-8": (b'[{"title": "\xff"}]', "byte 12 is 0xff, which is not UTF-8"),
     "not UTF-8 where nothing is read": (b'[{"sents": [["a"]], "url": "\xff"}]', "not UTF-8"),

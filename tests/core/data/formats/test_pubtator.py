@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from core.data.corpus import Corpus
 from core.data.documents import LabelSet
-from core.data.formats import read_corpus
-from core.data.formats.pubtator import parse_pubtator
+from core.data.formats import parse_corpus, read_corpus
 from core.errors import UserError
 
 GOOD = (
@@ -21,7 +20,7 @@ CDR = {"Training": (76, 98, 107, 89, 18), "Development": (59, 100, 89, 89, 0)}
 
 
 def parse(text: str, labels: LabelSet | None = None) -> Corpus:
-    return parse_pubtator(text.encode(), "cdr.txt", labels=labels)
+    return parse_corpus(text.encode(), "cdr.txt", labels=labels, format="pubtator")
 
 
 @pytest.mark.parametrize("part", CDR)
