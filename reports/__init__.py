@@ -1,1 +1,1 @@
-"""WHAT the records say: one tidy frame, tables, figures and a page; nothing here computes a run."""
+"""Reports: tables, figures and a page of a study, from its records alone; nothing here computes a run."""

@@ -11,11 +11,11 @@ import pandas as pd
 
 from core.errors import UserError
 from core.progress import progress_bar
-from core.scoring.metrics import UNTYPED, DocumentCounts, add
+from core.scoring.metrics import DocumentCounts
 from reports.compare_inputs import read_counts
 from reports.frame import run_facts
 from reports.row_means import task_headings
-from studies.bootstrap import RESAMPLES, BootstrapDifference, SeedCounts, bootstrap_differences, pair_counts
+from studies.bootstrap import RESAMPLES, BootstrapDifference, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
@@ -130,7 +130,7 @@ def add_document_intervals(
 ) -> pd.DataFrame:
     """The comparisons with the columns low_all, high_all (95 %, points of F1), above, documents and without.
 
-    They are of the same shared seeds as the line's t-interval. `without` says in words why a line has none; its numbers
+    They are of the same shared seeds as the line's t-interval. `without` is the reason why a line has none; its numbers
     are then missing. `above` is the share of resamples in which the row is higher.
     """
     runs = run_facts(frame)
@@ -154,8 +154,8 @@ def add_document_intervals(
     lines: list[tuple[Any, ...]] = []
     for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True):
         if (row, task) in differences:
-            found = differences[row, task]
-            lines.append((*found.interval, found.above, found.documents, ""))
+            difference = differences[row, task]
+            lines.append((*difference.interval, difference.above, difference.documents, ""))
         else:
             lines.append((math.nan, math.nan, math.nan, None, without.get(row, NOT_RESAMPLED) if n else ""))
     columns = "low_all high_all above documents without".split()
@@ -168,24 +168,12 @@ def resample_row(
 ) -> dict[tuple[str, str], BootstrapDifference]:
     """The bootstrap of every task of one row against its baseline; a UserError where counts are not there or differ."""
     row, baseline, seeds = (of_row[name].iloc[0] for name in ("row", "baseline", "seeds"))
-    shared = [int(seed) for seed in seeds.split()]
-    ours, theirs = (read_seed_counts(name, shared, folders, split) for name in (row, baseline))
-    pairs = [pair_counts(ours, theirs, task) for task in of_row["task"]]
+    counts: dict[str, dict[int, list[DocumentCounts]]] = {row: {}, baseline: {}}
+    for name, by_seed in counts.items():
+        for seed in map(int, seeds.split()):
+            if (name, seed) not in folders:
+                raise UserError("the counts per document lie in the run folders, which were not read")
+            by_seed[seed] = read_counts(folders[name, seed] / f"documents.{split}.json")
+    pairs = [pair_counts(counts[row], counts[baseline], task) for task in of_row["task"]]
     differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs], resamples=resamples)
     return {(row, task): difference for task, difference in zip(of_row["task"], differences, strict=True)}
-
-
-def read_seed_counts(row: str, seeds: list[int], folders: dict[tuple[str, int], Path], split: str) -> SeedCounts:
-    """The counts per document of a row's seeds, types summed."""
-    counts = {}
-    for seed in seeds:
-        if (row, seed) not in folders:
-            raise UserError("the counts per document lie in the run folders, which were not read")
-        counts[seed] = [
-            DocumentCounts(
-                document.id,
-                {task: {UNTYPED: add(list(by_type.values()))} for task, by_type in document.counts.items()},
-            )
-            for document in read_counts(folders[row, seed] / f"documents.{split}.json")
-        ]
-    return counts

@@ -30,8 +30,8 @@ def coverage_sentence() -> str:
     """What the bootstrap's interval was measured to cover at five seeds."""
     least, most = COVERAGE
     return (
-        f"In simulated studies of five seeds this bootstrap covers {100 * least:.0f} to "
-        f"{100 * most:.0f} % (`python -m tests.bench.bootstrap_coverage`), least where seeds differ most."
+        f"In simulated studies of five seeds this bootstrap covers {100 * least:.0f} to {100 * most:.0f} %, least "
+        "where seeds differ most."
     )
 
 

@@ -1,23 +1,24 @@
-"""Comparison of two systems on the same gold: all measures with paired statistics, and where the two differ."""
+"""Comparison of two systems on the same gold: all measures with paired statistics."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from core.errors import UserError
-from core.scoring.metrics import HEADLINE, TASKS, DocumentCounts, TypeCounts, add, prf, score, total
+from core.scoring.metrics import TASKS, score
 from reports.captions import coverage_sentence, format_ranges
+from reports.compare_details import (
+    distance_differences_table,
+    document_differences_table,
+    type_differences_table,
+)
 from reports.compare_inputs import ComparedSystem
 from reports.row_means import TASK_NAMES
-from reports.tables.breakdowns import DISTANCES
 from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES, bootstrap_difference, pair_counts
 from studies.statistics import PairedDifference, paired_difference, summarize
 
-MAX_LINES = 10
-"""Relation types and documents that are listed: those that differ most."""
 MEASURES = {"precision": "precision", "recall": "recall", "macro_f1": "macro F1"}
 EXTRA_MEASURES = {
     "MUC F1": ("coreference", "muc", "f1"),
@@ -102,23 +103,18 @@ def further_measures_table(a: ComparedSystem, b: ComparedSystem) -> Table:
             cells, numbers, _ = compare_values(values_a[name], values_b[name])
             lines.append(Line([name, *cells]))
             data.append({"measure": name, **numbers})
-    return Table(
-        name="compare-further",
-        title="Further measures",
-        columns=[
-            Column("measure", "Measure"),
-            Column("a", "A", "mean"),
-            Column("b", "B", "mean"),
-            Column("delta", "B − A", "number", signed=True),
-            Column("seeds", "95 % seeds", "interval", signed=True),
-        ],
-        lines=lines,
-        caption=[
-            "In percent. Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found "
-            "by a predicted cluster that holds its first mention. The best threshold is fitted on these documents."
-        ],
-        data=pd.DataFrame(data),
+    columns = [
+        Column("measure", "Measure"),
+        Column("a", "A", "mean"),
+        Column("b", "B", "mean"),
+        Column("delta", "B − A", "number", signed=True),
+        Column("seeds", "95 % seeds", "interval", signed=True),
+    ]
+    caption = (
+        "In percent. Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found by a "
+        "predicted cluster that holds its first mention. The best threshold is fitted on these documents."
     )
+    return Table("compare-further", "Further measures", columns, lines, [caption], data=pd.DataFrame(data))
 
 
 def compare_values(
@@ -140,9 +136,9 @@ def compute_measures(system: ComparedSystem) -> Iterator[tuple[str, dict[int, fl
             values = {seed: float(getattr(getattr(of_seed, task), field)) for seed, of_seed in scores.items()}
             yield f"{TASK_NAMES[task]} {name}", values
     for name, path in EXTRA_MEASURES.items():
-        found = {seed: follow_path(system.extra.get(seed, {}), path) for seed in scores}
-        if all(value is not None for value in found.values()):
-            yield name, {seed: float(value) for seed, value in found.items()}
+        extra = {seed: follow_path(system.extra.get(seed, {}), path) for seed in scores}
+        if all(value is not None for value in extra.values()):
+            yield name, {seed: float(value) for seed, value in extra.items()}
 
 
 def follow_path(tree: Any, path: tuple[str, ...]) -> Any:
@@ -150,123 +146,6 @@ def follow_path(tree: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
-
-
-def type_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
-    """Strict relation types whose F1, counts summed over seeds, differ most."""
-    counts_a, counts_b = (total(all_documents(system), HEADLINE) for system in (a, b))
-    none = TypeCounts(0, 0, 0)
-    names = sorted(counts_a.keys() | counts_b.keys())
-    counts = {name: (counts_a.get(name, none), counts_b.get(name, none)) for name in names}
-    data = most_different_first(compare_counts("type", counts, len(a.counts)))
-    return Table(
-        name="compare-types",
-        title="Relation types",
-        columns=count_columns("type", "Relation type"),
-        lines=write_lines(data),
-        caption=[f"Strict relation F1, counts summed over seeds; the {MAX_LINES} types that differ most."],
-        data=data,
-    )
-
-
-def distance_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
-    """Strict relation F1 within and across sentences, counts summed over the seeds of which both systems have it."""
-    by_seed = [
-        {seed: extra["by_sentence_distance"] for seed, extra in system.extra.items() if "by_sentence_distance" in extra}
-        for system in (a, b)
-    ]
-    seeds = by_seed[0].keys() & by_seed[1].keys()
-    counts = {
-        heading: [
-            add([TypeCounts(*(of[seed][name][field] for field in TypeCounts._fields)) for seed in seeds])
-            for of in by_seed
-        ]
-        for name, heading in DISTANCES.items()
-        if seeds
-    }
-    data = compare_counts("distance", counts, len(seeds))
-    return Table(
-        name="compare-distances",
-        title="Sentence distance",
-        columns=count_columns("distance", "Head and tail"),
-        lines=write_lines(data, equal=True),
-        caption=[
-            "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some "
-            "mention of the tail share one; a false positive is judged by its own mentions."
-        ],
-        data=data,
-    )
-
-
-def document_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
-    """Documents in which the strict relations differ most: right ones and wrong ones, mean over seeds."""
-    headings = {"a_right": "A right", "a_wrong": "A wrong", "b_right": "B right", "b_wrong": "B wrong"}
-    by_document: dict[str, dict[str, float]] = {}
-    for system, letter in ((a, "a"), (b, "b")):
-        for document in all_documents(system):
-            tp, fp, _ = add(list(document.counts[HEADLINE].values()))
-            line = by_document.setdefault(document.id, dict.fromkeys(headings, 0.0))
-            line[f"{letter}_right"] += tp / len(system.counts)
-            line[f"{letter}_wrong"] += fp / len(system.counts)
-    data = pd.DataFrame([{"document": name, **line} for name, line in by_document.items()])
-    data["delta"] = (data["b_right"] - data["b_wrong"]) - (data["a_right"] - data["a_wrong"])
-    data = most_different_first(data)
-    return Table(
-        name="compare-documents",
-        title="Documents",
-        columns=[
-            Column("document", "Document"),
-            *(Column(key, heading, "number", decimals=1) for key, heading in headings.items()),
-            Column("delta", "B − A", "number", decimals=1, signed=True),
-        ],
-        lines=write_lines(data),
-        caption=[
-            "Predicted strict relations per document, mean over seeds; B − A: right minus wrong; "
-            f"{MAX_LINES} documents."
-        ],
-        data=data,
-    )
-
-
-def all_documents(system: ComparedSystem) -> Sequence[DocumentCounts]:
-    """The counts of all seeds, one after another."""
-    return [document for counts in system.counts.values() for document in counts]
-
-
-def compare_counts(key: str, counts: Mapping[str, Sequence[TypeCounts]], seeds: int) -> pd.DataFrame:
-    """F1 of both systems and their difference by name, from the counts of A and of B summed over seeds."""
-    lines = [
-        {key: name, "gold": (of_a.tp + of_a.fn) / seeds, "a": prf(of_a).f1, "b": prf(of_b).f1}
-        for name, (of_a, of_b) in counts.items()
-    ]
-    data = pd.DataFrame(lines, columns=[key, "gold", "a", "b"])
-    data["delta"] = data["b"] - data["a"]
-    return data
-
-
-def count_columns(key: str, heading: str) -> list[Column]:
-    """The columns of a table of `compare_counts`."""
-    return [
-        Column(key, heading),
-        Column("gold", "In gold", "number", decimals=0),
-        Column("a", "A: F1", "number"),
-        Column("b", "B: F1", "number"),
-        Column("delta", "B − A", "number", signed=True),
-    ]
-
-
-def most_different_first(data: pd.DataFrame) -> pd.DataFrame:
-    """The lines by falling difference, whatever its sign."""
-    return data.reindex(data["delta"].abs().sort_values(ascending=False, kind="stable").index)
-
-
-def write_lines(data: pd.DataFrame, *, equal: bool = False) -> list[Line]:
-    """The first lines of a frame of a name and numbers; those without a difference only if `equal`."""
-    return [
-        Line([str(name), *map(Value, map(float, numbers))])
-        for name, *numbers in data.head(MAX_LINES).itertuples(index=False)
-        if equal or not math.isclose(numbers[-1], 0.0, abs_tol=1e-9)
-    ]
 
 
 COMPARISON_TABLES = (

@@ -17,7 +17,8 @@ from core.errors import UserError
 from core.records.record import SCORED
 from core.records.summary import KILLED, PartScores, RunSummary
 from core.scoring.metrics import TASKS
-from reports.frame import SCORES, ReportData, RunResult, collect, known_facts, unknown_facts
+from reports.frame import ReportData, collect
+from reports.run_results import SCORES, RunResult, known_facts, unknown_facts
 from studies.record import STUDIES, RowRuns, StudyRecord, find_study_record
 from studies.study import Study, find_study
 
@@ -91,8 +92,8 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     config = dict(run.config)
     if status not in SCORED:
         return RunResult(facts | {"problem": f"{run.id} {status} in W&B"}, config=config)
-    scores = {task: {name: read_score(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
-    absent = ", ".join(task for task in TASKS if math.isnan(scores[task]["f1"]))
+    scores = {task: {name: read_number(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
+    absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
     breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in BREAKDOWNS.items()}
@@ -101,31 +102,29 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
 
 def read_breakdown(summary: Mapping[str, Any], prefix: str) -> dict[str, PartScores]:
     """The scores in a summary whose keys are `<prefix><name>/<measure>`; a slash in a name is %2F."""
-    found: dict[str, dict[str, float]] = {}
+    by_name: dict[str, dict[str, float]] = {}
     for key, value in summary.items():
         name, _, measure = key.removeprefix(prefix).rpartition("/")
-        score = read_score(value)
-        if key.startswith(prefix) and name and measure in ("f1", "tp", "fn") and not math.isnan(score):
-            found.setdefault(unquote(name), {})[measure] = score
+        score = read_number(value)
+        if key.startswith(prefix) and name and measure in ("f1", "tp", "fn") and score is not None:
+            by_name.setdefault(unquote(name), {})[measure] = score
     return {
         name: PartScores(scores["f1"], tp=int(scores["tp"]), fn=int(scores["fn"]))
-        for name, scores in found.items()
+        for name, scores in by_name.items()
         if len(scores) == 3
     }
 
 
-def read_score(value: Any) -> float:
-    """A summary's value as a number, NaN where it is none; a metric with `define_metric` is `{"max": v}`."""
+def read_number(value: Any) -> float | None:
+    """A summary's value as a number, whole ones as int, None where it is none.
+
+    A metric with `define_metric` is `{"max": v}`.
+    """
     if isinstance(value, Mapping):
         value = next(iter(value.values()), None)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
-
-
-def read_number(value: Any) -> float | None:
-    """A summary's value as a number, whole ones as int, None where it is none."""
-    number = read_score(value)
-    return None if math.isnan(number) else int(number) if number.is_integer() else number
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) else value
 
 
 def find_study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *, profile: str | None) -> StudyRecord:

@@ -13,7 +13,7 @@ from studies.plan import Plan, plan
 from studies.study import MAX_SEED, find_study
 
 MAX_SEEDS = 1_000
-EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
+EPILOG = """Settings of every run come last: --training.epochs 3 --data.train train.json (`engram train --help` lists
 them); --memory.* reaches the rows that have a memory.
 
   {prog} paper --profile quick                  the shipped study, its own five seeds, the generated corpus
@@ -30,7 +30,7 @@ A study of your own is a YAML file of rows, or of axes on a base (`engram study 
       preset: memory-grc                           - {{name: warmup, values: [0, 0.4]}}
       settings: {{memory: {{slot_width: 128}}}}        - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
 
-It may also say: seeds: [0, 1, 2], metric: relation, varies: [memory] (all in which rows may differ from their
+It may also have: seeds: [0, 1, 2], metric: relation, varies: [memory] (all in which rows may differ from their
 baseline); and in a row: title, group (a part of the table), baseline (the row it is compared with).
 """
 

@@ -19,7 +19,7 @@ from studies.statistics import CONFIDENCE, Interval
 
 RESAMPLES = 10_000
 COVERAGE = (0.883, 0.974)
-"""Least and most of the simulated studies of five seeds whose nominal 95 % interval held the true difference.
+"""Smallest and largest share of simulated five-seed studies whose nominal 95 % interval held the true difference.
 
 Where the choice of documents is most of the uncertainty it is 94 to 97 %; where the seeds are, five are too few.
 """
@@ -162,7 +162,7 @@ def _resample(
 
 
 def _draws(key: int, size: int, documents: int, resamples: int) -> Iterator[Float[np.ndarray, "block size"]]:
-    """How often each of `size` things is drawn, resample by resample, in blocks whose length `documents` decides."""
+    """How often each of `size` items is drawn, resample by resample, in blocks whose length `documents` decides."""
     generator = np.random.default_rng(key)
     block = max(1, BLOCK_VALUES // documents)
     for start in range(0, resamples, block):

@@ -25,7 +25,7 @@ from studies.plan import Plan, refuse_undeclared
 MIN_SEEDS = 5
 """Seeds from which a standard deviation and a paired test begin to show something."""
 MAX_NAMED_ROWS = 4
-"""Rows that a line names; of more it says how many."""
+"""Rows that a line names; of more it gives the number."""
 SIZE_SETTINGS = ("slot_width", "slots_per_type", "pooling")
 """Settings of memory that change how many parameters a model has, and little else that it does."""
 EARLIER = "earlier"
@@ -145,7 +145,7 @@ def list_rows(names: Sequence[str]) -> str:
 
 Check = Callable[[Plan], Iterator[str]]
 WARNINGS: tuple[Check, ...] = (few_seeds, different_normalisation, idle_axes, rows_that_never_read, held_out_documents)
-"""What is warned of: comparisons that show more, or less, than they seem to."""
+"""What is warned of: comparisons that show another thing than they seem to."""
 NOTES: tuple[Check, ...] = (early_choice, different_sizes)
 """What to keep in mind when the table is read."""
 
@@ -186,7 +186,7 @@ class Ready:
 def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Ready:
     """Check a plan before anything of it starts; nothing is written.
 
-    Raises a UserError where rows differ in more than the study says, and where the disk cannot hold what is left.
+    Raises a UserError where rows differ in more than the study declares, and where the disk cannot hold what is left.
     """
     refuse_undeclared(plan)
     now = collect_provenance({})

@@ -50,32 +50,32 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
         wandb_sweep: print instead the YAML of a W&B sweep over its axes, whose agents run `engram train`.
         profile: the profile of such a sweep's runs: data, encoder and epochs.
     """
-    found = find_study(study)
+    chosen = find_study(study)
     if wandb_sweep:
-        if found.base is None:
-            raise UserError(f"study {found.name} has no axes to sweep over: give one with `base` and `axes`")
-        axes, name = found.declared_axes, f"{found.name}@{profile}"
-        print(build_wandb_sweep(found.base, axes, name=name, metric=found.metric, profile=profile), end="")
+        if chosen.base is None:
+            raise UserError(f"study {chosen.name} has no axes to sweep over: give one with `base` and `axes`")
+        axes, name = chosen.declared_axes, f"{chosen.name}@{profile}"
+        print(build_wandb_sweep(chosen.base, axes, name=name, metric=chosen.metric, profile=profile), end="")
         return
-    print(f"{found.name}: {found.question}\n")
-    print(f"answered by {found.metric} F1, a row's mean over seeds {', '.join(map(str, found.seeds))}")
-    print(f"rows are compared with {found.baseline}, seed by seed, where they name no other baseline")
-    if found.varies:
-        print(f"rows may differ from their baseline only in {', '.join(found.varies)}")
-    for line in describe_search(found):
+    print(f"{chosen.name}: {chosen.question}\n")
+    print(f"answered by {chosen.metric} F1, a row's mean over seeds {', '.join(map(str, chosen.seeds))}")
+    print(f"rows are compared with {chosen.baseline}, seed by seed, where they name no other baseline")
+    if chosen.varies:
+        print(f"rows may differ from their baseline only in {', '.join(chosen.varies)}")
+    for line in describe_search(chosen):
         print(line)
-    for axis in found.declared_axes:
+    for axis in chosen.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.value_labels)}\n  {axis.sentence}")
     print()
-    width = max(map(len, found.rows)) + 2
-    for name, row in found.rows.items():
-        baseline = found.row_baseline(name)
-        compared = f"; compared with {baseline}" if baseline not in (name, found.baseline) else ""
-        title = ", ".join(part for part in (row.group, found.row_title(name)) if part)
+    width = max(map(len, chosen.rows)) + 2
+    for name, row in chosen.rows.items():
+        baseline = chosen.row_baseline(name)
+        compared = f"; compared with {baseline}" if baseline not in (name, chosen.baseline) else ""
+        title = ", ".join(part for part in (row.group, chosen.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
         print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
-    _print_left_out(found)
-    size = f"{len(found.rows)} rows x {len(found.seeds)} seeds"
+    _print_left_out(chosen)
+    size = f"{len(chosen.rows)} rows x {len(chosen.seeds)} seeds"
     print(f"\n{size}; time, memory and disk: `engram study plan {study} --profile P`")
 
 

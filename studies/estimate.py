@@ -105,7 +105,7 @@ class Measurements:
     def cost(self, run: PlannedRun) -> Cost | None:
         """The cost of a planned run, None where nothing is known."""
         setup, system = setup_of(run.config), system_of(run.config)
-        for key in (run.run_id.rpartition("-")[0], system):
+        for key in (run.signature, system):
             if (setup, key) in self._runs:
                 source = f"finished runs of these rows or of similar ones{self._machines}"
                 return average_cost(self._runs[setup, key], run.config, source)

@@ -32,6 +32,11 @@ class StudyRun:
     run_id: str
     folder: Path
 
+    @property
+    def signature(self) -> str:
+        """The run id without its seed."""
+        return self.run_id.rpartition("-")[0]
+
 
 class StudyRecord(msgspec.Struct, frozen=True):
     """What `study run` writes and status and report read: the study, on what it ran, and its runs."""
@@ -104,18 +109,18 @@ def read_study_record(path: Path) -> StudyRecord | None:
 
 
 def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> StudyRecord:
-    """The record of a study that was run, under the one profile it was run under or the one that is given."""
+    """The record of a study that was run, under the given profile or the only one it was run under."""
     name = Path(name).stem if name.endswith((".yaml", ".yml")) else name
-    wanted = study_label(name, profile) if profile else name
+    requested = study_label(name, profile) if profile else name
     labels = [path.parent.name for path in sorted((runs / STUDIES).glob(f"*/{RECORD}"))]
-    matches = [label for label in labels if wanted in (label, label.rpartition("@")[0])]
+    matches = [label for label in labels if requested in (label, label.rpartition("@")[0])]
     if len(matches) > 1:
-        raise UserError(f"study {name} was run as {' and '.join(matches)}: say which with --profile P")
+        raise UserError(f"study {name} was run as {' and '.join(matches)}: choose one with --profile P")
     record = read_study_record(study_folder(runs, matches[0]) / RECORD) if matches else None
     if record is None:
         raise UserError(
-            f"study {wanted!r} was not run in {runs} (there: {', '.join(labels) or 'none yet'}): run `engram study run "
-            f"{name} --profile {profile or 'P'}` first, or give another folder (--runs DIR)"
+            f"study {requested!r} was not run in {runs} (run there: {', '.join(labels) or 'none yet'}): run "
+            f"`engram study run {name} --profile {profile or 'P'}` first, or give another folder (--runs DIR)"
         )
     return record
 

@@ -101,7 +101,7 @@ def rows_from_axes(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], di
             rows[name] = row
         else:
             left_out[name] = f"the same runs as {same}"
-    _refuse_invalid(base, [(axis, v) for axis in axes for v in axis.values if (axis.name, axis.label(v)) not in valid])
+    refuse_invalid(base, [(axis, v) for axis in axes for v in axis.values if (axis.name, axis.label(v)) not in valid])
     return rows, left_out
 
 
@@ -120,7 +120,7 @@ def _combine(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
     )
 
 
-def _refuse_invalid(base: Base, values: Sequence[tuple[Axis, Value]]) -> None:
+def refuse_invalid(base: Base, values: Sequence[tuple[Axis, Value]]) -> None:
     """Raise a UserError for the first of some values of axes that are valid in no combination."""
     # Those that are invalid by themselves first: they also spoil the values of other axes.
     for axis, value in values:

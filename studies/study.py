@@ -173,10 +173,10 @@ def _convert(tree: Any, kind: type[Part], where: str) -> Part:
         hint = did_you_mean(unknown[1], fields)
         message = f"unknown field {unknown[1]!r}: the fields are {', '.join(fields)}.{hint}"
     elif wrong is not None:
-        expected, given = (
+        expected, actual = (
             " or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2)
         )
-        message = f"{wrong[3] + ' is ' if wrong[3] else 'it is '}{given}: it must be {expected}"
+        message = f"{wrong[3] + ' is ' if wrong[3] else 'it is '}{actual}: it must be {expected}"
     raise ValueError(where + message)
 
 

@@ -20,7 +20,7 @@ from core.errors import UserError
 from core.files import delete_leftovers, lock_folder, make_folder
 from core.progress import say, stop_on_signals
 from core.records.record import SCORED
-from core.records.tracking import wandb_mode
+from core.records.wandb_run import wandb_mode
 from studies.arguments import StudyParser, positive_int
 from studies.checks import check_ready
 from studies.estimate import default_jobs

@@ -84,10 +84,10 @@ class SearchLoop:
             if not self._loaded:
                 self._load()
             self._judge_all()
-            while (
-                len(self.run_states.with_status(WAITING, RUNNING)) < self._slots
-                and (run := self._next_run()) is not None
-            ):
+            while len(self.run_states.with_status(WAITING, RUNNING)) < self._slots:
+                run = self._next_run()
+                if run is None:
+                    break
                 yield run
                 self._judge_all()
         except StorageLost as error:
@@ -107,10 +107,11 @@ class SearchLoop:
         for trial in self.trials:
             if trial.is_open:
                 runs = self._plan_trial(trial.number, self.space.point_from_params(trial.params))
-                if _signature(runs) != trial.signature:
+                now = runs[self.search.seeds[0]].signature
+                if now != trial.signature:
                     raise UserError(
-                        f"trial {trial.number} was started with signature {trial.signature} and has {_signature(runs)} "
-                        "now: documents or code have changed since; keep the changed search apart (--name NAME)"
+                        f"trial {trial.number} was started with signature {trial.signature} and has {now} now: "
+                        "documents or code have changed since; keep the changed search apart (--name NAME)"
                     )
                 self._runs[trial.number] = runs
         self._loaded = True
@@ -167,12 +168,12 @@ class SearchLoop:
 
     def _start_trial(self) -> PlannedRun | None:
         """Propose and store the next trial; its first run, None where no config is left to try."""
-        number = len(self.trials)
+        number, first_seed = len(self.trials), self.search.seeds[0]
 
         def signature_of(point: Point) -> str:
             key = repr(point.params)
             if key not in self._signatures:
-                self._signatures[key] = _signature(self._plan_trial(number, point))
+                self._signatures[key] = self._plan_trial(number, point)[first_seed].signature
             return self._signatures[key]
 
         point = propose(self.space, self.trials, self.search, signature_of)
@@ -181,12 +182,12 @@ class SearchLoop:
             return None
         runs, rung = self._plan_trial(number, point), self.search.rungs[0]
         run_ids = {seed: runs[seed].run_id for seed in self.search.seeds[:rung]}
-        trial = SearchTrial(number=number, params=point.params, signature=_signature(runs), runs=run_ids, rung=rung)
+        trial = SearchTrial(number, point.params, runs[first_seed].signature, run_ids, rung)
         self.store.add(trial)
         self.trials.append(trial)
         self._runs[number] = runs
         self.on_trial(trial)
-        return runs[self.search.seeds[0]]
+        return runs[first_seed]
 
     def _fail(self, trial: SearchTrial, why: str) -> None:
         self._update(msgspec.structs.replace(trial, state="failed", why=why))
@@ -195,7 +196,3 @@ class SearchLoop:
         self.store.update(trial)
         self.trials[trial.number] = trial
         self.on_trial(trial)
-
-
-def _signature(runs: Mapping[int, PlannedRun]) -> str:
-    return next(iter(runs.values())).run_id.rpartition("-")[0]

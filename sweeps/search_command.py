@@ -62,7 +62,9 @@ def search(arguments: Sequence[str]) -> int:
     """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
     parser = StudyParser("engram study search", DESCRIPTION, epilog=EPILOG)
     parser.add_argument(
-        "--trials", type=positive_int, help="how many configs to try in all, earlier ones included (default: its own)"
+        "--trials",
+        type=positive_int,
+        help="how many configs to try in all, earlier ones included (default: the study's)",
     )
     add_job_options(parser)
     parser.add_argument(
@@ -130,7 +132,7 @@ def run_search(
 
             loop.on_trial, loop.on_storage = on_trial, screen.show_storage
             axes = len(loop.space.axes)
-            screen.note(f"{planned.label}: up to {asked.trials} trials of {axes} axes, {jobs} runs at once")
+            screen.note(f"{planned.label}: up to {asked.trials} trials over {axes} axes, runs at once: {jobs}")
             Launcher(loop.run_states, engine, planned, on_change=screen.show_run, feed=loop.feed).run(stop)
     finally:
         engine.close()

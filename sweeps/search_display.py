@@ -70,7 +70,7 @@ class SearchScreen(Screen):
         parts = [self.loop.record.progress]
         for status, states in (("running", [RUNNING]), ("failed", BAD)):
             if runs := self.run_states.with_status(*states):
-                parts.append(f"{len(runs)} runs {status}")
+                parts.append(f"{status} runs: {len(runs)}")
         if self.loop.lost is not None:
             parts.append("the trials cannot be reached")
         return "; ".join(parts) + self._left()

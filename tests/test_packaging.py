@@ -73,10 +73,10 @@ def test_nothing_else_lands_in_the_wheel(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_wheel_carries_command_licence_and_extras(wheel: zipfile.ZipFile) -> None:
-    said = metadata(wheel)
-    assert said["License-Expression"] == "MIT"
-    assert said["Requires-Python"] == ">=3.11"
-    assert set(said.get_all("Provides-Extra") or ()) >= {"test", "minilm", "ray", "dev"}
+    fields = metadata(wheel)
+    assert fields["License-Expression"] == "MIT"
+    assert fields["Requires-Python"] == ">=3.11"
+    assert set(fields.get_all("Provides-Extra") or ()) >= {"test", "minilm", "ray", "dev"}
     entry = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "engram = engram:main" in wheel.read(entry).decode()
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
@@ -106,17 +106,17 @@ def test_dependencies_are_exactly_what_is_imported() -> None:
 def locked() -> dict[str, str]:
     """Name -> exact version in the lock."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = [line.partition("==") for line in lines if line and not line.startswith("#")]
-    assert all(sign == "==" and re.fullmatch(r"[0-9][0-9a-z.]*", exact) for _, sign, exact in found)
-    return {plain(name): exact for name, _, exact in found}
+    pins = [line.partition("==") for line in lines if line and not line.startswith("#")]
+    assert all(sign == "==" and re.fullmatch(r"[0-9][0-9a-z.]*", exact) for _, sign, exact in pins)
+    return {plain(name): exact for name, _, exact in pins}
 
 
 def test_the_lock_holds_every_dependency_once_at_an_exact_version() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     exact = locked()
     assert len(exact) == sum(bool(line) and not line.startswith("#") for line in lines)
-    wanted = [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["minilm"], *EXTRAS["dev"]]
-    assert {plain(requirement) for requirement in wanted} - exact.keys() == set()
+    requirements = [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["minilm"], *EXTRAS["dev"]]
+    assert {plain(requirement) for requirement in requirements} - exact.keys() == set()
 
 
 def test_the_lock_keeps_every_declared_range() -> None:
@@ -128,8 +128,8 @@ def test_the_lock_keeps_every_declared_range() -> None:
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    said = capsys.readouterr().out.strip()
+    printed = capsys.readouterr().out.strip()
     try:
-        assert said == f"engram {version('engram')}"
+        assert printed == f"engram {version('engram')}"
     except PackageNotFoundError:
-        assert said.startswith("engram of a checkout that is not installed")
+        assert printed.startswith("engram of a checkout that is not installed")

@@ -19,7 +19,7 @@ from core.config.schema import RunConfig
 from core.data.documents import LabelSet
 from core.errors import UserError
 from core.features.wordpieces import WordPieces
-from core.training.checkpoints import ModelState, TrainedModel, build_model, check_weights
+from core.training.checkpoints import ModelState, TrainedModel, build_model, load_weights
 
 # Attention heads of the published BERT sizes by width: the one size that no tensor shows.
 HEADS_BY_WIDTH = {128: 2, 256: 4, 512: 8, 768: 12, 1024: 16}
@@ -57,8 +57,7 @@ def import_checkpoint(
     tree["encoder"]["source"] = str(checkpoint.resolve())
     run = validate(tree)
     model = build_model(run, architecture, labels)
-    check_weights(model, weights, str(checkpoint))
-    model.load_state_dict(weights)
+    load_weights(model, weights, str(checkpoint))
     vocabulary = int(weights["encoder.transformer.embeddings.word_embeddings.weight"].shape[0])
     if wordpieces.size > vocabulary:
         raise UserError(

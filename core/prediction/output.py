@@ -43,39 +43,26 @@ class Done(msgspec.Struct, frozen=True):
         return self.documents + self.skipped
 
 
-class Output:
-    """A place for prediction lines, window by window; `done` is what it has already."""
+class PipeOutput:
+    """Prediction lines that are written at once, window by window, to a pipe: nothing is left to resume.
 
-    done = Done()
-
-    def check(self, sources: Mapping[str, str]) -> None:
-        """Raise a UserError where what is done was made from other sources than these."""
-
-    def ids(self) -> Iterable[str]:
-        """The ids of all documents so far."""
-        return ()
-
-    def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
-        """Take the prediction lines of a window, and the lines of those of its documents that were skipped."""
-        raise NotImplementedError
-
-    def first_lines(self, count: int) -> list[bytes]:
-        """The first prediction lines."""
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        """Put everything in its place."""
-
-
-class PipeOutput(Output):
-    """Standard output, or a file that is no regular one: written at once, and nothing to resume from."""
+    `done` is what the output has already; the first `keep` lines are kept in memory.
+    """
 
     def __init__(self, file: BinaryIO | BufferedIOBase, *, keep: int) -> None:
+        self.done = Done()
         self._file, self._keep = file, keep
         self._first: list[bytes] = []
 
+    def check(self, sources: Mapping[str, str]) -> None:
+        """Nothing was made before from other sources."""
+
+    def ids(self) -> Iterable[str]:
+        """Nothing was made before."""
+        return ()
+
     def add(self, lines: bytes, skipped: bytes, done: Done) -> None:
-        """Write the lines; skipped documents are only reported."""
+        """Add the prediction lines of a window, and the lines of those of its documents that were skipped."""
         try:
             self._file.write(lines)
             self._file.flush()
@@ -87,8 +74,11 @@ class PipeOutput(Output):
         self.done = done
 
     def first_lines(self, count: int) -> list[bytes]:
-        """The first prediction lines, at most as many as were to be kept."""
+        """The first prediction lines, at most as many as are kept."""
         return self._first[:count]
+
+    def finish(self) -> None:
+        """Everything is in its place."""
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -102,21 +92,19 @@ class _Identified(msgspec.Struct):
     id: str | None = None
 
 
-class FileOutput(Output):
-    """The folder of an unfinished output file, open to be added to."""
+class FileOutput:
+    """Prediction lines that wait in a folder until all are there, and that another process can resume."""
 
     def __init__(self, folder: Path, path: Path) -> None:
         self._folder, self._path = folder, path
         state = _read_state(folder / STATE)
         self.done, self._sources = state.done, state.of
-        self._files = []
-        for name, size in ((LINES, state.lines), (SKIPPED, state.skipped)):
-            file = (folder / name).open("ab")
-            if file.tell() < size:
-                file.close()
-                raise _damaged(folder / name)
-            file.truncate(size)
-            self._files.append(file)
+        for file, size in ((folder / LINES, state.lines), (folder / SKIPPED, state.skipped)):
+            file.touch()
+            if file.stat().st_size < size:
+                raise _damaged(file)
+            os.truncate(file, size)
+        self._files = [(folder / name).open("ab") for name in (LINES, SKIPPED)]
 
     def check(self, sources: Mapping[str, str]) -> None:
         """Raise a UserError where what is done was made from other sources than these; remember them."""
@@ -185,6 +173,9 @@ class FileOutput(Output):
                 file.close()
 
 
+Output = PipeOutput | FileOutput
+
+
 def skipped_path(output: Path) -> Path:
     """The file next to an output that holds the documents it lacks, and why."""
     return output.with_name(f"{output.name}.skipped.jsonl")
@@ -210,7 +201,7 @@ def is_pipe(output: str) -> bool:
 
 @contextmanager
 def open_output(output: str, *, anew: bool, keep: int) -> Iterator[Output]:
-    """The output of that name; with `anew` nothing is resumed, and a pipe keeps its first `keep` lines in memory."""
+    """The output of that name; with `anew` nothing is resumed; a pipe keeps its first `keep` lines."""
     if output == STANDARD:
         yield PipeOutput(sys.stdout.buffer, keep=keep)
     elif is_pipe(output):

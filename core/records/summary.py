@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from core.errors import UserError
 from core.files import is_locked
 from core.records.provenance import Provenance, is_other_code
 from core.records.record import FINAL, RECORD, SCORED, Status, damage_message
@@ -172,29 +171,3 @@ def current_status(recorded: RunStatus, folder: Path) -> RunStatus:
     if is_locked(folder):
         return "running"
     return KILLED if recorded == "running" else recorded
-
-
-class _Types(msgspec.Struct, frozen=True):
-    by_relation_type: dict[str, PartScores] = {}
-
-
-class _SplitDetails(msgspec.Struct, frozen=True):
-    extra: _Types = _Types()
-
-
-class _Details(msgspec.Struct, frozen=True):
-    config: dict[str, Any]
-    metrics: dict[str, _SplitDetails] = {}
-
-
-DETAILS = msgspec.json.Decoder(_Details)
-
-
-def read_details(folder: Path, split: str) -> tuple[dict[str, Any], dict[str, PartScores]]:
-    """What is read of few runs: the whole config of a run that has a record, and its scores per relation type."""
-    path = folder / RECORD
-    try:
-        details = DETAILS.decode(path.read_bytes())
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(damage_message(path, error)) from None
-    return details.config, details.metrics.get(split, _SplitDetails()).extra.by_relation_type

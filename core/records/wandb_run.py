@@ -1,12 +1,15 @@
-"""One run of W&B, online or in offline files, that never stops what it follows: trouble with W&B is one warning."""
+"""W&B runs: one run, online or in offline files, that never stops what it follows. Trouble with W&B is a warning."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any, Literal
 
 from core.config.schema import TrackingConfig
+from core.errors import UserError, first_line
 from core.progress import say
 
 Mode = Literal["online", "offline"]
@@ -17,15 +20,13 @@ INIT_SECONDS = 30.0
 FINISH_SECONDS = 120.0
 """How long a run waits at its end for W&B to take what is left; the rest stays in files that can be uploaded later."""
 SYNCED, UPLOAD_INCOMPLETE = ".synced", ".cut-short"
-"""Empty files beside a run's own: W&B's mark of a finished `wandb sync`, and ours that an upload was cut short."""
+"""Ends of the names of empty files next to a run's own: W&B's mark of a finished `wandb sync`, and our mark of an
+upload that is not complete."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a run is called in W&B, and under what it stands there.
-
-    `run_id` is W&B's id: the same one again goes on with that run. `folder` is where its files go.
-    """
+    """What a run is called in W&B; `run_id` is W&B's id, `folder` is where its files go."""
 
     folder: Path
     run_id: str
@@ -38,7 +39,7 @@ class Identity:
 
 
 class WandbRun:
-    """A W&B run, opened when it is made.
+    """A W&B run, opened when it is made; the same id again resumes that run.
 
     Offline, each opening makes another fragment of that id in `folder`/wandb, which `wandb sync` joins. Online without
     a server that answers, it is written offline.
@@ -55,14 +56,14 @@ class WandbRun:
             # W&B counts from 0 in every fragment; our own step is what all have in common.
             self._run.define_metric("*", step_metric=STEP_KEY)
         except Exception as error:  # noqa: BLE001 - whatever W&B dies of, the run goes on
+            self._run = None
             if self.mode == "online":
-                self._warn(f"cannot be reached ({reason(error)}): written offline, to be uploaded later")
+                self._warn("W&B cannot be reached, so the run is written offline, to be uploaded later", error)
                 self.mode = "offline"
-                give_back()
+                _end_service()
                 self._open()
             else:
-                self._run = None
-                self._warn(f"cannot be written in {self.identity.folder} ({reason(error)}): nothing follows this run")
+                self._warn(f"W&B cannot write in {self.identity.folder}, so this run is not tracked", error)
 
     def _init(self) -> Any:
         import wandb
@@ -96,77 +97,102 @@ class WandbRun:
             ),
         )
 
-    @property
-    def is_open(self) -> bool:
-        """Whether W&B takes what is told."""
-        return self._run is not None
-
     def log(self, row: Mapping[str, Any], *, step: int) -> None:
         """Log a row under our own step."""
-        if self._run is not None:
-            try:
-                self._run.log({**row, STEP_KEY: step})
-            except Exception as error:  # noqa: BLE001 - as above
-                self._warn(f"took no row of step {step} ({reason(error)}): nothing follows this run any more")
-                self._run = None
+        trouble = f"W&B took no row of step {step}, so this run is not tracked any more"
+        if not self._attempt(trouble, lambda run: run.log({**row, STEP_KEY: step})):
+            self._run = None
 
-    def show(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Log a table that W&B shows."""
-        if self._run is not None:
+
+        def log(run: Any) -> None:
             import wandb
 
-            try:
-                self._run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
-            except Exception as error:  # noqa: BLE001 - as above
-                self._warn(f"took no table ({reason(error)})")
+            run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
 
-    def attach(self, name: str, kind: str, files: Iterable[tuple[Path, str]]) -> None:
-        """Add files, each under a name, as one artifact."""
-        if self._run is not None:
+        self._attempt("W&B took no table", log)
+
+    def log_artifact(self, name: str, kind: str, files: Iterable[Path]) -> None:
+        """Add files, each under its own name, as one artifact."""
+
+        def log(run: Any) -> None:
             import wandb
 
-            try:
-                artifact = wandb.Artifact(name, type=kind)
-                for path, inside in files:
-                    artifact.add_file(str(path), name=inside)
-                self._run.log_artifact(artifact)
-            except Exception as error:  # noqa: BLE001 - as above
-                self._warn(f"took no artifact {name} ({reason(error)})")
+            artifact = wandb.Artifact(name, type=kind)
+            for path in files:
+                artifact.add_file(str(path), name=path.name)
+            run.log_artifact(artifact)
 
-    def close(self, summary: Mapping[str, Any], *, good: bool, goes_on: bool = False) -> bool:
+        self._attempt(f"W&B took no artifact {name}", log)
+
+    def close(self, summary: Mapping[str, Any], *, good: bool, resumable: bool = False) -> bool:
         """Write the summary and end; whether W&B, or its files, took everything.
 
-        Waits for the upload, but not for ever. A run that goes on later is shown as preempted.
+        Waits for the upload, but not for ever. A run that can be resumed is shown as preempted.
         """
-        run, self._run = self._run, None
-        if run is None:
-            return False
-        try:
+
+        def close(run: Any) -> None:
             run.summary.update(dict(summary))
-            if goes_on:
+            if resumable:
                 run.mark_preempting()
             run.finish(exit_code=0 if good else 1)
+
+        complete = self._attempt("W&B did not take everything, the rest is to be uploaded later", close)
+        if self._run is not None and not complete and self.mode == "online":
+            with suppress(OSError):
+                Path(self._run.settings.sync_file + UPLOAD_INCOMPLETE).touch()
+        self._run = None
+        return complete
+
+    def _attempt(self, trouble: str, action: Callable[[Any], None]) -> bool:
+        """Do something with the W&B run, if there is one; whether it was done."""
+        if self._run is None:
+            return False
+        try:
+            action(self._run)
         except Exception as error:  # noqa: BLE001 - as above
-            self._warn(f"did not take everything ({reason(error)}): the rest is to be uploaded later")
-            if self.mode == "online":
-                with suppress(OSError):
-                    Path(run.settings.sync_file + UPLOAD_INCOMPLETE).touch()
+            self._warn(trouble, error)
             return False
         return True
 
-    def _warn(self, trouble: str) -> None:
-        say(f"engram: warning: {self.identity.run_id}: W&B {trouble}")
+    def _warn(self, trouble: str, error: Exception) -> None:
+        say(f"engram: warning: {self.identity.run_id}: {trouble} ({first_line(error)})")
 
 
-def reason(error: Exception) -> str:
-    """The first line of an error, or its kind where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def give_back() -> None:
-    """End W&B's service of this process, which holds the id of a run that could not be opened."""
+def _end_service() -> None:
+    """End W&B's service of this process, which keeps the id of a run that could not be opened."""
     import wandb
 
     with suppress(Exception):
         wandb.teardown()
+
+
+def wandb_mode(settings: TrackingConfig) -> Mode:
+    """online or offline, as settings and login say; a UserError where online is asked for without a key."""
+    if settings.wandb == "offline" or (settings.wandb == "auto" and not logged_in()):
+        return "offline"
+    if not logged_in():
+        raise UserError(
+            "tracking.wandb is online, but there is no W&B key: run `wandb login`, set WANDB_API_KEY, or use "
+            "--tracking.wandb offline"
+        )
+    return "online"
+
+
+def logged_in() -> bool:
+    """Whether there is a W&B key, in the environment or the user's netrc; WANDB_MODE=offline says no."""
+    if os.environ.get("WANDB_MODE", "online") != "online":
+        return False
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = address().split("//")[-1].split("/")[0].split(":")[0]
+    try:
+        return netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, NetrcParseError):
+        return False
+
+
+def address() -> str:
+    """Where W&B's server is."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")

@@ -1,1 +1,1 @@
-"""Computing one run folder from its config to its record."""
+"""Run: one run folder computed from its config to its record."""

@@ -1,4 +1,4 @@
-"""`python -m core.run FOLDER ...` computes run folders one after another.
+"""Command `python -m core.run FOLDER ...`: compute run folders one after another.
 
 `python -m core.run -` is what engines start: a worker that reads its folders from stdin (`core.run.worker`).
 """
@@ -14,7 +14,7 @@ from core.run.worker import serve
 
 
 def main(folders: list[str]) -> int:
-    """Compute run folders one after another; 1 where one of them failed, 130 where the user stopped it."""
+    """Compute run folders; 1 where one of them failed, 2 where one is the user's mistake, 130 for an interruption."""
     if folders == ["-"]:
         return serve(lambda folder: run(folder).status)
     worst = 0

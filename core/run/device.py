@@ -1,45 +1,59 @@
-"""Devices by the name that a setting gives them.
-
-The processor's memory between two steps: blocks are kept, as the next step wants them again; shapes are not.
-"""
+"""Device of a run by its name, and the memory of the process: its peak, and how glibc and oneDNN keep it."""
 
 import ctypes
 import os
+import resource
 import sys
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from core.errors import UserError
 
-
-def find_device(wanted: str) -> torch.device:
-    """The device that `runtime.device` names; auto is the first GPU where there is one, else the processor."""
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted.startswith("cuda"):
-        if not torch.cuda.is_available():
-            raise UserError(f"runtime.device is {wanted}, but this machine has no CUDA device: use cpu or auto")
-        number = int(wanted.partition(":")[2] or 0)
-        if number >= torch.cuda.device_count():
-            raise UserError(f"runtime.device is {wanted}, but there are {torch.cuda.device_count()} CUDA devices")
-    return torch.device(wanted)
-
-
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT = 2**30
+MAX_KEPT_BLOCK = 2**30
 # Of oneDNN itself, and of the layer through which torch calls it. Both are read at the first product.
 SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-SHAPES = 16
+CACHED_SHAPES = 16
+
+
+def find_device(name: str) -> torch.device:
+    """The device that `runtime.device` names; auto is the first GPU where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda"):
+        if not torch.cuda.is_available():
+            raise UserError(f"runtime.device is {name}, but this machine has no CUDA device: use cpu or auto")
+        count = torch.cuda.device_count()
+        if int(name.partition(":")[2] or 0) >= count:
+            raise UserError(f"runtime.device is {name}, but this machine has {count} CUDA devices: use cuda:0 or auto")
+    return torch.device(name)
+
+
+def reset_peak_memory() -> None:
+    """Reset the peak-memory counter, so that a worker's next run does not inherit the last one's; only on Linux."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> float:
+    """The most resident memory that this process has held since its peak was last reset, in MiB."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks of up to 1 GiB instead of giving them back; nothing happens elsewhere.
+    """Ask glibc to keep freed blocks of up to 1 GiB instead of returning them; without effect elsewhere.
 
-    A block that was given back returns as pages that the system fills with zeros one by one: at BERT-base size, where
+    A block that was returned comes back as pages that the system fills with zeros one by one: at BERT-base size, where
     the embedding's gradient alone is 90 MiB, that is about a fifth of a training step.
     """
     if not sys.platform.startswith("linux"):
@@ -48,22 +62,22 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    mallopt(M_MMAP_THRESHOLD, KEPT)
-    mallopt(M_TRIM_THRESHOLD, 2 * KEPT - 1)
+    mallopt(M_MMAP_THRESHOLD, MAX_KEPT_BLOCK)
+    mallopt(M_TRIM_THRESHOLD, 2 * MAX_KEPT_BLOCK - 1)
 
 
 def release_freed_memory() -> None:
-    """Ask glibc to give back what is free now: a model that was just loaded leaves its size behind once more."""
+    """Ask glibc to return what is free now: loading a model leaves memory of the model's size behind."""
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
 
 
 def limit_onednn_cache() -> None:
-    """Ask oneDNN to keep the code of few products; only before the first product, and unless the user has said else.
+    """Ask oneDNN to keep the code of few products; only before the first product, and unless the user set a number.
 
-    It keeps the code of the last 1,024 shapes. Documents give hardly a shape twice, so that decoding would grow by
-    half a gigabyte over the first thousands of them, and gain no time.
+    It keeps the code of the last 1,024 shapes. Hardly any two documents have the same, so that decoding would grow by
+    half a gigabyte over the first thousands of them and be no faster.
     """
     for name in SHAPE_CACHES:
-        os.environ.setdefault(name, str(SHAPES))
+        os.environ.setdefault(name, str(CACHED_SHAPES))

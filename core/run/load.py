@@ -1,4 +1,4 @@
-"""A finished run, opened: its config, its record and the model that validation chose."""
+"""Load a finished run: its config, and the model that validation chose with its decoder."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from core.training.checkpoints import TrainedModel, load_model
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run's folder, config and model, and the decoder of that model on its device."""
+    """The folder, config and model of a run, and the decoder of that model on its device."""
 
     folder: Path
     config: RunConfig

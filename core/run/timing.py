@@ -1,4 +1,4 @@
-"""`python -m core.run.timing CONFIG OUT STEPS`: a few optimiser steps of a run, timed; no folder, no record, no result.
+"""Timing of a few optimiser steps of a run: `python -m core.run.timing CONFIG OUT STEPS`; no folder, record or result.
 
 The steps are the run's own, on its own documents, with memory read where the run ever reads; one more step on the
 longest documents and their held-out forward stand for the peak of memory.
@@ -21,13 +21,14 @@ from core.features.prepare import prepare
 from core.files import atomic_write
 from core.progress import progress_bar, say
 from core.records.timings import StepCosts
-from core.run.execute import build_accelerator, build_fresh_model, peak_memory
+from core.run.device import peak_memory
+from core.run.execute import build_accelerator, build_fresh_model
 from core.training.held_out import held_out_loss
-from core.training.loop import TrainingInput, draw_batch, train_step
+from core.training.loop import draw_batch, train_step
 from core.training.optimizer import build_optimizer
 
 UNTIMED = 2
-"""First steps that only warm up: memory is claimed, kernels are chosen."""
+"""First steps, which only warm up: memory is claimed, kernels are chosen."""
 HELD_OUT = 4
 """Documents of the held-out forward that is timed."""
 
@@ -41,22 +42,21 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
     model.to(accelerator.device).train()
     optimizer = build_optimizer(model, config.training)
     start_seconds = time.perf_counter() - started
-    given = TrainingInput(data.splits["train"], data.labels, data.wordpieces.padding)
+    documents = data.splits["train"]
     reading = 0.0 if config.memory is None or config.memory.warmup == 1.0 else 1.0
 
     def step(numbers: list[int], epoch: int) -> float:
         begun = time.perf_counter()
-        train_step(
-            model, draw_batch(model, given, config, numbers, epoch=epoch), config, accelerator, optimizer, reading
-        )
+        batch = draw_batch(model, data, config, numbers, epoch=epoch)
+        train_step(model, batch, config, accelerator, optimizer, reading)
         return time.perf_counter() - begun
 
     timed = []
     with progress_bar("measuring steps", UNTIMED + steps) as progress:
-        for epoch, numbers in islice(batches(config, len(given.documents)), UNTIMED + steps):
+        for epoch, numbers in islice(batches(config, len(documents)), UNTIMED + steps):
             timed.append(step(numbers, epoch))
             progress.advance(1)
-    by_length = sorted(range(len(given.documents)), key=lambda number: len(given.documents[number].ids))
+    by_length = sorted(range(len(documents)), key=lambda number: len(documents[number].ids))
     step(by_length[-config.training.batch_size :], 0)
     held_out = data.splits["validation"][:HELD_OUT]
     begun = time.perf_counter()
@@ -67,24 +67,24 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
         step_seconds=median(timed[UNTIMED:]),
         document_seconds=document_seconds,
         start_seconds=start_seconds,
-        documents={name: len(part) for name, part in data.splits.items()},
+        documents={name: len(split) for name, split in data.splits.items()},
         peak_memory_mib=peak_memory(),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
 
 
 def batches(config: RunConfig, documents: int) -> Iterator[tuple[int, list[int]]]:
-    """The batches of a run, epoch after epoch, as many as are asked for."""
+    """The epoch and document numbers of each batch of a run, without end."""
     epoch = 0
     while True:
         order = epoch_order(documents, seed=config.seed, epoch=epoch)
-        for numbers in epoch_batches(order, config.training.batch_size, first=0):
-            yield epoch, [int(number) for number in numbers]
+        for numbers in epoch_batches(order, config.training.batch_size):
+            yield epoch, numbers.tolist()
         epoch += 1
 
 
 def main(arguments: list[str]) -> int:
-    """Measure a config and write what it costs; 2 for a user's mistake, 130 where the user stopped it."""
+    """Time a config and write its costs; 2 for a user's mistake, 130 for an interruption."""
     config, out, steps = arguments
     try:
         costs = measure(from_yaml(Path(config)), int(steps))

@@ -1,7 +1,7 @@
-"""A worker: computes the run folders that it is told on stdin, one after another, and answers a line each on stdout.
+"""Worker process: computes the run folders named on stdin, one after another, and answers with a line each on stdout.
 
-Loading torch and transformers takes seconds; a worker that stays pays for it once. A worker never outlives the process
-that started it: the end of its stdin asks the run to save and stop, and a run that does not is ended.
+Loading torch and transformers takes seconds; a worker that stays loads them once. A worker never outlives the process
+that started it: the end of its stdin asks the run to save and stop, and a run that does not is killed.
 """
 
 import os
@@ -19,13 +19,13 @@ import msgspec
 from core.errors import UserError
 
 LOG = "log.txt"
-"""What a run said while a worker computed it, in its folder."""
-PATIENCE_SECONDS = 60.0
-"""How long a run may take to save once nobody waits for the worker any more."""
+"""What is printed while a worker computes a run, in the folder of that run."""
+SAVE_SECONDS = 60.0
+"""How long a run may take to save once the process that started the worker is gone."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a folder: the status of its record, or `refused` where it could not be computed at all."""
+    """The outcome of a folder: the status of its record, or `refused` where it could not be computed at all."""
 
     folder: str
     status: str
@@ -35,32 +35,32 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def serve(run: Callable[[Path], str]) -> int:
-    """Compute folders until stdin ends; `run` gives the status of the record that it wrote.
+    """Compute folders until stdin ends; `run` returns the status of the record that it wrote.
 
     0 when stdin ended; 1 after a run that failed, as its leftovers might hurt the next; 130 after a stop by signal.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     # What else is printed, also between runs and at the very end, must not be taken for an answer.
     os.dup2(2, 1)
-    asked: queue.Queue[str | None] = queue.Queue()
-    busy, alone = threading.Event(), threading.Event()
-    threading.Thread(target=_listen, args=(asked, busy, alone), daemon=True).start()
-    while (line := asked.get()) is not None:
+    lines: queue.Queue[str | None] = queue.Queue()
+    busy, abandoned = threading.Event(), threading.Event()
+    threading.Thread(target=_listen, args=(lines, busy, abandoned), daemon=True).start()
+    while (line := lines.get()) is not None:
         folder = Path(line)
         busy.set()
-        if alone.is_set():
+        if abandoned.is_set():
             return 130
         with _logged(folder):
             answer = _compute(run, folder)
         busy.clear()
-        ending = {"interrupted": 130, "failed": 1, "refused": 1}.get(answer.status)
+        exit_code = {"interrupted": 130, "failed": 1, "refused": 1}.get(answer.status)
         try:
-            told = msgspec.structs.replace(answer, last=ending is not None)
-            answers.write(msgspec.json.encode(told).decode() + "\n")
+            answer = msgspec.structs.replace(answer, last=exit_code is not None)
+            answers.write(msgspec.json.encode(answer).decode() + "\n")
         except BrokenPipeError:
             return 1
-        if ending is not None:
-            return ending
+        if exit_code is not None:
+            return exit_code
     return 0
 
 
@@ -76,17 +76,17 @@ def _compute(run: Callable[[Path], str], folder: Path) -> Answer:
         return Answer(str(folder), "failed", f"{type(error).__name__}: {error}")
 
 
-def _listen(asked: "queue.Queue[str | None]", busy: threading.Event, alone: threading.Event) -> None:
-    """Hand on the folders that are told; the end of stdin stops the worker, whatever it is doing."""
+def _listen(lines: "queue.Queue[str | None]", busy: threading.Event, abandoned: threading.Event) -> None:
+    """Pass on the lines of stdin; its end stops the worker, whatever it is doing."""
     # Not sys.stdin: it would wait for a block to fill.
-    with os.fdopen(os.dup(0), "r") as lines:
-        for line in iter(lines.readline, ""):
-            asked.put(line.rstrip("\n"))
-    alone.set()
-    asked.put(None)
+    with os.fdopen(os.dup(0), "r") as stdin:
+        for line in iter(stdin.readline, ""):
+            lines.put(line.rstrip("\n"))
+    abandoned.set()
+    lines.put(None)
     if busy.is_set():
         os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(PATIENCE_SECONDS)
+    threading.Event().wait(SAVE_SECONDS)
     os._exit(1)
 
 

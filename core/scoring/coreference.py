@@ -1,4 +1,4 @@
-"""Coreference by links, mentions and aligned clusters: MUC, B³, CEAFφ4 and their mean.
+"""Coreference measures by links, mentions and aligned clusters: MUC, B³, CEAFφ4 and their mean.
 
 As in the reference scorer of the CoNLL shared tasks (Pradhan et al., 2014): numerators and denominators are summed over
 documents before dividing, and singletons count. A mention that one side holds twice is kept once, in its first cluster
@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from core.data.documents import Annotation, Span
-from core.scoring.metrics import harmonic_mean, ratio
+from core.scoring.metrics import measures, ratio
 
 Clusters = Sequence[frozenset[Span]]
 SMALL_BLOCK = (60, 8)
@@ -29,18 +29,16 @@ class Fractions(NamedTuple):
 
 def coreference_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, dict[str, float]]:
     """MUC, B³, CEAFφ4 in percent over (gold, predicted) pairs, and `mean`, the average of the three F1."""
-    measures = {"muc": muc, "b_cubed": b_cubed, "ceaf_phi4": ceaf_phi4}
-    sums = {name: [0.0] * 4 for name in measures}
+    sums = {name: [0.0] * 4 for name in MEASURES}
     for gold, predicted in pairs:
         key, response = partition(gold), partition(predicted)
-        for name, measure in measures.items():
+        for name, measure in MEASURES.items():
             sums[name] = [old + new for old, new in zip(sums[name], measure(key, response), strict=True)]
-    scores: dict[str, dict[str, float]] = {}
-    for name, (precision_part, precision_whole, recall_part, recall_whole) in sums.items():
-        precision, recall = ratio(precision_part, precision_whole), ratio(recall_part, recall_whole)
-        scores[name] = {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
-    scores["mean"] = {"f1": sum(scores[name]["f1"] for name in measures) / len(measures)}
-    return scores
+    scores = {
+        name: measures(ratio(precision_part, precision_whole), ratio(recall_part, recall_whole))
+        for name, (precision_part, precision_whole, recall_part, recall_whole) in sums.items()
+    }
+    return scores | {"mean": {"f1": sum(of_measure["f1"] for of_measure in scores.values()) / len(scores)}}
 
 
 def partition(annotation: Annotation) -> list[frozenset[Span]]:
@@ -64,7 +62,7 @@ def _links(clusters: Clusters, other: Clusters) -> tuple[int, int]:
     cluster_of = _cluster_of(other)
     kept = whole = 0
     for cluster in clusters:
-        # A mention that the other side does not know is a part on its own.
+        # A mention that the other annotation does not have is a part on its own.
         parts = len({cluster_of.get(mention, mention) for mention in cluster})
         kept += len(cluster) - parts
         whole += len(cluster) - 1
@@ -89,6 +87,9 @@ def ceaf_phi4(key: Clusters, response: Clusters) -> Fractions:
     """The similarity of the best one-to-one alignment of clusters, φ4 = 2|K∩R| / (|K|+|R|) (Luo, 2005)."""
     similarity = sum(_best_alignment(block) for block in _blocks(key, response))
     return Fractions(similarity, len(response), similarity, len(key))
+
+
+MEASURES = {"muc": muc, "b_cubed": b_cubed, "ceaf_phi4": ceaf_phi4}
 
 
 def _cluster_of(clusters: Clusters) -> dict[Span, int]:

@@ -1,40 +1,34 @@
-"""Where strict relation scores come from: by relation type, and within or across sentences.
+"""Diagnostics beyond the five tasks: per relation type and sentence distance, lenient, ranking, Ign-F1.
 
-Lenient matching: an entity is found by its first mention, not only by its exact cluster.
-
-Exact clusters punish one missed mention with every relation of its entity. Here a gold entity counts as found by a
-predicted cluster that holds its first mention in the text, and a relation by its two entities, in the manner of REBEL
-(Huguet Cabot & Navigli, 2021). A merged cluster finds every entity whose first mention it holds: merging is what B³ and
-CEAF punish, not this.
-
-Scores that do not hang on a threshold: average precision, and the threshold that would have been best.
-
-A fixed threshold favours the model that it was tuned for; both numbers here are diagnostics beside F1. They rank
-`(score, correct)` pairs, one for every scored candidate, against the number of gold relations, found or not.
-
-Ign-F1: relation scores without what training has already told (Yao et al., 2019).
-
-A fact is (surface of a head mention, surface of a tail mention, relation type). Take the facts of the documents that
-the run trained on: another split of the same data set would mark relations as known that the run never saw.
+- Per relation type, and within or across sentences: where strict relation scores come from.
+- Lenient matching: exact clusters punish one missed mention with every relation of its entity. Here a gold entity
+  counts as found by a predicted cluster that holds its first mention in the text, and a relation by its two entities,
+  in the manner of REBEL (Huguet Cabot & Navigli, 2021). A merged cluster finds every entity whose first mention it
+  holds: merging is what B³ and CEAF punish, not this.
+- Ranking: average precision, and the threshold that would have been best. A fixed threshold favours the model that it
+  was tuned for. Both rank `(score, correct)` pairs, one for every scored candidate, against the number of gold
+  relations, found or not.
+- Ign-F1: relation scores without the facts of the training documents (Yao et al., 2019). A fact is (surface of a head
+  mention, surface of a tail mention, relation type). Take the facts of the documents that the run trained on: another
+  split of the same data set would mark relations as known that the run never saw.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby, product
 
 from core.data.documents import Annotation, Document, Span
-from core.scoring.metrics import DocumentCounts, TypeCounts, harmonic_mean, items, prf, ratio, total
+from core.scoring.metrics import DocumentCounts, TypeCounts, items, measures, prf, ratio, total
 
 
 def by_relation_type(counts: Sequence[DocumentCounts]) -> dict[str, dict[str, float]]:
     """Strict P, R, F1 in percent and the counts of every relation type, the most frequent in gold first."""
     per_type = total(counts, "relation_strict")
     ordered = sorted(per_type.items(), key=lambda entry: (-(entry[1].tp + entry[1].fn), entry[0]))
-    return {relation_type: described(type_counts) for relation_type, type_counts in ordered}
+    return {relation_type: _with_counts(type_counts) for relation_type, type_counts in ordered}
 
 
-def described(counts: TypeCounts) -> dict[str, float]:
-    """P, R, F1 in percent beside the counts that they come from."""
+def _with_counts(counts: TypeCounts) -> dict[str, float]:
     return {**prf(counts)._asdict(), **counts._asdict()}
 
 
@@ -53,20 +47,23 @@ def by_sentence_distance(
         sentence_numbers = document.sentence_numbers()
         gold_items = items(document.gold)["relation_strict"]
         predicted_items = items(annotation)["relation_strict"]
-        parts = (gold_items & predicted_items, predicted_items - gold_items, gold_items - predicted_items)
-        for place, part in enumerate(parts):
-            for _, ((head, _), (tail, _)) in part:
-                sums[_distance_class(head, tail, sentence_numbers)][place] += 1
-    return {name: described(TypeCounts(*numbers)) for name, numbers in sums.items()}
+        outcomes = (gold_items & predicted_items, predicted_items - gold_items, gold_items - predicted_items)
+        for outcome, relations in enumerate(outcomes):
+            for _, ((head, _), (tail, _)) in relations:
+                sums[_distance(head, tail, sentence_numbers)][outcome] += 1
+    return {name: _with_counts(TypeCounts(*numbers)) for name, numbers in sums.items()}
 
 
-def _distance_class(head: frozenset[Span], tail: frozenset[Span], sentence_numbers: Sequence[int]) -> str:
+def _distance(head: frozenset[Span], tail: frozenset[Span], sentence_numbers: Sequence[int]) -> str:
     # A mention lies in the sentence of its first token; few cross a sentence border.
     head_sentences = {sentence_numbers[start] for start, _ in head}
     return "intra" if any(sentence_numbers[start] in head_sentences for start, _ in tail) else "inter"
 
 
-TASKS = ("coref", "entity", "relation", "relation_strict")
+LENIENT_TASKS = ("coref", "entity", "relation", "relation_strict")
+Cluster = frozenset[Span]
+Item = tuple[tuple[Cluster, ...], Hashable]
+"""The clusters of an item, and the types that have to be equal as well."""
 
 
 def lenient_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, dict[str, float]]:
@@ -75,54 +72,40 @@ def lenient_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, 
     Recall is the share of gold items found, precision the share of predicted items that find one: their numerators
     may differ. `entity` and `relation_strict` ask for the same types, `coref` and `relation` do not.
     """
-    sums = {task: [0, 0, 0, 0] for task in TASKS}
+    sums = {task: [0, 0, 0, 0] for task in LENIENT_TASKS}
     for gold, predicted in pairs:
-        for task, (wanted, claimed, matches) in _matches(gold, predicted).items():
-            found = {gold_item for gold_item, _ in matches}
-            right = {predicted_item for _, predicted_item in matches}
-            for place, number in enumerate((len(right), len(claimed), len(found), len(wanted))):
-                sums[task][place] += number
-    scores: dict[str, dict[str, float]] = {}
-    for task, (right_sum, claimed_sum, found_sum, wanted_sum) in sums.items():
-        precision, recall = ratio(right_sum, claimed_sum), ratio(found_sum, wanted_sum)
-        scores[task] = {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
-    return scores
+        holders: dict[Span, set[Cluster]] = {}
+        for entity in predicted.entities:
+            for mention in entity.mentions:
+                holders.setdefault(mention, set()).add(frozenset(entity.mentions))
+        for task in LENIENT_TASKS:
+            gold_items, predicted_items = _lenient_items(gold, task), _lenient_items(predicted, task)
+            matches = {item: _finders(item, holders) & predicted_items for item in gold_items}
+            right = set[Item]().union(*matches.values())
+            numbers = (len(right), len(predicted_items), sum(map(bool, matches.values())), len(gold_items))
+            sums[task] = [old + new for old, new in zip(sums[task], numbers, strict=True)]
+    return {
+        task: measures(ratio(right, claimed), ratio(found, expected))
+        for task, (right, claimed, found, expected) in sums.items()
+    }
 
 
-Cluster = frozenset[Span]
-Item = tuple[tuple[Cluster, ...], Hashable]
-"""The clusters of an item, and what has to be equal beside them."""
+def _finders(item: Item, holders: dict[Span, set[Cluster]]) -> set[Item]:
+    """What a predicted item would have to be to find a gold one: clusters that hold the gold ones' first mentions."""
+    clusters, types = item
+    candidates = [holders.get(min(cluster), set()) if cluster else set() for cluster in clusters]
+    return {(combination, types) for combination in product(*candidates)}
 
 
-def _matches(gold: Annotation, predicted: Annotation) -> dict[str, tuple[set[Item], set[Item], set[tuple[Item, Item]]]]:
-    """Per task: the gold items, the predicted items, and the (gold, predicted) pairs that match."""
-    holders: dict[Span, set[Cluster]] = {}
-    for entity in predicted.entities:
-        for mention in entity.mentions:
-            holders.setdefault(mention, set()).add(frozenset(entity.mentions))
-    matches: dict[str, tuple[set[Item], set[Item], set[tuple[Item, Item]]]] = {}
-    for task in TASKS:
-        wanted, claimed = _items(gold, task), _items(predicted, task)
-        matched: set[tuple[Item, Item]] = set()
-        for clusters, rest in wanted:
-            candidates = [holders.get(min(cluster), set()) if cluster else set() for cluster in clusters]
-            claims = {(found, rest) for found in product(*candidates)} & claimed
-            matched |= {((clusters, rest), claim) for claim in claims}
-        matches[task] = (wanted, claimed, matched)
-    return matches
-
-
-def _items(annotation: Annotation, task: str) -> set[Item]:
+def _lenient_items(annotation: Annotation, task: str) -> set[Item]:
     clusters = [frozenset(entity.mentions) for entity in annotation.entities]
     types = [entity.type for entity in annotation.entities]
-    if task == "coref":
-        return {((cluster,), None) for cluster in clusters}
-    if task == "entity":
-        return {((cluster,), entity_type) for cluster, entity_type in zip(clusters, types, strict=True)}
-    if task == "relation":
-        return {((clusters[r.head], clusters[r.tail]), r.type) for r in annotation.relations}
+    if task in ("coref", "entity"):
+        return {((cluster,), kind if task == "entity" else None) for cluster, kind in zip(clusters, types, strict=True)}
+    strict = task == "relation_strict"
     return {
-        ((clusters[r.head], clusters[r.tail]), (types[r.head], types[r.tail], r.type)) for r in annotation.relations
+        ((clusters[r.head], clusters[r.tail]), (types[r.head], types[r.tail], r.type) if strict else r.type)
+        for r in annotation.relations
     }
 
 
@@ -155,16 +138,7 @@ def average_precision(ranked: Iterable[Ranked], total_gold: int) -> float:
 
     Candidates of one score share a rank, so their order cannot matter.
     """
-    return ratio(sum(precision * new for precision, new in _precision_steps(ranked)), total_gold)
-
-
-def _precision_steps(ranked: Iterable[Ranked]) -> Iterable[tuple[float, int]]:
-    """At every distinct score, from the top: the precision of all candidates down to it, and the correct ones in it."""
-    taken = right = 0
-    for _, group in groupby(sorted(ranked, key=lambda pair: -pair[0]), key=lambda pair: pair[0]):
-        correct = [is_correct for _, is_correct in group]
-        taken, right = taken + len(correct), right + sum(correct)
-        yield right / taken, sum(correct)
+    return ratio(sum(right / taken * new for _, taken, right, new in _ranks(ranked)), total_gold)
 
 
 def best_threshold(ranked: Sequence[Ranked], total_gold: int) -> tuple[float, float]:
@@ -173,14 +147,20 @@ def best_threshold(ranked: Sequence[Ranked], total_gold: int) -> tuple[float, fl
     To be found on validation and read on test. Of equal ones the highest threshold; (1.0, 0.0) where none is correct.
     """
     best = (1.0, 0.0)
-    taken = right = 0
-    for threshold, group in groupby(sorted(ranked, key=lambda pair: -pair[0]), key=lambda pair: pair[0]):
-        correct = [is_correct for _, is_correct in group]
-        taken, right = taken + len(correct), right + sum(correct)
+    for score, taken, right, _ in _ranks(ranked):
         f1 = ratio(2 * right, taken + total_gold)
         if f1 > best[1]:
-            best = (threshold, f1)
+            best = (score, f1)
     return best
+
+
+def _ranks(ranked: Iterable[Ranked]) -> Iterator[tuple[float, int, int, int]]:
+    """Each score, the highest first: how many candidates reach it, how many of them are correct, how many are new."""
+    taken = right = 0
+    for score, group in groupby(sorted(ranked, key=lambda pair: -pair[0]), key=lambda pair: pair[0]):
+        correct = [is_correct for _, is_correct in group]
+        taken, right = taken + len(correct), right + sum(correct)
+        yield score, taken, right, sum(correct)
 
 
 Fact = tuple[str, str, str]
@@ -190,10 +170,9 @@ def training_facts(documents: Iterable[Document]) -> frozenset[Fact]:
     """The facts of the gold relations of some documents, over every pair of a head's and a tail's mentions."""
     facts: set[Fact] = set()
     for document in documents:
-        if document.gold is None:
-            continue
-        for relation in document.gold.relations:
-            head, tail = (document.gold.entities[index].mentions for index in (relation.head, relation.tail))
+        gold = document.gold or Annotation()
+        for relation in gold.relations:
+            head, tail = (gold.entities[index].mentions for index in (relation.head, relation.tail))
             facts.update(_facts(document, head, tail, relation.type))
     return frozenset(facts)
 
@@ -219,14 +198,11 @@ def ign_scores(
             known_right, known_wrong = known_right + (known and correct), known_wrong + (known and not correct)
     recall = ratio(right, right + missed)
     new_right = right - known_right
-    precision = ratio(new_right, new_right + wrong - known_wrong)
-    docred_precision = ratio(new_right, new_right + wrong)
+    docred = measures(ratio(new_right, new_right + wrong), recall)
     return {
-        "precision": precision,
-        "recall": recall,
-        "f1": harmonic_mean(precision, recall),
-        "docred_precision": docred_precision,
-        "docred_f1": harmonic_mean(docred_precision, recall),
+        **measures(ratio(new_right, new_right + wrong - known_wrong), recall),
+        "docred_precision": docred["precision"],
+        "docred_f1": docred["f1"],
         "ignored": known_right + known_wrong,
     }
 

@@ -1,8 +1,7 @@
-"""Documents against predictions: the five tasks and everything beyond them, in one `Scores`.
+"""Evaluation of predictions against gold documents: the five tasks and all diagnostics, in one `Scores`.
 
-Which predicted document belongs to which gold document: by title where both sides have one, else by order.
-
-A gold document without prediction, or with other tokens, is refused: a missing metric raises and never becomes 0.
+Which predicted document belongs to which gold document: by title where both files have one, else by order. A gold
+document without prediction, or with other tokens, is refused: a missing metric raises and never becomes 0.
 """
 
 from collections.abc import Sequence
@@ -54,25 +53,23 @@ def evaluate(
     `facts` are given) and `notes`.
     """
     counts = count_documents(documents, predicted)
+    golds = [document.gold or Annotation() for document in documents]
     scores = score(counts)
-    pairs = [
-        (document.gold or Annotation(), annotation) for document, annotation in zip(documents, predicted, strict=True)
-    ]
-    extra, notes = dict(scores.extra), list(scores.extra["notes"])
+    notes: list[str] = scores.extra["notes"]
+    extra = {name: value for name, value in scores.extra.items() if name != "notes"}
     extra["documents"] = len(documents)
-    extra["coreference"] = coreference_scores(pairs)
-    extra["lenient"] = lenient_scores(pairs)
+    extra["coreference"] = coreference_scores(zip(golds, predicted, strict=True))
+    extra["lenient"] = lenient_scores(zip(golds, predicted, strict=True))
     extra["by_relation_type"] = by_relation_type(counts)
     distances = by_sentence_distance(documents, predicted)
     if distances is None:
         notes.append("by_sentence_distance: left out, the gold documents have no sentences")
     else:
         extra["by_sentence_distance"] = distances
-    over = predicted if candidates is None else candidates
-    relations = [relation for annotation in over for relation in annotation.relations]
+    ranked_annotations = predicted if candidates is None else candidates
+    relations = [relation for annotation in ranked_annotations for relation in annotation.relations]
     if candidates is not None or (relations and all(relation.score is not None for relation in relations)):
-        golds = [document.gold or Annotation() for document in documents]
-        ranked, total_gold = ranked_relations(zip(golds, over, strict=True))
+        ranked, total_gold = ranked_relations(zip(golds, ranked_annotations, strict=True))
         threshold, f1 = best_threshold(ranked, total_gold)
         extra["ranking"] = {
             "average_precision": average_precision(ranked, total_gold),
@@ -83,12 +80,12 @@ def evaluate(
             notes.append("ranking: over the predicted relations given; best_threshold is fitted on these documents")
     if facts is not None:
         extra["ign"] = ign_scores(documents, predicted, facts)
-    # Last, so that a reader finds the remarks after the numbers.
-    del extra["notes"]
+    # Last, so that a reader finds the notes after the numbers.
     return msgspec.structs.replace(scores, extra={**extra, "notes": notes})
 
 
-NAMED_IN_FULL = 5
+MAX_NAMED = 5
+"""Titles that a message names; of more it says how many."""
 
 
 def match_documents(
@@ -102,45 +99,53 @@ def match_documents(
     for index, document in enumerate(gold):
         if document.gold is None:
             raise fault(gold_path, "has no gold annotation: give an annotated file", index=index, title=document.title)
-    wanted, found = [document.title for document in gold], [prediction.document.title for prediction in predictions]
-    if _usable(wanted) and _usable(found):
-        place_of = {title: place for place, title in enumerate(found)}
-        _require(wanted, place_of, f"{predictions_path}: no prediction for %s of {gold_path}: predict the whole file")
-        _require(found, set(wanted), f"{gold_path}: no gold for %s of {predictions_path}: give the file predicted from")
-        order = [place_of[title] for title in wanted]
+    titles = [document.title for document in gold]
+    predicted_titles = [prediction.document.title for prediction in predictions]
+    if _are_unique(titles) and _are_unique(predicted_titles):
+        _require(
+            titles, predicted_titles, f"{predictions_path}: no prediction for %s of {gold_path}: predict all of it"
+        )
+        _require(
+            predicted_titles, titles, f"{gold_path}: no gold for %s of {predictions_path}: give the file predicted"
+        )
+        positions = {title: position for position, title in enumerate(predicted_titles)}
+        order = [positions[title] for title in titles]
     elif len(gold) != len(predictions):
         raise UserError(
-            f"{predictions_path}: {len(predictions)} predicted documents, but {gold_path} has {len(gold)}: without a "
-            "unique title on both sides documents are matched by order, so give as many, in the same order"
+            f"{predictions_path}: {len(predictions)} predicted documents, but {gold_path} has {len(gold)}: where not "
+            "every document has a title of its own they are matched by order, so give as many, in the same order"
         )
     else:
         order = list(range(len(gold)))
-    for document, place in zip(gold, order, strict=True):
-        _check_tokens(document, predictions[place].document, place, gold_path, predictions_path)
-    return list(gold), [predictions[place].annotation for place in order]
+    for document, position in zip(gold, order, strict=True):
+        _check_tokens(document, predictions[position].document, position, gold_path, predictions_path)
+    return list(gold), [predictions[position].annotation for position in order]
 
 
-def _usable(titles: Sequence[str | None]) -> bool:
+def _are_unique(titles: Sequence[str | None]) -> bool:
     return all(titles) and len(set(titles)) == len(titles)
 
 
-def _require(titles: Sequence[str | None], held: object, message: str) -> None:
-    missing = [str(title) for title in titles if title not in held]  # type: ignore[operator]
+def _require(titles: Sequence[str | None], other: Sequence[str | None], message: str) -> None:
+    known = set(other)
+    missing = [f'"{title}"' for title in titles if title not in known]
     if missing:
-        named = ", ".join(f'"{title}"' for title in missing[:NAMED_IN_FULL])
-        more = f" and {len(missing) - NAMED_IN_FULL} more" if len(missing) > NAMED_IN_FULL else ""
-        raise UserError(message % f"{len(missing)} of {len(titles)} documents ({named}{more})")
+        more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+        raise UserError(message % f"{len(missing)} of {len(titles)} documents ({', '.join(missing[:MAX_NAMED])}{more})")
 
 
-def _check_tokens(gold: Document, predicted: Document, place: int, gold_path: Path, predictions_path: Path) -> None:
+def _check_tokens(gold: Document, predicted: Document, position: int, gold_path: Path, predictions_path: Path) -> None:
     if gold.tokens == predicted.tokens:
         return
-    way_out = "spans could not be compared; predict from the gold file's own tokens"
     if len(gold.tokens) != len(predicted.tokens):
-        what = f"field tokens holds {len(predicted.tokens)} tokens, but {gold_path} has {len(gold.tokens)}: {way_out}"
-        raise fault(predictions_path, what, index=place, title=gold.title)
-    for number, (wanted, found) in enumerate(zip(gold.tokens, predicted.tokens, strict=True)):
+        what = f"field tokens holds {len(predicted.tokens)} tokens, but {gold_path} has {len(gold.tokens)}"
+    else:
         # Blank tokens (a no-break space, say) come out differently from different tokenisers and mean nothing.
-        if wanted.strip() != found.strip():
-            what = f'field tokens[{number}] is "{found}", but {gold_path} has "{wanted}": {way_out}'
-            raise fault(predictions_path, what, index=place, title=gold.title)
+        pairs = enumerate(zip(gold.tokens, predicted.tokens, strict=True))
+        different = next((pair for pair in pairs if pair[1][0].strip() != pair[1][1].strip()), None)
+        if different is None:
+            return
+        number, (expected, found) = different
+        what = f'field tokens[{number}] is "{found}", but {gold_path} has "{expected}"'
+    what += ": spans could not be compared; predict from the gold file's own tokens"
+    raise fault(predictions_path, what, index=position, title=gold.title)

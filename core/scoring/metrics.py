@@ -1,9 +1,9 @@
-"""Gold against prediction: counts per document, and precision, recall and F1 from them.
+"""Metrics of the five tasks: true and false positives and false negatives per document; precision, recall and F1.
 
-Everything that a study says is computed from `DocumentCounts`, so a run stores them per document. Items are compared as
-sets: a duplicate, in gold or in prediction, counts once. The rules are those of the JEREX evaluator (Eberts & Ulges,
+Everything that a study reports is computed from `DocumentCounts`, so a run stores them per document. Items are compared
+as sets: a duplicate, in gold or in prediction, counts once. The rules are those of the JEREX evaluator (Eberts & Ulges,
 2021): a mention is its span; a cluster its set of spans; an entity a cluster with its type; a relation the two
-clusters and the relation type; a strict relation has both entity types besides (`rel_nec` in JEREX).
+clusters and the relation type; a strict relation has both entity types as well (`rel_nec` in JEREX).
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class Scores(msgspec.Struct, frozen=True):
 
 
 Item = tuple[str, Any]
-"""A type, and what identifies the item beside it: a span, a cluster, or the two ends of a relation."""
+"""A type, and what identifies the item otherwise: a span, a cluster, or the two ends of a relation."""
 
 
 def items(annotation: Annotation) -> dict[str, set[Item]]:
@@ -97,14 +97,14 @@ def mention_spans(annotation: Annotation) -> set[Span]:
 
 def count(document_id: str, gold: Annotation, predicted: Annotation) -> DocumentCounts:
     """Count one document's true positives, false positives and false negatives, per task and type."""
-    wanted, found = items(gold), items(predicted)
-    return DocumentCounts(id=document_id, counts={task: _count_types(wanted[task], found[task]) for task in TASKS})
+    expected, claimed = items(gold), items(predicted)
+    return DocumentCounts(id=document_id, counts={task: _count_types(expected[task], claimed[task]) for task in TASKS})
 
 
 def _count_types(gold: set[Item], predicted: set[Item]) -> dict[str, TypeCounts]:
     counted: dict[str, list[int]] = {}
-    for position, part in enumerate((gold & predicted, predicted - gold, gold - predicted)):
-        for item_type, _ in part:
+    for position, outcome in enumerate((gold & predicted, predicted - gold, gold - predicted)):
+        for item_type, _ in outcome:
             counted.setdefault(item_type, [0, 0, 0])[position] += 1
     return {item_type: TypeCounts(*counted[item_type]) for item_type in sorted(counted)}
 
@@ -129,6 +129,11 @@ def harmonic_mean(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
+def measures(precision: float, recall: float) -> dict[str, float]:
+    """A precision, a recall and their F1 by name."""
+    return {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
+
+
 def ratio(part: int | float, whole: int | float) -> float:
     """`part` of `whole` in percent; 0 where there is nothing to divide by."""
     return 100 * part / whole if whole else 0.0
@@ -148,7 +153,7 @@ def macro(per_type: Sequence[TypeCounts]) -> PRF:
 
 
 def score(counts: Sequence[DocumentCounts]) -> Scores:
-    """Scores over all documents; a task without any item scores 0 and says so in `extra["notes"]`.
+    """Scores over all documents; a task without any item scores 0, with a note in `extra["notes"]`.
 
     `extra["gold_macro"]` is macro over the types that occur in gold: its denominator does not move with the system.
     """

@@ -1,12 +1,9 @@
-"""The chosen model of a run, whole and self-contained: weights, architecture, tokenizer, labels, reading state.
+"""Checkpoints: the model that validation chose, and the state from which an interrupted run resumes exactly.
 
-A checkpoint is written aside and then renamed, so that a cut-off write never looks like a model. It needs neither the
-encoder's source nor the data to be loaded again.
-
-Exact resume: everything that the next optimiser step depends on, in one file, whole or not at all.
-
-Random draws are keyed by seed, epoch, step and document, so there is no generator to save: weights, optimiser state,
-position and what validation has chosen so far are all there is.
+Both are written aside and then renamed, so that a write that was killed never looks like a checkpoint. The chosen model
+is self-contained (weights, architecture, tokenizer, labels, reading state): loading it needs neither the encoder's
+source nor the data. Random draws are keyed by seed, epoch, step and document, so the training state has no generator to
+save: weights, optimiser state, position and what validation has chosen so far are all there is.
 """
 
 import json
@@ -32,13 +29,8 @@ from core.model.encoder import Encoder, build_transformer
 from core.model.joint_model import JointModel
 from core.training.loop import Position, TrainingState
 
-WEIGHTS, ARCHITECTURE, LABELS, STATE, TOKENIZER = (
-    "model.safetensors",
-    "encoder.json",
-    "labels.json",
-    "state.json",
-    "tokenizer",
-)
+WEIGHTS, ARCHITECTURE, LABELS = "model.safetensors", "encoder.json", "labels.json"
+STATE, TOKENIZER = "state.json", "tokenizer"
 OLD = ".old"
 
 
@@ -85,16 +77,16 @@ def save_model(folder: Path, trained: TrainedModel) -> None:
 
 
 def recover_model(folder: Path) -> None:
-    """Put back the model that `save_model` was killed over, between taking the old one away and placing the new."""
+    """Put back the old model where `save_model` was killed between removing it and placing the new one."""
     for old in folder.parent.glob(f".{folder.name}{TEMPORARY_MARK}*{OLD}"):
         if not folder.exists():
             old.rename(folder)
 
 
 def load_model(folder: Path, config: RunConfig) -> TrainedModel:
-    """The model in a checkpoint folder, in evaluation mode; a damaged or foreign one is one clear line."""
+    """The model in a checkpoint folder, in evaluation mode; `UserError` where it is missing, damaged or another's."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no checkpoint there; the run was not finished, or kept none (training.keep: none)")
+        raise UserError(f"{folder}: no checkpoint there; the run is not finished, or kept none (training.keep: none)")
     try:
         labels = msgspec.json.decode((folder / LABELS).read_bytes(), type=LabelSet)
         state = msgspec.json.decode((folder / STATE).read_bytes(), type=ModelState)
@@ -103,35 +95,35 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
     except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
         raise UserError(f"checkpoint {folder} is damaged: {first_line(error)}; train or import it again") from None
     model = build_model(config, architecture, labels)
-    check_weights(model, weights, str(folder))
-    model.load_state_dict(weights)
+    load_weights(model, weights, str(folder))
     return TrainedModel(model.eval(), load_wordpieces(str(folder / TOKENIZER)), labels, state)
 
 
 def build_model(config: RunConfig, architecture: dict[str, Any], labels: LabelSet) -> JointModel:
-    """The model of a config on an encoder of this architecture, its weights not yet set."""
+    """The model of a config on an encoder of this architecture, its weights not set yet."""
     kind = AutoConfig.for_model(architecture["model_type"])
     transformer = build_transformer(type(kind).from_dict(architecture), config.encoder)
     return JointModel(Encoder(transformer), config, labels)
 
 
-def check_weights(model: JointModel, weights: dict[str, torch.Tensor], where: str) -> None:
-    """Refuse weights that are not this model's, naming what is missing, unknown or of another shape."""
-    wanted = model.state_dict()
-    problems = [f"missing {name}" for name in wanted if name not in weights]
-    problems += [f"unknown {name}" for name in weights if name not in wanted]
+def load_weights(model: JointModel, weights: dict[str, torch.Tensor], source: str) -> None:
+    """Set the weights of a model; `UserError` names what is missing, unknown or of another shape."""
+    expected = model.state_dict()
+    problems = [f"missing {name}" for name in expected if name not in weights]
+    problems += [f"unknown {name}" for name in weights if name not in expected]
     problems += [
-        f"{name} is {tuple(weights[name].shape)}, not {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in weights and wanted[name].shape != weights[name].shape
+        f"{name} is {tuple(weights[name].shape)}, not {tuple(expected[name].shape)}"
+        for name in expected
+        if name in weights and expected[name].shape != weights[name].shape
     ]
     if problems:
         raise UserError(
-            f"{where} holds another model than its config says: {problems[0]}"
+            f"{source} holds another model than its config says: {problems[0]}"
             + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
             + "; use the config.yaml that was saved with these weights\n"
             + "\n".join(problems[:40])
         )
+    model.load_state_dict(weights)
 
 
 class ChosenEpoch(msgspec.Struct, frozen=True):
@@ -142,8 +134,8 @@ class ChosenEpoch(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Restored:
-    """Where a checkpoint was taken, what had been chosen, and the repairs counted so far."""
+class RestoredTraining:
+    """The position of a training checkpoint, what had been chosen, and the repairs counted so far."""
 
     position: Position
     chosen: ChosenEpoch | None
@@ -151,45 +143,45 @@ class Restored:
 
 
 def save_training(
-    path: Path, moment: TrainingState, *, run_id: str, chosen: ChosenEpoch | None, repairs: dict[str, int]
+    path: Path, state: TrainingState, *, run_id: str, chosen: ChosenEpoch | None, repairs: dict[str, int]
 ) -> None:
-    """Write a training checkpoint aside, then rename it over the last one."""
+    """Write a training checkpoint in place of the last one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = temporary_path(path)
-    state = {
+    content = {
         "run_id": run_id,
-        "position": msgspec.to_builtins(moment.position),
-        "model": moment.model.state_dict(),
-        "optimizer": moment.optimizer.state_dict(),
+        "position": msgspec.to_builtins(state.position),
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
         "chosen": msgspec.to_builtins(chosen),
         "repairs": repairs,
     }
     try:
-        torch.save(state, aside)
+        torch.save(content, aside)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def restore_training(path: Path, model: JointModel, optimizer: torch.optim.Optimizer, *, run_id: str) -> Restored:
+def restore_training(
+    path: Path, model: JointModel, optimizer: torch.optim.Optimizer, *, run_id: str
+) -> RestoredTraining:
     """Fill model and optimiser from a checkpoint, or leave them at the start where there is none."""
     if not path.exists():
-        return Restored(Position(), None, {})
-    state = _read(path)
-    if state.get("run_id") != run_id:
-        raise UserError(f"{path} is of run {state.get('run_id')}, not of {run_id}: delete it to start anew")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Restored(
-        msgspec.convert(state["position"], Position),
-        msgspec.convert(state["chosen"], ChosenEpoch | None),
-        dict(state["repairs"]),
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
+        return RestoredTraining(Position(), None, {})
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-        raise UserError(f"{path} is damaged: delete it, and the run starts anew (its history is kept aside)") from None
-    return state
+        raise UserError(f"{path} is damaged: delete it, and the run starts again from its first step") from None
+    if content.get("run_id") != run_id:
+        raise UserError(
+            f"{path} is of run {content.get('run_id')}, not of {run_id}: delete it, and the run starts again from its "
+            "first step"
+        )
+    model.load_state_dict(content["model"])
+    optimizer.load_state_dict(content["optimizer"])
+    return RestoredTraining(
+        msgspec.convert(content["position"], Position),
+        msgspec.convert(content["chosen"], ChosenEpoch | None),
+        dict(content["repairs"]),
+    )

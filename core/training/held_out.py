@@ -1,6 +1,6 @@
-"""A model on a split: predictions, counts per document, and every score.
+"""Held-out documents: predictions, counts and scores of a model on a split, and its loss on it.
 
-The loss on held-out documents: the training forward without dropout, on samples that no epoch changes.
+The loss is that of the training forward without dropout, on samples that are the same in every epoch.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +21,12 @@ from core.model.joint_model import JointModel
 from core.scoring.diagnostics import Fact
 from core.scoring.evaluate import count_documents, evaluate
 from core.scoring.metrics import DocumentCounts
-from core.training.loop import LOSS_NAMES
-from core.training.loss import joint_loss
+from core.training.loss import LOSS_NAMES, joint_loss
 
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What a model says about a split, and how good that is: `scores` as in a record."""
+    """The predictions of a model for a split, their counts per document, and the `scores` as in a record."""
 
     documents: list[Document]
     annotations: list[Annotation]
@@ -51,18 +50,18 @@ def evaluate_split(
     time on gold mentions and clusters: `extra.on_gold` holds the relation scores that no mention gain can lift.
     """
     decoded = decoder.decode(documents, reading=reading, issues=issues, advance=advance)
-    plain = [one.document for one in documents]
-    annotations = [one.annotation for one in decoded]
-    candidates = [msgspec.structs.replace(one.annotation, relations=one.ranked) for one in decoded]
+    plain = [document.document for document in documents]
+    annotations = [prediction.annotation for prediction in decoded]
+    candidates = [msgspec.structs.replace(prediction.annotation, relations=prediction.ranked) for prediction in decoded]
     scores: dict[str, Any] = msgspec.to_builtins(evaluate(plain, annotations, facts, candidates))
     if on_gold:
-        given = decoder.decode(documents, reading=reading, issues=Issues(), on_gold=True)
-        on = msgspec.to_builtins(evaluate(plain, [one.annotation for one in given]))
-        scores["extra"]["on_gold"] = {name: on[name] for name in ("entity", "relation", "relation_strict")}
+        decoded = decoder.decode(documents, reading=reading, issues=Issues(), on_gold=True)
+        gold_scores = msgspec.to_builtins(evaluate(plain, [prediction.annotation for prediction in decoded]))
+        scores["extra"]["on_gold"] = {name: gold_scores[name] for name in ("entity", "relation", "relation_strict")}
     return SplitResult(plain, annotations, count_documents(plain, annotations), scores)
 
 
-# Training epochs count from 0: this one's draws are nobody else's.
+# Training epochs count from 0: no epoch has these draws.
 HELD_OUT_EPOCH = -1
 
 
@@ -86,8 +85,8 @@ def held_out_loss(
                 sample = draw_sample(document, config.samples, labels, seed=config.seed, epoch=HELD_OUT_EPOCH)
                 batch = to_device(collate([sample], padding=padding, multi_instance=model.multi_instance), device)
                 losses = joint_loss(model(batch, reading=reading), batch.targets, config.loss)
-                for name in LOSS_NAMES:
-                    totals[name] += float(getattr(losses, name)) / len(documents)
+                for name, value in losses.values().items():
+                    totals[name] += value / len(documents)
     finally:
         model.train(was_training)
     return totals

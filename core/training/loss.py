@@ -1,4 +1,4 @@
-"""The four losses and their weighted sum; means run over the valid samples of the whole batch."""
+"""Losses: the four task losses and their weighted sum; means run over the valid samples of the whole batch."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from core.config.schema import LossConfig
 from core.features.batches import Targets
 from core.model.joint_model import Logits
 
+LOSS_NAMES = ("mention", "coref", "entity", "relation", "total")
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -21,6 +23,10 @@ class Losses:
     entity: Float[Tensor, ""]
     relation: Float[Tensor, ""]
     total: Float[Tensor, ""]
+
+    def values(self) -> dict[str, float]:
+        """The losses as plain numbers, by name."""
+        return {name: float(getattr(self, name).detach()) for name in LOSS_NAMES}
 
 
 def joint_loss(logits: Logits, targets: Targets, weights: LossConfig) -> Losses:

@@ -1,6 +1,6 @@
-"""AdamW over parameter groups: encoder and heads apart, no decay on biases and norms, bias correction or none.
+"""Optimizer: AdamW over parameter groups, and the schedules of the learning rate and of reading memory.
 
-What changes with the step: the learning rate's factor and how strongly memory is read.
+Encoder and heads have groups of their own, biases and norms do not decay, and bias correction can be off.
 """
 
 from collections.abc import Callable
@@ -63,10 +63,10 @@ def parameter_groups(model: JointModel, config: TrainingConfig) -> list[dict[str
     return [
         {
             "params": parameters,
-            "peak_lr": config.lr if of_encoder else (config.head_lr or config.lr),
+            "peak_lr": config.lr if in_encoder else (config.head_lr or config.lr),
             "weight_decay": config.weight_decay if decayed else 0.0,
         }
-        for (of_encoder, decayed), parameters in groups.items()
+        for (in_encoder, decayed), parameters in groups.items()
     ]
 
 
@@ -79,7 +79,7 @@ def build_optimizer(model: JointModel, config: TrainingConfig) -> torch.optim.Op
 
 
 def set_lr(optimizer: torch.optim.Optimizer, config: TrainingConfig, *, step: int, steps: int) -> float:
-    """Set every group's learning rate for training step `step` (from 0): its peak times the factor; the encoder's rate.
+    """Set every group's learning rate for training step `step` (from 0), and return the encoder's.
 
     The rate is a function of the step alone, so a resumed run has nothing to restore.
     """
@@ -99,7 +99,7 @@ def lr_factor(step: int, *, steps: int, warmup: float) -> float:
 
 @dataclass(frozen=True)
 class ReadingSchedule:
-    """Memory warm-up in optimiser steps, and the ramp after it."""
+    """How strongly memory is read at each step: not during the warm-up, then rising over the ramp."""
 
     memory: MemoryConfig | None
     steps: int
@@ -107,7 +107,7 @@ class ReadingSchedule:
     @property
     def first(self) -> int:
         """The first training step (from 0) that reads; `steps` where none does."""
-        if self.memory is None or self.memory.read_mode == "none":
+        if self.memory is None or not self.memory.modes:
             return self.steps
         return int(self.memory.warmup * self.steps)
 
@@ -118,6 +118,6 @@ class ReadingSchedule:
         ramp = int(self.memory.ramp * self.steps)
         return min(1.0, (step - self.first + 1) / ramp) if ramp else 1.0
 
-    def evaluation(self, done: int) -> float:
-        """How strongly an evaluation after `done` steps reads: as the last of them did."""
-        return self.training(done - 1) if done > 0 else 0.0
+    def evaluation(self, steps: int) -> float:
+        """How strongly an evaluation after some steps reads: as the last of them did."""
+        return self.training(steps - 1) if steps > 0 else 0.0

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from core.config.schema import Mode, Reads
-from core.data.documents import Span
 from core.records.memory_attention import (
     DocumentAttention,
     MemoryName,
@@ -81,8 +80,9 @@ def find_attention(frame: pd.DataFrame) -> Iterator[tuple[str, str, DocumentAtte
 
     Raises a UserError for a damaged file.
     """
-    for row, runs in run_facts(frame).groupby("row", sort=False):
-        for run in runs[runs["status"].isin(SCORED)].to_dict("records"):
+    runs = run_facts(frame)
+    for row, scored in runs[runs["status"].isin(SCORED) & (runs["folder"] != "")].groupby("row", sort=False):
+        for run in scored.to_dict("records"):
             path = attention_path(Path(run["folder"]), run["split"])
             documents = read_attention(path) if path.is_file() else []
             if documents and find_modes(documents[0]):
@@ -273,9 +273,8 @@ def draw_text(
         colour = colours(max(0.0, shade - panel.floor) / scale)
         axes.add_patch(Rectangle((token.column, token.line), len(token.text), 1, color=colour, linewidth=0))
         axes.text(token.column, token.line + 0.5, token.text, va="center_baseline", color="black", **FONT)
-    mentions: list[Span] = [span for span, kind in zip(document.spans, document.types, strict=True) if kind is not None]
-    for start, end in mentions:
-        for line in sorted({token.line for token in tokens[start:end]}):
+    for (start, end), kind in zip(document.spans, document.types, strict=True):
+        for line in sorted({token.line for token in tokens[start:end]}) if kind is not None else ():
             on_line = [token for token in tokens[start:end] if token.line == line]
             first, last = on_line[0].column, on_line[-1].column + len(on_line[-1].text)
             corner = (first - 0.15, line + 0.06)
@@ -303,8 +302,8 @@ def draw_heat_map(
         name.set_color("black" if found else NOT_FOUND)
     shown = f"{len(slots)} of {len(slots) + heat_map.left_out} slots" if heat_map.left_out else "all slots"
     shown += "" if all(heat_map.found) else "; grey: not found as mentions"
-    whose = "slot" if mode == "inverse" else heat_map.place.removesuffix("s")
-    title = f"At {heat_map.place}: % of a {whose}'s attention"
+    reader = "slot" if mode == "inverse" else heat_map.place.removesuffix("s")
+    title = f"At {heat_map.place}: % of a {reader}'s attention"
     draw_heading(axes, title, f"even {heat_map.even:.2g} %; {shown}", margin=margin)
     bar = add_axes(figure, left + width - BAR + 0.08, top, 0.06, CELL * len(slots))
     figure.colorbar(image, cax=bar, ticks=[0.0, most])

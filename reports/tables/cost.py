@@ -53,7 +53,7 @@ def cost_table(data: ReportData) -> Table:
             "standard deviation over seeds (ddof 1).",
             total_hours_sentence(runs.drop_duplicates("run")),
         ],
-        notes=["Runs shared one machine with others where they were computed side by side: times are no benchmark."],
+        notes=["Runs that were computed at the same time shared a machine: these times are no benchmark."],
         data=pd.DataFrame(tidy),
     )
 

@@ -27,7 +27,7 @@ CAPTION = (
 )
 UNPAIRED_REASONS = {
     "left_out": "a score in one of the two rows only",
-    "unlike": "in the two rows they do not stand for the same documents in the same order",
+    "unlike": "in the two rows they do not mean the same documents in the same order",
 }
 """Column of the comparisons that holds seeds which were not paired -> why."""
 

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
+from reports.tables.layout import DASH, Cell, Column, Table, Value
 
 MIN_HEADING_WIDTH = 6
 """Characters that a heading's line may have where the cells below it are narrower."""
@@ -24,32 +24,23 @@ class PageFormat:
     size: str
     separation: str
     environment: str = "table"
-    packages: tuple[str, ...] = ("booktabs", "siunitx")
 
 
 PAGE_FORMATS = (
     PageFormat(100, 48, r"\footnotesize", "4pt"),
     PageFormat(116, 54, r"\scriptsize", "3pt"),
-    PageFormat(math.inf, 32, r"\scriptsize", "3pt", "sidewaystable", ("booktabs", "siunitx", "rotating")),
+    PageFormat(math.inf, 32, r"\scriptsize", "3pt", "sidewaystable"),
 )
 """On A4 with margins of 25 mm, whose lines hold so many characters in these sizes."""
+TEXT = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "<": "less", ">": "greater"}
+MATH = {"±": r"\pm", "Δ": r"\Delta", "−": "-", "×": r"\times", "α": r"\alpha", "≥": r"\ge", "≤": r"\le"}
 SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
     "–": "--",
+    "²": "$^2$",
+    "³": "$^3$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
-    "±": r"$\pm$",
-    "Δ": r"$\Delta$",
-    "−": r"$-$",
-    "×": r"$\times$",
-    "α": r"$\alpha$",
-    "²": r"$^2$",
-    "³": r"$^3$",
-    "≥": r"$\ge$",
-    "≤": r"$\le$",
+    **{character: rf"\text{name}{{}}" for character, name in TEXT.items()},
+    **{character: f"${command}$" for character, command in MATH.items()},
 }
 SPECIAL_PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
 CODE = re.compile("`([^`]*)`")
@@ -64,18 +55,15 @@ def to_latex(table: Table) -> str:
     A mean takes two columns with ± between them: siunitx sets the sign of a separate uncertainty differently from
     version to version, and bold numbers with it.
     """
-    width = sum(line_widths(table))
+    # In print a column's distance to the next is one and a half characters.
+    cells = zip(table.headings, cell_widths(table), strict=True)
+    width = sum(max(width, *map(len, wrap_heading(heading, width))) + 1.5 for heading, width in cells)
     page = next(page for page in PAGE_FORMATS if width <= page.characters)
     parts = split_lines(table, page.lines)
     environments = [write_environment(part, page, continued=number > 0) for number, part in enumerate(parts)]
-    packages = " ".join(rf"\usepackage{{{name}}}" for name in page.packages)
-    return "\n".join([f"% Needs in the preamble: {packages}", *environments])
-
-
-def line_widths(table: Table) -> Iterator[float]:
-    """Characters that each column takes in print, its distance to the next being one and a half."""
-    for heading, cells in zip(table.headings, cell_widths(table), strict=True):
-        yield max(cells, *map(len, wrap_heading(heading, cells))) + 1.5
+    packages = ["booktabs", "siunitx"] + ["rotating"] * (page.environment == "sidewaystable")
+    needed = " ".join(rf"\usepackage{{{package}}}" for package in packages)
+    return "\n".join([f"% Needs in the preamble: {needed}", *environments])
 
 
 def cell_widths(table: Table) -> list[int]:
@@ -92,20 +80,16 @@ def split_lines(table: Table, most: int) -> Iterator[Table]:
     """The table in parts of at most so many lines, broken before a group or a row where that leaves half a page."""
     lines = list(table.lines)
     while len(lines) > most:
-        starts = [place for place in range(most // 2, most + 1) if source(lines[place - 1]) != source(lines[place])]
+        sources = [(line.group, line.row) for line in lines]
+        starts = [number for number in range(most // 2, most + 1) if sources[number - 1] != sources[number]]
         end = starts[-1] if starts else most
         yield replace(table, lines=lines[:end])
         lines = lines[end:]
     yield replace(table, lines=lines)
 
 
-def source(line: Line) -> tuple[str, str]:
-    """Group and row of a line."""
-    return line.group, line.row
-
-
 def write_environment(table: Table, page: PageFormat, *, continued: bool) -> str:
-    """One table environment; `continued`: it goes on with the table before it, under the same number."""
+    """One table environment; `continued`: more of the table before it, under the same number."""
     title = table.title if table.title[-1:] in "?!." else f"{table.title}."
     # The class sets captions in the size of the text, which is too large for whole sentences over a small table.
     more = rf" \protect\footnotesize {escape(' '.join(table.caption))}" if table.caption and not continued else ""
@@ -132,7 +116,7 @@ def write_tabular(table: Table) -> Iterator[str]:
     widths = cell_widths(table)
     kinds = ["text"] * table.grouped + [column.kind for column in table.columns]
     headings = map(write_heading, table.headings, kinds, widths)
-    formats = ["l"] * table.grouped + [column_format(table, place) for place in range(len(table.columns))]
+    formats = ["l"] * table.grouped + [column_format(table, number) for number in range(len(table.columns))]
     yield rf"\begin{{tabular}}{{@{{}}{''.join(formats)}@{{}}}}"
     yield r"\toprule"
     yield " & ".join(headings) + r" \\"
@@ -184,14 +168,14 @@ def write_interval(column: Column, value: Value) -> str:
     return f"${text}$" if text != DASH else "--"
 
 
-def column_format(table: Table, place: int) -> str:
+def column_format(table: Table, number: int) -> str:
     """The S columns that are wide enough for every number of a column; plain ones for text and intervals."""
-    column = table.columns[place]
+    column = table.columns[number]
     if column.wraps:
         return r">{\raggedright\arraybackslash}p{0.62\linewidth}"
     if column.kind in ("text", "interval"):
         return "l" if column.kind == "text" else "c"
-    values = [cell for line in table.lines if isinstance(cell := line.cells[place], Value) and not cell.missing]
+    values = [cell for line in table.lines if isinstance(cell := line.cells[number], Value) and not cell.missing]
     numbers = [value.number for value in values]
     sign = "+" if column.signed else "-" if min(numbers, default=0) < 0 else ""
     number_format = f"S[table-format={sign}{whole_digits(numbers)}.{column.decimals}]"

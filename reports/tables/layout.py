@@ -82,7 +82,7 @@ class Line:
     cells: Sequence[Cell]
     group: str = ""
     row: str = ""
-    """The study's row whose runs stand behind the numbers; the page links to them."""
+    """The study's row that the numbers are of; the page links to its runs."""
 
 
 @dataclass(frozen=True)

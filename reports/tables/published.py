@@ -50,7 +50,7 @@ PUBLISHED_ROWS = (
 )
 """The poster's four rows: DocRED, JEREX's end-to-end split, bert-base-cased, five seeds.
 
-Its relation F1 stands under `relation_strict`, see `PUBLISHED_NOTE`.
+Its relation F1 is under `relation_strict`, see `PUBLISHED_NOTE`.
 """
 
 
@@ -143,7 +143,7 @@ def published_table(data: ReportData) -> Table | None:
         caption=[
             f"F1 in percent as printed, mean ± std, n = {n}; Δ: memory minus JEREX with its 95 % interval, and p: "
             f"Welch's t-test from mean, std and n; Holm: p corrected over the {number} differences.",
-            "Alone: were it the only test.",
+            "Alone: as if it were the only test.",
             f"Of {number} differences {apart} have a Welch interval without 0; {stay} below {LEVEL:.2f} after Holm "
             f"over the {number}.",
         ],
@@ -160,8 +160,8 @@ def limits_of_the_published_std(compared: pd.DataFrame) -> list[str]:
     low, high = (math.sqrt((n - 1) / float(chdtri(n - 1, tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
     still = int(((compared["low_population"] > 0) | (compared["high_population"] < 0)).sum())
     return [
-        "It cannot say whether the seeds of two rows share their split and order, so differences cannot be paired, nor "
-        "whether they would hold on other documents: its ± is over seeds alone.",
+        "It does not show whether the seeds of two rows share their split and order, so differences cannot be paired, "
+        "nor whether they would hold on other documents: its ± is over seeds alone.",
         f"A std of {n} values is itself uncertain: with a confidence of {100 * CONFIDENCE:.0f} % the true one lies "
         f"between {low:.1f} and {high:.1f} times the printed.",
         f"Were the printed ± of ddof 0, {still} of the {len(compared)} intervals would leave 0 out.",

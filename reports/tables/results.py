@@ -109,7 +109,7 @@ def ablation_table(data: ReportData) -> Table | None:
             f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); "
             "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
             "95 % t-interval.",
-            f"{shared_baseline_sentence(study)}Tests and their correction stand in the table of differences.",
+            f"{shared_baseline_sentence(study)}Tests and their correction are in the table of differences.",
             METRIC,
             *measured_on(study, data.frame),
         ],

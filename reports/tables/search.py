@@ -75,7 +75,7 @@ def search_table(data: ReportData) -> Table | None:
             f"Mean ± sample standard deviation of {TASK_NAMES[search.metric]} F1 on the validation split over n of the "
             f"search's seeds {format_ranges(search.search.shared_seeds)}; no test score was read.",
             f"Seeds are given {search.search.rule}.",
-            "More seeds stand before a higher mean; bold: the best. Config: what differs from the base.",
+            "Trials with more seeds come first, then higher means; bold: the best. Config: what differs from the base.",
             "The best of many trials scores too high on the seeds that chose it: compare it on other seeds.",
         ],
         notes=notes,

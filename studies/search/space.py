@@ -19,7 +19,7 @@ import yaml
 from core.config.presets import Tree, build, difference, leaves, merge, validate
 from core.errors import UserError
 from studies.axes import Axis, Value
-from studies.rows import Base, config_key
+from studies.rows import Base, config_key, refuse_invalid
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
@@ -49,7 +49,8 @@ class SearchSpace:
         self._key = lru_cache(maxsize=16_384)(self._compute_key)
         for axis in axes:
             axis.check(base.preset)
-            self._refuse_mistakes(axis)
+        values = [(axis, index) for axis in axes for index in range(len(axis.values))]
+        refuse_invalid(base, [(axis, axis.values[index]) for axis, index in values if not self._is_valid(axis, index)])
         self.axes = self._in_order()
 
     def point(self, choose: Choose) -> Point:
@@ -141,16 +142,11 @@ class SearchSpace:
         except UserError:
             return None
 
-    def _refuse_mistakes(self, axis: Axis) -> None:
-        """Raise a UserError for a value that goes neither with the base nor with any value of another axis."""
-        others = [(other, index) for other in self.axes if other is not axis for index in range(len(other.values))]
-        for index, value in enumerate(axis.values):
-            own = (axis, index)
-            if self._key((own,)) is None and not any(self._key((other, own)) for other in others):
-                try:
-                    build(self.base.preset, row=merge(self.base.settings, axis.setting(value)))
-                except UserError as error:
-                    raise UserError(f"axis {axis.name}: {error}") from None
+    def _is_valid(self, axis: Axis, index: int) -> bool:
+        """Whether a value goes with the base, or with some value of another axis."""
+        own = (axis, index)
+        others = [(other, number) for other in self.axes if other is not axis for number in range(len(other.values))]
+        return bool(self._key((own,))) or any(self._key((other, own)) for other in others)
 
 
 def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "CategoricalDistribution"]:

@@ -46,7 +46,7 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """How trials get seeds, in words."""
         return (
             f"in rungs of {', '.join(map(str, self.rungs))}: the better half continues after the first, then every "
-            f"trial that is not more than {self.threshold:g} pooled standard errors below the best, paired by seed"
+            f"trial that is at most {self.threshold:g} times the pooled standard error below the best, paired by seed"
         )
 
 

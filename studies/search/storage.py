@@ -177,18 +177,11 @@ def plain_errors(storage: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             yield
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(
-            f"--storage {shown} is not the URL of a database ({error}): give sqlite:///FILE, "
-            "postgresql+psycopg://USER@HOST/NAME, or the path of a journal file"
+            f"--storage {shown} cannot be used ({error}): give sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME "
+            "(with pip install 'engram[postgresql]'), or the path of a journal file"
         ) from None
-    except ImportError as error:
-        raise UserError(
-            f"--storage {shown} needs a driver that is not installed ({error}): for PostgreSQL pip install "
-            "'engram[postgresql]'"
-        ) from None
-    except RuntimeError as error:
-        raise UserError(f"--storage {shown}: {error}") from None
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()
         raise StorageLost(f"the trials in {shown} cannot be reached: {(reason or ['no answer'])[0]}") from None
@@ -196,13 +189,8 @@ def plain_errors(storage: str) -> Iterator[None]:
 
 def drop_half_written_line(journal: Path) -> None:
     """Remove a last line that a killed process left half written; else the next one would be written behind it."""
-    if not journal.is_file():
-        return
-    with journal.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
-            os.fsync(file.fileno())
+    if journal.is_file():
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
 
 
 def without_password(storage: str) -> str:

@@ -21,7 +21,8 @@ from tabulate import tabulate
 from core.config.schema import TrackingConfig
 from core.files import atomic_write, make_folder
 from core.progress import progress_bar
-from core.records.summary import RunSummary, read_details, read_summary
+from core.records.record import read_record
+from core.records.summary import RunSummary, read_summary
 from core.records.wandb_run import SYNCED, Identity, WandbRun
 from core.scoring.metrics import TASKS
 from studies.record import RECORD, StudyRecord, study_folder
@@ -77,9 +78,9 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) 
             delete_older_offline_files(folder, run_id)
             wandb_run = WandbRun(run.identity, tracking, mode="offline")
             if run.table:
-                wandb_run.show("results", COLUMNS, run.table)
+                wandb_run.log_table("results", COLUMNS, run.table)
             if run.files:
-                wandb_run.attach(run_id, REPORT, [(path, path.name) for path in run.files])
+                wandb_run.log_artifact(run_id, REPORT, run.files)
             if wandb_run.close(run.summary, good=True):
                 written += 1
                 digests[run_id] = digest
@@ -106,7 +107,8 @@ def build_aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
             continue
         rows = [row.row, *(name for name, same in shared.items() if same == row.row)]
         tags = [record.profile, *study_tags, *(tag for name in rows for tag in record.study.row_tags(name))]
-        settings, _ = read_details(next(iter(scored.values())).folder, "test")
+        first = read_record(next(iter(scored.values())).folder)
+        settings = first.config if first is not None else {}
         config = {name: value for name, value in settings.items() if name not in OMITTED_SETTINGS} | {
             "study": record.label,
             "row": row.row,

@@ -18,8 +18,7 @@ from core.errors import UserError
 from core.files import is_locked
 from core.progress import progress_bar
 from core.records.record import CONFIG
-from core.records.tracking import address, logged_in, wandb_mode
-from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE
+from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE, address, logged_in, wandb_mode
 from studies.record import StudyRecord, find_study_record, study_folder
 from sweeps.dashboards.study_runs import WANDB, write_study_runs
 

@@ -14,8 +14,7 @@ import torch
 from core.features.batches import pad_pieces
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder, DecoderSettings, length_buckets
-from core.run.device import keep_freed_memory
-from core.run.execute import peak_memory, reset_peak_memory
+from core.run.device import keep_freed_memory, peak_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_in_parts
 from tests.bench.material import (
     THREADS,

@@ -13,8 +13,7 @@ import torch
 from core.features.candidates import trainable_gold
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder, DecoderSettings
-from core.run.device import release_freed_memory
-from core.run.execute import peak_memory, reset_peak_memory
+from core.run.device import peak_memory, release_freed_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_one, encode_alone
 from tests.bench.material import (
     THREADS,

@@ -99,7 +99,7 @@ def test_seeds_that_stand_for_other_documents_are_no_pairs(tmp_path: Path) -> No
     # Without seed 1 the differences are 1 and 3.
     assert (line["delta"], line["n"], line["seeds"], line["unlike"]) == (2.0, 2, "0 2", "1")
     notes = present(differences_table(read_data(study, tmp_path))).notes
-    assert any("seeds 1 left out: in the two rows they do not stand for the same documents" in note for note in notes)
+    assert any("seeds 1 left out: in the two rows they do not mean the same documents" in note for note in notes)
     assert set(compared.loc["memory-mrc"]["unlike"]) == {""}
 
 

@@ -9,13 +9,8 @@ import pytest
 import engram
 from core.errors import UserError
 from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
-from reports.compare import (
-    document_differences_table,
-    f1_table,
-    further_measures_table,
-    pair_systems,
-    type_differences_table,
-)
+from reports.compare import f1_table, further_measures_table, pair_systems
+from reports.compare_details import document_differences_table, type_differences_table
 from reports.compare_inputs import ComparedSystem, read_system
 from tests.reports.records import make_run, make_study
 

@@ -104,7 +104,7 @@ def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path, monke
         read.append(folder)
         return read_summary(folder)
 
-    monkeypatch.setattr("reports.frame.read_summary", counting)
+    monkeypatch.setattr("reports.run_results.read_summary", counting)
     data = load_study(study, tmp_path)
     assert len(read) == len(set(read)) == 4
     assert data.frame["f1"].notna().all()

@@ -27,7 +27,8 @@
   // Words of a document.
   const number = cluster => String(cluster + 1);
   const letters = cluster => (cluster >= 26 ? letters(Math.floor(cluster / 26) - 1) : "") + String.fromCharCode(65 + cluster % 26);
-  const named = type => data.names[type] ? `${data.names[type]} (${type})` : type;
+  const readable = type => Object.hasOwn(data.names, type) ? data.names[type] : type;
+  const named = type => readable(type) === type ? type : `${readable(type)} (${type})`;
   const written = (tokens, [start, end]) => tokens.slice(start, end).join("").trim().replace(/\s+/g, " ");
   const quoted = (tokens, span) => `“${written(tokens, span)}”`;
   const longest = (tokens, [mentions]) => mentions.map(span => written(tokens, span)).reduce((a, b) => b.length > a.length ? b : a, "");
@@ -209,7 +210,7 @@
     const related = [...new Set(relations.flatMap(([head, tail]) => [head, tail]))].sort((a, b) => a - b);
     const height = cluster => LINE * (related.indexOf(cluster) + 0.5);
     const pairs = new Map();
-    for (const [head, tail, type] of relations) pairs.set(`${head} ${tail}`, [...pairs.get(`${head} ${tail}`) ?? [], data.names[type] ?? type]);
+    for (const [head, tail, type] of relations) pairs.set(`${head} ${tail}`, [...pairs.get(`${head} ${tail}`) ?? [], readable(type)]);
     const arcs = [...pairs].map(([key, types]) => {
       const [head, tail] = key.split(" ").map(Number), from = height(head), to = height(tail) + (head === tail ? 7 : 0);
       const depth = Math.min(DEPTH, 30 + 0.55 * Math.abs(to - from)) + (to < from ? 12 : 0);

@@ -122,11 +122,11 @@ def test_build_split_on_real_documents(shared_path, tmp_path: Path, capsys: pyte
     revised = shared_path("data/redocred/dev_revised.json")
     dev, test = (shared_path(f"data/docred_joint/{name}_joint.json") for name in ("dev", "test"))
     data.build_split(train_annotated=revised, dev=dev, jerex_dev=dev, jerex_test=test, output=tmp_path / "out.json")
-    found = read_corpus(tmp_path / "out.json")
+    rebuilt = read_corpus(tmp_path / "out.json")
     # 112 of Re-DocRED's development documents are in the split; of its mixed-type clusters some lie in these.
     assert "left out: 412 of JEREX's dev and test" in capsys.readouterr().out
-    assert "mixed_type_cluster" not in found.issues.counts
-    assert 500 - 112 - 9 <= len(found.documents) < 500 - 112
+    assert "mixed_type_cluster" not in rebuilt.issues.counts
+    assert 500 - 112 - 9 <= len(rebuilt.documents) < 500 - 112
 
 
 def test_list_and_fetch_say_what_is_there(
@@ -151,10 +151,10 @@ def test_a_tokenizer_that_is_none_is_one_clear_error(tmp_path: Path, file: Path,
     (tmp_path / "folder").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "tokenizer.json").write_text("{")
-    given = str(tmp_path / source) if source in ("folder", "broken") else source
+    name = str(tmp_path / source) if source in ("folder", "broken") else source
     with pytest.raises(UserError, match="tokenizer") as caught:
-        data.report(file, tokenizer=given)
-    assert given in str(caught.value)
+        data.report(file, tokenizer=name)
+    assert name in str(caught.value)
 
 
 def test_no_model_library_is_loaded() -> None:

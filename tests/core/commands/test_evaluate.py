@@ -44,20 +44,20 @@ def test_it_stores_the_documents_named_beside_the_run(folder: Path, capsys: pyte
     out, err = capsys.readouterr()
     assert f"attention on 2 documents: {path}" in err
     assert "relation F1 on gold" in out
-    found = read_attention(path)
-    assert [one.title for one in found] == ["tiny 3", "tiny 1"]
-    assert found[0].tokens == document(3).tokens
-    assert [(read.memory, read.place) for read in found[0].reads] == [
+    attention = read_attention(path)
+    assert [document.title for document in attention] == ["tiny 3", "tiny 1"]
+    assert attention[0].tokens == document(3).tokens
+    assert [(read.memory, read.place) for read in attention[0].reads] == [
         (memory, place) for place in ("tokens", "mentions") for memory in ("entity", "relation")
     ]
     assert evaluate(folder, "--attention", "--split", "validation", "--documents", 4, "--json") == 0
     assert len(read_attention(folder / "attention.validation.jsonl")) == 4
     # Files of their own: what was stored of the test documents stays.
-    assert read_attention(path) == found
+    assert read_attention(path) == attention
 
 
 def test_nothing_is_written_where_it_is_not_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.commands.evaluate.store_attention", lambda *given: pytest.fail("stored"))
+    monkeypatch.setattr("core.commands.evaluate.store_attention", lambda *arguments: pytest.fail("stored"))
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert evaluate(folder) == 0
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_before_anything_is_computed(folder: Path, capsys:
 
 def test_documents_are_titles_ids_or_how_many() -> None:
     some = encoded(*(document(number) for number in range(12)))
-    titles = [[one.document.title for one in choose_documents(some, wanted)] for wanted in ((), ("2",), ("20",))]
+    titles = [[encoded.document.title for encoded in choose_documents(some, names)] for names in ((), ("2",), ("20",))]
     assert titles == [[f"tiny {number}" for number in range(most)] for most in (10, 2, 12)]
     for wrong in ("0", "-1", "1.5", "tiny"):
         with pytest.raises(UserError, match=f"no document '{wrong}' among the 12"):
@@ -84,7 +84,7 @@ def test_documents_are_titles_ids_or_how_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "memory", "reading", "said"),
+    ("preset", "memory", "reading", "message"),
     [
         ("jerex-grc", None, 0.0, r"it has no memory \(jerex-grc\)"),
         ("memory-grc", {"read_mode": "none"}, 0.0, r"does not read its memory \(memory.read_mode none\)"),
@@ -92,9 +92,9 @@ def test_documents_are_titles_ids_or_how_many() -> None:
         ("memory-grc", {"warmup": 0.7}, 0.0, r"was chosen at epoch 2, in its warm-up \(memory.warmup 0.7\)"),
     ],
 )
-def test_a_run_that_reads_nothing_says_why(preset: str, memory: dict[str, Any], reading: float, said: str) -> None:
+def test_a_run_that_reads_nothing_says_why(preset: str, memory: dict[str, Any], reading: float, message: str) -> None:
     config = tiny_config(preset, {"memory": memory} if memory else {})
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         reading_memory(config, name="it", reading=reading, epoch=2)
     assert "\n" not in str(caught.value)
     assert "give " in str(caught.value)

@@ -60,12 +60,12 @@ def scored(capsys: pytest.CaptureFixture[str], **paths: Any) -> dict[str, Any]:
 
 def test_the_json_has_the_five_tasks_and_extra(gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predictions = written(tmp_path / "predictions.json", [jerex(d) for d in DOCRED])
-    found = scored(capsys, gold=gold, predictions=predictions)
-    assert set(found) == TASKS | {"extra"}
+    scores = scored(capsys, gold=gold, predictions=predictions)
+    assert set(scores) == TASKS | {"extra"}
     fields = {"precision", "recall", "f1", "macro_precision", "macro_recall", "macro_f1"}
-    assert all(found[task] == dict.fromkeys(fields, 100.0) for task in TASKS)
-    assert found["extra"]["by_sentence_distance"]["intra"]["tp"] == 2
-    assert found["extra"]["coreference"]["b_cubed"]["f1"] == 100
+    assert all(scores[task] == dict.fromkeys(fields, 100.0) for task in TASKS)
+    assert scores["extra"]["by_sentence_distance"]["intra"]["tp"] == 2
+    assert scores["extra"]["coreference"]["b_cubed"]["f1"] == 100
 
 
 def test_predictions_as_jerex_itself_stores_them(
@@ -80,8 +80,8 @@ def test_predictions_as_jerex_itself_stores_them(
         }
         for document in DOCRED
     ]
-    found = scored(capsys, gold=gold, predictions=written(tmp_path / "predictions.json", stored))
-    assert all(found[task]["f1"] == 100 for task in TASKS)
+    scores = scored(capsys, gold=gold, predictions=written(tmp_path / "predictions.json", stored))
+    assert all(scores[task]["f1"] == 100 for task in TASKS)
     stored[1]["entities"][0]["cluster"] = -1
     with pytest.raises(UserError, match=r"document 1: field entities\[0\].cluster is -1, but there are 2 clusters"):
         score(gold=gold, predictions=written(tmp_path / "predictions.json", stored))
@@ -108,21 +108,21 @@ def test_predictions_of_the_references_score_as_recorded(
                 "relations": prediction["relations"],
             }
         )
-    found = scored(capsys, gold=written(tmp_path / "g.json", raw), predictions=written(tmp_path / "p.json", stored))
+    scores = scored(capsys, gold=written(tmp_path / "g.json", raw), predictions=written(tmp_path / "p.json", stored))
     names = {"prec_micro": "precision", "rec_micro": "recall", "f1_micro": "f1"}
     names |= {f"{short}_macro": f"macro_{names[f'{short}_micro']}" for short in ("prec", "rec", "f1")}
     for task, values in recorded["metrics_vs_gold_over_6_docs"].items():
-        ours = found[{"rel": "relation", "rel_nec": "relation_strict"}.get(task, task)]
+        ours = scores[{"rel": "relation", "rel_nec": "relation_strict"}.get(task, task)]
         assert ours == pytest.approx({names[name]: value for name, value in values.items()}, abs=1e-6)
 
 
 def test_gold_in_the_form_of_predictions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "both.json", [jerex(d) for d in DOCRED])
-    found = scored(capsys, gold=path, predictions=path)
-    assert found["relation_strict"]["f1"] == 100
-    # That form knows no sentences, so nothing is said about what lies within one.
-    assert "by_sentence_distance" not in found["extra"]
-    assert any("by_sentence_distance" in note for note in found["extra"]["notes"])
+    scores = scored(capsys, gold=path, predictions=path)
+    assert scores["relation_strict"]["f1"] == 100
+    # That form has no sentences, so nothing is known of what lies within one.
+    assert "by_sentence_distance" not in scores["extra"]
+    assert any("by_sentence_distance" in note for note in scores["extra"]["notes"])
 
 
 def test_documents_are_matched_by_title_whatever_their_order(
@@ -132,9 +132,9 @@ def test_documents_are_matched_by_title_whatever_their_order(
     documents = read_corpus(written(tmp_path / "changed.json", changed)).documents
     pairs = [(document, document.gold) for document in reversed(documents) if document.gold is not None]
     write_predictions(pairs, tmp_path / "p.jsonl")
-    found = scored(capsys, gold=written(tmp_path / "gold.json", changed), predictions=tmp_path / "p.jsonl")
-    assert found["relation_strict"]["f1"] == 100
-    assert found["entity"]["f1"] == 100
+    scores = scored(capsys, gold=written(tmp_path / "gold.json", changed), predictions=tmp_path / "p.jsonl")
+    assert scores["relation_strict"]["f1"] == 100
+    assert scores["entity"]["f1"] == 100
 
 
 def test_a_missing_prediction_is_named(gold: Path, tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def test_names_that_never_meet_gold_leave_a_note(
     gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = [{**jerex(d), "relations": [{"head": 0, "tail": 1, "type": "place of birth"}]} for d in DOCRED]
-    found = scored(capsys, gold=gold, predictions=written(tmp_path / "p.json", named))
-    assert any("place of birth" in note and "--types" in note for note in found["extra"]["notes"])
+    scores = scored(capsys, gold=gold, predictions=written(tmp_path / "p.json", named))
+    assert any("place of birth" in note and "--types" in note for note in scores["extra"]["notes"])
     right = written(tmp_path / "q.json", [jerex(d) for d in DOCRED])
     assert not any("--types" in note for note in scored(capsys, gold=gold, predictions=right)["extra"]["notes"])
 
@@ -225,10 +225,10 @@ def test_facts_come_from_a_fact_file_or_from_documents(
     gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], facts: Any
 ) -> None:
     predictions = written(tmp_path / "p.json", [jerex(d) for d in DOCRED])
-    found = scored(capsys, gold=gold, predictions=predictions, facts=written(tmp_path / "facts", facts))
-    assert found["extra"]["ign"]["ignored"] == 2
-    assert found["extra"]["ign"]["precision"] == 0
-    assert found["extra"]["ign"]["recall"] == 100
+    scores = scored(capsys, gold=gold, predictions=predictions, facts=written(tmp_path / "facts", facts))
+    assert scores["extra"]["ign"]["ignored"] == 2
+    assert scores["extra"]["ign"]["precision"] == 0
+    assert scores["extra"]["ign"]["recall"] == 100
 
 
 def test_scores_of_relations_give_average_precision(
@@ -271,7 +271,7 @@ def test_three_hundred_documents_without_torch_and_fast(shared: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     # Of the processor, which others on the machine do not change: how long a user waits is the benchmark's part.
     assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 1.5
-    found = json.loads(done.stdout)
-    assert found["extra"]["documents"] == 300
-    assert 50 < found["coref"]["f1"] < 100
-    assert found["mention"]["precision"] == 100
+    scores = json.loads(done.stdout)
+    assert scores["extra"]["documents"] == 300
+    assert 50 < scores["coref"]["f1"] < 100
+    assert scores["mention"]["precision"] == 100

@@ -33,9 +33,9 @@ PREDICTED = Annotation.from_entities(
 
 def packed(html: str, name: str) -> Any:
     """What a page holds for its script."""
-    found = re.search(rf'<script type="application/(json|gzip)" id="viewer-{name}">(.*?)</script>', html)
-    assert found is not None
-    kind, text = found.groups()
+    script = re.search(rf'<script type="application/(json|gzip)" id="viewer-{name}">(.*?)</script>', html)
+    assert script is not None
+    kind, text = script.groups()
     return json.loads(text if kind == "json" else gzip.decompress(b64decode(text)))
 
 

@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.files import lock_folder
 from core.records.provenance import collect_provenance
 from core.records.record import RECORD, RunRecord, Status, read_record, write_record
-from core.records.summary import RunSummary, read_details, read_summary
+from core.records.summary import RunSummary, read_summary
 from core.scoring.metrics import TASKS
 
 PRF = ("precision", "recall", "f1", "macro_precision", "macro_recall", "macro_f1")
@@ -51,14 +51,6 @@ def test_the_f1_is_of_the_first_split_that_was_scored() -> None:
     both = msgspec.convert({"run_id": "a-s0", "status": "finished", "metrics": tasks}, RunSummary)
     assert (both.f1("coref"), both.f1("coref", splits=["validation"]), both.f1("entity")) == (20.0, 99.0, None)
     assert msgspec.structs.replace(both, metrics={}).f1("coref") is None
-
-
-def test_details_are_the_whole_config_and_the_relation_types(tmp_path: Path) -> None:
-    write_record(tmp_path, RECORDED)
-    config, types = read_details(tmp_path, "test")
-    assert config == RECORDED.config
-    assert {name: part.f1 for name, part in types.items()} == {"P17": 40.0}
-    assert read_details(tmp_path, "validation") == (RECORDED.config, {})
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from core.records.record import (
     Status,
     read_record,
 )
-from core.records.tracking import FACTS, NullTracker, Tracker, WandbTracker, build_tracker, flat, wandb_mode
+from core.records.tracking import FACTS, Tracker, WandbTracker, build_tracker, flatten
+from core.records.wandb_run import wandb_mode
 from core.run.execute import run
 from core.scoring.metrics import TASKS
 from tests.tiny import document, tiny_config
@@ -176,7 +177,7 @@ def test_auto_is_online_only_with_a_key(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_disabled_follows_nothing() -> None:
-    assert isinstance(build_tracker(TrackingConfig(wandb="disabled")), NullTracker)
+    assert type(build_tracker(TrackingConfig(wandb="disabled"))) is Tracker
     assert isinstance(build_tracker(TrackingConfig()), WandbTracker)
 
 
@@ -209,7 +210,7 @@ def test_a_run_that_goes_on_keeps_its_identity_and_its_steps(tmp_path: Path) -> 
 
 
 def test_names_with_slashes_stay_one_name() -> None:
-    assert dict(flat({"by_relation_type": {"org:in/out": {"f1": 1.0}, "50%": {"f1": None}}})) == {
+    assert dict(flatten({"by_relation_type": {"org:in/out": {"f1": 1.0}, "50%": {"f1": None}}})) == {
         "by_relation_type/org:in%2Fout/f1": 1.0
     }
 
@@ -254,6 +255,6 @@ def test_a_folder_that_takes_no_files_costs_the_run_nothing(
     tracker.log({"loss/total": 1.0}, step=3)
     tracker.finish(made("finished"))
     assert capsys.readouterr().err.splitlines() == [
-        f"engram: warning: abc-s0: W&B cannot be written in {tmp_path} ([Errno 28] No space left on device): nothing "
-        "follows this run"
+        f"engram: warning: abc-s0: W&B cannot write in {tmp_path}, so this run is not tracked "
+        "([Errno 28] No space left on device)"
     ]

@@ -19,7 +19,7 @@ from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.data.formats.docred import write_docred
 from core.data.formats.predictions import read_predictions
-from core.features.prepare import prepare
+from core.features.prepare import PreparedData, prepare
 from core.model.joint_model import JointModel
 from core.records.record import BEST, CONFIG, HISTORY, RunRecord, read_record
 from core.run.execute import build_accelerator, build_fresh_model, run
@@ -28,13 +28,12 @@ from core.training.held_out import held_out_loss
 from core.training.loop import (
     Position,
     StepReport,
-    TrainingInput,
     TrainingState,
     draw_batch,
     train,
     train_step,
 )
-from core.training.loss import Losses
+from core.training.loss import LOSS_NAMES, Losses
 from core.training.optimizer import build_optimizer, set_lr
 from tests.tiny import (
     LABELS,
@@ -44,6 +43,7 @@ from tests.tiny import (
     tiny_batch,
     tiny_config,
     tiny_model,
+    wordpieces,
 )
 
 
@@ -87,7 +87,7 @@ def test_a_run_leaves_a_whole_folder(tmp_path: Path, corpus: Path, preset: str) 
     steps = [row for row in rows if row["kind"] == "step"]
     assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
     assert [row["epoch"] for row in steps] == [1, 1, 1, 2, 2, 2]
-    assert all(math.isfinite(row[f"loss/{name}"]) for row in steps for name in core.training.loop.LOSS_NAMES)
+    assert all(math.isfinite(row[f"loss/{name}"]) for row in steps for name in LOSS_NAMES)
     # int(.4 * 6) = 2 steps of memory warm-up; JEREX never reads.
     reading = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0] if preset.startswith("memory") else [0.0] * 6
     assert [row["reading"] for row in steps] == reading
@@ -184,10 +184,10 @@ class Silent:
     def restore(self, model: JointModel, optimizer: torch.optim.Optimizer) -> Position:
         return Position()
 
-    def on_step(self, report: StepReport, moment: TrainingState) -> None:
+    def on_step(self, report: StepReport, state: TrainingState) -> None:
         self.steps.append(report)
 
-    def on_epoch_end(self, epoch: int, step: int, reading: float, moment: TrainingState) -> None:
+    def on_epoch_end(self, epoch: int, reading: float, state: TrainingState) -> None:
         """Nothing is kept of it."""
 
 
@@ -196,7 +196,7 @@ def test_the_loop_makes_the_scheduled_steps() -> None:
     config = tiny_config("memory-grc", row)
     model, observer = tiny_model(config), Silent()
     documents = encoded(*(document(number) for number in range(5)))
-    train(model, TrainingInput(documents, LABELS, 0), config, Accelerator(cpu=True), observer)
+    train(model, PreparedData({"train": documents}, LABELS, wordpieces(), {}), config, Accelerator(cpu=True), observer)
     assert [report.step for report in observer.steps] == [1, 2, 3, 4, 5, 6]
     assert [report.epoch for report in observer.steps] == [1, 1, 2, 2, 3, 3]
     # One rising step of six, then linear to zero; norms are those before clipping.
@@ -285,8 +285,7 @@ def test_one_bf16_step_is_close_to_fp32(corpus: Path, tmp_path: Path) -> None:
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-        given = TrainingInput(data.splits["train"], data.labels, data.wordpieces.padding)
-        batch = draw_batch(model, given, config, [0, 1], epoch=0)
+        batch = draw_batch(model, data, config, [0, 1], epoch=0)
         accelerator, optimizer = build_accelerator(config), build_optimizer(model, config.training)
         set_lr(optimizer, config.training, step=2, steps=20)
         losses, norm = train_step(model, batch, config, accelerator, optimizer, 1.0)
@@ -324,7 +323,7 @@ def test_a_flood_of_mentions_is_cut_counted_and_said(
     assert record.status == "finished", record.error
     assert record.repairs["test"]["mention_flood"] == 6
     said = capsys.readouterr().err
-    assert "6 of 6 validation documents had more than inference.max_mentions (5) spans accepted" in said
+    assert "6 of 6 validation documents had more than inference.max_mentions (5) spans accepted as mentions" in said
     predicted = read_predictions(tmp_path / "run" / "predictions.test.jsonl")
     assert [len(one.annotation.mentions) for one in predicted] == [5] * 6
 
@@ -348,7 +347,13 @@ def test_a_keyed_dropout_does_not_depend_on_what_was_drawn_before() -> None:
     for seed in (1, 2):
         torch.manual_seed(seed)
         observer = Silent()
-        train(tiny_model(config), TrainingInput(documents, LABELS, 0), config, Accelerator(cpu=True), observer)
+        train(
+            tiny_model(config),
+            PreparedData({"train": documents}, LABELS, wordpieces(), {}),
+            config,
+            Accelerator(cpu=True),
+            observer,
+        )
         losses.append([report.losses for report in observer.steps])
     assert losses[0] == losses[1]
     assert tiny_batch(config, documents[:1]).pieces.counts == (len(documents[0].ids),)

@@ -159,7 +159,7 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path, corpus: Path) 
     process.wait()
     config = from_yaml(folder / CONFIG)
     (folder / CONFIG).write_text(to_yaml(config.model_copy(update={"seed": 1})))
-    with pytest.raises(UserError, match="delete it to start anew"):
+    with pytest.raises(UserError, match="delete it, and the run starts again from its first step"):
         run(folder)
 
 

@@ -1,4 +1,4 @@
-"""What the viewer is given: gold of the right file or none at all, systems in seed order, packed and unpacked whole."""
+"""The viewer of a report: gold of the right file or none at all, systems in seed order, packed and unpacked whole."""
 
 import gzip
 import json
@@ -22,9 +22,9 @@ def study(tmp_path: Path) -> StudyRecord:
 
 
 def build(study: StudyRecord, runs: Path, *, max_documents: int = 300) -> Viewer:
-    made = build_study_viewer(study, load_study(study, runs).frame, max_documents=max_documents)
-    assert made is not None
-    return made
+    viewer = build_study_viewer(study, load_study(study, runs).frame, max_documents=max_documents)
+    assert viewer is not None
+    return viewer
 
 
 def unpacked(text: str) -> list[dict]:  # type: ignore[type-arg]
@@ -32,22 +32,22 @@ def unpacked(text: str) -> list[dict]:  # type: ignore[type-arg]
 
 
 def test_systems_stand_seed_by_seed_with_their_runs(study: StudyRecord, tmp_path: Path) -> None:
-    made = build(study, tmp_path)
-    assert [system["run"] for system in made.data["systems"]] == [
+    viewer = build(study, tmp_path)
+    assert [system["run"] for system in viewer.data["systems"]] == [
         f"{row:012x}-s{seed}" for seed in (0, 1) for row in (0, 1)
     ]
-    assert made.data["systems"][1]["name"] == "JEREX + memory (GRC), seed 0"
-    assert made.notes == []
+    assert viewer.data["systems"][1]["name"] == "JEREX + memory (GRC), seed 0"
+    assert viewer.notes == []
     # Four of six documents, each of which lacks a place and the relation to it; or has a split cluster.
-    errors = {kind["kind"]: kind["errors"] for kind in made.data["kinds"]}
+    errors = {kind["kind"]: kind["errors"] for kind in viewer.data["kinds"]}
     assert errors["mention-missed"] == [4, 0, 4, 0]
     assert errors["relation-lost"] == [4, 4, 4, 4]
     assert errors["cluster-split"] == [0, 4, 0, 4]
 
 
 def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp_path: Path) -> None:
-    made = build(study, tmp_path)
-    document, prediction = unpacked(made.documents)[1], unpacked(made.predictions[0])[1]
+    viewer = build(study, tmp_path)
+    document, prediction = unpacked(viewer.documents)[1], unpacked(viewer.predictions[0])[1]
     assert document["title"] == "Document 1 & <i>1</i>"
     assert document["tokens"][:3] == ["Ada", " Byron", " works"]
     assert document["gold"][1][0] == [[[0, 2], [6, 7]], "PER"]
@@ -60,39 +60,46 @@ def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp
 
 
 def test_fewer_documents_are_held_on_wish_and_it_says_so(study: StudyRecord, tmp_path: Path) -> None:
-    made = build(study, tmp_path, max_documents=2)
-    assert made.data["ids"] == ["Document 0 & <i>0</i>", "Document 1 & <i>1</i>"]
-    assert len(unpacked(made.documents)) == 2
-    assert made.notes == ["The first 2 of 6 documents (--documents)."]
-    assert made.data["kinds"][0]["errors"] == [1, 0, 1, 0]
+    viewer = build(study, tmp_path, max_documents=2)
+    assert viewer.data["ids"] == ["Document 0 & <i>0</i>", "Document 1 & <i>1</i>"]
+    assert len(unpacked(viewer.documents)) == 2
+    assert viewer.notes == ["The first 2 of 6 documents (--documents)."]
+    assert viewer.data["kinds"][0]["errors"] == [1, 0, 1, 0]
 
 
 def test_changed_or_missing_gold_is_not_shown_and_said(study: StudyRecord, tmp_path: Path) -> None:
     gold = tmp_path / "gold.json"
     gold.write_bytes(gold.read_bytes().replace(b"Ada", b"Eva"))
-    made = build(study, tmp_path)
-    assert not made.has_gold
-    assert "is not the file that 000000000000-s0 read: its content hash differs" in made.notes[0]
+    viewer = build(study, tmp_path)
+    assert not viewer.has_gold
+    assert "is not the file that 000000000000-s0 read: its content hash differs" in viewer.notes[0]
     gold.unlink()
-    made = build(study, tmp_path)
-    assert not made.has_gold
-    assert "is not there any more" in made.notes[0]
-    assert unpacked(made.predictions[0])[1]["errors"] == []
+    viewer = build(study, tmp_path)
+    assert not viewer.has_gold
+    assert "is not there any more" in viewer.notes[0]
+    assert unpacked(viewer.predictions[0])[1]["errors"] == []
 
 
 def test_a_run_without_predictions_is_left_out_by_name(study: StudyRecord, tmp_path: Path) -> None:
     (tmp_path / f"{0:012x}" / "s0" / "predictions.test.jsonl").unlink()
-    made = build(study, tmp_path)
-    assert [system["run"] for system in made.data["systems"]] == [
+    viewer = build(study, tmp_path)
+    assert [system["run"] for system in viewer.data["systems"]] == [
         "000000000001-s0",
         "000000000000-s1",
         "000000000001-s1",
     ]
-    assert made.notes[0].startswith("JEREX (GRC), seed 0 is left out: ")
+    assert viewer.notes[0].startswith("JEREX (GRC), seed 0 is left out: ")
 
 
 def test_a_document_that_a_system_did_not_predict_is_empty(study: StudyRecord, tmp_path: Path) -> None:
     path = tmp_path / f"{1:012x}" / "s0" / "predictions.test.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
-    made = build(study, tmp_path)
-    assert [one is None for one in unpacked(made.predictions[1])] == [True, False, False, False, False, False]
+    viewer = build(study, tmp_path)
+    assert [prediction is None for prediction in unpacked(viewer.predictions[1])] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]

@@ -1,4 +1,4 @@
-"""Every kind of error on cases made by hand, and that each wrong relation is told exactly once."""
+"""Every kind of error on cases prediction by hand, and that each wrong relation is one error."""
 
 from collections import Counter
 
@@ -28,17 +28,19 @@ def test_a_right_prediction_has_no_error() -> None:
 
 
 def test_missed_spurious_and_boundary_share_no_mention() -> None:
-    made = predicted(Entity((BYRON, SHE), "PER"), Entity(((11, 12),), "LOC"))
-    assert errors_of(made, "mention-boundary") == [PredictionError("mention-boundary", (ADA,), (BYRON,))]
-    assert errors_of(made, "mention-spurious") == [PredictionError("mention-spurious", (), ((11, 12),))]
-    assert [one.gold for one in errors_of(made, "mention-missed")] == [(ACME,), (OSLO,)]
+    prediction = predicted(Entity((BYRON, SHE), "PER"), Entity(((11, 12),), "LOC"))
+    assert errors_of(prediction, "mention-boundary") == [PredictionError("mention-boundary", (ADA,), (BYRON,))]
+    assert errors_of(prediction, "mention-spurious") == [PredictionError("mention-spurious", (), ((11, 12),))]
+    assert [error.gold for error in errors_of(prediction, "mention-missed")] == [(ACME,), (OSLO,)]
 
 
 def test_a_wrong_boundary_names_the_gold_mention_with_the_larger_overlap() -> None:
     gold = predicted(Entity(((0, 2),), "PER"), Entity(((2, 6),), "PER"))
-    made = predicted(Entity(((1, 5),), "PER"))
-    assert errors_of(made, "mention-boundary", gold) == [PredictionError("mention-boundary", ((2, 6),), ((1, 5),))]
-    assert errors_of(made, "mention-missed", gold) == []
+    prediction = predicted(Entity(((1, 5),), "PER"))
+    assert errors_of(prediction, "mention-boundary", gold) == [
+        PredictionError("mention-boundary", ((2, 6),), ((1, 5),))
+    ]
+    assert errors_of(prediction, "mention-missed", gold) == []
 
 
 def test_split_and_merged_clusters() -> None:
@@ -51,8 +53,8 @@ def test_split_and_merged_clusters() -> None:
 
 
 def test_a_wrong_type_needs_the_right_cluster() -> None:
-    made = predicted(Entity((ADA,), "ORG"), Entity((ACME,), "LOC"))
-    assert errors_of(made, "entity-type") == [PredictionError("entity-type", (ACME,), (ACME,), "ORG", "LOC")]
+    prediction = predicted(Entity((ADA,), "ORG"), Entity((ACME,), "LOC"))
+    assert errors_of(prediction, "entity-type") == [PredictionError("entity-type", (ACME,), (ACME,), "ORG", "LOC")]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,8 @@ def test_a_wrong_type_needs_the_right_cluster() -> None:
     ],
 )
 def test_relations_between_right_clusters(relations: tuple[Relation, ...], kinds: dict[str, int]) -> None:
-    made = predicted(PERSON, FIRM, PLACE, relations=relations)
-    assert Counter(one.kind for one in find_errors(GOLD, made)) == kinds
+    prediction = predicted(PERSON, FIRM, PLACE, relations=relations)
+    assert Counter(error.kind for error in find_errors(GOLD, prediction)) == kinds
 
 
 def test_relations_of_wrong_clusters_and_types() -> None:
@@ -76,8 +78,8 @@ def test_relations_of_wrong_clusters_and_types() -> None:
     assert errors_of(lost, "relation-lost") == [PredictionError("relation-lost", (ADA, ACME), (), "works_for")]
     assert errors_of(lost, "relation-stray") == [PredictionError("relation-stray", (), (ADA, ACME), "", "works_for")]
     typed = predicted(PERSON, Entity((ACME,), "LOC"), PLACE, relations=(Relation(0, 1, "works_for"),))
-    assert [one.gold_type for one in errors_of(typed, "relation-ends")] == ["works_for"]
-    assert [one.gold_type for one in errors_of(typed, "relation-missed")] == ["based_in"]
+    assert [error.gold_type for error in errors_of(typed, "relation-ends")] == ["works_for"]
+    assert [error.gold_type for error in errors_of(typed, "relation-missed")] == ["based_in"]
 
 
 spans = st.tuples(st.integers(0, 8), st.integers(1, 3))
@@ -105,14 +107,14 @@ def annotation_of(parts: Drawn) -> Annotation:
 
 
 @given(drawn, drawn)
-def test_every_wrong_item_is_told_exactly_once(gold_parts: Drawn, made_parts: Drawn) -> None:
-    gold, made = annotation_of(gold_parts), annotation_of(made_parts)
-    found = find_errors(gold, made)
-    counted = count("one", gold, made).counts
+def test_every_wrong_item_is_one_error(gold_parts: Drawn, made_parts: Drawn) -> None:
+    gold, prediction = annotation_of(gold_parts), annotation_of(made_parts)
+    errors = find_errors(gold, prediction)
+    counted = count("document", gold, prediction).counts
     _, spurious, missed = add(list(counted["relation_strict"].values()))
-    kinds = Counter(one.kind for one in found)
+    kinds = Counter(error.kind for error in errors)
     both = kinds["relation-type"] + kinds["relation-ends"]
     assert kinds["relation-missed"] + kinds["relation-lost"] + both == missed
     assert kinds["relation-spurious"] + kinds["relation-stray"] + both == spurious
     assert kinds["mention-spurious"] + kinds["mention-boundary"] == counted["mention"]["all"].fp
-    assert {one.kind for one in found} <= KINDS.keys()
+    assert {error.kind for error in errors} <= KINDS.keys()

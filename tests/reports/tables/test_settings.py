@@ -9,7 +9,7 @@ from core.config.signature import read_markers
 from core.records.record import RECORD
 from reports.frame import ReportData, load_study
 from reports.tables.layout import Table
-from reports.tables.settings import resolved, settings_table
+from reports.tables.settings import settings_table, write_settings
 from studies.study import Row
 from tests.reports.records import make_study, present
 
@@ -56,10 +56,10 @@ def test_every_setting_that_can_change_a_number_stands_once_per_value(tmp_path: 
 def test_settings_without_effect_are_left_out_and_old_records_have_defaults() -> None:
     scratch = build("jerex-grc", profile="quick").model_dump(mode="json")
     del scratch["training"]["select_from"]
-    told = dict(resolved(scratch, {}))
+    told = dict(write_settings(scratch, {}))
     assert told["training.select_from"] == "0"
     assert "encoder.scratch.width" in told
     assert "encoder.pretrained" not in told
-    other = dict(resolved(build("jerex-grc", profile="paper").model_dump(mode="json"), {}))
+    other = dict(write_settings(build("jerex-grc", profile="paper").model_dump(mode="json"), {}))
     assert "encoder.scratch.width" not in other
     assert other["encoder.pretrained"] == "on"

@@ -91,7 +91,7 @@ def test_list_show_and_plan_tell_of_a_search(tmp_path: Path, capsys: pytest.Capt
     out = capsys.readouterr().out
     assert "search: up to 20 trials over 42 combinations of 2 axes; the first 10 at random, then by TPE" in out
     assert "seeds 100, 101 in rungs of 1, 2: the better half continues" in out
-    assert "not more than 1.5 pooled standard errors below the best" in out
+    assert "at most 1.5 times the pooled standard error below the best" in out
     assert "20 to 40 runs on the search's seeds" in out
     write_docred(generate(3), tmp_path / "documents.json")
     data = ["--data.name", "none", "--data.train", str(tmp_path / "documents.json"), "--runs", str(tmp_path / "runs")]

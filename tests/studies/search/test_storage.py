@@ -131,9 +131,9 @@ class TestSqlite(StoreContract):
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("foo://somewhere", "--storage foo://somewhere is not the URL of a database"),
-        ("postgresql+nodriver://me:secret@host/db", r"--storage postgresql\+nodriver://me@host/db is not the URL"),
-        ("mysql+mysqldb://me:secret@host/db", r"--storage mysql\+mysqldb://me@host/db needs a driver"),
+        ("foo://somewhere", "--storage foo://somewhere cannot be used"),
+        ("postgresql+nodriver://me:secret@host/db", r"--storage postgresql\+nodriver://me@host/db cannot be used"),
+        ("mysql+mysqldb://me:secret@host/db", r"--storage mysql\+mysqldb://me@host/db cannot be used"),
         ("postgresql+psycopg://me:secret@127.0.0.1:1/db", r"postgresql\+psycopg://me@127.0.0.1:1/db cannot be reached"),
     ],
 )

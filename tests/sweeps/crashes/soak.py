@@ -9,13 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TextIO
 
-from tests.sweeps.place import Place
+from sweeps.engines.local import PROGRAM
+from tests.sweeps.real_study import RealStudy
 
 STARTING_SECONDS, TRAINING_SECONDS = 5.0, 0.4
 """How long after the last kill, or into a training, a kill may come: workers start, runs begin, save and end in it."""
 AT_ONCE = 6
 """How many runs a kill may be ahead of its share of the study."""
 COMMAND = ("--attempts", "1000")
+WORKER = "\0".join(PROGRAM[1:])
+"""What the command line of a worker holds."""
 
 
 class Kill(NamedTuple):
@@ -44,8 +47,8 @@ def draw_kills(key: int, count: int) -> list[Kill]:
 class Soak:
     """A study that is killed again and again, and told about on stdout, so that a failure can be tried again."""
 
-    def __init__(self, place: Place, runs: str, *, total: int) -> None:
-        self.place, self.runs, self.total = place, runs, total
+    def __init__(self, study: RealStudy, runs: str, *, total: int) -> None:
+        self.study, self.runs, self.total = study, runs, total
         self.start = time.monotonic()
 
     def run(self, kills: Sequence[Kill]) -> int:
@@ -62,38 +65,38 @@ class Soak:
 
     def said(self) -> str:
         """What the drivers said."""
-        return (self.place.folder / "drivers.txt").read_text()
+        return (self.study.folder / "drivers.txt").read_text()
 
     @contextmanager
     def _said(self) -> Iterator[TextIO]:
-        with open(self.place.folder / "drivers.txt", "a") as output:
+        with open(self.study.folder / "drivers.txt", "a") as output:
             yield output
 
     def _driver(self, output: TextIO) -> "subprocess.Popen[str]":
-        return self.place.start(self.runs, *COMMAND, output=output)
+        return self.study.start(self.runs, *COMMAND, output=output)
 
     def _wait(self, driver: "subprocess.Popen[str]", kill: Kill, *, early: int, due: int) -> None:
-        while driver.poll() is None and self.place.finished(self.runs) < early:
+        while driver.poll() is None and self.study.finished(self.runs) < early:
             time.sleep(0.01)
-        seen = dict(self.place.unfinished(self.runs))
+        seen = dict(self.study.unfinished(self.runs))
         since = None if kill.training else time.monotonic()
-        while driver.poll() is None and self.place.finished(self.runs) < due:
-            if since is None and any(rows != seen.get(run) for run, rows in self.place.unfinished(self.runs)):
+        while driver.poll() is None and self.study.finished(self.runs) < due:
+            if since is None and any(rows != seen.get(run) for run, rows in self.study.unfinished(self.runs)):
                 since = time.monotonic()
             if since is not None and time.monotonic() - since >= kill.seconds:
                 return
             time.sleep(0.01)
 
     def _kill(self, driver: "subprocess.Popen[str]", kill: Kill, output: TextIO, which: str) -> "subprocess.Popen[str]":
-        workers = self.place.processes("core.run.execute")
-        at = ", ".join(f"{run} at row {rows}" for run, rows in self.place.unfinished(self.runs)) or "nothing"
-        done = f"{self.place.finished(self.runs)} finished, {at} under way"
+        workers = self.study.processes(WORKER)
+        at = ", ".join(f"{run} at row {rows}" for run, rows in self.study.unfinished(self.runs)) or "nothing"
+        done = f"{self.study.finished(self.runs)} finished, {at} under way"
         if kill.driver or not workers:
             # Before any worker has started, or between two, there is only the driver to kill.
             print(f"{self._now()}: {which}: driver {driver.pid}; {done}", flush=True)
             driver.kill()
             driver.wait()
-            while not kill.at_once and self.place.processes():
+            while not kill.at_once and self.study.processes():
                 time.sleep(0.01)
             return self._driver(output)
         worker = workers[kill.pick % len(workers)]

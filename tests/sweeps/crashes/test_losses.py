@@ -20,7 +20,7 @@ from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from tests.sweeps.engines.poisoned_worker import POISON
-from tests.sweeps.place import ROOT, STUDY, Place, copy_runs
+from tests.sweeps.real_study import ROOT, STUDY, RealStudy, copy_runs
 
 HERE = ("--engine", "in-process", "--training.epochs", "3")
 
@@ -50,8 +50,8 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
     for number, row in enumerate(rows.values()):
         row["settings"] = {"training": {"clip": 1.0 + number}}
     rows["wild"]["settings"] = {"training": {"lr": 1e30, "clip": 1e30}}
-    place = Place(tmp_path, STUDY | {"baseline": "good", "seeds": [0], "rows": rows})
-    arguments = place.arguments("runs", "--training.epochs", "3")
+    study = RealStudy(tmp_path, STUDY | {"baseline": "good", "seeds": [0], "rows": rows})
+    arguments = study.arguments("runs", "--training.epochs", "3")
     arguments = [word for word in arguments[2:] if word not in ("--training.lr", "3e-2")]
     _, planned = StudyParser("test", "").parse_plan(arguments)
     folders = {run.row: run.folder for run in planned.runs}
@@ -82,7 +82,7 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
 def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
     tmp_path: Path, mount: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place(tmp_path)
+    study = RealStudy(tmp_path)
     (tmp_path / "runs").mkdir()
     mount(tmp_path / "runs", "size=40m")
     filler = tmp_path / "runs" / "filler"
@@ -96,7 +96,7 @@ def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
         real_add(history, kind, step, row)
 
     monkeypatch.setattr(core.run.observer.History, "add", add)
-    arguments = place.arguments("runs", *HERE)
+    arguments = study.arguments("runs", *HERE)
     assert main(arguments) == 1
     err = capsys.readouterr().err
     assert "No space left on device" in err
@@ -108,22 +108,22 @@ def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
     monkeypatch.setattr(core.run.observer.History, "add", real_add)
     assert main([*arguments, "--retry", "failed"]) == 0
     capsys.readouterr()
-    assert main(place.arguments("whole", *HERE)) == 0
-    assert place.leftovers("runs") == []
-    assert place.results("runs") == place.results("whole")
+    assert main(study.arguments("whole", *HERE)) == 0
+    assert study.leftovers("runs") == []
+    assert study.results("runs") == study.results("whole")
 
 
 def test_a_disk_too_small_for_the_study_is_said_before_anything_starts(
     tmp_path: Path, mount: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place(tmp_path)
+    study = RealStudy(tmp_path)
     (tmp_path / "runs").mkdir()
     mount(tmp_path / "runs", "size=8m")
-    arguments = place.arguments("runs", *HERE)
+    arguments = study.arguments("runs", *HERE)
     assert main(arguments) == 2
     told = capsys.readouterr()
     assert "the 4 runs left need about" in told.err
-    assert "8 MiB are free" in told.err
+    assert "8.4 MB are free" in told.err
     assert list(run_folders(tmp_path / "runs")) == []
     mount(tmp_path / "runs", "size=60m")
     assert main(arguments) == 0
@@ -136,10 +136,10 @@ def test_a_disk_that_became_too_small_for_checkpoints_fails_a_run_before_its_tra
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = Place(tmp_path)
+    study = RealStudy(tmp_path)
     (tmp_path / "runs").mkdir()
     mount(tmp_path / "runs", "size=8m")
-    arguments = place.arguments("runs", *HERE)
+    arguments = study.arguments("runs", *HERE)
     # Between the plan's look at the disk and the run somebody else has filled it.
     monkeypatch.setattr("studies.checks.refuse_full_disk", lambda estimate, runs: None)
     assert main(arguments) == 1
@@ -157,10 +157,10 @@ def test_a_disk_that_became_too_small_for_checkpoints_fails_a_run_before_its_tra
 def test_what_may_not_be_written_is_said_and_the_rest_is_computed(
     tmp_path: Path, mount: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place(tmp_path)
-    arguments = place.arguments("runs", *HERE, "--seeds", "1")
+    study = RealStudy(tmp_path)
+    arguments = study.arguments("runs", *HERE, "--seeds", "1")
     _, planned = StudyParser("test", "").parse_plan(
-        place.arguments("runs", "--training.epochs", "3", "--seeds", "1")[2:]
+        study.arguments("runs", "--training.epochs", "3", "--seeds", "1")[2:]
     )
     locked = planned.runs[0].folder.parent
     locked.mkdir(parents=True)
@@ -178,10 +178,10 @@ def test_what_may_not_be_written_is_said_and_the_rest_is_computed(
 def test_a_folder_of_runs_that_may_not_be_written_is_refused_but_may_be_looked_at(
     tmp_path: Path, mount: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place(tmp_path)
+    study = RealStudy(tmp_path)
     (tmp_path / "runs").mkdir()
     mount(tmp_path / "runs", "size=60m")
-    arguments = place.arguments("runs", *HERE, "--seeds", "1")
+    arguments = study.arguments("runs", *HERE, "--seeds", "1")
     assert main(arguments) == 0
     mount(tmp_path / "runs", "ro")
     capsys.readouterr()
@@ -196,19 +196,19 @@ def test_a_folder_of_runs_that_may_not_be_written_is_refused_but_may_be_looked_a
 def test_run_folders_of_several_machines_copied_together_are_one_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = []
+    real_studies = []
     for name in ("here", "there"):
         # Each with its documents at another path: runs are known by what their files hold.
         (tmp_path / name).mkdir()
-        places.append(Place(tmp_path / name))
-    assert main(places[0].arguments("runs", *HERE, "--seeds", "0,")) == 0
-    assert main(places[1].arguments("runs", *HERE, "--seeds", "1,")) == 0
+        real_studies.append(RealStudy(tmp_path / name))
+    assert main(real_studies[0].arguments("runs", *HERE, "--seeds", "0,")) == 0
+    assert main(real_studies[1].arguments("runs", *HERE, "--seeds", "1,")) == 0
     both = tmp_path / "here" / "both"
-    copy_runs([place.folder / "runs" for place in places], both)
+    copy_runs([study.folder / "runs" for study in real_studies], both)
     stamps = {folder: (folder / HISTORY).stat().st_mtime_ns for folder in run_folders(both)}
     assert len(stamps) == 4
     capsys.readouterr()
-    assert main(places[0].arguments("both", *HERE)) == 0
+    assert main(real_studies[0].arguments("both", *HERE)) == 0
     told = capsys.readouterr()
     assert "4 runs, 4 finished already" in told.err
     assert "4 finished" in told.out

@@ -8,13 +8,13 @@ import pytest
 
 from core.records.record import RECORD
 from tests.sweeps.crashes.soak import Soak, draw_kills
-from tests.sweeps.place import STUDY, Place
+from tests.sweeps.real_study import STUDY, RealStudy
 
 KEY = "ENGRAM_SOAK_KEY"
 """The environment variable with the key of the kills; told with every failure."""
 
 
-def study(seeds: int, rows: int) -> dict[str, object]:
+def build_study(seeds: int, rows: int) -> dict[str, object]:
     """A study of two systems, and as many rows as asked for, told apart by their learning rate."""
     systems = ("jerex-grc", "memory-mrc")
     return STUDY | {
@@ -36,23 +36,23 @@ def key() -> int:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[list[Place]]:
-    places: list[Place] = []
-    yield places
-    for place in places:
-        place.end()
+def real_studies(tmp_path: Path) -> Iterator[list[RealStudy]]:
+    real_studies: list[RealStudy] = []
+    yield real_studies
+    for study in real_studies:
+        study.end()
 
 
-def soak(place: Place, *, runs: int, kills: int, key: int) -> None:
+def soak(study: RealStudy, *, runs: int, kills: int, key: int) -> None:
     print(f"\n{KEY}={key}", flush=True)
-    code, _, err = place.run("whole", "--engine", "in-process")
+    code, _, err = study.run("whole", "--engine", "in-process")
     assert code == 0, err
-    soaked = Soak(place, "soaked", total=runs)
+    soaked = Soak(study, "soaked", total=runs)
     code = soaked.run(draw_kills(key, kills))
     assert code == 0, soaked.said()
-    assert place.processes() == []
-    assert place.leftovers("soaked") == []
-    results, whole = place.results("soaked"), place.results("whole")
+    assert study.processes() == []
+    assert study.leftovers("soaked") == []
+    results, whole = study.results("soaked"), study.results("whole")
     assert len(whole) == runs
     assert results.keys() == whole.keys()
     for run in whole:
@@ -61,18 +61,18 @@ def soak(place: Place, *, runs: int, kills: int, key: int) -> None:
 
 
 def test_a_killed_study_equals_one_left_in_peace_and_is_not_computed_again(
-    tmp_path: Path, places: list[Place], key: int
+    tmp_path: Path, real_studies: list[RealStudy], key: int
 ) -> None:
-    places.append(place := Place(tmp_path, study(seeds=3, rows=2)))
-    soak(place, runs=6, kills=4, key=key)
+    real_studies.append(study := RealStudy(tmp_path, build_study(seeds=3, rows=2)))
+    soak(study, runs=6, kills=4, key=key)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "soaked").rglob("*") if path.name == RECORD}
-    code, out, err = place.run("soaked")
+    code, out, err = study.run("soaked")
     assert (code, "6 finished already" in err, "mine@quick: 6 finished" in out) == (0, True, True), err
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
-    assert place.leftovers("soaked") == []
+    assert study.leftovers("soaked") == []
 
 
 @pytest.mark.slow
-def test_forty_kills_in_sixty_runs(tmp_path: Path, places: list[Place], key: int) -> None:
-    places.append(place := Place(tmp_path, study(seeds=5, rows=12)))
-    soak(place, runs=60, kills=40, key=key)
+def test_forty_kills_in_sixty_runs(tmp_path: Path, real_studies: list[RealStudy], key: int) -> None:
+    real_studies.append(study := RealStudy(tmp_path, build_study(seeds=5, rows=12)))
+    soak(study, runs=60, kills=40, key=key)

@@ -6,13 +6,14 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from sweeps.engines.engine import EndedRun, Engine
 from tests.sweeps.engines.fake_worker import DONE, JOB, LINGER, SAVED, STARTED
+from tests.sweeps.real_study import wait_until
 
 
 class EngineContract(ABC):
@@ -39,12 +40,18 @@ class EngineContract(ABC):
         return folder
 
     @staticmethod
-    def all_of(engine: Engine, count: int, seconds: float = 30.0) -> list[EndedRun]:
+    def first(engine: Engine, count: int) -> list[EndedRun]:
+        """The first runs that end, while others still run."""
         ended: list[EndedRun] = []
-        until = time.monotonic() + seconds
+        until = time.monotonic() + 30.0
         while len(ended) < count and time.monotonic() < until:
             ended += engine.wait(0.2)
         assert len(ended) == count, ended
+        return ended
+
+    def all_of(self, engine: Engine, count: int) -> list[EndedRun]:
+        """All the runs that the engine has, and no more."""
+        ended = self.first(engine, count)
         assert engine.wait(0.0) == []
         return ended
 
@@ -130,7 +137,7 @@ class EngineContract(ABC):
         if not self.in_process:
             folder = self.folder(tmp_path, "slow", "slow")
             engine.submit(folder)
-            self.until((folder / STARTED).exists)
+            wait_until((folder / STARTED).exists)
             start = time.monotonic()
             assert engine.wait(0.3) == []
             assert 0.25 < time.monotonic() - start < 5.0
@@ -162,20 +169,18 @@ class EngineContract(ABC):
             engine.cancel()
 
     @staticmethod
-    def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.01)
-
-    def when(self, path: Path, then: Callable[[], None]) -> "After":
-        """Do something beside the test as soon as a file is there."""
+    @contextmanager
+    def when(path: Path, then: Callable[[], None]) -> Iterator[None]:
+        """Do something in a thread as soon as a file is there; the thread has ended when the block is left."""
 
         def wait() -> None:
-            self.until(path.exists)
+            wait_until(path.exists)
             then()
 
-        return After(threading.Thread(target=wait, daemon=True))
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        yield
+        thread.join()
 
 
 class EngineOfProcessesContract(EngineContract):
@@ -208,27 +213,27 @@ class EngineOfProcessesContract(EngineContract):
         folders = [self.folder(tmp_path, str(number), "slow") for number in range(4)]
         for folder in folders:
             two.submit(folder)
-        self.until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
+        wait_until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
         assert two.wait(0.1) == []
         assert not any((folder / STARTED).exists() for folder in folders[2:])
 
     def test_a_slow_run_does_not_idle_the_other_slots(self, two: Engine, tmp_path: Path) -> None:
         slow = self.folder(tmp_path, "slow", "slow")
         two.submit(slow)
-        self.until((slow / STARTED).exists)
+        wait_until((slow / STARTED).exists)
         for number in range(4):
             two.submit(self.folder(tmp_path, str(number)))
-        assert {one.folder.name for one in self.ended(two, 4)} == {"0", "1", "2", "3"}
+        assert {one.folder.name for one in self.first(two, 4)} == {"0", "1", "2", "3"}
         two.cancel()
         assert [one.status for one in self.all_of(two, 1)] == ["interrupted"]
 
     def test_a_process_that_takes_its_time_to_end_holds_nobody_up(self, two: Engine, tmp_path: Path) -> None:
         lingers = self.folder(tmp_path, "lingers", LINGER)
         two.submit(lingers)
-        assert [one.status for one in self.ended(two, 1)] == ["failed"]
+        assert [one.status for one in self.first(two, 1)] == ["failed"]
         for number in range(3):
             two.submit(self.folder(tmp_path, str(number)))
-        assert {one.status for one in self.ended(two, 3)} == {"finished"}
+        assert {one.status for one in self.first(two, 3)} == {"finished"}
         # Where an engine lets it linger, the test does not wait for it either.
         with suppress(ProcessLookupError):
             os.kill(int((lingers / STARTED).read_text()), signal.SIGKILL)
@@ -237,32 +242,10 @@ class EngineOfProcessesContract(EngineContract):
         folders = [self.folder(tmp_path, name, job) for name, job in (("0", "slow"), ("1", "stuck"), ("2", "slow"))]
         for folder in folders:
             two.submit(folder)
-        self.until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
+        wait_until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
         two.cancel()
-        ended = {one.folder: one.status for one in self.ended(two, 2)}
+        ended = {one.folder: one.status for one in self.first(two, 2)}
         assert ended == {folders[0]: "interrupted", folders[2]: "cancelled"}
         assert [(folder / SAVED).exists() for folder in folders] == [True, False, False]
         two.cancel(now=True)
         assert [(one.folder, one.status) for one in self.all_of(two, 1)] == [(folders[1], "killed")]
-
-    def ended(self, engine: Engine, count: int, seconds: float = 30.0) -> list[EndedRun]:
-        """The first runs that end, while others still run."""
-        ended: list[EndedRun] = []
-        until = time.monotonic() + seconds
-        while len(ended) < count and time.monotonic() < until:
-            ended += engine.wait(0.2)
-        assert len(ended) == count, ended
-        return ended
-
-
-class After:
-    """A thread that has ended when the block is left."""
-
-    def __init__(self, thread: threading.Thread) -> None:
-        self.thread = thread
-
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.thread.join()

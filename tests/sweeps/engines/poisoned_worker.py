@@ -12,7 +12,7 @@ from core.run.worker import serve
 POISON = "poison"
 ROOM = 256 * 2**20
 """How much more memory, in bytes, a process may have that is to run out of it."""
-real_build = core.run.execute.build
+real_build = core.run.execute.build_fresh_model
 
 
 def poisoned(folder: Path) -> str:
@@ -29,7 +29,7 @@ def poisoned(folder: Path) -> str:
             torch.ones(2 * ROOM)
         return real_build(*given)
 
-    core.run.execute.build = build
+    core.run.execute.build_fresh_model = build
     return core.run.execute.run(folder).status
 
 

@@ -3,8 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,21 +13,14 @@ from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import LocalEngine, device_environment, parse_devices
 from tests.sweeps.engines.engine_contract import EngineContract, EngineOfProcessesContract
 from tests.sweeps.engines.fake_worker import DONE, fake_run
+from tests.sweeps.real_study import ROOT, wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
 FAKE = (sys.executable, "-m", "tests.sweeps.engines.fake_worker")
 
 
 @pytest.fixture(autouse=True)
 def _in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def alive(pid: int) -> bool:
@@ -104,7 +95,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         engine = LocalEngine(jobs=2, program=FAKE)
         for number in range(2):
             engine.submit(self.folder(tmp_path, str(number), "slow"))
-        until(lambda: all((tmp_path / str(number) / "started").exists() for number in range(2)))
+        wait_until(lambda: all((tmp_path / str(number) / "started").exists() for number in range(2)))
         pids = [worker.process.pid for worker in engine._workers]
         engine.close()
         assert len(pids) == 2
@@ -120,11 +111,11 @@ class TestLocalEngine(EngineOfProcessesContract):
         driver = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
         assert driver.stdout is not None
         worker = int(driver.stdout.readline())
-        until((folder / "started").exists)
+        wait_until((folder / "started").exists)
         driver.send_signal(signal.SIGKILL)
         driver.wait()
         driver.stdout.close()
-        until(lambda: not alive(worker))
+        wait_until(lambda: not alive(worker))
         assert (folder / "saved").exists()
 
 

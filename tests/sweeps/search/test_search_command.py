@@ -25,7 +25,7 @@ from studies.search.trials import SearchRecord, read_search_record
 from studies.study import read_study
 from sweeps.engines.in_process import InProcessEngine
 from tests.reports.records import scores_of
-from tests.sweeps.planted import FakeRun, Place
+from tests.sweeps.search.fake_search import FakeRun, SearchFolder
 from tests.sweeps.search.postgresql import free_port
 from tests.tiny import TINY, document
 
@@ -53,19 +53,19 @@ def run(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path, seeds=[0, 1])
+def folder(tmp_path: Path) -> SearchFolder:
+    return SearchFolder(tmp_path, seeds=[0, 1])
 
 
-def command(place: Place, *more: str) -> int:
-    documents = str(place.folder / "documents.json")
+def command(folder: SearchFolder, *more: str) -> int:
+    documents = str(folder.path / "documents.json")
     data = ["--data.name", "none", "--data.train", documents, "--data.test", documents]
     asked = [
         "study",
         "search",
-        str(place.file),
+        str(folder.file),
         "--runs",
-        str(place.folder / "runs"),
+        str(folder.path / "runs"),
         "--jobs",
         "1",
         "--wandb",
@@ -74,18 +74,18 @@ def command(place: Place, *more: str) -> int:
     return main([*asked, *data, *more])
 
 
-def record_of(place: Place) -> SearchRecord:
-    record = read_search_record(place.folder / "runs" / "studies" / "mine@quick")
+def record_of(folder: SearchFolder) -> SearchRecord:
+    record = read_search_record(folder.path / "runs" / "studies" / "mine@quick")
     assert record is not None
     return record
 
 
 def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
-    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command(place) == 0
+    assert command(folder) == 0
     out, err = capsys.readouterr()
-    record = record_of(place)
+    record = record_of(folder)
     best = record.best_trial
     assert best is not None
     assert record.ended
@@ -98,17 +98,17 @@ def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
     assert lines[2] == "best by validation relation_strict F1, mean ± std (n seeds):"
     assert lines[3].startswith(f"  trial {best.number}")
     assert score in lines[3]
-    assert f"optuna-dashboard {place.folder}/runs/studies/mine@quick/{JOURNAL}" in out
+    assert f"optuna-dashboard {folder.path}/runs/studies/mine@quick/{JOURNAL}" in out
     assert lines[-1] == "mine@quick: 4 finished"
     assert "trial 0 starts: slot-width=H" in err
-    study = find_study_record("mine", place.folder / "runs")
+    study = find_study_record("mine", folder.path / "runs")
     assert list(study.study.rows) == ["base", "best"]
     assert study.study.rows["best"].tried == 8
     assert study.study.rows["best"].baseline == "base"
     cells = {cell.row: cell for cell in study.row_runs}
     assert cells["best"].signature == best.signature, "the very config that won"
     assert set(cells["best"].runs) == set(cells["base"].runs) == {0, 1}
-    config = from_yaml(place.folder / "runs" / best.signature / "s100" / "config.yaml")
+    config = from_yaml(folder.path / "runs" / best.signature / "s100" / "config.yaml")
     assert config.tracking.job_type == "trial"
     assert {"mine", f"trial {best.number}", "read-mode=inverse-normal"} <= set(config.tracking.tags.split(","))
     used = {seed for trial in record.trials for seed in trial.runs}
@@ -116,16 +116,16 @@ def test_it_searches_then_runs_the_best_and_the_rows_on_other_seeds(
 
 
 def test_the_same_command_computes_nothing_more_and_status_and_report_read_it(
-    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command(place) == 0
+    assert command(folder) == 0
     computed = len(run.computed)
-    first = record_of(place)
-    assert command(place) == 0
+    first = record_of(folder)
+    assert command(folder) == 0
     assert len(run.computed) == computed
-    assert record_of(place) == first
+    assert record_of(folder) == first
     capsys.readouterr()
-    runs = ["--runs", str(place.folder / "runs")]
+    runs = ["--runs", str(folder.path / "runs")]
     assert main(["study", "status", "mine", *runs]) == 0
     out = capsys.readouterr().out
     assert ["best", "●", "●"] in [line.split()[:3] for line in out.splitlines()]
@@ -137,46 +137,48 @@ def test_the_same_command_computes_nothing_more_and_status_and_report_read_it(
         in out
     )
     assert "mine@quick: the best of 8 trials" in out
-    folder = place.folder / "runs" / "studies" / "mine@quick" / "report"
-    assert {"search.md", "search.csv", "search-history.png", "search-history.pdf"} <= {p.name for p in folder.iterdir()}
-    assert "search-history" in (folder / "index.html").read_text()
+    report = folder.path / "runs" / "studies" / "mine@quick" / "report"
+    assert {"search.md", "search.csv", "search-history.png", "search-history.pdf"} <= {p.name for p in report.iterdir()}
+    assert "search-history" in (report / "index.html").read_text()
 
 
-def test_no_report_runs_ends_with_the_search(place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(place, "--no-report-runs", "--trials", "3") == 0
-    assert len(record_of(place).trials) == 3
+def test_no_report_runs_ends_with_the_search(
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(folder, "--no-report-runs", "--trials", "3") == 0
+    assert len(record_of(folder).trials) == 3
     assert all(int(name.partition("-s")[2]) >= 100 for name in run.computed)
     capsys.readouterr()
-    assert main(["report", "mine", "--runs", str(place.folder / "runs")]) == 0, "its trials are worth a report"
+    assert main(["report", "mine", "--runs", str(folder.path / "runs")]) == 0, "its trials are worth a report"
     assert "the best of 3 trials" in capsys.readouterr().out
 
 
-def test_a_stopped_search_resumes(place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = Place.search(place, FakeRun(), runs="whole").trials
+def test_a_stopped_search_resumes(folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = folder.search(FakeRun(), runs="whole").trials
 
     def stops(what: str) -> None:
         if len(run.computed) == 3 and what.startswith("start"):
             os.kill(os.getpid(), signal.SIGINT)
 
     run.before = stops
-    assert command(place, "--no-report-runs") == 130
+    assert command(folder, "--no-report-runs") == 130
     err = capsys.readouterr().err
     assert "engram: stopped; resume with the same command: engram study search" in err
-    assert not record_of(place).ended
-    assert any(trial.is_open for trial in record_of(place).trials)
+    assert not record_of(folder).ended
+    assert any(trial.is_open for trial in record_of(folder).trials)
     run.before = lambda what: None
-    assert command(place, "--no-report-runs") == 0
-    assert record_of(place).trials == whole
+    assert command(folder, "--no-report-runs") == 0
+    assert record_of(folder).trials == whole
     assert len(set(run.computed)) == len(run.computed)
 
 
 def test_where_everything_fails_it_says_so_and_fails(
-    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run.fails = lambda config: True
-    assert command(place) == 1
+    assert command(folder) == 1
     assert "the last 5 trials all failed (seed 100 failed: ValueError: as planted)" in capsys.readouterr().err
-    assert len(record_of(place).trials) == 5
+    assert len(record_of(folder).trials) == 5
 
 
 @pytest.mark.parametrize(
@@ -185,77 +187,73 @@ def test_where_everything_fails_it_says_so_and_fails(
         (("--seeds", "0,101"), "seed 101 would both choose the best config and report it"),
         (("--trials", "0"), "argument --trials: '0' is no whole number from 1"),
         (("--memory.warmup", "0.2"), "memory.warmup is an axis of search mine: leave its flag out"),
-        (("--storage", "foo://x"), "--storage foo://x is not the URL of a database"),
+        (("--storage", "foo://x"), "--storage foo://x cannot be used"),
         (("--trial", "3"), "unknown setting --trial"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_starts(
-    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
 ) -> None:
-    assert command(place, *flags) == 2
+    assert command(folder, *flags) == 2
     assert message in capsys.readouterr().err
     assert run.computed == []
 
 
 def test_another_storage_or_another_rule_asks_for_another_name(
-    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command(place, "--trials", "2", "--no-report-runs") == 0
-    assert command(place, "--storage", f"sqlite:///{place.folder}/trials.db") == 2
+    assert command(folder, "--trials", "2", "--no-report-runs") == 0
+    assert command(folder, "--storage", f"sqlite:///{folder.path}/trials.db") == 2
     assert "are kept in" in capsys.readouterr().err
-    tree = yaml.safe_load(place.file.read_text())
+    tree = yaml.safe_load(folder.file.read_text())
     tree["search"]["threshold"] = 3.0
-    place.file.write_text(yaml.safe_dump(tree))
-    assert command(place) == 2
+    folder.file.write_text(yaml.safe_dump(tree))
+    assert command(folder) == 2
     assert "was started with threshold 1.0, this time it is 3.0" in capsys.readouterr().err
-    assert command(place, "--name", "other", "--trials", "2", "--no-report-runs") == 0
+    assert command(folder, "--name", "other", "--trials", "2", "--no-report-runs") == 0
 
 
 def test_a_database_is_named_without_its_password(
-    place: Place, run: FakeRun, capsys: pytest.CaptureFixture[str]
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"sqlite://me:secret@/{place.folder}/trials.db"
-    assert without_password(url) == f"sqlite://me@/{place.folder}/trials.db"
+    url = f"sqlite://me:secret@/{folder.path}/trials.db"
+    assert without_password(url) == f"sqlite://me@/{folder.path}/trials.db"
     with pytest.MonkeyPatch.context() as patch:
         # SQLite knows no users, so what the URL stands for is handed over.
         patch.setattr("studies.search.storage.open_storage", lambda storage: InMemoryStorage())
         run.fails = lambda config: True
-        assert command(place, "--storage", url) == 1
+        assert command(folder, "--storage", url) == 1
     said = capsys.readouterr()
-    kept = (place.folder / "runs" / "studies" / "mine@quick" / "search.json").read_text()
+    kept = (folder.path / "runs" / "studies" / "mine@quick" / "search.json").read_text()
     assert "optuna-dashboard sqlite://me@/" in said.out
     assert "secret" not in said.out + said.err + kept
 
 
-def test_rows_and_searches_have_a_command_each(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    data = ["--data.name", "none", "--data.train", str(place.folder / "documents.json")]
+def test_rows_and_searches_have_a_command_each(folder: SearchFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data.name", "none", "--data.train", str(folder.path / "documents.json")]
     assert main(["study", "search", "paper", *data]) == 2
     assert "compute it with `engram study run paper`" in capsys.readouterr().err
     assert main(["study", "run", "search", *data]) == 2
     assert "study search is a search: run `engram study search search`" in capsys.readouterr().err
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_teaches_and_the_search_that_it_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "search", "--help"]) == 0
     out = capsys.readouterr().out
     for word in ("A trial is one config", "No test score is read", "--storage", "postgresql+psycopg://", "--trials"):
         assert word in out
-
-
-def test_the_search_that_help_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["study", "search", "--help"]) == 0
-    shown = capsys.readouterr().out.split("differ from the study's:\n\n")[1]
+    example = out.split("differ from the study's:\n\n")[1]
     path = tmp_path / "mine.yaml"
-    path.write_text("\n".join(line[2:] for line in shown.splitlines()))
+    path.write_text("\n".join(line[2:] for line in example.splitlines()))
     study = read_study(path)
     assert study.search is not None
     assert study.search.trials == 20
 
 
-def test_the_dashboard_opens_on_what_a_search_left(place: Place, run: FakeRun) -> None:
+def test_the_dashboard_opens_on_what_a_search_left(folder: SearchFolder, run: FakeRun) -> None:
     pytest.importorskip("optuna_dashboard")
-    assert command(place, "--trials", "2", "--no-report-runs") == 0
-    journal = place.folder / "runs" / "studies" / "mine@quick" / JOURNAL
+    assert command(folder, "--trials", "2", "--no-report-runs") == 0
+    journal = folder.path / "runs" / "studies" / "mine@quick" / JOURNAL
     program = Path(sys.executable).with_name("optuna-dashboard")
     port = free_port()
     process = subprocess.Popen(

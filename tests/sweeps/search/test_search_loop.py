@@ -21,9 +21,8 @@ from studies.search.trials import SearchTrial
 from sweeps.display import live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search import MAX_FAILURES
 from sweeps.search_display import SearchScreen, seconds_left
-from tests.sweeps.planted import AnyOrderEngine, FakeRun, Place, hill
+from tests.sweeps.search.fake_search import AnyOrderEngine, FakeRun, SearchFolder, hill
 
 WRITES = (
     "create_new_study",
@@ -90,7 +89,7 @@ def outcome(trials: list[SearchTrial]) -> list[tuple[Any, ...]]:
 
 def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
     run = FakeRun()
-    loop = Place(tmp_path).search(run)
+    loop = SearchFolder(tmp_path).search(run)
     assert loop.is_ended
     assert len(loop.trials) == 8
     assert len({trial.signature for trial in loop.trials}) == 8, "no config is tried twice"
@@ -110,27 +109,27 @@ def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
 
 
 def test_a_finished_search_computes_nothing_and_resumes_with_more_trials(tmp_path: Path) -> None:
-    place, run = Place(tmp_path), FakeRun()
-    first = place.search(run)
+    folder, run = SearchFolder(tmp_path), FakeRun()
+    first = folder.search(run)
     computed = list(run.computed)
-    again = place.search(run)
+    again = folder.search(run)
     assert run.computed == computed
     assert outcome(again.trials) == outcome(first.trials)
-    longer = place.search(run, trials=12)
+    longer = folder.search(run, trials=12)
     assert outcome(longer.trials[:8]) == outcome(first.trials)
     assert len(longer.trials) == 12
     assert run.computed[: len(computed)] == computed
-    whole = place.search(FakeRun(), trials=12, runs="whole")
+    whole = folder.search(FakeRun(), trials=12, runs="whole")
     assert outcome(whole.trials) == outcome(longer.trials), "as if asked at once"
 
 
 def test_a_death_at_any_moment_changes_no_decision(
     tmp_path: Path, storage: Callable[[], MortalStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place(tmp_path, search={"trials": 3, "rungs": [1, 2], "seeds": [100, 101], "startup": 2})
+    folder = SearchFolder(tmp_path, search={"trials": 3, "rungs": [1, 2], "seeds": [100, 101], "startup": 2})
     kept, run = storage(), FakeRun()
     run.before = kept.fate.event
-    whole = outcome(place.search(run, runs="whole").trials)
+    whole = outcome(folder.search(run, runs="whole").trials)
     computed, events = run.computed, kept.fate.count
     assert events > 30
     # All of them were tried once; ten keep the test short.
@@ -139,23 +138,23 @@ def test_a_death_at_any_moment_changes_no_decision(
         kept.fate = Fate(at)
         run.before = kept.fate.event
         with pytest.raises(Killed):
-            place.search(run, runs=f"killed-{at}")
-        assert outcome(place.search(run, runs=f"killed-{at}").trials) == whole, at
+            folder.search(run, runs=f"killed-{at}")
+        assert outcome(folder.search(run, runs=f"killed-{at}").trials) == whole, at
         # A run is computed again only where it died before its record was written.
         assert sorted(set(run.computed)) == sorted(set(computed)), at
         assert len(run.computed) <= len(computed) + 1, at
 
 
 def test_deaths_one_after_another_change_nothing_either(tmp_path: Path, storage: Callable[[], MortalStorage]) -> None:
-    place, generator = Place(tmp_path), random.Random(3)
+    folder, generator = SearchFolder(tmp_path), random.Random(3)
     storage()
-    whole = outcome(place.search(FakeRun(), runs="whole").trials)
+    whole = outcome(folder.search(FakeRun(), runs="whole").trials)
     kept, run, deaths = storage(), FakeRun(), 0
     while True:
         kept.fate = Fate(generator.randint(10, 45))
         run.before = kept.fate.event
         try:
-            loop = place.search(run, runs="killed")
+            loop = folder.search(run, runs="killed")
             break
         except Killed:
             deaths += 1
@@ -164,10 +163,10 @@ def test_deaths_one_after_another_change_nothing_either(tmp_path: Path, storage:
 
 
 @pytest.mark.parametrize("slots", [2, 4])
-def test_several_at_once_keep_every_slot_busy_and_propose_different_cells(tmp_path: Path, slots: int) -> None:
-    place, run = Place(tmp_path, search={"trials": 16}), FakeRun()
+def test_several_at_once_keep_every_slot_busy_and_propose_different_configs(tmp_path: Path, slots: int) -> None:
+    folder, run = SearchFolder(tmp_path, search={"trials": 16}), FakeRun()
     engine = AnyOrderEngine(run, slots=slots, key=slots)
-    loop = place.search(run, engine)
+    loop = folder.search(run, engine)
     assert loop.is_ended
     assert len({trial.signature for trial in loop.trials}) == 16
     assert len(set(run.computed)) == len(run.computed), "no run twice"
@@ -179,16 +178,16 @@ def test_several_at_once_keep_every_slot_busy_and_propose_different_cells(tmp_pa
 def test_with_several_at_once_decisions_that_were_made_are_kept(
     tmp_path: Path, storage: Callable[[], MortalStorage]
 ) -> None:
-    place = Place(tmp_path, search={"trials": 10})
+    folder = SearchFolder(tmp_path, search={"trials": 10})
     for at in (25, 60, 110):
         kept, run = storage(), FakeRun()
         kept.fate = Fate(at)
         run.before = kept.fate.event
         where = f"killed-{at}"
         with pytest.raises(Killed):
-            place.search(run, AnyOrderEngine(run, slots=3, key=at), runs=where)
-        before = place.loops[-1].store.load()
-        after = place.search(run, AnyOrderEngine(run, slots=3, key=at + 1), runs=where).trials
+            folder.search(run, AnyOrderEngine(run, slots=3, key=at), runs=where)
+        before = folder.loops[-1].store.load()
+        after = folder.search(run, AnyOrderEngine(run, slots=3, key=at + 1), runs=where).trials
         assert len(after) == 10
         for old, new in zip(before, after, strict=False):
             assert (old.number, old.params, old.signature) == (new.number, new.params, new.signature)
@@ -200,7 +199,7 @@ def test_with_several_at_once_decisions_that_were_made_are_kept(
 
 def test_a_failed_run_fails_its_trial_and_the_search_continues(tmp_path: Path) -> None:
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "inverse")
-    loop = Place(tmp_path, search={"trials": 10}).search(run)
+    loop = SearchFolder(tmp_path, search={"trials": 10}).search(run)
     failed = [trial for trial in loop.trials if trial.state == "failed"]
     assert {trial.params["read-mode"] for trial in failed} == {"inverse"}
     assert failed[0].why == "seed 100 failed: ValueError: as planted"
@@ -212,32 +211,24 @@ def test_a_failed_run_fails_its_trial_and_the_search_continues(tmp_path: Path) -
 
 def test_a_later_seed_that_fails_takes_its_trial_out(tmp_path: Path) -> None:
     run = FakeRun(fails=lambda config: config.seed == 101 and config.memory is not None and config.memory.warmup == 0.4)
-    loop = Place(tmp_path).search(run)
+    loop = SearchFolder(tmp_path).search(run)
     assert loop.trials[0].state == "failed"
     assert loop.trials[0].why.startswith("seed 101 failed")
     assert loop.best is not None
     assert loop.best.number != 0
 
 
-def test_where_everything_fails_the_search_ends_early(tmp_path: Path) -> None:
-    loop = Place(tmp_path, search={"trials": 40}).search(FakeRun(fails=lambda config: True))
-    assert len(loop.trials) == MAX_FAILURES
-    assert loop.is_ended
-    assert loop.gave_up_because is not None
-    assert "ValueError: as planted" in loop.gave_up_because
-
-
 def test_a_run_without_a_validation_score_fails_its_trial(tmp_path: Path) -> None:
     run = FakeRun()
     run.score = lambda config: float("nan") if config.seed == 101 else hill(config)
-    loop = Place(tmp_path).search(run)
+    loop = SearchFolder(tmp_path).search(run)
     assert loop.trials[0].why == "seed 101: its record has no validation score of relation_strict"
     assert loop.trials[0].state == "failed"
 
 
 def test_a_small_space_is_tried_out(tmp_path: Path) -> None:
     axes = [{"name": "warmup", "values": [0.2, 0.4]}, {"name": "read-mode", "values": ["none", "inverse"]}]
-    loop = Place(tmp_path, axes=axes, search={"trials": 30}).search(FakeRun())
+    loop = SearchFolder(tmp_path, axes=axes, search={"trials": 30}).search(FakeRun())
     assert sorted(tuple(trial.params.values()) for trial in loop.trials) == [
         ("inverse", "0.2"),
         ("inverse", "0.4"),
@@ -247,16 +238,16 @@ def test_a_small_space_is_tried_out(tmp_path: Path) -> None:
 
 
 def test_runs_that_another_study_computed_are_read_not_computed(tmp_path: Path) -> None:
-    place, run = Place(tmp_path), FakeRun()
-    first = place.search(run)
+    folder, run = SearchFolder(tmp_path), FakeRun()
+    first = folder.search(run)
     (tmp_path / "runs.journal").unlink()
     again = FakeRun()
-    assert outcome(place.search(again).trials) == outcome(first.trials)
+    assert outcome(folder.search(again).trials) == outcome(first.trials)
     assert again.computed == []
 
 
 def test_other_documents_under_an_open_trial_are_refused(tmp_path: Path) -> None:
-    place, run = Place(tmp_path), FakeRun()
+    folder, run = SearchFolder(tmp_path), FakeRun()
 
     def dies(what: str) -> None:
         if len(run.computed) == 2:
@@ -264,11 +255,11 @@ def test_other_documents_under_an_open_trial_are_refused(tmp_path: Path) -> None
 
     run.before = dies
     with pytest.raises(Killed):
-        place.search(run)
+        folder.search(run)
     documents = tmp_path / "documents.json"
     documents.write_text(documents.read_text() + "\n")
     with pytest.raises(UserError, match=r"trial \d was started with signature .* documents or code have changed"):
-        place.search(FakeRun())
+        folder.search(FakeRun())
 
 
 class NoTest(dict[str, Any]):
@@ -307,11 +298,11 @@ def test_no_part_of_a_search_looks_at_test(
     def upside_down(config: RunConfig, value: float) -> dict[str, Any]:
         return {"relation_strict": {"f1": 1000.0 - value}}
 
-    place = Place(tmp_path)
-    loop = place.loop(slots=1)
+    folder = SearchFolder(tmp_path)
+    loop = folder.loop(slots=1)
     with live_display(SearchScreen(loop, slots=1)) as shown:
         engine = InProcessEngine(FakeRun(test=upside_down))
-        launch = Launcher(loop.run_states, engine, place.planned(), on_change=shown.show_run, feed=loop.feed)
+        launch = Launcher(loop.run_states, engine, folder.planned(), on_change=shown.show_run, feed=loop.feed)
         loop.on_trial = shown.show_trial
         launch.run(StopRequest())
         rendered = Console(file=io.StringIO())
@@ -319,27 +310,21 @@ def test_no_part_of_a_search_looks_at_test(
     assert loop.is_ended
     assert len(looked) >= 8
     monkeypatch.setattr(sweeps.run_states, "read_summary", read_summary)
-    plain = place.search(FakeRun(), runs="without")
+    plain = folder.search(FakeRun(), runs="without")
     assert outcome(loop.trials) == outcome(plain.trials), "test scores that say the opposite change nothing"
     told = capsys.readouterr().err
     assert "validation F1 40.02" in told
     assert not re.search(r"9\d\d\.\d\d", told), "no score of test is shown"
 
 
-@pytest.mark.parametrize("metrics", [{}, {"test": {"relation_strict": {"f1": 3.0}}}, {"validation": {"coref": {}}}])
-def test_there_is_no_other_number_than_validations(metrics: dict[str, Any]) -> None:
-    summary = msgspec.convert({"run_id": "a-s0", "status": "finished", "metrics": metrics}, RunSummary)
-    assert summary.f1("coref", splits=["validation"]) is None
-
-
 def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path: Path) -> None:
-    place, shown = Place(tmp_path), io.StringIO()
-    loop = place.loop()
+    folder, shown = SearchFolder(tmp_path), io.StringIO()
+    loop = folder.loop()
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
     console = Console(file=shown, force_terminal=True, width=150)
     with live_display(SearchScreen(loop, slots=1), console=console) as told:
         launch = Launcher(
-            loop.run_states, InProcessEngine(run), place.planned(), on_change=told.show_run, feed=loop.feed
+            loop.run_states, InProcessEngine(run), folder.planned(), on_change=told.show_run, feed=loop.feed
         )
         loop.on_trial = told.show_trial
         launch.run(StopRequest())
@@ -349,11 +334,11 @@ def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path
     assert loop.best is not None
     failed = sum(trial.state == "failed" for trial in loop.trials)
     assert f"8 of 8 trials ({failed} failed, " in out
-    assert f"best: trial {loop.best.number}, {loop.best.score_text}; {failed} runs failed" in out
+    assert f"best: trial {loop.best.number}, {loop.best.score_text}; failed runs: {failed}" in out
 
 
 def test_the_live_table_holds_the_best_the_open_and_the_last(tmp_path: Path) -> None:
-    loop = Place(tmp_path).loop()
+    loop = SearchFolder(tmp_path).loop()
     ended = [SearchTrial(number, {}, str(number), {}, 1, state="stopped") for number in range(30)]
     ended[3] = ended[3].with_scores({100: 40.0})
     loop.trials = [SearchTrial(0, {}, "0", {}, 1), *ended[1:], SearchTrial(30, {}, "30", {}, 1)]
@@ -364,9 +349,9 @@ def test_the_live_table_holds_the_best_the_open_and_the_last(tmp_path: Path) -> 
 
 
 def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    assert seconds_left(place.loop(runs="none"), 1) is None
-    loop = place.search(FakeRun())
+    folder = SearchFolder(tmp_path)
+    assert seconds_left(folder.loop(runs="none"), 1) is None
+    loop = folder.search(FakeRun())
     assert seconds_left(loop, 1) == 0
     runs = sum(trial.n for trial in loop.trials)
     loop.search = msgspec.structs.replace(loop.search, trials=16)

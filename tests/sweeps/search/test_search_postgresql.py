@@ -11,7 +11,7 @@ from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.search_display import SearchScreen
 from tests.studies.search.test_storage import StoreContract
-from tests.sweeps.planted import FakeRun, Place
+from tests.sweeps.search.fake_search import FakeRun, SearchFolder
 from tests.sweeps.search.postgresql import Server, server
 
 
@@ -38,9 +38,12 @@ class TestPostgresql(StoreContract):
 def test_a_database_that_dies_loses_nothing(
     tmp_path: Path, postgresql: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place, run = Place(tmp_path, name="dies", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), FakeRun()
-    whole = place.search(FakeRun(), runs="whole").trials
-    loop = place.loop(storage=postgresql.url)
+    folder, run = (
+        SearchFolder(tmp_path, name="dies", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}),
+        FakeRun(),
+    )
+    whole = folder.search(FakeRun(), runs="whole").trials
+    loop = folder.loop(storage=postgresql.url)
 
     def dies(what: str) -> None:
         if len(run.computed) == 3 and what.startswith("start"):
@@ -50,7 +53,7 @@ def test_a_database_that_dies_loses_nothing(
     try:
         with live_display(SearchScreen(loop, slots=1)) as shown:
             launch = Launcher(
-                loop.run_states, InProcessEngine(run), place.planned(), on_change=shown.show_run, feed=loop.feed
+                loop.run_states, InProcessEngine(run), folder.planned(), on_change=shown.show_run, feed=loop.feed
             )
             loop.on_trial, loop.on_storage = shown.show_trial, shown.show_storage
             launch.run(StopRequest())
@@ -64,14 +67,17 @@ def test_a_database_that_dies_loses_nothing(
     assert "cannot be reached" in capsys.readouterr().err
     postgresql.start()
     run.before = lambda what: None
-    again = place.search(run, storage=postgresql.url)
+    again = folder.search(run, storage=postgresql.url)
     assert again.is_ended
     assert len(set(run.computed)) == len(run.computed), "nothing is computed again"
     assert again.trials == whole
 
 
 def test_a_search_continues_when_its_database_comes_back_in_time(tmp_path: Path, postgresql: Server) -> None:
-    place, run = Place(tmp_path, name="short", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}), FakeRun()
+    folder, run = (
+        SearchFolder(tmp_path, name="short", search={"trials": 5, "rungs": [1, 2], "seeds": [100, 101]}),
+        FakeRun(),
+    )
 
     def hiccups(what: str) -> None:
         if len(run.computed) == 2 and what.startswith("start"):
@@ -79,7 +85,7 @@ def test_a_search_continues_when_its_database_comes_back_in_time(tmp_path: Path,
             postgresql.start()
 
     run.before = hiccups
-    loop = place.search(run, storage=postgresql.url)
+    loop = folder.search(run, storage=postgresql.url)
     assert loop.is_ended
     assert loop.lost is None
     assert len(set(run.computed)) == len(run.computed)

@@ -1,4 +1,4 @@
-"""Searches whose runs only pretend: a record with a planted score instead of a training, hundreds in seconds."""
+"""Fake searches: a run is a record with a planted score instead of a training, hundreds in seconds."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Score = Callable[[RunConfig], float]
 
 
 def noise(config: RunConfig, size: float) -> float:
-    """A draw that belongs to a cell and a seed, and one that the seed has in every cell."""
+    """A draw that belongs to a run, and one that its seed has under every config."""
     own = np.random.default_rng(seed_for("noise", run_id(config))).standard_normal()
     shared = np.random.default_rng(seed_for("shared", config.seed)).standard_normal()
     return size * float(own + 2 * shared)
@@ -95,11 +95,11 @@ class AnyOrderEngine(InProcessEngine):
         return super().wait(seconds)
 
 
-class Place:
+class SearchFolder:
     """A folder with a search, and the search brought as far as an engine brings it."""
 
     def __init__(self, folder: Path, **changes: Any) -> None:
-        self.folder = folder
+        self.path = folder
         documents = folder / "documents.json"
         write_docred(generate(3), documents)
         search = {"trials": 8, "rungs": [1, 2, 3], "seeds": [100, 101, 102], "startup": 4}
@@ -117,15 +117,15 @@ class Place:
         self.loops: list[SearchLoop] = []
 
     def planned(self, runs: str = "runs") -> Plan:
-        return plan(self.study, profile="quick", runs=self.folder / runs, settings=self.data)
+        return plan(self.study, profile="quick", runs=self.path / runs, settings=self.data)
 
     def loop(self, *, slots: int = 1, runs: str = "runs", storage: str = "", trials: int | None = None) -> SearchLoop:
         planned = self.planned(runs)
         search = planned.study.search
         assert search is not None
         asked = msgspec.structs.replace(search, trials=trials or search.trials)
-        where = storage or str(self.folder / f"{runs}.journal")
-        loop = build_loop(planned, self.folder / runs, asked, storage=where, slots=slots)
+        where = storage or str(self.path / f"{runs}.journal")
+        loop = build_loop(planned, self.path / runs, asked, storage=where, slots=slots)
         self.loops.append(loop)
         return loop
 

@@ -1,4 +1,4 @@
-"""A folder with a small study and its documents, and the real `engram study run` processes started for it."""
+"""A small study with its documents in a folder, and the `engram study run` processes that are started for it."""
 
 import os
 import shutil
@@ -38,16 +38,16 @@ def flags(tree: Mapping[str, Any]) -> list[str]:
     return [word for path, value in leaves(tree).items() for word in (f"--{path.replace('_', '-')}", str(value))]
 
 
-def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait for something to become true, and fail where it does not."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"{condition} did not become true within {seconds:.0f} s"
         time.sleep(0.02)
 
 
-class Place:
-    """A folder with a study and documents; every process started for it is known by a mark in its environment."""
+class RealStudy:
+    """A study and documents in a folder; every process started for it is known by a mark in its environment."""
 
     def __init__(self, folder: Path, study: Mapping[str, Any] = STUDY) -> None:
         self.folder, self.mark = folder, uuid.uuid4().hex
@@ -82,7 +82,7 @@ class Place:
         return process.returncode, out, err
 
     def processes(self, word: str = "") -> list[int]:
-        """The living processes that were started for this place, by the mark in their environment."""
+        """The living processes that were started for this study, by the mark in their environment."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():

@@ -1,0 +1,75 @@
+"""Display of a study: the grid, the lines, and what fits a terminal."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from core.progress import stop_on_signals
+from studies.plan import Plan
+from studies.record import StudyRun
+from studies.study import Row, Study
+from sweeps.display import Screen, grid, live_display
+from sweeps.engines.in_process import InProcessEngine
+from sweeps.launch import Launcher
+from sweeps.run_states import RunStates
+from tests.sweeps.fake_study import FakeRun, compute, read_states, run_ids
+
+
+def test_the_grid_shows_rows_seeds_and_spread(planned: Plan) -> None:
+    run_states = compute(planned, FakeRun())
+    table = grid(run_states)
+    columns = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
+    assert columns["row"] == ["one", "two"]
+    assert columns["s0"] == columns["s1"] == ["●", "●"]
+    assert columns["relation_strict F1"] == ["40.50 ± 0.71", "40.50 ± 0.71"]
+    assert columns["n"] == ["2", "2"]
+
+
+def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Plan) -> None:
+    run, bad = FakeRun(), run_ids(planned)[1]
+    run.status_of[bad] = "failed"
+    run_states, shown = read_states(planned), io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=120)
+    with stop_on_signals() as stop, live_display(Screen(run_states, slots=1), console=console) as told:
+        told.note("a note")
+        Launcher(run_states, InProcessEngine(run), planned, on_change=told.show_run).run(stop)
+    out = shown.getvalue()
+    assert "a note" in out
+    assert "two seed 0  failed  its error" in out
+    assert "one seed 0  finished" not in out
+    assert "1 failed, 3 finished" in out
+
+
+def test_of_more_rows_than_the_screen_has_lines_those_that_move_are_shown(tmp_path: Path) -> None:
+    rows = {f"row-{number}-with-a-name-that-is-far-too-long-for-a-terminal": Row(preset="a") for number in range(100)}
+    study = Study(question="?", rows=rows, baseline=next(iter(rows)), seeds=(0, 1), name="mine")
+    runs = [StudyRun(row, seed, f"{row}-s{seed}", tmp_path / row / f"s{seed}") for seed in (0, 1) for row in rows]
+    run_states = RunStates(study, runs, {})
+    states = list(run_states)
+    for state in states[:57]:
+        state.status = "finished"
+    run_states.start(states[57])
+    run_states.start(states[58])
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=60, height=20)
+    console.print(Screen(run_states, slots=2))
+    lines = text.getvalue().splitlines()
+    assert len(lines) <= 19
+    assert all(Text.from_ansi(line).cell_len <= 60 for line in lines)
+    shown = [Text.from_ansi(line).plain for line in lines]
+    assert [line.split()[0][:6] for line in shown[1:-2]] == [f"row-{number}" for number in range(50, 65)]
+    assert "▶" in shown[8]
+    assert "▶" in shown[9]
+    assert shown[-2].startswith("… and 85 other rows: 50 finished, 120 waiting")
+    assert shown[-1].startswith("57 finished, 2 running, 141 waiting")
+
+
+def test_many_seeds_stand_in_one_column(tmp_path: Path) -> None:
+    study = Study(question="?", rows={"a": Row(preset="a")}, baseline="a", seeds=tuple(range(30)), name="mine")
+    runs = [StudyRun("a", seed, f"a-s{seed}", tmp_path / f"s{seed}") for seed in range(30)]
+    run_states = RunStates(study, runs, {})
+    table = grid(run_states)
+    assert [str(column.header) for column in table.columns] == ["row", "30 seeds", "relation_strict F1", "n"]
+    assert [str(cell) for cell in table.columns[1].cells] == ["·" * 30]
