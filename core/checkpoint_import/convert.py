@@ -1,22 +1,16 @@
-"""A reference checkpoint as a run of ours: its config, read off the tensors and its hyper-parameters, and its model."""
+"""Conversion of a reference checkpoint: its config, read off the tensors and its hyper-parameters, and its model."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint_import.weights import (
-    MODES,
-    READ,
-    Weights,
-    drop_aliases,
-    is_memory,
-    read_checkpoint,
-    read_json,
-    rename,
-)
+import msgspec
+
+from core.checkpoint_import.weights import MODES, READ, Weights, drop_aliases, is_memory, read_checkpoint, rename
 from core.config.presets import validate
-from core.config.schema import RunConfig
+from core.config.schema import LossConfig, RunConfig
 from core.data.documents import LabelSet
+from core.data.parsing import parse_json, read_source
 from core.errors import UserError
 from core.features.wordpieces import WordPieces
 from core.training.checkpoints import ModelState, TrainedModel, build_model, load_weights
@@ -24,6 +18,19 @@ from core.training.checkpoints import ModelState, TrainedModel, build_model, loa
 # Attention heads of the published BERT sizes by width: the one size that no tensor shows.
 HEADS_BY_WIDTH = {128: 2, 256: 4, 512: 8, 768: 12, 1024: 16}
 THRESHOLDS = {"mention_threshold": 0.85, "coref_threshold": 0.85, "rel_threshold": 0.6}
+
+
+class ReferenceConfig(msgspec.Struct, frozen=True):
+    """What is read of a reference run's settings (JSON); everything else in them is ignored."""
+
+    hparams: dict[str, Any] = {}
+    encoder: dict[str, Any] = {}
+    entity_types: tuple[str, ...] | None = None
+    relation_types: tuple[str, ...] | None = None
+    loss_weights: dict[str, float] = {}
+    use_entity_memory: bool = True
+    use_relation_memory: bool = True
+    memory_read_grad: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,54 +51,51 @@ def import_checkpoint(
     and types files give them.
     """
     read = read_checkpoint(checkpoint)
-    settings = read_json(config, "config") if config is not None else {}
-    hyper = {**read.hyper_parameters, **settings.get("hparams", {})}
+    reference = ReferenceConfig()
+    if config is not None:
+        reference = parse_json(read_source(config), ReferenceConfig, config)
+    hyper = {**read.hyper_parameters, **reference.hparams}
     weights = rename(read.weights)
-    missing_part = next((name for name in ("encoder.transformer.", "mention_head.") if not _any(weights, name)), None)
-    if missing_part:
-        raise UserError(f"{checkpoint} is not a JEREX or memory checkpoint: it has no tensors of {missing_part}*")
+    for prefix in ("encoder.transformer.", "mention_head."):
+        if not any(name.startswith(prefix) for name in weights):
+            raise UserError(f"{checkpoint} is not a JEREX or memory checkpoint: it has no tensors of {prefix}*")
     assumptions: list[str] = []
-    labels = choose_labels(types, settings, read.hyper_parameters, weights, checkpoint)
-    architecture = read_architecture(weights, settings.get("encoder", {}), hyper, assumptions)
-    tree = infer_settings(read.weights, weights, settings, hyper, assumptions)
-    tree["encoder"]["source"] = str(checkpoint.resolve())
-    run = validate(tree)
+    labels = choose_labels(types, reference, read.hyper_parameters, weights, checkpoint)
+    architecture = read_architecture(weights, reference.encoder, hyper, assumptions)
+    settings = infer_settings(read.weights, weights, reference, hyper, assumptions)
+    settings["encoder"]["source"] = str(checkpoint.resolve())
+    run = validate(settings)
     model = build_model(run, architecture, labels)
     load_weights(model, weights, str(checkpoint))
-    vocabulary = int(weights["encoder.transformer.embeddings.word_embeddings.weight"].shape[0])
-    if wordpieces.size > vocabulary:
+    if wordpieces.size > architecture["vocab_size"]:
         raise UserError(
-            f"the tokenizer has {wordpieces.size} word pieces, the checkpoint's encoder knows {vocabulary}: give the "
-            "tokenizer that it was trained with (--tokenizer)"
+            f"the tokenizer has {wordpieces.size} word pieces, the checkpoint's encoder only "
+            f"{architecture['vocab_size']}: give the tokenizer that it was trained with (--tokenizer)"
         )
     state = ModelState(epoch=0, step=0, reading=1.0 if run.memory is not None else 0.0)
     return ImportedCheckpoint(run, TrainedModel(model.eval(), wordpieces, labels, state), assumptions)
 
 
-def _any(weights: Weights, prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in weights)
-
-
 def choose_labels(
-    types: LabelSet | None, settings: dict[str, Any], hyper: dict[str, Any], weights: Weights, where: Path
+    types: LabelSet | None, reference: ReferenceConfig, hyper: dict[str, Any], weights: Weights, checkpoint: Path
 ) -> LabelSet:
     """The types in class-index order: from the types file, the config, or the checkpoint itself; they must agree."""
-    found: list[tuple[str, LabelSet]] = []
+    sources: dict[str, LabelSet] = {}
     if types is not None:
-        found.append(("the types file", types))
-    if "entity_types" in settings and "relation_types" in settings:
-        found.append(("the config", LabelSet(tuple(settings["entity_types"]), tuple(settings["relation_types"]))))
+        sources["the types file"] = types
+    if reference.entity_types is not None and reference.relation_types is not None:
+        sources["the config"] = LabelSet(reference.entity_types, reference.relation_types)
     if hyper.get("entity_types") and hyper.get("relation_types"):
-        found.append(("the checkpoint", LabelSet(_in_order(hyper["entity_types"]), _in_order(hyper["relation_types"]))))
-    if not found:
-        raise UserError(f"{where} carries no types: give the types file it was trained with (--types FILE)")
-    first_name, first = found[0]
-    for name, other in found[1:]:
+        sources["the checkpoint"] = LabelSet(_in_order(hyper["entity_types"]), _in_order(hyper["relation_types"]))
+    if not sources:
+        raise UserError(f"{checkpoint} carries no types: give the types file that it was trained with (--types FILE)")
+    (first, labels), *others = sources.items()
+    for name, other in others:
         for kind in ("entity_types", "relation_types"):
-            if getattr(first, kind) != getattr(other, kind):
+            if getattr(labels, kind) != getattr(other, kind):
                 raise UserError(
-                    f"{first_name} and {name} disagree about {kind} or their order (the class index): "
-                    f"{list(getattr(first, kind))[:8]} against {list(getattr(other, kind))[:8]}; give the file that "
+                    f"{first} and {name} disagree about {kind} or their order (the class index): "
+                    f"{list(getattr(labels, kind))[:8]} against {list(getattr(other, kind))[:8]}; give the file that "
                     "the checkpoint was trained with"
                 )
     memory = "memories.entity.slots" in weights
@@ -99,33 +103,30 @@ def choose_labels(
         len(weights["memories.entity.slots" if memory else "entity_head.output.weight"]),
         len(weights["memories.relation.slots" if memory else "relation_classifier.weight"]),
     )
-    if rows != (len(first.entity_types), len(first.relation_types)):
+    if rows != (len(labels.entity_types), len(labels.relation_types)):
         raise UserError(
-            f"{first_name} has {len(first.entity_types)} entity and {len(first.relation_types)} relation types, the "
+            f"{first} has {len(labels.entity_types)} entity and {len(labels.relation_types)} relation types, the "
             f"checkpoint {rows[0]} and {rows[1]}: give the types file that it was trained with"
         )
-    return first
+    return labels
 
 
 def _in_order(types: dict[str, Any]) -> tuple[str, ...]:
-    """Identifiers of JEREX's pickled types by their class index."""
-    ordered = sorted(
-        types.items(), key=lambda item: vars(item[1]).get("_index", 0) if not isinstance(item[1], dict) else 0
-    )
-    return tuple(
-        str(vars(value).get("_identifier", key)) if hasattr(value, "__dict__") else key for key, value in ordered
-    )
+    """Identifiers of JEREX's pickled types by their class index; keys of a plain dictionary in their own order."""
+    attributes = {key: getattr(value, "__dict__", {}) for key, value in types.items()}
+    ordered = sorted(attributes.items(), key=lambda item: item[1].get("_index", 0))
+    return tuple(str(own.get("_identifier", key)) for key, own in ordered)
 
 
 def read_architecture(
-    weights: Weights, given: dict[str, Any], hyper: dict[str, Any], assumptions: list[str]
+    weights: Weights, encoder: dict[str, Any], hyper: dict[str, Any], assumptions: list[str]
 ) -> dict[str, Any]:
     """BERT's architecture with every size from the tensors; heads and activation from the config."""
     prefix = "encoder.transformer."
     table = weights[f"{prefix}embeddings.word_embeddings.weight"]
     layers = {name.split(".")[4] for name in weights if name.startswith(f"{prefix}encoder.layer.")}
     width = int(table.shape[1])
-    heads = given.get("num_attention_heads") or _heads_of(hyper)
+    heads = encoder.get("num_attention_heads") or _read_heads(hyper)
     if heads is None:
         if width not in HEADS_BY_WIDTH:
             raise UserError(
@@ -141,26 +142,28 @@ def read_architecture(
         "num_hidden_layers": len(layers),
         "num_attention_heads": int(heads),
         "intermediate_size": int(weights[f"{prefix}encoder.layer.0.intermediate.dense.weight"].shape[0]),
-        "hidden_act": given.get("hidden_act", "gelu"),
-        "layer_norm_eps": given.get("layer_norm_eps", 1e-12),
+        "hidden_act": encoder.get("hidden_act", "gelu"),
+        "layer_norm_eps": encoder.get("layer_norm_eps", 1e-12),
         "max_position_embeddings": int(weights[f"{prefix}embeddings.position_embeddings.weight"].shape[0]),
         "type_vocab_size": int(weights[f"{prefix}embeddings.token_type_embeddings.weight"].shape[0]),
     }
 
 
-def _heads_of(hyper: dict[str, Any]) -> int | None:
+def _read_heads(hyper: dict[str, Any]) -> int | None:
+    """The attention heads in the config of the encoder that the run started from, where that is a file here."""
     for name in ("encoder_config_path", "encoder_path"):
         path = Path(str(hyper.get(name) or ""))
         path = path / "config.json" if path.is_dir() else path
         if path.suffix == ".json" and path.is_file():
-            return read_json(path, "encoder config").get("num_attention_heads")
+            config: dict[str, Any] = parse_json(read_source(path), dict[str, Any], path)
+            return config.get("num_attention_heads")
     return None
 
 
 def infer_settings(
     original: Weights,
     weights: Weights,
-    settings: dict[str, Any],
+    reference: ReferenceConfig,
     hyper: dict[str, Any],
     assumptions: list[str],
 ) -> dict[str, Any]:
@@ -185,40 +188,39 @@ def infer_settings(
         model["token_distance_table"] = rows["relation_head.token_distance_embedding.weight"]
         model["sentence_distance_table"] = rows["relation_head.sentence_distance_embedding.weight"]
     kind = "memory" if is_memory(original) else "jerex"
-    losses = settings.get("loss_weights", {})
     return {
         "preset": f"{kind}-{relation_head}",
         "profile": "imported",
         "data": {"surface": "decoded"},
         "encoder": {"positions": rows["encoder.transformer.embeddings.position_embeddings.weight"]},
         "model": model,
-        "memory": memory_settings(drop_aliases(original), weights, settings) if kind == "memory" else None,
+        "memory": memory_settings(drop_aliases(original), weights, reference) if kind == "memory" else None,
         "samples": {"max_span_tokens": int(hyper.get("max_span_size", 10))},
-        "loss": {name: losses[name] for name in ("mention", "coref", "entity", "relation") if name in losses},
+        "loss": {name: weight for name, weight in reference.loss_weights.items() if name in LossConfig.model_fields},
     }
 
 
-def memory_settings(original: Weights, weights: Weights, settings: dict[str, Any]) -> dict[str, Any]:
-    """Which memories are read where and how, as the tensors of the reading modules show."""
-    reads = [found.groups() for name in original if (found := READ.match(name))]
-    modes = [mode for mode in ("inverse", "norm") if any(read[1] == mode for read in reads)]
-    places_by_mode = {mode: {read[2] for read in reads if read[1] == mode} for mode in modes}
+def memory_settings(original: Weights, weights: Weights, reference: ReferenceConfig) -> dict[str, Any]:
+    """Our memory settings of a reference run: what is read where and how is seen from the tensors of the reads."""
+    reads = [match.groups() for name in original if (match := READ.match(name))]
+    places_by_mode = {ours: {place for _, mode, place in reads if mode == theirs} for theirs, ours in MODES.items()}
+    places_by_mode = {mode: places for mode, places in places_by_mode.items() if places}
     places = set().union(*places_by_mode.values())
-    if any(found != places for found in places_by_mode.values()):
+    if any(own != places for own in places_by_mode.values()):
         raise UserError(
             f"the checkpoint reads inverse and normal at different places ({places_by_mode}), which no setting here "
             "expresses; import a checkpoint that reads both at the same places"
         )
-    used = [name for name in ("entity", "relation") if settings.get(f"use_{name}_memory", True)]
-    read = {"memories": used[0] if len(used) == 1 else "both"} if used else {}
-    tree: dict[str, Any] = {
+    used = [name for name in ("entity", "relation") if getattr(reference, f"use_{name}_memory")]
+    settings: dict[str, Any] = {
         "entity_slot_width": int(weights["memories.entity.slots"].shape[1]),
         "relation_slot_width": int(weights["memories.relation.slots"].shape[1]),
-        "read_mode": "-".join(MODES[mode] for mode in modes) if modes and used else "none",
-        "read_grad": bool(settings.get("memory_read_grad", True)),
+        "read_mode": "-".join(places_by_mode) if places_by_mode and used else "none",
+        "read_grad": reference.memory_read_grad,
         "warmup": 0.0,
-        **read,
     }
+    if used:
+        settings["memories"] = used[0] if len(used) == 1 else "both"
     if places:
-        tree["places"] = "both" if len(places) == 2 else next(iter(places))
-    return tree
+        settings["places"] = "both" if len(places) == 2 else next(iter(places))
+    return settings

@@ -1,11 +1,10 @@
-"""Import of JEREX's and the memory authors' checkpoints: their names to ours, every size read off the tensors.
+"""Weights of JEREX's and the memory authors' checkpoints, loaded without running code, and their names in our model.
 
 Lightning checkpoints of JEREX pickle classes of `jerex.entities`; torch's weights-only loader maps exactly those, and
 three inert Lightning names, to stand-ins without behaviour and refuses everything else. Names and facts:
 lavis-nlp/jerex (MIT) and kosciukiewicz/similarity-based-memory-re (facts only).
 """
 
-import json
 import pickle
 import re
 import warnings
@@ -65,7 +64,7 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
         inside = [path / name for name in ("model.safetensors", "pytorch_model.bin") if (path / name).is_file()]
         if not inside:
             raise UserError(
-                f"{path}: a folder without model.safetensors or pytorch_model.bin; name the checkpoint file"
+                f"{path}: a folder without model.safetensors or pytorch_model.bin: give the checkpoint file itself"
             )
         path = inside[0]
     if not path.exists():
@@ -89,16 +88,16 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
 def _load_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(SAFE_NAMES), warnings.catch_warnings():
-            # A newer pickle protocol is no news to a user: the file loads, or it is refused.
+            # That the pickle protocol is a newer one does not matter to a user: the file loads, or it is refused.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL ([\w.]+\.\w+)", str(error))
-        if asked:
+        name = re.search(r"GLOBAL ([\w.]+\.\w+)", str(error))
+        if name:
             raise UserError(
-                f"{path} is refused: its pickle asks for {asked[1]}, and only weights and JEREX's type tables are "
-                "loaded; nothing was run. Save the state dict alone (torch.save(model.state_dict(), ...)) where you "
-                "trust it"
+                f"{path} is refused: its pickle needs {name[1]}, and only weights and JEREX's type tables are loaded; "
+                "nothing in it was run. If you trust the file, save its state dict alone "
+                "(torch.save(model.state_dict(), ...)) where it was made"
             ) from None
         raise UserError(
             f"{path} is refused: it is not a torch checkpoint of weights, and nothing in it was run; give a .ckpt, "
@@ -117,7 +116,7 @@ def strip_prefix(weights: Weights) -> Weights:
 
 
 def resolve_alias(name: str) -> str:
-    """The name of the tensor that an aliased name repeats; other names as they are."""
+    """The name of the tensor that an alias repeats; other names unchanged."""
     for alias, original in ALIASES.items():
         if name.startswith(alias):
             # The entity head holds the bare matrix, the relation head the whole memory around it.
@@ -128,17 +127,20 @@ def resolve_alias(name: str) -> str:
 
 def drop_aliases(weights: Weights) -> Weights:
     """The weights with every shared tensor once; two copies that differ are an error."""
-    kept: Weights = {}
+    unique: Weights = {}
     sources: dict[str, str] = {}
     for name, tensor in weights.items():
         if IGNORED.match(name):
             continue
         original = resolve_alias(name)
         source = sources.setdefault(original, name)
-        if original in kept and not torch.equal(kept[original], tensor):
-            raise UserError(f"checkpoint tensors {source} and {name} should be one and differ; the file is damaged")
-        kept[original] = tensor
-    return kept
+        if original in unique and not torch.equal(unique[original], tensor):
+            raise UserError(
+                f"checkpoint tensors {source} and {name} differ, though they are one in the model: the file is "
+                "damaged; copy it again"
+            )
+        unique[original] = tensor
+    return unique
 
 
 def is_memory(weights: Weights) -> bool:
@@ -147,7 +149,7 @@ def is_memory(weights: Weights) -> bool:
 
 
 def name_pairs(weights: Weights) -> dict[str, str]:
-    """Their name -> our name for every tensor they may hold; `bert.*` and reads are matched by pattern."""
+    """Their name -> our name of every module; encoder, reads and slots are matched by pattern in `our_name`."""
     memory = is_memory(weights)
     coref = "_coreference_resolution" if memory else "coreference_resolution"
     pairs = {
@@ -191,22 +193,22 @@ def our_name(name: str, pairs: dict[str, str]) -> str | None:
         return "encoder.transformer." + name.removeprefix("bert.")
     if module in pairs:
         return f"{pairs[module]}.{leaf}"
-    if found := READ.match(name):
-        return f"reads.{found[3]}.reads.{MODES[found[2]]}.{found[1]}.key.weight"
-    if found := CONCAT.match(name):
-        return f"reads.{found[1]}.combine.normal.concat.{found[2]}"
-    if found := SLOTS.match(name):
-        return f"memories.{found[1]}.slots"
+    if match := READ.match(name):
+        return f"reads.{match[3]}.reads.{MODES[match[2]]}.{match[1]}.key.weight"
+    if match := CONCAT.match(name):
+        return f"reads.{match[1]}.combine.normal.concat.{match[2]}"
+    if match := SLOTS.match(name):
+        return f"memories.{match[1]}.slots"
     return None
 
 
 def rename(weights: Weights) -> Weights:
-    """A reference's weights under our names; a name that is not known is an error that lists it."""
-    kept = drop_aliases(weights)
-    memory, pairs = is_memory(kept), name_pairs(kept)
+    """A reference's weights under our names; unknown names are an error that lists them."""
+    unique = drop_aliases(weights)
+    memory, pairs = is_memory(unique), name_pairs(unique)
     renamed: Weights = {}
     unknown = []
-    for name, tensor in kept.items():
+    for name, tensor in unique.items():
         if memory and DEAD.match(name):
             continue
         ours = our_name(name, pairs)
@@ -220,16 +222,3 @@ def rename(weights: Weights) -> Weights:
             f"{unknown[0]}: give a checkpoint of one of the two\n" + "\n".join(unknown)
         )
     return renamed
-
-
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """A JSON object from a file, or one clear line."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such {what} file") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable JSON {what} file: {first_line(error)}") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path} holds a {type(tree).__name__}, not the JSON object that a {what} file is")
-    return tree

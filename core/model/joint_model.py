@@ -63,17 +63,9 @@ class JointModel(nn.Module):
         width, model = encoder.width, config.model
         self.encoder = encoder
         self.memories = build_memories(config.memory, width, labels)
-        self.reads = build_reads(config.memory, width, self.memories)
-        self.read_matrices = build_read_matrices(config.memory, self.memories)
-        self.mention_head = MentionHead(
-            width=width, meta_width=model.meta_width, width_table=model.width_table, dropout=model.dropout
-        )
-        self.coref_head = CorefHead(
-            width=width,
-            meta_width=model.meta_width,
-            edit_distance_table=model.edit_distance_table,
-            dropout=model.dropout,
-        )
+        self.reads, self.read_matrices = build_reads(config.memory, width, self.memories)
+        self.mention_head = MentionHead(width=width, config=model)
+        self.coref_head = CorefHead(width=width, config=model)
         self.entity_dropout = Dropout(model.dropout)
         self.entity_head: EntityHead | BilinearClassifier
         self.type_embedding: nn.Embedding | None
@@ -83,20 +75,10 @@ class JointModel(nn.Module):
             self.type_embedding = None
         else:
             type_width, types = model.meta_width, len(labels.entity_types)
-            self.entity_head = EntityHead(width=width, types=types, dropout=model.dropout)
+            self.entity_head = EntityHead(width=width, types=types, config=model)
             self.type_embedding = nn.Embedding(types, type_width)
-        self.relation_head: GlobalRelationHead | MultiInstanceRelationHead
-        if model.relation_head == "grc":
-            self.relation_head = GlobalRelationHead(width=width, type_width=type_width, dropout=model.dropout)
-        else:
-            self.relation_head = MultiInstanceRelationHead(
-                width=width,
-                meta_width=model.meta_width,
-                type_width=type_width,
-                token_distance_table=model.token_distance_table,
-                sentence_distance_table=model.sentence_distance_table,
-                dropout=model.dropout,
-            )
+        relation_head = GlobalRelationHead if model.relation_head == "grc" else MultiInstanceRelationHead
+        self.relation_head = relation_head(width=width, type_width=type_width, config=model)
         self.relation_classifier: nn.Linear | BilinearClassifier
         if "relation" in self.memories:
             self.relation_classifier = BilinearClassifier(width=width, slot_width=self.memory("relation").width)
@@ -190,31 +172,26 @@ def build_memories(memory: MemoryConfig | None, width: int, labels: LabelSet) ->
     return memories
 
 
-def build_reads(memory: MemoryConfig | None, width: int, memories: nn.ModuleDict) -> nn.ModuleDict:
-    """The reads at each place, by place; empty where nothing is read."""
+def build_reads(
+    memory: MemoryConfig | None, width: int, memories: nn.ModuleDict
+) -> tuple[nn.ModuleDict, nn.ModuleDict]:
+    """The reads by place, and the matrices that are read in place of memories by name; empty where there are none."""
+    reads, matrices = nn.ModuleDict(), nn.ModuleDict()
     if memory is None or not memory.modes:
-        return nn.ModuleDict()
-    widths = {name: d for name, (_, d) in read_shapes(memory, memories).items()}
-    places = ("tokens", "mentions") if memory.places == "both" else (memory.places,)
-    return nn.ModuleDict({place: PlaceRead(config=memory, width=width, slot_widths=widths) for place in places})
-
-
-def build_read_matrices(memory: MemoryConfig | None, memories: nn.ModuleDict) -> nn.ModuleDict:
-    """The matrices that are read in place of the memories, by name; empty where the memories themselves are read."""
-    if memory is None or not memory.modes or memory.reads not in ("learned", "random"):
-        return nn.ModuleDict()
-    frozen = memory.reads == "random"
-    shapes = read_shapes(memory, memories)
-    return nn.ModuleDict({name: ReadMatrix(slots=c, width=d, frozen=frozen) for name, (c, d) in shapes.items()})
-
-
-def read_shapes(memory: MemoryConfig, memories: nn.ModuleDict) -> dict[str, torch.Size]:
-    """The shape [C, D] of the slots of every memory that is read."""
-    return {
+        return reads, matrices
+    shapes = {
         name: own.slots.shape
         for name, own in memories.items()
         if isinstance(own, Memory) and memory.memories in (name, "both")
     }
+    for place in ("tokens", "mentions"):
+        if memory.places in (place, "both"):
+            slot_widths = {name: width for name, (_, width) in shapes.items()}
+            reads[place] = PlaceRead(config=memory, width=width, slot_widths=slot_widths)
+    if memory.reads in ("learned", "random"):
+        for name, (slots, slot_width) in shapes.items():
+            matrices[name] = ReadMatrix(slots=slots, width=slot_width, frozen=memory.reads == "random")
+    return reads, matrices
 
 
 def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) -> None:

@@ -6,8 +6,7 @@ longest documents and their held-out forward stand for the peak of memory.
 
 import sys
 import time
-from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from statistics import median
 
@@ -51,9 +50,16 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
         train_step(model, batch, config, accelerator, optimizer, reading)
         return time.perf_counter() - begun
 
+    batches = (
+        (epoch, numbers.tolist())
+        for epoch in count()
+        for numbers in epoch_batches(
+            epoch_order(len(documents), seed=config.seed, epoch=epoch), config.training.batch_size
+        )
+    )
     timed = []
     with progress_bar("measuring steps", UNTIMED + steps) as progress:
-        for epoch, numbers in islice(batches(config, len(documents)), UNTIMED + steps):
+        for epoch, numbers in islice(batches, UNTIMED + steps):
             timed.append(step(numbers, epoch))
             progress.advance(1)
     by_length = sorted(range(len(documents)), key=lambda number: len(documents[number].ids))
@@ -71,16 +77,6 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
         peak_memory_mib=peak_memory(),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-
-
-def batches(config: RunConfig, documents: int) -> Iterator[tuple[int, list[int]]]:
-    """The epoch and document numbers of each batch of a run, without end."""
-    epoch = 0
-    while True:
-        order = epoch_order(documents, seed=config.seed, epoch=epoch)
-        for numbers in epoch_batches(order, config.training.batch_size):
-            yield epoch, numbers.tolist()
-        epoch += 1
 
 
 def main(arguments: list[str]) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.seeding import seed_for
 from studies.axes import Axis
-from studies.search.space import Point, SearchSpace, optuna_distributions
+from studies.search.space import Point, SearchSpace, optuna_distributions, quiet_optuna
 from studies.search.spec import Search
 from studies.search.trials import SearchTrial
 
@@ -46,12 +46,9 @@ def propose(
     study = build_study(space, trials)
     for attempt in range(TPE_ATTEMPTS):
         seed = seed_for("proposal", search.sampler_seed, number, attempt) % 2**32
-        with warnings.catch_warnings():
-            # Grouping axes that are proposed together has been experimental for years.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.sampler = optuna.samplers.TPESampler(
-                multivariate=True, group=True, constant_liar=True, n_startup_trials=search.startup, seed=seed
-            )
+        study.sampler = optuna.samplers.TPESampler(
+            multivariate=True, group=True, constant_liar=True, n_startup_trials=search.startup, seed=seed
+        )
         asked = study.ask()
 
         def suggest(axis: Axis, possible: Sequence[str], asked: "Trial" = asked) -> str:
@@ -75,7 +72,7 @@ def build_study(space: SearchSpace, trials: Sequence[SearchTrial]) -> "Study":
     import optuna
     from optuna.trial import TrialState, create_trial
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    quiet_optuna()
     study = optuna.create_study(direction="maximize")
     distributions = optuna_distributions(space.axes)
     for trial in trials:
@@ -99,15 +96,12 @@ def importances(space: SearchSpace, trials: Sequence[SearchTrial]) -> dict[str, 
     import optuna
 
     base = space.base_point()
-    if base is None or sum(trial.value is not None for trial in trials) < MIN_SCORED_TRIALS:
-        return {}
     scored = [trial for trial in trials if trial.value is not None and not trial.is_open]
-    if len({trial.value for trial in scored}) < 2:
+    if base is None or len(scored) < MIN_SCORED_TRIALS or len({trial.value for trial in scored}) < 2:
         return {}
     study = build_study(space, [msgspec.structs.replace(trial, params=base.params | trial.params) for trial in scored])
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shares = optuna.importance.get_param_importances(
-            study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
-        )
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {axis: float(share) for axis, share in sorted(shares.items(), key=lambda pair: -pair[1])}

@@ -8,6 +8,7 @@ The axes as other tools' search spaces: Optuna's distributions, and a W&B sweep.
 """
 
 import shlex
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,6 +155,14 @@ def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "CategoricalDistribu
     from optuna.distributions import CategoricalDistribution
 
     return {axis.name: CategoricalDistribution(axis.value_labels) for axis in axes}
+
+
+def quiet_optuna() -> None:
+    """Keep Optuna's log lines off the screen, and its warnings of parts that have been experimental for years."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 def build_wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:

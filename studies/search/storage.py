@@ -8,7 +8,6 @@ shows. Only the search's own process writes.
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import msgspec
 
 from core.errors import UserError
 from studies.axes import Axis
-from studies.search.space import optuna_distributions
+from studies.search.space import optuna_distributions, quiet_optuna
 from studies.search.trials import SearchTrial
 
 if TYPE_CHECKING:
@@ -154,11 +153,10 @@ def attributes(trial: SearchTrial) -> dict[str, Any]:
 
 def open_storage(storage: str) -> "BaseStorage":
     """The storage of a URL, or of a journal file by its path."""
-    import optuna
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    quiet_optuna()
     if "://" in storage:
         # Asked before each use, so that a database that went and came back is found again.
         return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
@@ -174,9 +172,7 @@ def plain_errors(storage: str) -> Iterator[None]:
 
     shown = without_password(storage)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
+        yield
     except (ArgumentError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(
             f"--storage {shown} cannot be used ({error}): give sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME "

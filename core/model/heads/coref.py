@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from core.config.schema import ModelConfig
 from core.features.batches import SpanPairs
 from core.model.layers import Dropout, Linear, SplitLinear, linear
 
@@ -11,11 +12,12 @@ from core.model.layers import Dropout, Linear, SplitLinear, linear
 class CorefHead(nn.Module):
     """[m_i; m_j; edit-distance embedding] -> H -> ReLU -> dropout -> 1, on ordered pairs."""
 
-    def __init__(self, *, width: int, meta_width: int, edit_distance_table: int, dropout: float) -> None:
+    def __init__(self, *, width: int, config: ModelConfig) -> None:
         super().__init__()
-        self.edit_distance_embedding = nn.Embedding(edit_distance_table, meta_width)
-        self.hidden = SplitLinear(parts={"first": width, "second": width, "edit_distance": meta_width}, width=width)
-        self.dropout = Dropout(dropout)
+        self.edit_distance_embedding = nn.Embedding(config.edit_distance_table, config.meta_width)
+        parts = {"first": width, "second": width, "edit_distance": config.meta_width}
+        self.hidden = SplitLinear(parts=parts, width=width)
+        self.dropout = Dropout(config.dropout)
         self.output = Linear(width, 1)
 
     def forward(self, vectors: Float[Tensor, "S H"], pairs: SpanPairs) -> Float[Tensor, " P"]:

@@ -4,17 +4,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from core.config.schema import ModelConfig
 from core.model.layers import Dropout, Linear, SplitLinear, linear
 
 
 class MentionHead(nn.Module):
     """[span; width embedding] -> H -> ReLU -> dropout -> 1 (JEREX's mention localisation)."""
 
-    def __init__(self, *, width: int, meta_width: int, width_table: int, dropout: float) -> None:
+    def __init__(self, *, width: int, config: ModelConfig) -> None:
         super().__init__()
-        self.width_embedding = nn.Embedding(width_table, meta_width)
-        self.hidden = SplitLinear(parts={"span": width, "width": meta_width}, width=width)
-        self.dropout = Dropout(dropout)
+        self.width_embedding = nn.Embedding(config.width_table, config.meta_width)
+        self.hidden = SplitLinear(parts={"span": width, "width": config.meta_width}, width=width)
+        self.dropout = Dropout(config.dropout)
         self.output = Linear(width, 1)
 
     def forward(self, vectors: Float[Tensor, "S H"], widths: Int[Tensor, " S"]) -> Float[Tensor, " S"]:

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from core.config.schema import ModelConfig
 from core.features.batches import EntityPairs
 from core.model.layers import Dropout, SplitLinear, linear
 
@@ -11,11 +12,11 @@ from core.model.layers import Dropout, SplitLinear, linear
 class GlobalRelationHead(nn.Module):
     """[e_h; e_t; type of head; type of tail] -> H -> ReLU -> dropout: the hidden layer p of an entity pair."""
 
-    def __init__(self, *, width: int, type_width: int, dropout: float) -> None:
+    def __init__(self, *, width: int, type_width: int, config: ModelConfig) -> None:
         super().__init__()
         parts = {"head": width, "tail": width, "head_type": type_width, "tail_type": type_width}
         self.hidden = SplitLinear(parts=parts, width=width)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from core.config.schema import ModelConfig
 from core.features.batches import EntityPairs, MentionPairs
 from core.model.layers import Dropout, SplitLinear, linear
 from core.model.ops import range_max, segment_max
@@ -13,26 +14,16 @@ class MultiInstanceRelationHead(nn.Module):
     """[ctx; m_h; m_t; e_h; e_t; token distance; sentence distance] -> H -> dropout, max over the mention pairs, then
     [that; type of head; type of tail] -> H -> ReLU -> dropout: the hidden layer p of an entity pair."""
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        meta_width: int,
-        type_width: int,
-        token_distance_table: int,
-        sentence_distance_table: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, *, width: int, type_width: int, config: ModelConfig) -> None:
         super().__init__()
-        self.token_distance_embedding = nn.Embedding(token_distance_table, meta_width)
-        self.sentence_distance_embedding = nn.Embedding(sentence_distance_table, meta_width)
+        self.token_distance_embedding = nn.Embedding(config.token_distance_table, config.meta_width)
+        self.sentence_distance_embedding = nn.Embedding(config.sentence_distance_table, config.meta_width)
         vectors = dict.fromkeys(("context", "head_mention", "tail_mention", "head", "tail"), width)
-        distances = dict.fromkeys(("token_distance", "sentence_distance"), meta_width)
+        distances = dict.fromkeys(("token_distance", "sentence_distance"), config.meta_width)
         self.instance = SplitLinear(parts=vectors | distances, width=width)
-        self.hidden = SplitLinear(
-            parts={"instances": width, "head_type": type_width, "tail_type": type_width}, width=width
-        )
-        self.dropout = Dropout(dropout)
+        parts = {"instances": width, "head_type": type_width, "tail_type": type_width}
+        self.hidden = SplitLinear(parts=parts, width=width)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,

@@ -20,14 +20,14 @@ RUNS = {100: f"{'a' * 12}-s100", 101: f"{'a' * 12}-s101"}
 
 
 class StoreContract(ABC):
-    """Every promise of a store; inherit, and define `where`."""
+    """Every promise of a store; inherit, and define `location`."""
 
     @abstractmethod
-    def where(self, folder: Path) -> str:
+    def location(self, folder: Path) -> str:
         """The storage of a test."""
 
     def store(self, folder: Path, identity: dict[str, Any] = IDENTITY, name: str = "mine@quick") -> TrialStore:
-        return TrialStore(self.where(folder), name=name, axes=AXES, identity=identity)
+        return TrialStore(self.location(folder), name=name, axes=AXES, identity=identity)
 
     def test_a_trial_comes_back_as_it_was_kept(self, tmp_path: Path) -> None:
         store = self.store(tmp_path)
@@ -102,7 +102,7 @@ class StoreContract(ABC):
 
 
 class TestJournal(StoreContract):
-    def where(self, folder: Path) -> str:
+    def location(self, folder: Path) -> str:
         return str(folder / JOURNAL)
 
     def test_a_half_written_last_line_is_removed(self, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ class TestJournal(StoreContract):
 
 
 class TestSqlite(StoreContract):
-    def where(self, folder: Path) -> str:
+    def location(self, folder: Path) -> str:
         return f"sqlite:///{folder / 'trials.db'}"
 
 

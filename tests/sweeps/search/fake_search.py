@@ -124,16 +124,16 @@ class SearchFolder:
         search = planned.study.search
         assert search is not None
         asked = msgspec.structs.replace(search, trials=trials or search.trials)
-        where = storage or str(self.path / f"{runs}.journal")
-        loop = build_loop(planned, self.path / runs, asked, storage=where, slots=slots)
+        location = storage or str(self.path / f"{runs}.journal")
+        loop = build_loop(planned, self.path / runs, asked, storage=location, slots=slots)
         self.loops.append(loop)
         return loop
 
-    def search(self, run: FakeRun, engine: Engine | None = None, **where: Any) -> SearchLoop:
+    def search(self, run: FakeRun, engine: Engine | None = None, **options: Any) -> SearchLoop:
         """Continue the search until nothing is left to do, or the engine or the run function raises."""
         engine = engine or InProcessEngine(run)
-        loop = self.loop(slots=engine.slots, **where)
-        launch = Launcher(loop.run_states, engine, self.planned(where.get("runs", "runs")), feed=loop.feed)
+        loop = self.loop(slots=engine.slots, **options)
+        launch = Launcher(loop.run_states, engine, self.planned(options.get("runs", "runs")), feed=loop.feed)
         try:
             launch.run(StopRequest())
         finally:

@@ -156,11 +156,11 @@ def test_no_report_runs_ends_with_the_search(
 def test_a_stopped_search_resumes(folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     whole = folder.search(FakeRun(), runs="whole").trials
 
-    def stops(what: str) -> None:
+    def stop(what: str) -> None:
         if len(run.computed) == 3 and what.startswith("start"):
             os.kill(os.getpid(), signal.SIGINT)
 
-    run.before = stops
+    run.before = stop
     assert command(folder, "--no-report-runs") == 130
     err = capsys.readouterr().err
     assert "engram: stopped; resume with the same command: engram study search" in err
@@ -223,10 +223,10 @@ def test_a_database_is_named_without_its_password(
         patch.setattr("studies.search.storage.open_storage", lambda storage: InMemoryStorage())
         run.fails = lambda config: True
         assert command(folder, "--storage", url) == 1
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     kept = (folder.path / "runs" / "studies" / "mine@quick" / "search.json").read_text()
-    assert "optuna-dashboard sqlite://me@/" in said.out
-    assert "secret" not in said.out + said.err + kept
+    assert "optuna-dashboard sqlite://me@/" in output.out
+    assert "secret" not in output.out + output.err + kept
 
 
 def test_rows_and_searches_have_a_command_each(folder: SearchFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,10 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> Callable[[], MortalStorage]:
 
 
 def outcome(trials: list[SearchTrial]) -> list[tuple[Any, ...]]:
-    return [(one.number, one.params, one.signature, one.scores, one.state, one.rung, one.why) for one in trials]
+    return [
+        (trial.number, trial.params, trial.signature, trial.scores, trial.state, trial.rung, trial.why)
+        for trial in trials
+    ]
 
 
 def test_a_search_tries_judges_and_ends(tmp_path: Path) -> None:
@@ -127,16 +130,16 @@ def test_a_death_at_any_moment_changes_no_decision(
     tmp_path: Path, storage: Callable[[], MortalStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = SearchFolder(tmp_path, search={"trials": 3, "rungs": [1, 2], "seeds": [100, 101], "startup": 2})
-    kept, run = storage(), FakeRun()
-    run.before = kept.fate.event
+    backend, run = storage(), FakeRun()
+    run.before = backend.fate.event
     whole = outcome(folder.search(run, runs="whole").trials)
-    computed, events = run.computed, kept.fate.count
+    computed, events = run.computed, backend.fate.count
     assert events > 30
     # All of them were tried once; ten keep the test short.
     for at in sorted(random.Random(0).sample(range(1, events + 1), 10)):
-        kept, run = storage(), FakeRun()
-        kept.fate = Fate(at)
-        run.before = kept.fate.event
+        backend, run = storage(), FakeRun()
+        backend.fate = Fate(at)
+        run.before = backend.fate.event
         with pytest.raises(Killed):
             folder.search(run, runs=f"killed-{at}")
         assert outcome(folder.search(run, runs=f"killed-{at}").trials) == whole, at
@@ -149,10 +152,10 @@ def test_deaths_one_after_another_change_nothing_either(tmp_path: Path, storage:
     folder, generator = SearchFolder(tmp_path), random.Random(3)
     storage()
     whole = outcome(folder.search(FakeRun(), runs="whole").trials)
-    kept, run, deaths = storage(), FakeRun(), 0
+    backend, run, deaths = storage(), FakeRun(), 0
     while True:
-        kept.fate = Fate(generator.randint(10, 45))
-        run.before = kept.fate.event
+        backend.fate = Fate(generator.randint(10, 45))
+        run.before = backend.fate.event
         try:
             loop = folder.search(run, runs="killed")
             break
@@ -180,9 +183,9 @@ def test_with_several_at_once_decisions_that_were_made_are_kept(
 ) -> None:
     folder = SearchFolder(tmp_path, search={"trials": 10})
     for at in (25, 60, 110):
-        kept, run = storage(), FakeRun()
-        kept.fate = Fate(at)
-        run.before = kept.fate.event
+        backend, run = storage(), FakeRun()
+        backend.fate = Fate(at)
+        run.before = backend.fate.event
         where = f"killed-{at}"
         with pytest.raises(Killed):
             folder.search(run, AnyOrderEngine(run, slots=3, key=at), runs=where)
@@ -312,9 +315,9 @@ def test_no_part_of_a_search_looks_at_test(
     monkeypatch.setattr(sweeps.run_states, "read_summary", read_summary)
     plain = folder.search(FakeRun(), runs="without")
     assert outcome(loop.trials) == outcome(plain.trials), "test scores that say the opposite change nothing"
-    told = capsys.readouterr().err
-    assert "validation F1 40.02" in told
-    assert not re.search(r"9\d\d\.\d\d", told), "no score of test is shown"
+    err = capsys.readouterr().err
+    assert "validation F1 40.02" in err
+    assert not re.search(r"9\d\d\.\d\d", err), "no score of test is shown"
 
 
 def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path: Path) -> None:
@@ -322,11 +325,11 @@ def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path
     loop = folder.loop()
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
     console = Console(file=shown, force_terminal=True, width=150)
-    with live_display(SearchScreen(loop, slots=1), console=console) as told:
+    with live_display(SearchScreen(loop, slots=1), console=console) as screen:
         launch = Launcher(
-            loop.run_states, InProcessEngine(run), folder.planned(), on_change=told.show_run, feed=loop.feed
+            loop.run_states, InProcessEngine(run), folder.planned(), on_change=screen.show_run, feed=loop.feed
         )
-        loop.on_trial = told.show_trial
+        loop.on_trial = screen.show_trial
         launch.run(StopRequest())
     out = shown.getvalue()
     assert "trial 1 seed 100  failed  ValueError: as planted" in out

@@ -31,7 +31,7 @@ class TestPostgresql(StoreContract):
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")
 
-    def where(self, folder: Path) -> str:
+    def location(self, folder: Path) -> str:
         return self.url
 
 
