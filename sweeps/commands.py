@@ -1,4 +1,4 @@
-"""Commands `engram study run` and `engram study status`: compute a study, and show how far it is.
+"""Commands `study run` and `study status`: compute a study, and show how far it is.
 
 What each `study run` cost, as its driver saw it, is kept in the study folder, a line per command.
 """
@@ -79,11 +79,9 @@ def append_timing(folder: Path, timing: LaunchTiming) -> None:
 
 def read_last_timing(folder: Path) -> LaunchTiming | None:
     """The latest timing of a study, None where there is none."""
-    with suppress(OSError):
-        for line in reversed((folder / LAUNCH_TIMINGS).read_bytes().split(b"\n")):
-            # The end of the file, or a line that a full disk cut off, is no timing.
-            with suppress(msgspec.MsgspecError):
-                return msgspec.json.decode(line, type=LaunchTiming)
+    # What follows the last line end is empty, or a line that a full disk cut off.
+    with suppress(OSError, IndexError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / LAUNCH_TIMINGS).read_bytes().split(b"\n")[-2], type=LaunchTiming)
     return None
 
 
@@ -95,8 +93,13 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     began = time.monotonic()
     parser = StudyParser("engram study run", DESCRIPTION)
     add_job_options(parser)
-    sentences = (f"{name}: {(engine.__doc__ or '').splitlines()[0].rstrip('.')}" for name, engine in ENGINES.items())
-    parser.add_argument("--engine", choices=list(ENGINES), default=next(iter(ENGINES)), help="; ".join(sentences))
+    summaries = {name: (engine.__doc__ or "").partition(".")[0] for name, engine in ENGINES.items()}
+    parser.add_argument(
+        "--engine",
+        choices=list(ENGINES),
+        default=next(iter(ENGINES)),
+        help="; ".join(f"{name}: {summary[:1].lower()}{summary[1:]}" for name, summary in summaries.items()),
+    )
     parser.add_argument(
         "--attempts",
         type=positive_int,

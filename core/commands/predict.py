@@ -79,7 +79,7 @@ def predict(
             from core.prediction.html import render_predictions
 
             pairs = parse_predictions(b"".join(target.first_lines(html_documents)), html)
-            atomic_write(html, render_predictions(pairs, opened.trained.labels).encode())
+            atomic_write(html, render_predictions(pairs, opened.trained.labels, title=f"Predictions of {run}").encode())
         target.finish()
     for kind, count in done.repairs.items():
         say(f"{kind.replace('_', ' ')}: {count} ({done.examples[kind][0]})")
@@ -113,7 +113,7 @@ def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
     entries = documents.entries()
     first = next(entries, None)
     if first is None and not before.index:
-        raise fault(stream.path, "holds 0 documents: give a file with at least 1")
+        raise fault(documents.path, "holds 0 documents: give a file with at least 1")
     return chain([first] if first else [], entries)
 
 

@@ -93,7 +93,7 @@ def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
     assert not (tmp_path / HOLDER_FILE).exists()
 
 
-def test_who_holds_is_only_told_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_costs_only_the_holders_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -117,7 +117,7 @@ def test_what_the_dead_wrote_aside_goes_and_the_living_keep_theirs(tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "record.json"]
 
 
-def test_a_full_disk_is_told_with_its_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -80,7 +80,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         worker.process.kill()
         worker.process.wait()
         engine.submit(self.folder(tmp_path, "two"))
-        assert [one.status for one in self.all_of(engine, 1)] == ["finished"]
+        assert [run.status for run in self.all_of(engine, 1)] == ["finished"]
         engine.close()
 
     def test_a_process_that_cannot_be_made_ends_its_run(self, tmp_path: Path) -> None:
