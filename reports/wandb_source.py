@@ -66,7 +66,7 @@ def read_project(project: str) -> Iterator[RemoteRun]:
 def load_from_wandb(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split: str = "test") -> ReportData:
     """What `reports.frame.load_study` gives, from W&B's runs by id; histories and predictions stay in run folders."""
 
-    def read(row: RowRuns, seed: int) -> RunResult:
+    def read(row: RowRuns, seed: int, config: bool) -> RunResult:
         run_id = row.runs[seed]
         if run_id in runs:
             return read_remote_run(runs[run_id], row.signature, split)

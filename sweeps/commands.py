@@ -31,7 +31,6 @@ from sweeps.dashboards.sync import mirror_study
 from sweeps.display import Screen, grid, live_display
 from sweeps.engines import ENGINES
 from sweeps.engines.engine import Engine, EngineOptions
-from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import parse_devices
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import BAD, RunStates, count_statuses
@@ -204,8 +203,8 @@ def run_plan(
 def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: int) -> bool:
     """Compute the runs of a plan that are waiting, and close the engine; whether the user stopped it."""
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
-    plain = isinstance(engine, InProcessEngine)
-    with stop_on_signals() as stop, live_display(Screen(run_states, slots=engine.slots), plain=plain) as screen:
+    screen = Screen(run_states, slots=engine.slots)
+    with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
         screen.note(f"{planned.label}: {total} runs, {finished} finished already, {engine.slots} at once")
         for state in run_states.with_status(*BAD):
             screen.show_run(state)

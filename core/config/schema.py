@@ -192,7 +192,7 @@ class MemoryConfig(Section):
         if self.warmup + self.ramp > 1.0 and self.ramp > 0.0 and self.warmup < 1.0:
             raise ValueError(
                 f"memory.warmup ({self.warmup}) + memory.ramp ({self.ramp}) is over 1: "
-                "the ramp would not end in training"
+                "lower one of them, as the ramp would not end in training"
             )
         return self
 

@@ -132,10 +132,9 @@ class KillingEngine(InProcessEngine):
 @pytest.mark.parametrize(("times", "status"), [(1, "finished"), (ATTEMPTS, "failed")])
 def test_a_run_whose_process_is_killed_resumes_until_it_is_given_up(planned: Plan, times: int, status: str) -> None:
     victim = planned.runs[1]
-    run_states, run = read_states(planned), FakeRun()
+    run = FakeRun()
     engine = KillingEngine(run, victim.folder, times)
-    with stop_on_signals() as stop:
-        Launcher(run_states, engine, planned).run(stop)
+    run_states = compute(planned, engine)
     assert run_states.by_id[victim.run_id].status == status
     assert engine.submitted == min(times + 1, ATTEMPTS)
     assert len(run_states.with_status("finished")) == (4 if status == "finished" else 3)
@@ -148,7 +147,7 @@ def test_a_run_whose_process_is_killed_resumes_until_it_is_given_up(planned: Pla
 
 def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> None:
     victim = planned.runs[1]
-    run_states, run = read_states(planned), FakeRun()
+    run = FakeRun()
 
     class Preempting(KillingEngine):
         def submit(self, folder: Path) -> None:
@@ -157,15 +156,14 @@ def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> N
             super().submit(folder)
 
     engine = Preempting(run, victim.folder, 4 * ATTEMPTS)
-    with stop_on_signals() as stop:
-        Launcher(run_states, engine, planned).run(stop)
+    run_states = compute(planned, engine)
     assert run_states.by_id[victim.run_id].status == "finished"
     assert engine.submitted == 4 * ATTEMPTS + 1
 
 
 def test_a_process_that_was_killed_right_after_the_last_record_cost_nothing(planned: Plan) -> None:
     victim = planned.runs[1]
-    run_states, run = read_states(planned), FakeRun()
+    run = FakeRun()
 
     class KillingLate(KillingEngine):
         def submit(self, folder: Path) -> None:
@@ -177,8 +175,7 @@ def test_a_process_that_was_killed_right_after_the_last_record_cost_nothing(plan
             super().submit(folder)
 
     engine = KillingLate(run, victim.folder, 1)
-    with stop_on_signals() as stop:
-        Launcher(run_states, engine, planned).run(stop)
+    run_states = compute(planned, engine)
     assert run.computed == run_ids(planned)
     assert engine.submitted == 1
     assert exit_code(run_states, stopped=False) == 0

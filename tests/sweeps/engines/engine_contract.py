@@ -19,9 +19,6 @@ from tests.sweeps.real_study import wait_until
 class EngineContract(ABC):
     """Inherit, and define `build`."""
 
-    in_process = False
-    """Whether runs are in the test's own process: `wait` then lasts as long as a run, and no run may be killed."""
-
     @abstractmethod
     def build(self) -> Engine:
         """A fresh engine whose runs are `fake_run`'s."""
@@ -121,7 +118,7 @@ class EngineContract(ABC):
                     ended = engine.wait(20.0)
                 except KeyboardInterrupt:
                     # The signal was for this process too: so a driver that computes in it learns of the stop.
-                    assert self.in_process
+                    assert engine.in_process
         assert [(run.folder, run.status) for run in ended] == [(folder, "interrupted")]
         assert (folder / SAVED).exists()
 
@@ -134,7 +131,7 @@ class EngineContract(ABC):
         engine.submit(self.folder(tmp_path, "quick"))
         assert len(engine.wait(60.0)) == 1
         assert time.monotonic() - start < 40.0
-        if not self.in_process:
+        if not engine.in_process:
             folder = self.folder(tmp_path, "slow", "slow")
             engine.submit(folder)
             wait_until((folder / STARTED).exists)
@@ -163,7 +160,7 @@ class EngineContract(ABC):
 
     def stop(self, engine: Engine) -> None:
         """Ask what runs to save and stop."""
-        if self.in_process:
+        if engine.in_process:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             engine.cancel()

@@ -31,8 +31,6 @@ def alive(pid: int) -> bool:
 
 
 class TestInProcessEngine(EngineContract):
-    in_process = True
-
     def build(self) -> Engine:
         return InProcessEngine(fake_run)
 
