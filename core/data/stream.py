@@ -15,17 +15,13 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from core.data.corpus import UniqueIds
 from core.data.documents import Document
-from core.data.formats import Format, detect_format
-from core.data.formats.docred import parse_docred_document
-from core.data.formats.predictions import parse_annotated_document
-from core.data.formats.pubtator import parse_pubtator_document
-from core.data.formats.text import parse_text_document
+from core.data.formats import Format, detect_format, parse_document
 from core.data.issues import Issues
 from core.data.parsing import BYTE_ORDER_MARK, JSON_ERRORS, empty_fault, explain_json_error, fault, named_file_errors
 from core.errors import UserError
@@ -103,19 +99,6 @@ class _Item(NamedTuple):
     broken: str | None = None
 
 
-class _Parse(Protocol):
-    def __call__(self, raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-        """The document of an item; raises `UserError`."""
-
-
-_PARSERS: dict[str, _Parse] = {
-    "docred": parse_docred_document,
-    "predictions": parse_annotated_document,
-    "pubtator": parse_pubtator_document,
-    "text": parse_text_document,
-}
-
-
 class DocumentStream:
     """The documents of an input; raises `UserError` at once where it is empty or of no known format.
 
@@ -157,7 +140,7 @@ class DocumentStream:
             try:
                 if item.broken is not None:
                     raise fault(self.path, item.broken, index=index, line=line)
-                document = _PARSERS[self.format](item.raw, self.path, index=index, line=line)
+                document = parse_document(item.raw, self.path, format=self.format, index=index, line=line)
                 document = msgspec.structs.replace(document, id=self._ids.take(document.id, index))
             except UserError as error:
                 reason = str(error)
