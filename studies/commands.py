@@ -15,8 +15,8 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
-from studies.calibration import calibrate
 from studies.checks import NOTES, WARNINGS, code_warnings, run_checks
+from studies.cost_calibration import calibrate
 from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record

@@ -8,7 +8,7 @@ import msgspec
 from core.config.presets import Tree, difference, merge
 from core.config.signature import drop_neutral_sections
 from core.errors import UserError
-from core.files import atomic_write, make_folder
+from core.files import make_folder, read_json, write_json
 from studies.study import Study
 
 STUDIES, RECORD = "studies", "study.json"
@@ -94,18 +94,13 @@ def write_study_record(runs: Path, record: StudyRecord) -> Path:
     """Write study.json whole; its path."""
     path = study_folder(runs, record.label) / RECORD
     make_folder(path.parent, "give a folder that is yours (--runs DIR)")
-    atomic_write(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_json(path, record)
     return path
 
 
 def read_study_record(path: Path) -> StudyRecord | None:
     """The study record of a file, None where there is none; a damaged one is one clear line."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=StudyRecord)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path} is damaged: {error}; delete it, `engram study run` writes it again") from None
+    return read_json(path, StudyRecord, "delete it, `engram study run` writes it again")
 
 
 def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> StudyRecord:
