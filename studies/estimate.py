@@ -134,7 +134,7 @@ def estimate_plan(
     left = tuple(run for run in plan.runs if run.run_id in again or summaries[run.run_id].is_left)
     if not left:
         return Estimate((), (), jobs)
-    computed = [*summaries.values(), *runs_of_other_rows(runs, summaries.values(), plan.profile)]
+    computed = [*summaries.values(), *runs_of_other_rows(runs, summaries.values(), plan.record.profile)]
     timed = [run for run in computed if run.status == "finished" and run.seconds and run.provenance]
     finished: defaultdict[Setup, list[RunSummary]] = defaultdict(list)
     for run in list(filter(is_of_this_machine, timed)) or timed:

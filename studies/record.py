@@ -71,13 +71,13 @@ class StudyRecord(msgspec.Struct, frozen=True):
     def runs_in(self, folder: Path) -> tuple[StudyRun, ...]:
         """The runs, seed by seed, each once, with their folders in a folder of runs."""
         shared = self.shared
-        runs = [
-            StudyRun(row.row, seed, run_id, folder / row.signature / f"s{seed}")
-            for row in self.row_runs
-            if row.row not in shared
-            for seed, run_id in row.runs.items()
-        ]
-        return tuple(sorted(runs, key=lambda run: run.seed))
+        rows = [row for row in self.row_runs if row.row not in shared]
+        return tuple(
+            StudyRun(row.row, seed, row.runs[seed], folder / row.signature / f"s{seed}")
+            for seed in dict.fromkeys(seed for row in rows for seed in row.runs)
+            for row in rows
+            if seed in row.runs
+        )
 
 
 def study_label(name: str, profile: str) -> str:
