@@ -37,12 +37,12 @@ def heat_map_figure(data: ReportData) -> list[ReportFigure]:
 def heat_map_frame(data: ReportData) -> pd.DataFrame:
     """A line per combination of the two axes of a study: down, across (titles of the axes in `attrs`), mean, std, n.
 
-    Combinations that are no row have n = 0 and NaN; `reason` says why. `centre` is the study's baseline. Empty where
-    the rows do not stand on exactly two axes.
+    Combinations that are no row have n = 0 and NaN. `centre` is the study's baseline. Empty where the rows do not stand
+    on exactly two axes.
     """
     study = data.study.study
     names = list(dict.fromkeys(name for row in study.rows.values() for name in row.at))
-    columns = "down across mean std n centre reason".split()
+    columns = "down across mean std n centre".split()
     if len(names) != 2:
         return pd.DataFrame(columns=columns)
     axes = [study.axis(name) for name in names]
@@ -53,12 +53,8 @@ def heat_map_frame(data: ReportData) -> pd.DataFrame:
     for values in product(*(axis.values for axis in axes)):
         row = rows.get(values)
         down, across = (axis.label(value) for axis, value in zip(axes, values, strict=True))
-        if row is None:
-            reason = study.left_out.get(f"{names[0]}={down}+{names[1]}={across}", "no row of the study")
-            lines.append((down, across, math.nan, math.nan, 0, False, reason))
-        else:
-            mean, std, n = means.loc[row, ["mean", "std", "n"]]
-            lines.append((down, across, mean, std, int(n), row == study.baseline, ""))
+        mean, std, n = (math.nan, math.nan, 0) if row is None else means.loc[row, ["mean", "std", "n"]]
+        lines.append((down, across, mean, std, int(n), row == study.baseline))
     numbers = pd.DataFrame(lines, columns=columns)
     numbers.attrs = {"down": axes[0].title, "across": axes[1].title}
     return numbers
