@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import core.data.stream
 from core.data.documents import Annotation, Document
 from core.data.formats import parse_corpus, read_corpus
 from core.data.formats.docred import encode_docred
@@ -278,14 +277,6 @@ def test_where_borders_are_lost_the_rest_is_one_entry(raw: bytes) -> None:
     assert [entry.raw for entry in good] == wanted
     assert reason in last.reason
     assert last.mark.taken == len(raw)
-
-
-@pytest.mark.parametrize("raw", [b"x" * 200 + b"\ny\n", b"x" * 80 + b"\n" + b"y" * 80 + b"\n\nz"])
-def test_a_document_without_an_end_is_not_held(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.data.stream, "MAX_BYTES", 100)
-    (entry,) = entries(raw)
-    assert "no end of this document" in entry.reason
-    assert len(entry.raw) < 200
 
 
 def cut(raw: bytes, format: Any) -> list[bytes]:
