@@ -43,11 +43,11 @@ VERBS = {
     "study show": Verb("studies.commands", "show", "the question of a study, and its rows"),
     "study plan": Verb("studies.commands", "show_plan", "every run of a study, and what is left to compute", True),
     "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", True, takes_compute=True),
+    "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
     "study search": Verb("sweeps.search_command", "search", "find the best config of a study's axes", True),
+    "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, rows or prediction files on the same documents"),
-    "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
-    "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
 }
 

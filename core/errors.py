@@ -17,6 +17,6 @@ def first_line(error: Exception) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, before: str = "", most: int = 1, cutoff: float = 0.6) -> str:
-    """` Did you mean X?` with the known names nearest to a misspelt one, each with `before` in front; else empty."""
+    """` Did you mean X?` with the names most like a misspelt one, each with `before` in front; else empty."""
     near = get_close_matches(name, list(known), n=most, cutoff=cutoff)
     return f" Did you mean {' or '.join(before + one for one in near)}?" if near else ""

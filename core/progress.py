@@ -90,7 +90,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopRequest:
-    """Whether a stop has been asked for, and by which signal."""
+    """A request to stop, as signals make it."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None

@@ -1,4 +1,4 @@
-"""Where two compared systems differ: sentence distances, relation types and documents."""
+"""Details of a comparison: the sentence distances, relation types and documents in which two systems differ."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ class ComparedSystem:
 
     label: str
     counts: dict[int, list[DocumentCounts]]
-    extra: dict[int, dict[str, Any]] = field(default_factory=dict)
+    extra: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     """Seed -> what goes beyond the five tasks, as `core.scoring.evaluate` has it."""
     folders: dict[int, Path] = field(default_factory=dict)
     """Seed -> run folder, where the system is runs."""

@@ -45,29 +45,21 @@ def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> Report
     Raises a UserError for a finished run without scores of the split.
     """
     with_types = len(study.row_runs) <= MAX_ROWS_WITH_TYPES
-    with_config: set[str] = set()
+    with progress_bar("records", len({run_id for row in study.row_runs for run_id in row.runs.values()})) as progress:
 
-    def read(row: RowRuns, seed: int) -> RunResult:
-        result = read_run(row, seed, runs, split=split, types=with_types, config=row.row not in with_config)
-        if result.config is not None:
-            with_config.add(row.row)
-        return result
+        def read(row: RowRuns, seed: int, config: bool) -> RunResult:
+            progress.advance()
+            return read_run(row, seed, runs, split=split, types=with_types, config=config)
 
-    with progress_bar("records", sum(len(row.runs) for row in study.row_runs)) as progress:
-        return collect(study, read, split=split, advance=progress.advance)
+        return collect(study, read, split=split)
 
 
-def collect(
-    study: StudyRecord,
-    read: Callable[[RowRuns, int], RunResult],
-    *,
-    split: str,
-    advance: Callable[[], None] = lambda: None,
-) -> ReportData:
-    """The results of a study from its runs as `read` gives them by row and seed, in the study's order.
+def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult], *, split: str) -> ReportData:
+    """The results of a study from its runs, in the study's order; `read` gives the run of a row and seed.
 
-    The frame has the columns row, seed, split, task; the six scores of `core.scoring.metrics.TaskScores` in percent
-    (NaN where the run has none); and the facts of the run, see `reports.run_results`.
+    Its third argument is whether the run's config is needed: the first of a row is. The frame has the columns row,
+    seed, split, task; the six scores of `core.scoring.metrics.TaskScores` in percent (NaN where the run has none); and
+    the facts of the run, see `reports.run_results`.
     """
     results: dict[str, RunResult] = {}
     configs: dict[str, dict[str, Any]] = {}
@@ -76,13 +68,12 @@ def collect(
     for row in study.row_runs:
         for seed, run_id in row.runs.items():
             if run_id not in results:
-                results[run_id] = read(row, seed)
+                results[run_id] = read(row, seed, row.row not in configs)
             result = results[run_id]
             if result.config is not None:
                 configs.setdefault(row.row, result.config)
             lines.append({"row": row.row, "seed": seed, "split": split, **result.facts})
             scores += [list(result.scores.get(task, no_scores).values()) for task in TASKS]
-            advance()
     facts = pd.DataFrame(lines).astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
     frame = facts.loc[facts.index.repeat(len(TASKS))].reset_index(drop=True)
     frame.insert(3, "task", list(TASKS) * len(facts))

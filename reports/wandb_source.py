@@ -49,7 +49,7 @@ class RemoteRun:
 def read_project(project: str) -> Iterator[RemoteRun]:
     """The runs of `entity/project` without the aggregates of several; a failure to read them is one clear line."""
     if project.count("/") != 1 or not all(project.split("/")):
-        raise UserError(f"--from-wandb {project!r} is no project: write entity/project")
+        raise UserError(f"--from-wandb {project!r} is not a project: write entity/project")
     import wandb  # takes longer to load than a report of records may take
 
     try:
@@ -66,7 +66,7 @@ def read_project(project: str) -> Iterator[RemoteRun]:
 def load_from_wandb(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split: str = "test") -> ReportData:
     """What `reports.frame.load_study` gives, from W&B's runs by id; histories and predictions stay in run folders."""
 
-    def read(row: RowRuns, seed: int) -> RunResult:
+    def read(row: RowRuns, seed: int, config: bool) -> RunResult:
         run_id = row.runs[seed]
         if run_id in runs:
             return read_remote_run(runs[run_id], row.signature, split)
@@ -87,11 +87,11 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     try:
         facts = known_facts(msgspec.convert(record, RunSummary))
     except msgspec.ValidationError as error:
-        raise UserError(f"W&B run {run.id} is no run of Engram: {error}") from None
+        raise UserError(f"W&B run {run.id} is not a run of Engram: {error}") from None
     facts = unknown_facts(run.id, signature) | facts | {"address": run.url}
     config = dict(run.config)
     if status not in SCORED:
-        return RunResult(facts | {"problem": f"{run.id} {status} in W&B"}, config=config)
+        return RunResult(facts | {"problem": f"{run.id}: {status} in W&B"}, config=config)
     scores = {task: {name: read_number(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
     absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""

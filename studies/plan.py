@@ -57,15 +57,17 @@ class Plan:
 
     def record(self) -> StudyRecord:
         """The study record of this plan."""
-        by_row: defaultdict[str, dict[int, str]] = defaultdict(dict)
+        by_row: defaultdict[str, list[PlannedRun]] = defaultdict(list)
         for run in self.runs:
-            by_row[run.row][run.seed] = run.run_id
+            by_row[run.row].append(run)
         rows = {row: by_row[self.shared.get(row, row)] for row in self.study.rows}
         return StudyRecord(
             study=self.study,
             profile=self.profile,
             settings=self.settings,
-            row_runs=[RowRuns(row, next(iter(ids.values())).rpartition("-")[0], ids) for row, ids in rows.items()],
+            row_runs=[
+                RowRuns(row, runs[0].signature, {run.seed: run.run_id for run in runs}) for row, runs in rows.items()
+            ],
         )
 
 

@@ -55,12 +55,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class TTest:
-    """A t-test of a mean or a difference of means against 0: estimate, interval, degrees of freedom, t, two-sided p."""
+    """A t-test of a mean or a difference of means against 0: estimate, confidence interval, two-sided p."""
 
     estimate: float
     interval: Interval
-    df: float
-    t: float
     p: float
 
 
@@ -111,13 +109,9 @@ def _student_test(estimate: float, error: float, df: float) -> TTest:
     from scipy.special import stdtr, stdtrit  # takes longer to load than quick commands may take
 
     half = float(stdtrit(df, (1 + CONFIDENCE) / 2)) * error
-    if error > 0:
-        t = estimate / error
-    else:  # equal values have no error; a difference of exactly 0 is no evidence of one
-        t = math.copysign(math.inf, estimate) if estimate else 0.0
-    t = math.nan if math.isnan(error) else t
-    p = float(2 * stdtr(df, -abs(t)))
-    return TTest(estimate=estimate, interval=Interval(estimate - half, estimate + half), df=df, t=t, p=p)
+    # Equal values have no error: then a difference of exactly 0 is no evidence of one, any other is certain.
+    t = (math.inf if estimate else 0.0) if error == 0 else abs(estimate) / error
+    return TTest(estimate, Interval(estimate - half, estimate + half), p=float(2 * stdtr(df, -t)))
 
 
 @dataclass(frozen=True, slots=True)

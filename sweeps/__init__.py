@@ -1,1 +1,1 @@
-"""WHERE runs happen: engines that compute run folders, and the driver that brings a study to its records."""
+"""WHERE runs happen: the launcher of a study and its engines, search, display, and mirrors in dashboards."""

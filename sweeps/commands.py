@@ -1,4 +1,4 @@
-"""Commands `engram study run` and `engram study status`: compute a study, and show how far it is.
+"""Commands `study run` and `study status`: compute a study, and show how far it is.
 
 What each `study run` cost, as its driver saw it, is kept in the study folder, a line per command.
 """
@@ -31,7 +31,6 @@ from sweeps.dashboards.sync import mirror_study
 from sweeps.display import Screen, grid, live_display
 from sweeps.engines import ENGINES
 from sweeps.engines.engine import Engine, EngineOptions
-from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import parse_devices
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import BAD, RunStates, count_statuses
@@ -79,11 +78,9 @@ def append_timing(folder: Path, timing: LaunchTiming) -> None:
 
 def read_last_timing(folder: Path) -> LaunchTiming | None:
     """The latest timing of a study, None where there is none."""
-    with suppress(OSError):
-        for line in reversed((folder / LAUNCH_TIMINGS).read_bytes().split(b"\n")):
-            # The end of the file, or a line that a full disk cut off, is no timing.
-            with suppress(msgspec.MsgspecError):
-                return msgspec.json.decode(line, type=LaunchTiming)
+    # What follows the last line end is empty, or a line that a full disk cut off.
+    with suppress(OSError, IndexError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / LAUNCH_TIMINGS).read_bytes().split(b"\n")[-2], type=LaunchTiming)
     return None
 
 
@@ -95,8 +92,13 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
     began = time.monotonic()
     parser = StudyParser("engram study run", DESCRIPTION)
     add_job_options(parser)
-    sentences = (f"{name}: {(engine.__doc__ or '').splitlines()[0].rstrip('.')}" for name, engine in ENGINES.items())
-    parser.add_argument("--engine", choices=list(ENGINES), default=next(iter(ENGINES)), help="; ".join(sentences))
+    summaries = {name: (engine.__doc__ or "").partition(".")[0] for name, engine in ENGINES.items()}
+    parser.add_argument(
+        "--engine",
+        choices=list(ENGINES),
+        default=next(iter(ENGINES)),
+        help="; ".join(f"{name}: {summary[:1].lower()}{summary[1:]}" for name, summary in summaries.items()),
+    )
     parser.add_argument(
         "--attempts",
         type=positive_int,
@@ -201,8 +203,8 @@ def run_plan(
 def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: int) -> bool:
     """Compute the runs of a plan that are waiting, and close the engine; whether the user stopped it."""
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
-    plain = isinstance(engine, InProcessEngine)
-    with stop_on_signals() as stop, live_display(Screen(run_states, slots=engine.slots), plain=plain) as screen:
+    screen = Screen(run_states, slots=engine.slots)
+    with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
         screen.note(f"{planned.label}: {total} runs, {finished} finished already, {engine.slots} at once")
         for state in run_states.with_status(*BAD):
             screen.show_run(state)

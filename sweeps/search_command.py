@@ -28,8 +28,8 @@ from sweeps.display import live_display
 from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
-from sweeps.search import PlanTrial, SearchLoop
 from sweeps.search_display import SearchScreen, summarize_search
+from sweeps.search_loop import PlanTrial, SearchLoop
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""

@@ -12,7 +12,7 @@ from studies.search.storage import StorageLost
 from studies.search.trials import SearchRecord, SearchTrial
 from sweeps.display import Screen, describe_run
 from sweeps.run_states import BAD, RUNNING, RunState
-from sweeps.search import SearchLoop
+from sweeps.search_loop import SearchLoop
 
 MAX_LAST_TRIALS = 10
 """Trials that the live table holds, besides the best one and those that are open."""

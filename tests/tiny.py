@@ -1,5 +1,7 @@
 """Small documents, encoders and models, made on the spot: what tests of the model train and decode."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -129,3 +131,10 @@ def tiny_batch(config: RunConfig, documents: Sequence[EncodedDocument], *, epoch
 
 def tiny_decoder(model: JointModel, config: RunConfig) -> Decoder:
     return Decoder(model, wordpieces(), LABELS, DecoderSettings.from_config(config))
+
+
+def dead_process() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid

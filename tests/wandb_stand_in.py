@@ -1,6 +1,6 @@
-"""A stand-in for W&B's server on loopback: what the real client sends to follow runs is kept, to be looked at.
+"""A stand-in for W&B's server on loopback: what the real client sends of runs is kept for tests to read.
 
-It is not W&B. It answers the few questions that the client asks when a run starts, goes on and ends, and takes uploads.
+It is not W&B. It answers the few questions that the client asks when a run starts, resumes and ends, and takes uploads.
 """
 
 import gzip
@@ -18,9 +18,9 @@ KEY = "0" * 40
 
 @dataclass
 class Received:
-    """What the server was told of one run."""
+    """What the server received of a run."""
 
-    told: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
     """The variables of its last upsert: groupName, jobType, displayName, tags, ..."""
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Received:
 
 @dataclass
 class StandIn:
-    """The server's address, and the runs it was told of."""
+    """The server's address, and the runs it received."""
 
     address: str
     runs: dict[str, Received] = field(default_factory=dict)
@@ -53,31 +53,31 @@ def answer(server: StandIn, query: str, variables: dict[str, Any]) -> dict[str, 
     name = variables.get("name") or variables.get("run") or ""
     if operation == "UpsertBucket":
         run = server.runs.setdefault(name, Received())
-        run.told |= {key: value for key, value in variables.items() if value is not None}
+        run.variables |= {key: value for key, value in variables.items() if value is not None}
         if variables.get("config"):
             held = json.loads(variables["config"])
-            run.config |= {key: one["value"] for key, one in held.items()}
+            run.config |= {key: entry["value"] for key, entry in held.items()}
         if variables.get("summaryMetrics"):
             run.summary |= json.loads(variables["summaryMetrics"])
         return {"upsertBucket": {"bucket": bucket(name), "inserted": True}}
     if operation == "RunResumeStatus":
-        known = server.runs.get(name)
-        if known is None:
+        run = server.runs.get(name)
+        if run is None:
             return {"model": {"id": "p", "name": "engram", "entity": {"id": "e", "name": "team"}, "bucket": None}}
         held = bucket(name) | {
-            "historyLineCount": len(known.history),
+            "historyLineCount": len(run.history),
             "eventsLineCount": 0,
             "logLineCount": 0,
-            "historyTail": json.dumps([json.dumps(row) for row in known.history[-1:]]),
+            "historyTail": json.dumps([json.dumps(row) for row in run.history[-1:]]),
             "eventsTail": "[]",
-            "summaryMetrics": json.dumps(known.summary),
-            "config": json.dumps({key: {"value": value} for key, value in known.config.items()}),
-            "tags": known.told.get("tags"),
+            "summaryMetrics": json.dumps(run.summary),
+            "config": json.dumps({key: {"value": value} for key, value in run.config.items()}),
+            "tags": run.variables.get("tags"),
             "wandbConfig": json.dumps({"t": 1}),
         }
         return {"model": {"id": "p", "name": "engram", "entity": {"id": "e", "name": "team"}, "bucket": held}}
     if operation == "CreateRunFiles":
-        files = [{"name": one, "uploadUrl": f"{server.address}/upload/{one}"} for one in variables.get("files", [])]
+        files = [{"name": file, "uploadUrl": f"{server.address}/upload/{file}"} for file in variables.get("files", [])]
         return {"createRunFiles": {"runID": name, "uploadHeaders": [], "files": files}}
     if operation == "CreateArtifact":
         # Committed already: nothing of it is uploaded.
@@ -100,41 +100,41 @@ def serving() -> Iterator[StandIn]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             if server.broken:
-                self.tell({"error": "broken"}, code=503)
+                self.reply({"error": "broken"}, code=503)
                 return
             stream = re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path)
             if stream:
-                self.take(server.runs.setdefault(stream[1], Received()), json.loads(body))
-                self.tell({})
+                self.receive(server.runs.setdefault(stream[1], Received()), json.loads(body))
+                self.reply({})
             elif self.path == "/graphql":
-                asked = json.loads(body)
-                self.tell({"data": answer(server, asked["query"], asked.get("variables") or {})})
+                query = json.loads(body)
+                self.reply({"data": answer(server, query["query"], query.get("variables") or {})})
             else:
-                self.tell({})
+                self.reply({})
 
         def do_PUT(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.tell({})
+            self.reply({})
 
-        def take(self, run: Received, told: dict[str, Any]) -> None:
-            for name, chunk in (told.get("files") or {}).items():
+        def receive(self, run: Received, stream: dict[str, Any]) -> None:
+            for name, chunk in (stream.get("files") or {}).items():
                 rows = [json.loads(line) for line in chunk["content"]]
                 if name.endswith("history.jsonl"):
                     run.history[chunk["offset"] :] = rows
                 elif name.endswith("summary.json"):
                     run.summary |= rows[-1]
-            if told.get("complete"):
-                run.exit_code = told.get("exitcode")
+            if stream.get("complete"):
+                run.exit_code = stream.get("exitcode")
 
-        def tell(self, said: dict[str, Any], *, code: int = 200) -> None:
-            content = json.dumps(said).encode()
+        def reply(self, body: dict[str, Any], *, code: int = 200) -> None:
+            content = json.dumps(body).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *said: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Answer)

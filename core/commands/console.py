@@ -112,9 +112,9 @@ def print_scores(scores: Scores) -> None:
     if "ign" in extra:
         rows.append((f"{headline}, without training facts (Ign)", extra["ign"]))
     diagnostics = _table("beyond the five tasks, percent", "P", "R", "F1")
-    for name, values in rows:
+    for name, measures in rows:
         keys = ("precision", "recall", "f1")
-        diagnostics.add_row(name, *(f"{values[key]:.2f}" if key in values else "" for key in keys))
+        diagnostics.add_row(name, *(f"{measures[key]:.2f}" if key in measures else "" for key in keys))
     notes = list(extra["notes"])
     if "ranking" in extra:
         ranking = extra["ranking"]

@@ -40,10 +40,11 @@ def predict(
 ) -> None:
     """Predict mentions, clusters, typed entities and relations, one JSON line per document, in the order of the input.
 
-    Input of any size is read, predicted and written bit by bit. A document that cannot be read or is too long for the
-    model is skipped, named on stderr and kept in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the
-    others are predicted, and the exit code stays 0. Where no document at all can be read, it is 2 and nothing is
-    written. Until all is done, predictions are kept in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same
+    JSON lines, PubTator and text of any size are read, predicted and written bit by bit; the file of a JSON array has
+    to fit in memory. A document that cannot be read or is too long for the model is skipped, named on stderr and kept
+    in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the others are predicted, and the exit code
+    stays 0. Where no document at all can be read, it is 2 and nothing is written.
+    Until all is done, predictions are kept in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same
     command resumes there, and ends with the same bytes.
 
     Args:
@@ -79,7 +80,7 @@ def predict(
             from core.prediction.html import render_predictions
 
             pairs = parse_predictions(b"".join(target.first_lines(html_documents)), html)
-            atomic_write(html, render_predictions(pairs, opened.trained.labels).encode())
+            atomic_write(html, render_predictions(pairs, opened.trained.labels, title=f"Predictions of {run}").encode())
         target.finish()
     for kind, count in done.repairs.items():
         say(f"{kind.replace('_', ' ')}: {count} ({done.examples[kind][0]})")
@@ -113,7 +114,7 @@ def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
     entries = documents.entries()
     first = next(entries, None)
     if first is None and not before.index:
-        raise fault(stream.path, "holds 0 documents: give a file with at least 1")
+        raise fault(documents.path, "holds 0 documents: give a file with at least 1")
     return chain([first] if first else [], entries)
 
 

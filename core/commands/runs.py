@@ -10,19 +10,19 @@ from core.commands.console import print_json
 from core.errors import UserError
 from core.files import is_locked
 from core.records.record import BEST, LAST, find_run, read_record, run_folders
-from core.records.summary import RunSummary, read_summary
+from core.records.summary import RunStatus, RunSummary, read_summary
 
 
-def list_runs(*, runs: Path = Path("runs"), status: str | None = None) -> None:
+def list_runs(*, runs: Path = Path("runs"), status: RunStatus | None = None) -> None:
     """Print a line per run: id, preset, profile, status, chosen epoch, seconds and test strict relation F1.
 
     Args:
         runs: the folder of run folders.
-        status: only runs of this status: waiting, running, finished, interrupted, killed, failed, diverged, imported or
-            damaged.
+        status: only runs of this status.
     """
+    summaries = _summaries(runs)
     print(f"{'run':<18}{'preset':<14}{'profile':<12}{'status':<14}{'epoch':>5}{'seconds':>9}{'strict F1':>11}")
-    for run in _summaries(runs):
+    for run in summaries:
         if status not in (None, run.status):
             continue
         if not run.run_id:

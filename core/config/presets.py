@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,23 @@ Tree = dict[str, Any]
 """Settings as a nested dict."""
 
 
-def names(kind: str = "presets") -> dict[str, str]:
-    """The shipped presets or profiles and what the first comment of each says."""
-    return {name: _opening_comment(text) for name, text in _texts(kind).items()}
-
-
 @cache
-def _texts(kind: str) -> dict[str, str]:
+def _shipped(kind: str) -> dict[str, str]:
     # Read once: a plan asks for them thousands of times.
     return {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDERS[kind].glob("*.yaml"))}
 
 
 @cache
 def _differences(kind: str) -> dict[str, Tree]:
-    return {name: yaml.safe_load(text) or {} for name, text in _texts(kind).items()}
+    return {name: yaml.safe_load(text) or {} for name, text in _shipped(kind).items()}
 
 
-def _opening_comment(text: str) -> str:
-    comment = re.match(r"(#.*\n)*", text)
-    return " ".join(line.lstrip("# ").rstrip() for line in comment[0].splitlines()) if comment else ""
+def names(kind: str = "presets") -> dict[str, str]:
+    """The shipped presets or profiles and what the first comment of each says."""
+    comments = {
+        name: takewhile(lambda line: line.startswith("#"), text.splitlines()) for name, text in _shipped(kind).items()
+    }
+    return {name: " ".join(line.lstrip("# ").rstrip() for line in lines) for name, lines in comments.items()}
 
 
 def difference(name: str, kind: str = "presets") -> Tree:

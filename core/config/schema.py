@@ -1,6 +1,6 @@
-"""The settings of one run: every default, limit and explanation, each written once.
+"""Config schema: the settings of one run, with every default, limit and explanation, each written once.
 
-Frozen pydantic models; an unknown or impossible setting dies here, before anything is read or built. Markers in a
+Frozen pydantic models; an unknown or impossible setting is refused before anything is read or built. Markers in a
 field's annotation say what it means for the run's identity (`core.config.signature`): `NEUTRAL` settings cannot change
 a number, `CONTENT` settings are files that enter as a hash of what they hold, `SOURCE` settings are models, which may
 be a file, a folder, a package or a name.
@@ -30,20 +30,20 @@ ADDED_LATER = Marker("later")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
-Table = Annotated[int, Field(ge=2, le=100_000)]
-Draws = Annotated[int, Field(ge=0, le=100_000)]
+TableSize = Annotated[int, Field(ge=2, le=100_000)]
+DrawCount = Annotated[int, Field(ge=0, le=100_000)]
 
 ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
 Mode = Literal["inverse", "normal"]
 Pooling = Literal["mean", "sum", "concat", "gated"]
 DEFAULT_POOLING: dict[Mode, Pooling] = {"inverse": "mean", "normal": "concat"}
 """The authors' way of combining the reads of each mode with the representation."""
-Which = Literal["entity", "relation", "both"]
+MemoryChoice = Literal["entity", "relation", "both"]
 Reads = Literal["written", "learned", "random", "uniform", "constant"]
 
 
 class Section(BaseModel):
-    """A group of settings: immutable, and a setting it does not know is an error."""
+    """A group of settings: immutable; a setting that it does not have is an error."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -111,7 +111,7 @@ class EncoderConfig(Section):
     pretrained: bool = True
     """Start from the weights of the source; off: its architecture with fresh weights."""
     tokenizer: Annotated[str | None, SOURCE] = None
-    """Tokenizer folder, file or name where it does not lie with the encoder."""
+    """Tokenizer folder, file or name where it is not in the encoder's folder."""
     scratch: ScratchConfig = ScratchConfig()
     """Sizes of the encoder that `source: scratch` builds."""
     positions: Annotated[int, Field(ge=16, le=65_536)] = 700
@@ -129,13 +129,13 @@ class ModelConfig(Section):
     """Relation classification: global over entity pairs (grc) or multi-instance over mention pairs (mrc)."""
     meta_width: Annotated[int, Field(ge=1, le=1_024)] = 25
     """Width of the embeddings of span width, edit distance, token and sentence distance, and entity type."""
-    width_table: Table = 30
+    width_table: TableSize = 30
     """Rows of the span-width embedding; wider spans share the last row."""
-    edit_distance_table: Table = 300
+    edit_distance_table: TableSize = 300
     """Rows of the edit-distance embedding; larger distances share the last row."""
-    token_distance_table: Table = 700
+    token_distance_table: TableSize = 700
     """Rows of the token-distance embedding; larger distances share the last row."""
-    sentence_distance_table: Table = 50
+    sentence_distance_table: TableSize = 50
     """Rows of the sentence-distance embedding; larger distances share the last row."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Dropout in the heads and on entity vectors."""
@@ -160,7 +160,7 @@ class MemoryConfig(Section):
     """Slots that each type owns."""
     slot_logit: Literal["max", "logsumexp"] = "max"
     """How the logits of a type's slots become one; without effect at one slot per type."""
-    classifies: Which = "both"
+    classifies: MemoryChoice = "both"
     """Which memories replace their JEREX head as bilinear classifiers (only those are written and can be read)."""
     read_mode: ReadMode = "inverse"
     """How memories are read back: not at all, inverse, normal, or inverse and then normal."""
@@ -168,7 +168,7 @@ class MemoryConfig(Section):
     """How reads combine with the representation; none: the authors' way, mean after inverse and concat after normal."""
     places: Literal["tokens", "mentions", "both"] = "both"
     """Where memories are read: token states, span vectors, or both."""
-    memories: Which = "both"
+    memories: MemoryChoice = "both"
     """Which memories are read."""
     warmup: Share = 0.4
     """Share of all optimiser steps before reading starts; 0 reads from the start, 1 never reads."""
@@ -186,13 +186,13 @@ class MemoryConfig(Section):
     def _reads_what_is_written(self) -> "MemoryConfig":
         if self.read_mode != "none" and self.classifies != "both" and self.memories != self.classifies:
             raise ValueError(
-                f"memory.memories ({self.memories}) reads a memory that nothing writes, as memory.classifies is "
+                f"memory.memories ({self.memories}) reads a memory that is not written, as memory.classifies is "
                 f"{self.classifies}: set memory.memories to {self.classifies}, or memory.read_mode to none"
             )
         if self.warmup + self.ramp > 1.0 and self.ramp > 0.0 and self.warmup < 1.0:
             raise ValueError(
                 f"memory.warmup ({self.warmup}) + memory.ramp ({self.ramp}) is over 1: "
-                "the ramp would not end in training"
+                "lower one of them, as the ramp would not end in training"
             )
         return self
 
@@ -229,11 +229,11 @@ class SamplesConfig(Section):
 
     max_span_tokens: Annotated[int, Field(ge=1, le=100)] = 10
     """Width in tokens of the widest candidate span; wider gold mentions are trained on but cannot be predicted."""
-    neg_mentions: Draws = 200
+    neg_mentions: DrawCount = 200
     """Negative spans drawn per document, up to half of them inside a gold mention."""
-    neg_corefs: Draws = 200
+    neg_corefs: DrawCount = 200
     """Negative ordered mention pairs drawn per document."""
-    neg_relations: Draws = 200
+    neg_relations: DrawCount = 200
     """Unrelated ordered entity pairs drawn per document."""
 
 
@@ -251,7 +251,7 @@ class LossConfig(Section):
 
 
 class TrainingConfig(Section):
-    """The optimisation; one setting for baseline and variant alike."""
+    """The optimisation, the same for baseline and variant."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Passes over the training documents."""
@@ -291,7 +291,7 @@ class InferenceConfig(Section):
 
 
 class RuntimeConfig(Section):
-    """Where and how chattily the run happens; nothing here enters the signature."""
+    """Where the run happens and how often it reports; nothing here enters the signature."""
 
     device: Annotated[str, NEUTRAL, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """auto, cpu, mps, cuda or cuda:N."""
@@ -313,13 +313,13 @@ class TrackingConfig(Section):
     entity: Annotated[str | None, NEUTRAL] = None
     """W&B user or team; none: the logged-in user's default."""
     group: Annotated[str | None, NEUTRAL] = None
-    """W&B group; none: the signature, so that the seeds of one cell stand together."""
+    """W&B group; none: the signature, so that the seeds of one row are grouped."""
     job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
     """W&B job type."""
     tags: Annotated[str, NEUTRAL] = ""
-    """W&B tags beside preset and profile, separated by commas."""
+    """W&B tags in addition to preset and profile, separated by commas."""
     study: Annotated[str | None, NEUTRAL] = None
-    """The study that asked for this run first, as `<study>@<profile>`; studies say it themselves."""
+    """The study that asked for this run first, as `<study>@<profile>`; studies set it themselves."""
     row: Annotated[str | None, NEUTRAL] = None
     """The row of that study; W&B calls the run by it and its seed."""
     artifacts: Annotated[bool, NEUTRAL] = False
@@ -327,7 +327,7 @@ class TrackingConfig(Section):
 
 
 class RunConfig(Section):
-    """One run: what it reads, what it builds, how it trains."""
+    """The config of one run: what it reads, what it builds, how it trains."""
 
     preset: Annotated[str, NEUTRAL] = "custom"
     """Name of the preset this config started from; a label only."""

@@ -49,33 +49,31 @@ def identity(config: RunConfig) -> dict[str, Any]:
     """What the signature hashes, readable: the active settings, paths replaced by content."""
     if config.data.name is not None:
         raise UserError(f"data.name {config.data.name!r} is not resolved to files yet; fetch the data set first")
-    tree = _identity(config, "", idle_settings(config))
-    if config.memory is not None:
-        # Settings that may be written in two ways are hashed in one.
-        memory = config.memory
-        for name in MEMORIES:
-            tree["memory"][f"{name}_slot_width"] = memory.width_of(name) if name in _written(memory) else None
-        tree["memory"].pop("slot_width", None)
-        if "pooling" in tree["memory"]:
-            tree["memory"]["pooling"] = [memory.pooling_after(mode) for mode in memory.modes]
-    return tree
-
-
-def _identity(section: BaseModel, before: str, idle: frozenset[str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name in deciding_fields(type(section)):
-        value, marks = getattr(section, name), read_markers(type(section), name)
-        if before + name in idle or (ADDED_LATER in marks and value == type(section).model_fields[name].default):
+    # Sections of which nothing counts are hashed as empty.
+    tree: dict[str, Any] = {name: {} for name, value in config if isinstance(value, BaseModel)}
+    for path, owner, name in _walk(config, "", idle_settings(config)):
+        value, marks = getattr(owner, name), read_markers(type(owner), name)
+        if ADDED_LATER in marks and value == type(owner).model_fields[name].default:
             continue
-        if isinstance(value, BaseModel):
-            tree[name] = _identity(value, f"{before}{name}.", idle)
-        elif CONTENT in marks and value is not None:
-            tree[name] = content_hash(Path(value))
+        if CONTENT in marks and value is not None:
+            value = content_hash(Path(value))
         elif SOURCE in marks and value is not None:
-            tree[name] = model_identity(value)
-        else:
-            tree[name] = value
+            value = model_identity(value)
+        section = tree
+        for step in path.split(".")[:-1]:
+            section = section.setdefault(step, {})
+        section[name] = value
+    if config.memory is not None:
+        tree["memory"] = _one_spelling(tree["memory"], config.memory)
     return tree
+
+
+def _one_spelling(tree: dict[str, Any], memory: MemoryConfig) -> dict[str, Any]:
+    """The identity of a memory, with what may be written in two ways written in one."""
+    written = _written(memory)
+    widths = {f"{name}_slot_width": memory.width_of(name) if name in written else None for name in MEMORIES}
+    pooling = {"pooling": [memory.pooling_after(mode) for mode in memory.modes]} if memory.modes else {}
+    return {name: value for name, value in tree.items() if name != "slot_width"} | widths | pooling
 
 
 def active_settings(config: RunConfig) -> dict[str, Any]:
@@ -83,18 +81,19 @@ def active_settings(config: RunConfig) -> dict[str, Any]:
 
     The seed is none of them. A run without memory has `memory` itself, which is None, and none of its settings.
     """
-    return dict(_active(config, "", idle_settings(config)))
+    return {path: getattr(owner, name) for path, owner, name in _walk(config, "", idle_settings(config))}
 
 
-def _active(section: BaseModel, before: str, idle: frozenset[str]) -> Iterator[tuple[str, Any]]:
+def _walk(section: BaseModel, before: str, idle: frozenset[str]) -> Iterator[tuple[str, BaseModel, str]]:
+    """Path, section and name of every active setting below a section."""
     for name in deciding_fields(type(section)):
-        value = getattr(section, name)
-        if before + name in idle:
+        value, path = getattr(section, name), before + name
+        if path in idle:
             continue
         if isinstance(value, BaseModel):
-            yield from _active(value, f"{before}{name}.", idle)
+            yield from _walk(value, f"{path}.", idle)
         else:
-            yield before + name, value
+            yield path, section, name
 
 
 def idle_settings(config: RunConfig) -> frozenset[str]:
@@ -135,9 +134,10 @@ def deciding_fields(section: type[BaseModel]) -> tuple[str, ...]:
     return tuple(name for name in section.model_fields if NEUTRAL not in read_markers(section, name))
 
 
-def read_markers(model: type[BaseModel], name: str) -> set[Marker]:
+@cache
+def read_markers(model: type[BaseModel], name: str) -> frozenset[Marker]:
     """The signature markers of a setting."""
-    return {mark for mark in model.model_fields[name].metadata if isinstance(mark, Marker)}
+    return frozenset(mark for mark in model.model_fields[name].metadata if isinstance(mark, Marker))
 
 
 def drop_neutral_sections(settings: Mapping[str, Any]) -> dict[str, Any]:

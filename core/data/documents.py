@@ -1,7 +1,7 @@
-"""What a document is: tokens in sentences, and an annotation, gold and predicted alike.
+"""Documents: tokens in sentences, and an annotation of mentions, entities and relations, gold and predicted alike.
 
-Torch-free. Spans are half-open token spans in the document, never in the sentence. Readers (`core.data.formats`) make
-these objects from files and count what is odd in them in an `Issues`; nothing downstream looks at a file format again.
+Spans are half-open token spans in the document, never in the sentence. Readers (`core.data.formats`) make these objects
+from files; nothing downstream looks at a file format again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,9 +49,9 @@ class Annotation(msgspec.Struct, frozen=True):
     @staticmethod
     def from_entities(entities: Iterable[Entity], relations: Iterable[Relation] = ()) -> "Annotation":
         """An annotation whose mentions are those of its entities, each span once, in order of appearance."""
-        kept = tuple(entities)
-        spans = dict.fromkeys(span for entity in kept for span in entity.mentions)
-        return Annotation(mentions=tuple(spans), entities=kept, relations=tuple(relations))
+        entities = tuple(entities)
+        spans = dict.fromkeys(span for entity in entities for span in entity.mentions)
+        return Annotation(mentions=tuple(spans), entities=entities, relations=tuple(relations))
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -75,10 +75,7 @@ class Document(msgspec.Struct, frozen=True):
 
     def sentence_numbers(self) -> list[int]:
         """The sentence index of every token."""
-        index: list[int] = []
-        for number, (start, end) in enumerate(self.sentences):
-            index.extend([number] * (end - start))
-        return index
+        return [number for number, (start, end) in enumerate(self.sentences) for _ in range(start, end)]
 
 
 class LabelSet(msgspec.Struct, frozen=True):
@@ -106,16 +103,13 @@ class LabelSet(msgspec.Struct, frozen=True):
 
     def relation_name(self, relation_type: str) -> str:
         """The readable name of a relation type; the type itself where the set does not hold it."""
-        names = dict(zip(self.relation_types, self.relation_names, strict=True))
-        return names.get(relation_type, relation_type)
+        return dict(zip(self.relation_types, self.relation_names, strict=True)).get(relation_type, relation_type)
 
     @staticmethod
     def observed(documents: Sequence[Document]) -> "LabelSet":
         """The types that occur in the gold of some documents, in order of first appearance."""
-        entity_types: dict[str, None] = {}
-        relation_types: dict[str, None] = {}
-        for document in documents:
-            if document.gold is not None:
-                entity_types.update((entity.type, None) for entity in document.gold.entities)
-                relation_types.update((relation.type, None) for relation in document.gold.relations)
-        return LabelSet(entity_types=tuple(entity_types), relation_types=tuple(relation_types))
+        gold = [document.gold for document in documents if document.gold is not None]
+        return LabelSet(
+            entity_types=tuple(dict.fromkeys(entity.type for annotation in gold for entity in annotation.entities)),
+            relation_types=tuple(dict.fromkeys(item.type for annotation in gold for item in annotation.relations)),
+        )

@@ -1,17 +1,17 @@
-"""What a corpus holds, in numbers.
+"""Statistics of a corpus, and how many word pieces its documents have.
 
-How many word pieces documents have, with the `tokenizers` library alone: no model library is loaded to count.
+Word pieces are counted with the `tokenizers` library alone: no model library is loaded to count.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 from tokenizers import Tokenizer
 
+from core.config.model_source import PACKAGE, model_folder
 from core.data.documents import Annotation, Document
 from core.errors import UserError
 
@@ -39,30 +39,29 @@ class CorpusStatistics(msgspec.Struct, frozen=True):
 def compute_statistics(documents: Sequence[Document]) -> CorpusStatistics:
     """The statistics of some documents; types by falling count."""
     gold = [document.gold for document in documents if document.gold is not None]
-    intra = sum(_intra(document, document.gold) for document in documents if document.gold is not None)
-    relations = sum(len(annotation.relations) for annotation in gold)
-    entity_types = Counter(entity.type for annotation in gold for entity in annotation.entities)
-    relation_types = Counter(relation.type for annotation in gold for relation in annotation.relations)
+    entities = [entity for annotation in gold for entity in annotation.entities]
+    relations = [relation for annotation in gold for relation in annotation.relations]
+    intra = sum(_count_intra(document, document.gold) for document in documents if document.gold is not None)
     return CorpusStatistics(
         documents=len(documents),
         annotated_documents=len(gold),
         sentences=sum(len(document.sentences) for document in documents),
         tokens=sum(len(document.tokens) for document in documents),
         longest_document=max((len(document.tokens) for document in documents), default=0),
-        mentions=sum(len(entity.mentions) for annotation in gold for entity in annotation.entities),
-        entities=sum(len(annotation.entities) for annotation in gold),
-        relations=relations,
+        mentions=sum(len(entity.mentions) for entity in entities),
+        entities=len(entities),
+        relations=len(relations),
         intra_sentence_relations=intra,
-        inter_sentence_relations=relations - intra,
-        entity_types=dict(entity_types.most_common()),
-        relation_types=dict(relation_types.most_common()),
+        inter_sentence_relations=len(relations) - intra,
+        entity_types=dict(Counter(entity.type for entity in entities).most_common()),
+        relation_types=dict(Counter(relation.type for relation in relations).most_common()),
     )
 
 
-def _intra(document: Document, gold: Annotation) -> int:
-    sentence_numbers = document.sentence_numbers()
-    homes = [{sentence_numbers[start] for start, _ in entity.mentions} for entity in gold.entities]
-    return sum(not homes[relation.head].isdisjoint(homes[relation.tail]) for relation in gold.relations)
+def _count_intra(document: Document, gold: Annotation) -> int:
+    numbers = document.sentence_numbers()
+    sentences = [{numbers[start] for start, _ in entity.mentions} for entity in gold.entities]
+    return sum(not sentences[relation.head].isdisjoint(sentences[relation.tail]) for relation in gold.relations)
 
 
 def load_tokenizer(source: str) -> Tokenizer:
@@ -70,7 +69,7 @@ def load_tokenizer(source: str) -> Tokenizer:
 
     Truncation and padding are off. Raises `UserError` where there is none, or where it cannot be read.
     """
-    path = _find(source)
+    path = _find_tokenizer(source)
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every fault of the file
@@ -88,20 +87,18 @@ def count_wordpieces(documents: Sequence[Document], tokenizer: Tokenizer) -> lis
     return [sum(pieces[token] for token in document.tokens) for document in documents]
 
 
-def _find(source: str) -> Path:
+def _find_tokenizer(source: str) -> Path:
     path = Path(source).expanduser()
     if path.is_file():
         return path
-    if path.is_dir():
-        if (path / "tokenizer.json").is_file():
-            return path / "tokenizer.json"
-        raise UserError(f"{path}: the folder holds no tokenizer.json: give a folder that does, or an installed package")
-    name = re.sub(r"[-.]+", "_", source.removeprefix("package:"))
-    spec = find_spec(name) if name.isidentifier() else None
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        for found in sorted(Path(location).rglob("tokenizer.json")):
-            return found
-    raise UserError(
-        f"tokenizer {source} is neither a folder with a tokenizer.json nor an installed package that carries one: "
-        "give one of these (a hub name is not fetched here)"
-    )
+    try:
+        package = re.sub(r"[-.]+", "_", source.removeprefix(PACKAGE))
+        folder = path if path.is_dir() else model_folder(f"{PACKAGE}{package}")
+    except UserError:
+        folder = None
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        raise UserError(
+            f"tokenizer {source} is neither a folder with a tokenizer.json nor an installed package that carries one: "
+            "give one of these (a hub name is not downloaded here)"
+        )
+    return folder / "tokenizer.json"

@@ -15,24 +15,18 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from core.data.corpus import UniqueIds
 from core.data.documents import Document
-from core.data.formats import Format, detect_format
-from core.data.formats.docred import parse_docred_document
-from core.data.formats.predictions import parse_annotated_document
-from core.data.formats.pubtator import parse_pubtator_document
-from core.data.formats.text import parse_text_document
+from core.data.formats import Format, detect_format, parse_document
 from core.data.issues import Issues
 from core.data.parsing import BYTE_ORDER_MARK, JSON_ERRORS, empty_fault, explain_json_error, fault, named_file_errors
 from core.errors import UserError
 
 STANDARD = "-"
-MAX_BYTES = 64 << 20
-"""Lines without an end, and documents of lines, that are larger are no documents: nothing after them is read."""
 HEAD_BYTES = 1 << 20
 """A format is detected from so much of an input, and at least one line of it."""
 RAW_CHARACTERS = 10_000
@@ -41,8 +35,6 @@ RAW_CHARACTERS = 10_000
 _ARRAY_OR_OBJECT_OVER_LINES = re.compile(rb"\s*(?:\[|\{[^\S\n]*\n)")
 _JSON_GAP = re.compile(r"[\s,]*")
 _PUBTATOR_TITLE = re.compile(rb"[^\s|]+\|t\|")
-_PUBTATOR_ID = re.compile(rb"[^\t|\r\n]*")
-_NOT_READ = "nothing after it is read"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -103,19 +95,6 @@ class _Item(NamedTuple):
     broken: str | None = None
 
 
-class _Parse(Protocol):
-    def __call__(self, raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-        """The document of an item; raises `UserError`."""
-
-
-_PARSERS: dict[str, _Parse] = {
-    "docred": parse_docred_document,
-    "predictions": parse_annotated_document,
-    "pubtator": parse_pubtator_document,
-    "text": parse_text_document,
-}
-
-
 class DocumentStream:
     """The documents of an input; raises `UserError` at once where it is empty or of no known format.
 
@@ -157,7 +136,7 @@ class DocumentStream:
             try:
                 if item.broken is not None:
                     raise fault(self.path, item.broken, index=index, line=line)
-                document = _PARSERS[self.format](item.raw, self.path, index=index, line=line)
+                document = parse_document(item.raw, self.path, format=self.format, index=index, line=line)
                 document = msgspec.structs.replace(document, id=self._ids.take(document.id, index))
             except UserError as error:
                 reason = str(error)
@@ -179,8 +158,7 @@ def open_documents(input: str, *, format: Format = "auto") -> Iterator[DocumentS
 
 def _read_lines(file: BinaryIO | BufferedIOBase, path: Path | str) -> Iterator[bytes]:
     with named_file_errors(path):
-        while line := file.readline(MAX_BYTES):
-            yield line
+        yield from file
 
 
 def _read_head(lines: Iterator[bytes]) -> list[bytes]:
@@ -208,21 +186,17 @@ def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[_Item, in
 
 def _split_lines(lines: Iterable[bytes], format: Format) -> Iterator[_Item]:
     """The documents of JSON lines, PubTator or text, each with the blank lines after it."""
-    gap, document, size, after_blank = b"", list[bytes](), 0, False
+    gap, document, after_blank = b"", list[bytes](), False
     for line in lines:
         blank = not line.decode(errors="replace").strip()
         if document and not blank and _begins_document(line, document[0], after_blank, format):
             yield _Item(gap, b"".join(document))
-            gap, document, size = b"", [], 0
+            gap, document = b"", []
         if blank and not document:
             gap += line
-            continue
-        document.append(line)
-        size += len(line)
+        else:
+            document.append(line)
         after_blank = blank
-        if size >= MAX_BYTES:
-            yield _Item(gap, b"".join(document), f"no end of this document within {MAX_BYTES >> 20} MiB; {_NOT_READ}")
-            return
     if document:
         yield _Item(gap, b"".join(document))
 
@@ -232,8 +206,8 @@ def _begins_document(line: bytes, first: bytes, after_blank: bool, format: Forma
     if format == "text":
         return after_blank
     if format == "pubtator":
-        is_other = _PUBTATOR_ID.match(line)[0] != _PUBTATOR_ID.match(first)[0]  # type: ignore[index]
-        return _PUBTATOR_TITLE.match(line) is not None or (after_blank and is_other)
+        line_id, first_id = (re.split(rb"[\t|\r\n]", text, maxsplit=1)[0] for text in (line, first))
+        return _PUBTATOR_TITLE.match(line) is not None or (after_blank and line_id != first_id)
     return True
 
 
@@ -260,7 +234,7 @@ def _split_json(raw: bytes) -> Iterator[_Item]:
         except (ValueError, RecursionError) as error:
             if is_array or start < len(text):
                 reason = reason or explain_json_error(error, len(raw))
-                yield _Item(raw[position:start], raw[start:], f"{reason}; {_NOT_READ}")
+                yield _Item(raw[position:start], raw[start:], f"{reason}; nothing after it is read")
             return
         yield _Item(raw[position:start], raw[start:end])
         position = start = end

@@ -1,6 +1,6 @@
-"""history.jsonl: one row per log step and per validation, cut back to the checkpoint when a run goes on.
+"""History of a run (history.jsonl): a row per log step and per validation, cut back to the checkpoint on resuming.
 
-Rows hold only what the same run gives again, bit for bit; speed is told to the tracker and the screen alone.
+Rows hold only what the same run gives again, bit for bit; speed goes only to the tracker and the screen.
 """
 
 import json
@@ -14,19 +14,19 @@ STEP, VALIDATION = "step", "validation"
 
 
 class History:
-    """The history of one run."""
+    """The history file of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def cut(self, *, step: int, validated: bool) -> None:
         """Keep the rows up to optimiser step `step`, its validation row only where that counts as validated."""
-        kept = []
+        lines = []
         for row in read_history(self.path):
             late = row["step"] > step or (row["step"] == step and row["kind"] == VALIDATION and not validated)
             if not late:
-                kept.append(json.dumps(row) + "\n")
-        atomic_write(self.path, "".join(kept).encode())
+                lines.append(json.dumps(row) + "\n")
+        atomic_write(self.path, "".join(lines).encode())
 
     def add(self, kind: str, step: int, row: Mapping[str, Any]) -> None:
         """Append a row and close the file: a killed run keeps every row that it wrote."""
@@ -35,7 +35,7 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a history; a last row that was cut off is left out, as nothing was made of it."""
+    """The rows of a history; a last row that a killed process wrote in part is left out, as nothing depends on it."""
     if not path.exists():
         return []
     rows = []
@@ -48,5 +48,5 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def last_step(path: Path) -> int:
-    """The last optimiser step that a history tells of; 0 where it tells of none."""
+    """The last optimiser step in a history; 0 where it has none."""
     return max((int(row["step"]) for row in read_history(path)), default=0)

@@ -1,4 +1,4 @@
-"""What the reads of a run attended to, document by document: `attention.<split>.jsonl` in the run's folder.
+"""Memory attention of a run: what its reads attended to, per document, in `attention.<split>.jsonl` of its folder.
 
 `engram evaluate RUN --attention` writes it, one JSON line per document, whole or not at all; reports draw it.
 """
@@ -40,7 +40,7 @@ class ReadAttention(msgspec.Struct, frozen=True):
 class DocumentAttention(msgspec.Struct, frozen=True):
     """One document and all that was read in it.
 
-    `spans`: the mentions found and the candidates with most attention beside them, in text order; `types`: the
+    `spans`: the mentions found and the other candidates with most attention, in text order; `types`: the
     predicted entity type of each, None where the span was not accepted as a mention; `candidates`: how many spans there
     were in all; `source`: what was read (`memory.reads`); `strength`: how strongly (the ramp).
     """
@@ -58,12 +58,12 @@ class DocumentAttention(msgspec.Struct, frozen=True):
 
 
 def attention_path(folder: Path, split: str) -> Path:
-    """Where the attention on a split lies."""
+    """The attention file of a split."""
     return folder / f"attention.{split}.jsonl"
 
 
 def write_attention(path: Path, documents: Sequence[DocumentAttention]) -> None:
-    """Write the attention on some documents, in place of what was there."""
+    """Write the attention on some documents over an earlier file."""
     atomic_write(path, b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
 
 

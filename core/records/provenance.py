@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, packages, command, machine, data."""
+"""Provenance of a result: commit, packages, command, machine, data; and whether other code made it."""
 
 import os
 import platform
@@ -34,7 +34,7 @@ def collect_provenance(data: Mapping[str, str]) -> Provenance:
     return Provenance(
         commit=commit,
         uncommitted_changes=bool(commit and _git(root, "status", "--porcelain", "--untracked-files=no")),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: number for name in PACKAGES if (number := _version(name))},
         python=platform.python_version(),
         command=list(sys.argv),
         machine=f"{platform.node()} {platform.platform()} {platform.machine()}",
@@ -66,7 +66,7 @@ def describe_code(made: Provenance | None) -> str:
 
 
 def _git(root: Path, *command: str) -> str | None:
-    # A package installed from a wheel lies in nobody's checkout: only a .git beside it speaks for it.
+    # A package installed from a wheel is in nobody's checkout: only a .git next to it counts.
     if not (root / ".git").exists():
         return None
     try:

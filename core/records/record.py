@@ -1,7 +1,7 @@
-"""RunRecord and the run folder: the contract between core, studies, sweeps and reports.
+"""Run records and run folders: the contract between core, studies, sweeps and reports.
 
 `runs/<signature>/s<seed>/` holds config.yaml, history.jsonl, record.json, documents.<split>.json,
-predictions.<split>.jsonl and checkpoints/. A record is written aside and renamed: whole or not at all.
+predictions.<split>.jsonl and checkpoints/. A record is written to a temporary file and renamed: whole or not at all.
 """
 
 import shutil
@@ -24,7 +24,7 @@ FINAL: tuple[Status, ...] = (*SCORED, "diverged")
 """Statuses of runs that are not computed again: the same config would give the same."""
 CONFIG, RECORD, HISTORY = "config.yaml", "record.json", "history.jsonl"
 BEST, LAST = "checkpoints/best", "checkpoints/last.pt"
-"""The chosen model, and what a run that is not finished goes on from."""
+"""The chosen model, and the state from which a run that is not finished is resumed."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -51,9 +51,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 def open_run_folder(folder: Path, config: RunConfig) -> None:
-    """Make a run folder and write its config, or say why not."""
+    """Make a run folder and write its config; a UserError where that cannot be."""
     make_folder(folder, "give a folder that is yours, on a disk that has room (--runs DIR)")
-    # A run that was cut off may have been started where its data lay elsewhere: the paths of today count.
+    # A killed run may have been started where its data lay elsewhere: the paths of today count.
     atomic_write(folder / CONFIG, to_yaml(config).encode())
 
 
@@ -79,7 +79,7 @@ def damage_message(path: Path, error: Exception) -> str:
 
 
 def clean_up(folder: Path, *, keep: Literal["best", "none"]) -> None:
-    """Leave a finished run only what it keeps: no optimiser state, the chosen weights where they are wanted."""
+    """Delete what a finished run does not keep: the training state, and the chosen weights where `keep` is none."""
     (folder / LAST).unlink(missing_ok=True)
     if keep == "none":
         shutil.rmtree(folder / BEST, ignore_errors=True)
@@ -87,7 +87,7 @@ def clean_up(folder: Path, *, keep: Literal["best", "none"]) -> None:
 
 
 def clean_up_if_killed(folder: Path) -> None:
-    """Tidy the folder of a run that has its last record, but whose process was killed before it could."""
+    """Clean up after a run whose process was killed, also between its last record and its own clean-up."""
     if not was_killed(folder):
         return
     with lock_folder(folder):
@@ -99,7 +99,7 @@ def clean_up_if_killed(folder: Path) -> None:
 
 
 def delete_run_leftovers(folder: Path) -> None:
-    """Delete what processes that were killed while writing have left in a run folder; for who holds its lock."""
+    """Delete the temporary files of killed processes in a run folder; call it only with the folder locked."""
     delete_leftovers(folder)
     delete_leftovers((folder / LAST).parent)
 
@@ -111,15 +111,17 @@ def find_run(reference: str, runs: Path) -> Path:
         return path
     if path.is_dir():
         raise UserError(f"{path} is a folder but no run: it has no {CONFIG}; give runs/<signature>/s<seed> or a run id")
-    found = {f"{folder.parent.name}-{folder.name}": folder for folder in run_folders(runs)}
+    folders = {f"{folder.parent.name}-{folder.name}": folder for folder in run_folders(runs)}
     # A whole id is that run, though the id of seed 1 also begins that of seed 10.
-    matching = [reference] if reference in found else [name for name in found if name.startswith(reference)]
+    matching = [reference] if reference in folders else [name for name in folders if name.startswith(reference)]
     if len(matching) == 1:
-        return found[matching[0]]
+        return folders[matching[0]]
     if matching:
         raise UserError(f"run {reference!r} is ambiguous: it begins {', '.join(matching[:5])}; give more of the id")
-    known = f"its runs are {', '.join(list(found)[:5])}" if found else "there is no run there"
-    raise UserError(f"no run {reference!r} in {runs}/: {known}; give a run id, a prefix or a run folder (--runs DIR)")
+    existing = f"its runs are {', '.join(list(folders)[:5])}" if folders else "there is no run there"
+    raise UserError(
+        f"no run {reference!r} in {runs}/: {existing}; give a run id, a prefix or a run folder (--runs DIR)"
+    )
 
 
 def run_folders(runs: Path) -> Iterable[Path]:

@@ -1,4 +1,4 @@
-"""What a run takes, from the seconds of its parts; `core.run.timing` measures them, plans foretell runs with them."""
+"""Timings of the parts of a run, and what a whole run takes by them: measured by `core.run.timing`, used by plans."""
 
 import msgspec
 

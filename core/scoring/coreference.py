@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from core.data.documents import Annotation, Span
-from core.scoring.metrics import measures, ratio
+from core.scoring.metrics import Measures, measures, ratio
 
 Clusters = Sequence[frozenset[Span]]
 SMALL_BLOCK = (60, 8)
@@ -27,7 +27,7 @@ class Fractions(NamedTuple):
     recall_whole: int | float
 
 
-def coreference_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, dict[str, float]]:
+def coreference_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, Measures]:
     """MUC, B³, CEAFφ4 in percent over (gold, predicted) pairs, and `mean`, the average of the three F1."""
     sums = {name: [0.0] * 4 for name in MEASURES}
     for gold, predicted in pairs:

@@ -18,23 +18,21 @@ from collections.abc import Set as AbstractSet
 from itertools import groupby, product
 
 from core.data.documents import Annotation, Document, Span
-from core.scoring.metrics import DocumentCounts, TypeCounts, items, measures, prf, ratio, total
+from core.scoring.metrics import DocumentCounts, Measures, TypeCounts, items, measures, prf, ratio, total
 
 
-def by_relation_type(counts: Sequence[DocumentCounts]) -> dict[str, dict[str, float]]:
+def by_relation_type(counts: Sequence[DocumentCounts]) -> dict[str, Measures]:
     """Strict P, R, F1 in percent and the counts of every relation type, the most frequent in gold first."""
     per_type = total(counts, "relation_strict")
     ordered = sorted(per_type.items(), key=lambda entry: (-(entry[1].tp + entry[1].fn), entry[0]))
     return {relation_type: _with_counts(type_counts) for relation_type, type_counts in ordered}
 
 
-def _with_counts(counts: TypeCounts) -> dict[str, float]:
+def _with_counts(counts: TypeCounts) -> Measures:
     return {**prf(counts)._asdict(), **counts._asdict()}
 
 
-def by_sentence_distance(
-    documents: Sequence[Document], predicted: Sequence[Annotation]
-) -> dict[str, dict[str, float]] | None:
+def by_sentence_distance(documents: Sequence[Document], predicted: Sequence[Annotation]) -> dict[str, Measures] | None:
     """Strict P, R, F1 and counts of relations within a sentence (`intra`) and across sentences (`inter`).
 
     A relation is `intra` where some mention of its head and some mention of its tail share a sentence; a false
@@ -66,7 +64,7 @@ Item = tuple[tuple[Cluster, ...], Hashable]
 """The clusters of an item, and the types that have to be equal as well."""
 
 
-def lenient_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, dict[str, float]]:
+def lenient_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, Measures]:
     """Precision, recall and F1 in percent over (gold, predicted) pairs, per task, with lenient matching.
 
     Recall is the share of gold items found, precision the share of predicted items that find one: their numerators
@@ -177,9 +175,7 @@ def training_facts(documents: Iterable[Document]) -> frozenset[Fact]:
     return frozenset(facts)
 
 
-def ign_scores(
-    documents: Sequence[Document], predicted: Sequence[Annotation], facts: AbstractSet[Fact]
-) -> dict[str, float]:
+def ign_scores(documents: Sequence[Document], predicted: Sequence[Annotation], facts: AbstractSet[Fact]) -> Measures:
     """Strict precision, recall and F1 in percent, where predictions that are training facts leave the precision.
 
     Recall is that of all gold relations. `docred_precision` and `docred_f1` follow the official DocRED evaluation, in

@@ -47,16 +47,15 @@ def evaluate(
 ) -> Scores:
     """All scores of predictions in the order of their documents; ValueError for a document without gold.
 
-    `candidates` are the predictions with every scored relation, accepted or not. `extra` holds `gold_macro`, `counts`,
-    `coreference` (MUC, B³, CEAFφ4, mean), `lenient`, `by_relation_type`, `by_sentence_distance` (where sentences are
-    known), `ranking` (over the candidates; without them over the predictions, where all have scores), `ign` (where
-    `facts` are given) and `notes`.
+    `candidates` are the predictions with every scored relation, accepted or not. `extra.by_sentence_distance` is there
+    where sentences are known, `ranking` over the candidates (without them over the predictions, where all have scores),
+    `ign` where `facts` are given.
     """
     counts = count_documents(documents, predicted)
     golds = [document.gold or Annotation() for document in documents]
     scores = score(counts)
-    notes: list[str] = scores.extra["notes"]
-    extra = {name: value for name, value in scores.extra.items() if name != "notes"}
+    extra = scores.extra.copy()
+    notes = extra.pop("notes")
     extra["documents"] = len(documents)
     extra["coreference"] = coreference_scores(zip(golds, predicted, strict=True))
     extra["lenient"] = lenient_scores(zip(golds, predicted, strict=True))
@@ -81,7 +80,8 @@ def evaluate(
     if facts is not None:
         extra["ign"] = ign_scores(documents, predicted, facts)
     # Last, so that a reader finds the notes after the numbers.
-    return msgspec.structs.replace(scores, extra={**extra, "notes": notes})
+    extra["notes"] = notes
+    return msgspec.structs.replace(scores, extra=extra)
 
 
 MAX_NAMED = 5

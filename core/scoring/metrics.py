@@ -7,7 +7,7 @@ clusters and the relation type; a strict relation has both entity types as well 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 
@@ -56,15 +56,47 @@ class TaskScores(msgspec.Struct, frozen=True):
     macro_f1: float
 
 
+Measures = dict[str, float]
+"""Precision, recall and F1 in percent by name, or some of them; with counts where its function says so."""
+
+
+class Ranking(TypedDict):
+    """Scores of ranked relation candidates, in percent; `best_threshold` is a score."""
+
+    average_precision: float
+    best_threshold: float
+    best_f1: float
+
+
+class ExtraScores(TypedDict, total=False):
+    """Scores beyond the five tasks; what is not known of a run is left out."""
+
+    gold_macro: dict[str, Measures]
+    """Task -> macro over the types that occur in gold: its denominator does not move with the system."""
+    counts: dict[str, dict[str, int]]
+    documents: int
+    coreference: dict[str, Measures]
+    """MUC, B³ and CEAFφ4, and the mean of their F1."""
+    lenient: dict[str, Measures]
+    by_relation_type: dict[str, Measures]
+    by_sentence_distance: dict[str, Measures]
+    ranking: Ranking
+    ign: Measures
+    on_gold: dict[str, Measures]
+    """Tasks as predicted on gold mentions and clusters."""
+    repairs: dict[str, int]
+    notes: list[str]
+
+
 class Scores(msgspec.Struct, frozen=True):
-    """The scores of the five tasks; `extra` holds what goes beyond them (see `core.scoring.evaluate`) and the notes."""
+    """The scores of the five tasks, and those beyond them."""
 
     mention: TaskScores
     coref: TaskScores
     entity: TaskScores
     relation: TaskScores
     relation_strict: TaskScores
-    extra: dict[str, Any]
+    extra: ExtraScores
 
     @property
     def headline(self) -> float:
@@ -124,14 +156,10 @@ def add(counts: Sequence[TypeCounts]) -> TypeCounts:
     return TypeCounts(*(sum(column) for column in zip(*counts, strict=True))) if counts else TypeCounts(0, 0, 0)
 
 
-def harmonic_mean(precision: float, recall: float) -> float:
-    """F1 of a precision and a recall; 0 where both are."""
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def measures(precision: float, recall: float) -> dict[str, float]:
-    """A precision, a recall and their F1 by name."""
-    return {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
+def measures(precision: float, recall: float) -> Measures:
+    """A precision, a recall and their F1 by name; F1 is 0 where both are."""
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}
 
 
 def ratio(part: int | float, whole: int | float) -> float:
@@ -153,13 +181,10 @@ def macro(per_type: Sequence[TypeCounts]) -> PRF:
 
 
 def score(counts: Sequence[DocumentCounts]) -> Scores:
-    """Scores over all documents; a task without any item scores 0, with a note in `extra["notes"]`.
-
-    `extra["gold_macro"]` is macro over the types that occur in gold: its denominator does not move with the system.
-    """
+    """Scores over all documents; a task without any item scores 0, with a note in `extra["notes"]`."""
     notes: list[str] = []
     tasks: dict[str, TaskScores] = {}
-    gold_macro: dict[str, dict[str, float]] = {}
+    gold_macro: dict[str, Measures] = {}
     micro_counts: dict[str, dict[str, int]] = {}
     for task in TASKS:
         per_type = total(counts, task)

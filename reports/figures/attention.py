@@ -66,12 +66,12 @@ def attention_figures(data: ReportData) -> list[ReportFigure]:
     """A figure per mode of reading of the rows with stored attention (`engram evaluate RUN --attention`)."""
     figures = []
     for number, (row, run, document) in enumerate(islice(find_attention(data.frame), MAX_ROWS), start=1):
-        modes = find_modes(document)
-        for mode in modes:
-            name = f"attention-{number}" + (f"-{mode}" if len(modes) > 1 else "")
+        by_mode = build_panels(document)
+        for mode, panels in by_mode.items():
+            name = f"attention-{number}" + (f"-{mode}" if len(by_mode) > 1 else "")
             run_sentence = f"{label(data.study, row)}: run {run}, which reads {SOURCES[document.source]}."
             caption = f"Memory attention. {run_sentence} {EXPLANATIONS[mode]}"
-            figures.append(ReportFigure(name, draw_attention(document, mode), caption))
+            figures.append(ReportFigure(name, draw_attention(document, mode, panels), caption))
     return figures
 
 
@@ -85,19 +85,9 @@ def find_attention(frame: pd.DataFrame) -> Iterator[tuple[str, str, DocumentAtte
         for run in scored.to_dict("records"):
             path = attention_path(Path(run["folder"]), run["split"])
             documents = read_attention(path) if path.is_file() else []
-            if documents and find_modes(documents[0]):
+            if documents and build_panels(documents[0]):
                 yield str(row), run["run"], documents[0]
                 break
-
-
-def find_modes(document: DocumentAttention) -> tuple[Mode, ...]:
-    """The modes of which there is something to see, in the order in which the document was read."""
-    return tuple(dict.fromkeys(read.mode for read in reads_with_weights(document)))
-
-
-def reads_with_weights(document: DocumentAttention) -> list[ReadAttention]:
-    """The reads that have slots and items: none of a memory without types, none at mentions where there is no span."""
-    return [read for read in document.reads if read.weights and read.weights[0]]
 
 
 @dataclass(frozen=True)
@@ -123,34 +113,35 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class MemoryPanel:
-    """What one memory reads: a shade per token in percent (`shaded` says of what), white at `floor`, and heat maps."""
+    """What one memory reads: a shade per token in percent, white at `floor`, and heat maps."""
 
     memory: MemoryName
-    shaded: str
     shades: np.ndarray
     floor: float
     even: float
     heat_maps: list[HeatMap]
 
 
-def build_panels(document: DocumentAttention, mode: Mode) -> list[MemoryPanel]:
-    """What each memory reads in one mode, by its reads at tokens, at mentions or at both."""
-    by_memory: dict[MemoryName, list[ReadAttention]] = {}
-    for read in reads_with_weights(document):
-        if read.mode == mode:
-            by_memory.setdefault(read.memory, []).append(read)
-    panels = []
-    for memory, reads in by_memory.items():
+def build_panels(document: DocumentAttention) -> dict[Mode, list[MemoryPanel]]:
+    """Mode -> what each memory reads in it, by its reads at tokens, at mentions or at both.
+
+    Reads without slots or items are left out: of a memory without types, at mentions where there is no span.
+    """
+    by_memory: dict[tuple[Mode, MemoryName], list[ReadAttention]] = {}
+    for read in document.reads:
+        if read.weights and read.weights[0]:
+            by_memory.setdefault((read.mode, read.memory), []).append(read)
+    panels: dict[Mode, list[MemoryPanel]] = {}
+    for (mode, memory), reads in by_memory.items():
         weights, even = percent(reads[0]), even_share(document, reads[0])
         # Inverse: what a token gets from an average slot. Normal: what its strongest slot gets from it.
         shades = weights.mean(0) if mode == "inverse" else weights.max(0)
         if reads[0].place == "mentions":
             shades = mentions_to_tokens(shades, document)
-        shaded = "mean attention of the slots" if mode == "inverse" else "share of the strongest slot"
         # No strongest slot has less than an even share.
         floor = 0.0 if mode == "inverse" else even
         heat_maps = [build_heat_map(document, read) for read in reads]
-        panels.append(MemoryPanel(memory, shaded, shades, floor, even, heat_maps))
+        panels.setdefault(mode, []).append(MemoryPanel(memory, shades, floor, even, heat_maps))
     return panels
 
 
@@ -209,10 +200,9 @@ class PlacedToken(NamedTuple):
     text: str
 
 
-def draw_attention(document: DocumentAttention, mode: Mode) -> Figure:
+def draw_attention(document: DocumentAttention, mode: Mode, panels: list[MemoryPanel]) -> Figure:
     """The picture of one document in one mode."""
     with house_style():
-        panels = build_panels(document, mode)
         width = (WIDE - EDGE * 2 - GAP * 2 * (len(panels) - 1)) / len(panels)
         tokens = place_tokens(document, int(width / CHARACTER) - 1)
         text_height = LINE * (1 + tokens[-1].line if tokens else 1)
@@ -230,7 +220,7 @@ def draw_attention(document: DocumentAttention, mode: Mode) -> Figure:
         for number, panel in enumerate(panels):
             left = EDGE + number * (width + GAP * 2)
             axes = add_axes(figure, left, text_top, width, text_height)
-            draw_text(axes, document, panel, tokens, width)
+            draw_text(axes, document, mode, panel, tokens, width)
             top = text_top + text_height
             for heat_map, row in zip(panel.heat_maps, rows, strict=True):
                 draw_heat_map(figure, heat_map, panel.memory, mode, left, top + GAP + HEADING, width)
@@ -259,7 +249,7 @@ def place_tokens(document: DocumentAttention, characters: int) -> list[PlacedTok
 
 
 def draw_text(
-    axes: Axes, document: DocumentAttention, panel: MemoryPanel, tokens: list[PlacedToken], width: float
+    axes: Axes, document: DocumentAttention, mode: Mode, panel: MemoryPanel, tokens: list[PlacedToken], width: float
 ) -> None:
     """The running text, every token shaded by its attention, every mention in a frame."""
     # Half a character at the left, for the frames.
@@ -281,7 +271,8 @@ def draw_text(
             frame = Rectangle(corner, last - first + 0.3, 0.88, fill=False, edgecolor=BASELINE, linewidth=0.5)
             axes.add_patch(frame)
     scale_sentence = f"white {panel.floor:.2g} %, darkest {most:.2g} %, even {panel.even:.2g} %"
-    draw_heading(axes, f"{panel.memory.capitalize()} memory: {panel.shaded}", scale_sentence)
+    shaded = "mean attention of the slots" if mode == "inverse" else "share of the strongest slot"
+    draw_heading(axes, f"{panel.memory.capitalize()} memory: {shaded}", scale_sentence)
 
 
 def draw_heat_map(

@@ -13,6 +13,7 @@ from reports.captions import measured_on
 from reports.figures.style import BASELINE, COLUMN, ReportFigure, house_style
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means
+from reports.tables.layout import Column, Value
 
 MAX_CELLS = 80
 DARK_TEXT_FROM = 0.5
@@ -36,12 +37,12 @@ def heat_map_figure(data: ReportData) -> list[ReportFigure]:
 def heat_map_frame(data: ReportData) -> pd.DataFrame:
     """A line per combination of the two axes of a study: down, across (titles of the axes in `attrs`), mean, std, n.
 
-    Combinations that are no row have n = 0 and NaN; `reason` says why. `centre` is the study's baseline. Empty where
-    the rows do not stand on exactly two axes.
+    Combinations that are no row have n = 0 and NaN. `centre` is the study's baseline. Empty where the rows do not stand
+    on exactly two axes.
     """
     study = data.study.study
     names = list(dict.fromkeys(name for row in study.rows.values() for name in row.at))
-    columns = "down across mean std n centre reason".split()
+    columns = "down across mean std n centre".split()
     if len(names) != 2:
         return pd.DataFrame(columns=columns)
     axes = [study.axis(name) for name in names]
@@ -52,12 +53,8 @@ def heat_map_frame(data: ReportData) -> pd.DataFrame:
     for values in product(*(axis.values for axis in axes)):
         row = rows.get(values)
         down, across = (axis.label(value) for axis, value in zip(axes, values, strict=True))
-        if row is None:
-            reason = study.left_out.get(f"{names[0]}={down}+{names[1]}={across}", "no row of the study")
-            lines.append((down, across, math.nan, math.nan, 0, False, reason))
-        else:
-            mean, std, n = means.loc[row, ["mean", "std", "n"]]
-            lines.append((down, across, mean, std, int(n), row == study.baseline, ""))
+        mean, std, n = (math.nan, math.nan, 0) if row is None else means.loc[row, ["mean", "std", "n"]]
+        lines.append((down, across, mean, std, int(n), row == study.baseline))
     numbers = pd.DataFrame(lines, columns=columns)
     numbers.attrs = {"down": axes[0].title, "across": axes[1].title}
     return numbers
@@ -98,7 +95,5 @@ def draw_heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
 
 def write_cell(cell: dict[Hashable, Any], seeds: int) -> str:
     """A cell's text: mean, std below it, and n where it is not complete."""
-    if not cell["n"]:
-        return "–"
-    std = f"± {cell['std']:.2f}" if math.isfinite(cell["std"]) else "± –"
-    return f"{cell['mean']:.2f}\n{std}" + (f"\nn = {cell['n']}" if cell["n"] != seeds else "")
+    text = Column("f1", "F1", "mean").write(Value(cell["mean"], cell["std"])).replace(" ± ", "\n± ")
+    return text if cell["n"] in (0, seeds) else f"{text}\nn = {cell['n']}"

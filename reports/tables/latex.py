@@ -1,4 +1,4 @@
-r"""A table as LaTeX: booktabs rules, numbers in siunitx columns, ready for \input in a paper.
+r"""LaTeX of a table: booktabs rules, numbers in siunitx columns, ready for \input in a paper.
 
 A wide table is set smaller, then on its side; a long one continues in a further environment.
 """

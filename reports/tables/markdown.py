@@ -1,4 +1,4 @@
-"""A table as Markdown: bold with asterisks, caption and notes below it."""
+"""Markdown of a table: bold with asterisks, caption and notes below it."""
 
 from tabulate import tabulate
 

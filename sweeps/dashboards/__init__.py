@@ -1,1 +1,1 @@
-"""Dashboards: a study in W&B."""
+"""Dashboards: a study in W&B, and its upload."""

@@ -49,7 +49,7 @@ def pending_files(record: StudyRecord, runs: Path) -> list[Path]:
     """The files of a study that are still to be uploaded, those of one run in the order in which they were begun.
 
     A run that is being computed is left out, as its file is not complete. Of runs that were logged online, those whose
-    upload was given up are here; W&B ignores what it has of them already.
+    upload was given up are here; what W&B has of them already is sent again.
     """
     folders = [run.folder for run in record.runs_in(runs) if not is_locked(run.folder)]
     return [

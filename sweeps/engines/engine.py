@@ -43,6 +43,8 @@ class Engine(ABC):
     """Computes run folders, up to `slots` at once, in the order in which they were submitted."""
 
     slots: int
+    in_process = False
+    """Whether runs are computed in this process, and so print on its screen."""
 
     def __init__(self) -> None:
         self._queue: deque[Path] = deque()

@@ -16,6 +16,7 @@ class InProcessEngine(Engine):
     """
 
     slots = 1
+    in_process = True
 
     def __init__(self, run: Callable[[Path], str]) -> None:
         super().__init__()

@@ -68,7 +68,7 @@ class Worker:
         content = os.read(self.output, 65_536)
         if not content:
             self.is_ending = True
-            return self._exited()
+            return self._read_exit()
         *lines, self._partial_line = (self._partial_line + content).split(b"\n")
         for line in lines:
             # Libraries print too, and a worker may die in the middle of a line.
@@ -80,19 +80,18 @@ class Worker:
                     return EndedRun(folder, answer.status, answer.error)
         return None
 
-    def _exited(self) -> EndedRun | None:
-        try:
+    def _read_exit(self) -> EndedRun | None:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            # Its stdout is closed, but it does not end.
-            self.kill()
+        # Where its stdout is closed, but it does not end.
+        self.kill()
         code = self.process.wait()
         if self.folder is None:
             return None
         folder, self.folder = self.folder, None
         self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return EndedRun(folder, "killed", describe_exit(code, lines[-1] if lines else ""))
+        last_line = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+        return EndedRun(folder, "killed", describe_exit(code, last_line))
 
     def kill(self) -> None:
         """Kill the process and all that it started."""
@@ -113,13 +112,13 @@ class Worker:
         self._stderr.close()
 
 
-def describe_exit(code: int, last_words: str = "") -> str:
-    """A worker's exit code in words."""
+def describe_exit(code: int, last_line: str) -> str:
+    """A worker's exit code in words, with the last line that it printed."""
     if code == -signal.SIGKILL:
         return "its process was killed (SIGKILL): by hand, or by the system because memory ran out"
     if code < 0:
         return f"its process was killed by {signal.Signals(-code).name}"
-    return f"its process ended with exit code {code}" + (f": {last_words}" if last_words else "")
+    return f"its process ended with exit code {code}" + (f": {last_line}" if last_line else "")
 
 
 class LocalEngine(Engine):

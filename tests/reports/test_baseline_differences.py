@@ -103,7 +103,7 @@ def test_seeds_that_stand_for_other_documents_are_no_pairs(tmp_path: Path) -> No
     assert set(compared.loc["memory-mrc"]["unlike"]) == {""}
 
 
-def test_what_the_seeds_could_have_found_is_said_in_points(tmp_path: Path) -> None:
+def test_what_the_seeds_could_have_found_is_given_in_points(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
     compared = read_data(study, tmp_path).compared.set_index(["row", "task"])
     # Differences 1, 2, 3: std 1; noncentral t at three seeds: power .80 at an effect of 3.26.

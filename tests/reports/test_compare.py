@@ -130,12 +130,12 @@ def test_runs_that_are_not_finished_do_not_count(runs: Path) -> None:
 def test_mistakes_are_plain_lines(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predictions = runs / "predictions.jsonl"
     predictions.write_text("{}")
-    told = {
+    messages = {
         "made:nothing": "has no row 'nothing': its rows are jerex-grc, memory-grc",
         str(predictions): "--gold FILE",
         "ffff": "no run 'ffff'",
     }
-    for reference, words in told.items():
+    for reference, words in messages.items():
         assert engram.main(["compare", "000000000000", reference, "--runs", str(runs)]) == 2
         out, err = capsys.readouterr()
         assert out == ""

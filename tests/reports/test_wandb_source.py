@@ -24,16 +24,16 @@ SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}}
 COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
 
 
-def told(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flat_scores(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """The leaves of nested scores by their path."""
     found: dict[str, Any] = {}
     for name, value in tree.items():
         key = before + name.replace("/", "%2F")
-        found |= told(value, f"{key}/") if isinstance(value, Mapping) else {key: value}
+        found |= flat_scores(value, f"{key}/") if isinstance(value, Mapping) else {key: value}
     return found
 
 
-def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str, RemoteRun]:
+def remote_runs(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str, RemoteRun]:
     """The runs of a made study as the tracker mirrors them."""
     found = {}
     for cell in study.row_runs:
@@ -43,7 +43,7 @@ def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str,
             tracking = {"tags": f"own,{name},{cell.row}"}
             origin = msgspec.to_builtins(record.provenance)
             config = {**record.config, "tracking": tracking, "provenance": origin}
-            summary = {**told(record.metrics), "status": record.status}
+            summary = {**flat_scores(record.metrics), "status": record.status}
             summary |= {cost: getattr(record, cost) for cost in COSTS}
             found[run_id] = RemoteRun(run_id, config, summary, url="https://w/1")
     return found
@@ -51,7 +51,7 @@ def mirrored(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[str,
 
 def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    here, there = load_study(study, tmp_path), load_from_wandb(study, mirrored(study, tmp_path))
+    here, there = load_study(study, tmp_path), load_from_wandb(study, remote_runs(study, tmp_path))
     assert list(there.frame.columns) == list(here.frame.columns)
     same = [name for name in here.frame.columns if name not in ("folder", "address")]
     pd.testing.assert_frame_equal(there.frame[same], here.frame[same], check_dtype=False)
@@ -62,7 +62,7 @@ def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
 
 def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
-    runs = mirrored(study, tmp_path)
+    runs = remote_runs(study, tmp_path)
     del runs["000000000000-s1"]
     summary = {key: value for key, value in runs["000000000001-s0"].summary.items() if key != "test/entity/f1"}
     # A metric with a summary of its own is nested.
@@ -78,13 +78,13 @@ def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
         "",
         "000000000000-s1 is not in the W&B project",
         "000000000001-s0: W&B has no test F1 of entity",
-        "000000000001-s1 killed in W&B",
+        "000000000001-s1: killed in W&B",
     }
 
 
 def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> None:
     made = make_study(tmp_path, {**SEEDS, "jerex-mrc": {0: 41.0}}, name="paper")
-    runs = mirrored(made, tmp_path, name="paper")
+    runs = remote_runs(made, tmp_path, name="paper")
     # A run may say its place outright, whatever its tags are.
     place = {"tags": "", "study": "paper@paper", "row": "jerex-mrc"}
     runs["000000000002-s3"] = RemoteRun("000000000002-s3", {**runs["000000000002-s0"].config, "tracking": place}, {})
@@ -118,7 +118,7 @@ def test_a_report_of_a_project_over_the_wire(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = make_study(tmp_path, SEEDS)
-    runs = mirrored(study, tmp_path)
+    runs = remote_runs(study, tmp_path)
     nodes = [node(run.id, dict(run.config), dict(run.summary)) for run in runs.values()]
     nodes.append(node("000000000000", {}, {"test/relation_strict/f1": 99.0}, jobType="aggregate"))
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)

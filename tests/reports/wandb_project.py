@@ -12,11 +12,11 @@ ACCOUNT = {"id": "1", "entity": "team", "username": "team", "email": "", "flags"
 
 
 def node(name: str, config: dict[str, Any], summary: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A run as the server tells it."""
-    told = {"id": name, "name": name, "displayName": name, "state": "finished", "group": None, "jobType": "train"}
-    told |= {"tags": [], "config": json.dumps({key: {"value": value} for key, value in config.items()})}
-    told |= {"summaryMetrics": json.dumps(summary), "systemMetrics": "{}", "projectId": "1", "historyLineCount": 0}
-    return {**told, "user": {"name": "team", "username": "team"}, "readOnly": False, **changes}
+    """A run as the server returns it."""
+    run = {"id": name, "name": name, "displayName": name, "state": "finished", "group": None, "jobType": "train"}
+    run |= {"tags": [], "config": json.dumps({key: {"value": value} for key, value in config.items()})}
+    run |= {"summaryMetrics": json.dumps(summary), "systemMetrics": "{}", "projectId": "1", "historyLineCount": 0}
+    return {**run, "user": {"name": "team", "username": "team"}, "readOnly": False, **changes}
 
 
 @contextmanager
@@ -30,13 +30,13 @@ def serving(nodes: Sequence[dict[str, Any]]) -> Iterator[str]:
                 body = gzip.decompress(body)
             # The client also sends usage figures elsewhere, which nobody here wants.
             asked = json.loads(body) if self.path == "/graphql" else {}
-            told: dict[str, Any] = {"viewer": ACCOUNT, "project": None}
+            data: dict[str, Any] = {"viewer": ACCOUNT, "project": None}
             if asked.get("variables", {}).get("project") != "none":
                 edges = [{"node": one, "cursor": str(place)} for place, one in enumerate(nodes)]
                 page = {"endCursor": None, "hasNextPage": False}
-                told["project"] = {"internalId": "1", "runCount": len(nodes), "readOnly": False}
-                told["project"]["runs"] = {"edges": edges, "pageInfo": page}
-            answer = json.dumps({"data": told}).encode()
+                data["project"] = {"internalId": "1", "runCount": len(nodes), "readOnly": False}
+                data["project"]["runs"] = {"edges": edges, "pageInfo": page}
+            answer = json.dumps({"data": data}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))

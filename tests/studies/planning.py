@@ -1,4 +1,4 @@
-"""Studies, plans and standings that tests make."""
+"""Plans of studies that tests make, and the provenance of a clean checkout."""
 
 from pathlib import Path
 from typing import Any

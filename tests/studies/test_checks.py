@@ -121,8 +121,8 @@ def test_any_two_axes_make_rows_or_say_why_not(documents: dict, one: str, other:
     }
     assert found.configs.keys() | found.study.left_out.keys() == every
     assert not found.configs.keys() & found.study.left_out.keys()
-    cells = [signature(config) for config in found.configs.values()]
-    assert len(set(cells)) == len(cells)
+    signatures = [signature(config) for config in found.configs.values()]
+    assert len(set(signatures)) == len(signatures)
     for reason in found.study.left_out.values():
         same = reason.removeprefix("the same runs as ").partition(" under profile")[0]
         assert reason.startswith("invalid: ") or same in found.configs
@@ -131,8 +131,8 @@ def test_any_two_axes_make_rows_or_say_why_not(documents: dict, one: str, other:
     assert len(stood) >= len(find_axis(one).values) + len(find_axis(other).values) - 1
 
 
-def by(commit: str | None, *, dirty: bool = False, version: str = "1.0") -> Provenance:
-    return msgspec.structs.replace(CLEAN, commit=commit, uncommitted_changes=dirty, packages={"engram": version})
+def by(commit: str | None, *, changed: bool = False, version: str = "1.0") -> Provenance:
+    return msgspec.structs.replace(CLEAN, commit=commit, uncommitted_changes=changed, packages={"engram": version})
 
 
 def test_shipped_studies_need_no_advice_on_a_clean_checkout(documents: dict) -> None:
@@ -161,13 +161,13 @@ def test_the_checkout_and_records_of_other_code_are_said(tmp_path: Path) -> None
     assert line.startswith("the checkout has uncommitted changes: records will name aaaaaaaaaaaa,")
     [line] = code_warnings(by(None), [])
     assert line.startswith("this code is not in a git checkout")
-    made = [by("a" * 40), by("b" * 40), None, by("b" * 40), by("a" * 40, dirty=True)]
+    made = [by("a" * 40), by("b" * 40), None, by("b" * 40), by("a" * 40, changed=True)]
     summaries = [summary(tmp_path / f"s{number}", one) for number, one in enumerate(made)]
     summaries += [summary(tmp_path / f"t{status}", by("b" * 40), status) for status in ("failed", "imported")]
     summaries.append(summary(tmp_path / "diverged", by("b" * 40), "diverged"))
     [line] = code_warnings(CLEAN, summaries)
-    told = "(aaaaaaaaaaaa with uncommitted changes, bbbbbbbbbbbb, unknown)"
-    assert line.startswith(f"4 finished runs of other code {told} kept")
+    code = "(aaaaaaaaaaaa with uncommitted changes, bbbbbbbbbbbb, unknown)"
+    assert line.startswith(f"4 finished runs of other code {code} kept")
     assert "--rerun" in line
     # What diverged may not diverge any more; what failed has --retry, what was imported cannot be computed.
     assert runs_to_repeat({one.folder.name: one for one in summaries}, CLEAN) == {"s1", "s2", "s3", "s4", "diverged"}

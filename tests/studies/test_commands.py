@@ -93,11 +93,11 @@ def test_plan_warns_and_marks_the_records_of_other_code(
         provenance = msgspec.structs.replace(made, commit=commit, uncommitted_changes=False)
         finish(tmp_path / "runs", ids[number], provenance=provenance)
     assert main(["study", "plan", "warmup", "--seeds", "2", *flags]) == 0
-    told = capsys.readouterr()
-    ends = [line.partition("seed ")[2].split(maxsplit=1)[1] for line in runs_in(told.out)[:3]]
+    printed = capsys.readouterr()
+    ends = [line.partition("seed ")[2].split(maxsplit=1)[1] for line in runs_in(printed.out)[:3]]
     assert ends == ["finished", "finished *", "waiting"]
-    assert "engram: warning: 2 seeds per row" in told.err
-    assert "engram: warning: 1 finished run of other code (cccccccccccc) kept" in told.err
+    assert "engram: warning: 2 seeds per row" in printed.err
+    assert "engram: warning: 1 finished run of other code (cccccccccccc) kept" in printed.err
 
 
 def test_plan_names_every_run_and_what_the_rest_takes(
@@ -122,11 +122,11 @@ def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsy
         "b: {preset: jerex-grc, settings: {training: {lr: 1e-4}}}}}"
     )
     assert main(["study", "plan", str(path), *flags]) == 0
-    told = "row b differs from a in more than the study declares: training.lr 0.0001, not 0.003:"
-    assert f"engram: warning: {told}" in capsys.readouterr().err
+    warning = "row b differs from a in more than the study declares: training.lr 0.0001, not 0.003:"
+    assert f"engram: warning: {warning}" in capsys.readouterr().err
     for command in (["study", "plan", str(path), "--commands"], ["study", "run", str(path), "--wandb", "disabled"]):
         assert main([*command, *flags]) == 2
-        assert f"engram: {told}" in capsys.readouterr().err
+        assert f"engram: {warning}" in capsys.readouterr().err
         assert not (tmp_path / "runs").exists()
 
 
@@ -191,10 +191,10 @@ def test_a_mistake_on_the_command_line_is_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["study", "plan", *arguments]) == 2
-    told = capsys.readouterr()
-    assert re.match(rf"engram: .*{message}", told.err), told.err
-    assert told.err.count("\n") == 1
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert re.match(rf"engram: .*{message}", printed.err), printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
 
 
 def test_flags_for_a_memory_that_no_row_has_are_refused(tmp_path: Path, flags: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the runs of a plan take, told from made records; whether memory and disk hold them."""
+"""What the runs of a plan take, by records that a test writes; whether memory and disk hold them."""
 
 import platform
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ def test_seconds_grow_with_epochs(tmp_path: Path, documents: dict) -> None:
 
 
 @pytest.mark.parametrize("change", ["documents", "encoder", "profile", "unfinished"])
-def test_runs_of_another_ground_say_nothing(tmp_path: Path, documents: dict, change: str) -> None:
+def test_runs_of_another_ground_do_not_count(tmp_path: Path, documents: dict, change: str) -> None:
     settings = dict(documents)
     if change == "documents":
         settings = {"data": documents["data"] | {"train": documents["data"]["test"]}}
@@ -159,20 +159,20 @@ def test_a_calibration_foretells_a_run_from_its_parts(tmp_path: Path, documents:
 
 def test_calibrations_are_kept_by_kind_and_of_this_machine_alone(tmp_path: Path, documents: dict) -> None:
     found, runs = planned(tmp_path, documents, seeds=1), tmp_path / "runs"
-    cheap = msgspec.structs.replace(COSTS, step_seconds=0.1)
-    save_calibrations([calibration(row_of(found, "memory-mrc")), calibration(row_of(found, "memory-grc"), cheap)], runs)
-    save_calibrations([calibration(row_of(found, "jerex-grc"), cheap, host="elsewhere")], runs)
+    fast = msgspec.structs.replace(COSTS, step_seconds=0.1)
+    save_calibrations([calibration(row_of(found, "memory-mrc")), calibration(row_of(found, "memory-grc"), fast)], runs)
+    save_calibrations([calibration(row_of(found, "jerex-grc"), fast, host="elsewhere")], runs)
     assert len(read_calibrations(runs)) == 3
-    dear, cheaper = COSTS.seconds(found.runs[0].config), cheap.seconds(found.runs[0].config)
-    assert list(seconds_of(estimated(found, tmp_path)).values()) == pytest.approx([dear, cheaper, dear, dear])
-    save_calibrations([calibration(row_of(found, "memory-mrc"), cheap)], runs)
+    slower, faster = COSTS.seconds(found.runs[0].config), fast.seconds(found.runs[0].config)
+    assert list(seconds_of(estimated(found, tmp_path)).values()) == pytest.approx([slower, faster, slower, slower])
+    save_calibrations([calibration(row_of(found, "memory-mrc"), fast)], runs)
     assert len(read_calibrations(runs)) == 3
-    assert list(seconds_of(estimated(found, tmp_path)).values()) == pytest.approx([cheaper] * 4)
+    assert list(seconds_of(estimated(found, tmp_path)).values()) == pytest.approx([faster] * 4)
     (runs / "studies" / FILE).write_text("[{")
     assert read_calibrations(runs) == []
 
 
-def test_the_dearest_row_is_measured_and_leaves_no_run(
+def test_the_slowest_row_is_measured_and_leaves_no_run(
     tmp_path: Path, documents: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
@@ -231,11 +231,11 @@ def test_a_disk_that_cannot_hold_what_is_left_is_refused_with_numbers_and_ways_o
     free["bytes"] = 7 * GB
     with pytest.raises(UserError) as refused:
         refuse_full_disk(estimate, tmp_path)
-    told_why = str(refused.value)
-    assert told_why.startswith("the 7 runs left need about 9.7 GB on the disk, 7.0 GB are free in ")
-    assert "--training.keep none keeps no weights and needs 6.8 GB" in told_why
-    assert "--runs DIR" in told_why
-    assert "engram runs gc" in told_why
+    message = str(refused.value)
+    assert message.startswith("the 7 runs left need about 9.7 GB on the disk, 7.0 GB are free in ")
+    assert "--training.keep none keeps no weights and needs 6.8 GB" in message
+    assert "--runs DIR" in message
+    assert "engram runs gc" in message
     bare = planned(tmp_path, documents | {"training": {"keep": "none"}})
     refuse_full_disk(estimated(bare, tmp_path, jobs=2), tmp_path)
     free["bytes"] = 1 * GB

@@ -68,7 +68,7 @@ def test_combinations_that_are_the_same_runs_or_invalid_are_left_out_with_the_re
     study = written(tmp_path, tree)
     assert len(study.rows) == 4
     reason = study.left_out["classifies=entity+memories=relation"]
-    assert reason.startswith("invalid: memory.memories (relation) reads a memory that nothing writes")
+    assert reason.startswith("invalid: memory.memories (relation) reads a memory that is not written")
     assert study.left_out.keys() == {"classifies=entity+memories=relation", "classifies=entity+memories=both"}
 
 

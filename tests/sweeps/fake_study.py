@@ -13,6 +13,7 @@ from core.records.record import (
     write_record,
 )
 from studies.plan import Plan
+from sweeps.engines.engine import Engine
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
@@ -39,15 +40,19 @@ class FakeRun:
 
 
 def read_states(planned: Plan, *, retry_failed: bool = False) -> RunStates:
+    """The states of a study's runs as their folders show them."""
     return RunStates(planned.study, planned.runs, planned.shared, retry_failed=retry_failed)
 
 
-def compute(planned: Plan, run: Callable[[Path], str], *, retry_failed: bool = False) -> RunStates:
+def compute(planned: Plan, run: Callable[[Path], str] | Engine, *, retry_failed: bool = False) -> RunStates:
+    """Bring a study to its records, with an engine or in this process with a run function."""
     run_states = read_states(planned, retry_failed=retry_failed)
+    engine = run if isinstance(run, Engine) else InProcessEngine(run)
     with stop_on_signals() as stop:
-        Launcher(run_states, InProcessEngine(run), planned).run(stop)
+        Launcher(run_states, engine, planned).run(stop)
     return run_states
 
 
 def run_ids(planned: Plan) -> list[str]:
+    """The ids of a study's runs, in the order in which they are computed."""
     return [run.run_id for run in planned.runs]

@@ -83,16 +83,16 @@ class RealStudy:
 
     def processes(self, word: str = "") -> list[int]:
         """The living processes that were started for this study, by the mark in their environment."""
-        found = []
+        pids = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
                     marked = self.mark.encode() in (entry / "environ").read_bytes()
                     if marked and word.encode() in (entry / "cmdline").read_bytes():
-                        found.append(int(entry.name))
+                        pids.append(int(entry.name))
                 except OSError:
                     continue
-        return sorted(found)
+        return sorted(pids)
 
     def end(self) -> None:
         """End every process that was started here."""
@@ -101,13 +101,13 @@ class RealStudy:
 
     def results(self, runs: str) -> dict[str, dict[str, object]]:
         """Run id -> all that a run leaves that another computation of it would leave too; all finished, none held."""
-        found = {}
+        results = {}
         for folder in run_folders(self.folder / runs):
             record = read_record(folder)
             assert record is not None
             assert record.status == "finished", record.error
             assert not is_locked(folder)
-            found[record.run_id] = {
+            results[record.run_id] = {
                 "metrics": record.metrics,
                 "chosen": (record.chosen_epoch, record.chosen_reading, record.steps, record.parameters, record.repairs),
                 **{
@@ -116,7 +116,7 @@ class RealStudy:
                     if path.is_file() and path.name not in (RECORD, CONFIG, LOG, ".lock")
                 },
             }
-        return found
+        return results
 
     def leftovers(self, runs: str) -> list[str]:
         """Files and folders that only a killed process leaves, anywhere below a folder of runs."""
@@ -132,13 +132,13 @@ class RealStudy:
 
     def unfinished(self, runs: str) -> list[tuple[str, int]]:
         """The runs that have begun and are not finished, each with the rows of its history."""
-        found = []
+        unfinished = []
         for folder in run_folders(self.folder / runs):
             record = read_record(folder)
             if record is not None and record.status == "running":
                 history = folder / HISTORY
-                found.append((record.run_id, history.read_bytes().count(b"\n") if history.exists() else 0))
-        return found
+                unfinished.append((record.run_id, history.read_bytes().count(b"\n") if history.exists() else 0))
+        return unfinished
 
     def finished(self, runs: str) -> int:
         """How many runs are finished."""
@@ -146,7 +146,7 @@ class RealStudy:
         return sum(record is not None and record.status == "finished" for record in records)
 
 
-def copy_runs(places: Sequence[Path], into: Path) -> None:
+def copy_runs(folders: Sequence[Path], into: Path) -> None:
     """Copy folders of runs together, as one would from several machines."""
-    for place in places:
-        shutil.copytree(place, into, dirs_exist_ok=True)
+    for folder in folders:
+        shutil.copytree(folder, into, dirs_exist_ok=True)

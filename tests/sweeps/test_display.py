@@ -32,9 +32,9 @@ def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Pl
     run.status_of[bad] = "failed"
     run_states, shown = read_states(planned), io.StringIO()
     console = Console(file=shown, force_terminal=True, width=120)
-    with stop_on_signals() as stop, live_display(Screen(run_states, slots=1), console=console) as told:
-        told.note("a note")
-        Launcher(run_states, InProcessEngine(run), planned, on_change=told.show_run).run(stop)
+    with stop_on_signals() as stop, live_display(Screen(run_states, slots=1), console=console) as screen_shown:
+        screen_shown.note("a note")
+        Launcher(run_states, InProcessEngine(run), planned, on_change=screen_shown.show_run).run(stop)
     out = shown.getvalue()
     assert "a note" in out
     assert "two seed 0  failed  its error" in out

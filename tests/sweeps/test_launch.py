@@ -38,7 +38,7 @@ def test_everything_is_computed_once_seed_by_seed_and_never_again(planned: Plan)
     assert exit_code(again, stopped=False) == 0
 
 
-def test_a_failed_run_is_shown_the_others_go_on_and_it_is_retried_when_asked(planned: Plan) -> None:
+def test_a_failed_run_is_shown_the_others_continue_and_it_is_retried_on_request(planned: Plan) -> None:
     run, bad = FakeRun(), run_ids(planned)[1]
     run.status_of[bad] = "failed"
     run_states = compute(planned, run)
@@ -62,10 +62,10 @@ def test_a_run_that_is_refused_keeps_its_reason(planned: Plan) -> None:
     assert len(run_states.with_status("finished")) == 3
 
 
-def test_cut_off_and_interrupted_runs_are_taken_up(planned: Plan) -> None:
-    for one, status in zip(planned.runs, ("running", "interrupted"), strict=False):
-        one.folder.mkdir(parents=True)
-        write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
+def test_killed_and_interrupted_runs_are_resumed(planned: Plan) -> None:
+    for planned_run, status in zip(planned.runs, ("running", "interrupted"), strict=False):
+        planned_run.folder.mkdir(parents=True)
+        write_record(planned_run.folder, RunRecord(run_id=planned_run.run_id, status=status, config={}))
     run = FakeRun()
     compute(planned, run)
     assert run.computed == run_ids(planned)
@@ -113,8 +113,8 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     assert run_states.by_id[other.run_id].status == "finished"
 
 
-class DyingEngine(InProcessEngine):
-    """One whose process dies under a certain run."""
+class KillingEngine(InProcessEngine):
+    """An engine whose process is killed under a certain run."""
 
     def __init__(self, run: Callable[[Path], str], dies: Path, times: int) -> None:
         super().__init__(run)
@@ -130,12 +130,11 @@ class DyingEngine(InProcessEngine):
 
 
 @pytest.mark.parametrize(("times", "status"), [(1, "finished"), (ATTEMPTS, "failed")])
-def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, times: int, status: str) -> None:
+def test_a_run_whose_process_is_killed_resumes_until_it_is_given_up(planned: Plan, times: int, status: str) -> None:
     victim = planned.runs[1]
-    run_states, run = read_states(planned), FakeRun()
-    engine = DyingEngine(run, victim.folder, times)
-    with stop_on_signals() as stop:
-        Launcher(run_states, engine, planned).run(stop)
+    run = FakeRun()
+    engine = KillingEngine(run, victim.folder, times)
+    run_states = compute(planned, engine)
     assert run_states.by_id[victim.run_id].status == status
     assert engine.submitted == min(times + 1, ATTEMPTS)
     assert len(run_states.with_status("finished")) == (4 if status == "finished" else 3)
@@ -148,26 +147,25 @@ def test_a_run_whose_process_dies_goes_on_until_it_is_given_up(planned: Plan, ti
 
 def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> None:
     victim = planned.runs[1]
-    run_states, run = read_states(planned), FakeRun()
+    run = FakeRun()
 
-    class Preempting(DyingEngine):
+    class Preempting(KillingEngine):
         def submit(self, folder: Path) -> None:
             if folder == victim.folder:
                 History(folder / HISTORY).add(STEP, self.submitted + 1, {})
             super().submit(folder)
 
     engine = Preempting(run, victim.folder, 4 * ATTEMPTS)
-    with stop_on_signals() as stop:
-        Launcher(run_states, engine, planned).run(stop)
+    run_states = compute(planned, engine)
     assert run_states.by_id[victim.run_id].status == "finished"
     assert engine.submitted == 4 * ATTEMPTS + 1
 
 
-def test_a_process_that_died_right_after_the_last_record_cost_nothing(planned: Plan) -> None:
+def test_a_process_that_was_killed_right_after_the_last_record_cost_nothing(planned: Plan) -> None:
     victim = planned.runs[1]
-    run_states, run = read_states(planned), FakeRun()
+    run = FakeRun()
 
-    class DyingLate(DyingEngine):
+    class KillingLate(KillingEngine):
         def submit(self, folder: Path) -> None:
             if folder == victim.folder:
                 run(folder)
@@ -176,9 +174,8 @@ def test_a_process_that_died_right_after_the_last_record_cost_nothing(planned: P
                 (folder / LAST).write_text("optimiser state")
             super().submit(folder)
 
-    engine = DyingLate(run, victim.folder, 1)
-    with stop_on_signals() as stop:
-        Launcher(run_states, engine, planned).run(stop)
+    engine = KillingLate(run, victim.folder, 1)
+    run_states = compute(planned, engine)
     assert run.computed == run_ids(planned)
     assert engine.submitted == 1
     assert exit_code(run_states, stopped=False) == 0
@@ -186,7 +183,7 @@ def test_a_process_that_died_right_after_the_last_record_cost_nothing(planned: P
     assert not (victim.folder / LAST).exists()
 
 
-def test_a_second_ctrl_c_kills_and_hears_what_became_of_the_runs(planned: Plan) -> None:
+def test_a_second_ctrl_c_kills_and_reads_what_became_of_the_runs(planned: Plan) -> None:
     class Interrupted(InProcessEngine):
         killed = False
 
@@ -217,11 +214,11 @@ def test_waiting_for_other_processes_is_no_busy_waiting(planned: Plan, monkeypat
             waits.append(seconds)
             return super().wait(seconds)
 
-    for one in planned.runs:
-        one.folder.mkdir(parents=True)
+    for planned_run in planned.runs:
+        planned_run.folder.mkdir(parents=True)
     with ExitStack() as held:
-        for one in planned.runs:
-            held.enter_context(lock_folder(one.folder))
+        for planned_run in planned.runs:
+            held.enter_context(lock_folder(planned_run.folder))
         run_states = read_states(planned)
         assert len(run_states.with_status("elsewhere")) == 4
         threading.Timer(0.5, held.close).start()

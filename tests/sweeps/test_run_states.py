@@ -14,9 +14,9 @@ from tests.sweeps.fake_study import FakeRun, compute, read_states
 
 
 def test_status_tells_killed_and_interrupted_from_never_started(planned: Plan) -> None:
-    for one, status in zip(planned.runs, ("running", "interrupted", "failed"), strict=False):
-        one.folder.mkdir(parents=True)
-        write_record(one.folder, RunRecord(run_id=one.run_id, status=status, config={}))
+    for run, status in zip(planned.runs, ("running", "interrupted", "failed"), strict=False):
+        run.folder.mkdir(parents=True)
+        write_record(run.folder, RunRecord(run_id=run.run_id, status=status, config={}))
     assert count_statuses(read_states(planned)) == "1 failed, 1 interrupted, 1 killed, 1 waiting"
     assert count_statuses(read_states(planned, retry_failed=True)) == "1 interrupted, 1 killed, 2 waiting"
 

@@ -6,20 +6,27 @@ Every fault of a file is one clear error (`core.data.parsing`), and what is odd 
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from core.data.corpus import Corpus
-from core.data.documents import LabelSet
-from core.data.formats.docred import parse_docred
-from core.data.formats.predictions import parse_annotated
-from core.data.formats.pubtator import parse_pubtator
-from core.data.formats.text import parse_text
-from core.data.parsing import fault, parse_json, read_source
+from core.data.corpus import Corpus, UniqueIds
+from core.data.documents import Document, LabelSet
+from core.data.formats.conversion import Conversion
+from core.data.formats.docred import DocredConversion
+from core.data.formats.predictions import PredictionConversion
+from core.data.formats.pubtator import PubtatorConversion
+from core.data.formats.text import TextConversion
+from core.data.issues import Issues, count_issues
+from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
 from core.errors import UserError
 
 Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
 
-_PARSERS = {"docred": parse_docred, "predictions": parse_annotated, "pubtator": parse_pubtator, "text": parse_text}
+_FORMATS: dict[str, type[Conversion[Any]]] = {
+    "docred": DocredConversion,
+    "predictions": PredictionConversion,
+    "pubtator": PubtatorConversion,
+    "text": TextConversion,
+}
 # A key's quotes are never escaped, and quotes within a JSON string always are: these match keys only.
 _DOCRED_KEY = re.compile(rb'"(?:sents|vertexSet)"\s*:')
 _PREDICTION_KEY = re.compile(rb'"tokens"\s*:')
@@ -34,12 +41,35 @@ def read_corpus(
     Types are checked against `labels` where these are given. In a prediction file the annotation is taken as gold.
     Raises `UserError` for every fault of the file, and where no format fits.
     """
-    raw = read_source(path)
+    return parse_corpus(read_source(path), path, format=format, labels=labels, max_span_tokens=max_span_tokens)
+
+
+def parse_corpus(
+    raw: bytes, path: Path | str, *, format: Format = "auto", labels: LabelSet | None = None, max_span_tokens: int = 10
+) -> Corpus:
+    """The same from bytes that were read already; `path` only names them in messages."""
     if format == "auto":
         format = detect_format(raw, path)
-    if format not in _PARSERS:
-        raise UserError(f"format {format} is none of auto, {', '.join(_PARSERS)}: give one of these")
-    return _PARSERS[format](raw, path, labels=labels, max_span_tokens=max_span_tokens)
+    if format not in _FORMATS:
+        raise UserError(f"format {format} is none of auto, {', '.join(_FORMATS)}: give one of these")
+    issues = Issues()
+    ids = UniqueIds(issues)
+    documents = []
+    conversion = _FORMATS[format]
+    with garbage_collector_paused():
+        for index, raw_document in enumerate(conversion.parse_file(raw, path, issues)):
+            document = conversion(raw_document, path, index, issues, labels).convert(ids)
+            count_issues(document, issues, max_span_tokens=max_span_tokens)
+            documents.append(document)
+    if not documents:
+        raise fault(path, "holds 0 documents: give a file with at least 1")
+    return Corpus(documents=tuple(documents), issues=issues)
+
+
+def parse_document(raw: bytes, path: Path | str, *, format: Format, index: int, line: int) -> Document:
+    """The document of a part of a file, its `index`-th (from 0); its id is that of the file, unique or not."""
+    raw_document = _FORMATS[format].parse_document(raw, path, index=index, line=line)
+    return _FORMATS[format](raw_document, path, index, Issues()).convert(UniqueIds(Issues()))
 
 
 def detect_format(raw: bytes, path: Path | str) -> Format:

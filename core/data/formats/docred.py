@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from core.data.corpus import Conversion, Corpus, UniqueIds, build_corpus
-from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
-from core.data.issues import Issues, count_mixed_types
-from core.data.parsing import parse_json, read_source
+from core.data.corpus import UniqueIds
+from core.data.documents import Annotation, Document, Entity, Relation, Span
+from core.data.formats.conversion import JsonConversion
+from core.data.issues import count_mixed_types
 from core.errors import UserError
 from core.files import atomic_write
 
@@ -41,39 +41,13 @@ class _Document(msgspec.Struct):
     labels: list[_Label] | None = None
 
 
-def read_docred(path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The documents of a DocRED file.
+class DocredConversion(JsonConversion[_Document]):
+    """Spans, clusters and relations keep the file's order and its duplicates."""
 
-    Types are checked against `labels` where these are given. Spans, clusters and relations keep the file's order and
-    its duplicates. Mentions over `max_span_tokens` are counted. Raises `UserError` for every fault of the file.
-    """
-    return parse_docred(read_source(path), path, labels=labels, max_span_tokens=max_span_tokens)
+    form = _Document
 
-
-def parse_docred(raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The same from bytes that were read already; `path` only names them in messages."""
-    parsed: list[_Document] = parse_json(raw, list[_Document], path)
-    issues = Issues()
-    ids = UniqueIds(issues)
-    documents = (
-        _DocredConversion(document, path, index, issues, labels).document(ids) for index, document in enumerate(parsed)
-    )
-    return build_corpus(path, documents, issues, max_span_tokens=max_span_tokens)
-
-
-def parse_docred_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-    """The document of one JSON object, at `index` and `line` of its input; its id is its title, unique or not."""
-    parsed: _Document = parse_json(raw, _Document, path, index=index, line=line)
-    return _DocredConversion(parsed, path, index, Issues(), None).document(UniqueIds(Issues()))
-
-
-class _DocredConversion(Conversion):
-    def __init__(self, raw: _Document, path: Path | str, index: int, issues: Issues, labels: LabelSet | None) -> None:
-        super().__init__(path, index, raw.title, issues, labels)
-        self.raw = raw
-        self.starts = [0, *accumulate(len(sentence) for sentence in raw.sents)]
-
-    def document(self, ids: UniqueIds) -> Document:
+    def convert(self, ids: UniqueIds) -> Document:
+        self.starts = [0, *accumulate(len(sentence) for sentence in self.raw.sents)]
         if self.starts[-1] == 0:
             raise self.error("sents holds 0 tokens, and a document needs at least 1: remove it or give it text")
         document_id = ids.take(self.raw.title, self.index)

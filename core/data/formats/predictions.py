@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.data.corpus import Conversion, Corpus, UniqueIds, build_corpus
+from core.data.corpus import UniqueIds
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
+from core.data.formats.conversion import JsonConversion
 from core.data.issues import Issues
-from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
+from core.data.parsing import fault, garbage_collector_paused, read_source
 from core.files import atomic_write
 
 
@@ -56,55 +57,28 @@ def read_predictions(path: Path | str, *, labels: LabelSet | None = None) -> lis
     return parse_predictions(read_source(path), path, labels=labels)
 
 
-def parse_predictions(
-    raw: bytes, path: Path | str, *, labels: LabelSet | None = None, issues: Issues | None = None
-) -> list[Prediction]:
+def parse_predictions(raw: bytes, path: Path | str, *, labels: LabelSet | None = None) -> list[Prediction]:
     """The same from bytes that were read already; `path` only names them in messages."""
-    issues = Issues() if issues is None else issues
-    parsed = _parse(raw, path)
+    issues = Issues()
+    ids = UniqueIds(issues)
+    parsed = PredictionConversion.parse_file(raw, path, issues)
     if not parsed:
         raise fault(path, "holds 0 documents: give a file with at least 1")
-    ids = UniqueIds(issues)
     with garbage_collector_paused():
         return [
-            _PredictionConversion(document, path, index, issues, labels).prediction(ids)
+            PredictionConversion(document, path, index, issues, labels).prediction(ids)
             for index, document in enumerate(parsed)
         ]
 
 
-def parse_annotated(
-    raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10
-) -> Corpus:
-    """A corpus whose gold is written in the form of predictions."""
-    issues = Issues()
-    predictions = parse_predictions(raw, path, labels=labels, issues=issues)
-    documents = (msgspec.structs.replace(document, gold=annotation) for document, annotation in predictions)
-    return build_corpus(path, documents, issues, max_span_tokens=max_span_tokens)
+class PredictionConversion(JsonConversion[_Document]):
+    """A document of a prediction file, its annotation as gold."""
 
+    form = _Document
 
-def parse_annotated_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-    """The document of one JSON object, its annotation as gold; its id is that of the file, unique or not."""
-    parsed: _Document = parse_json(raw, _Document, path, index=index, line=line)
-    conversion = _PredictionConversion(parsed, path, index, Issues(), None)
-    document, annotation = conversion.prediction(UniqueIds(Issues()))
-    return msgspec.structs.replace(document, gold=annotation)
-
-
-def _parse(raw: bytes, path: Path | str) -> list[_Document]:
-    if raw.lstrip()[:1] == b"[":
-        documents: list[_Document] = parse_json(raw, list[_Document], path)
-        return documents
-    lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), start=1) if line.strip()]
-    if len(lines) > 1 and lines[0][1].strip() == b"{":
-        # A single object that an editor has laid out over several lines.
-        return [parse_json(raw, _Document, path)]
-    return [parse_json(line, _Document, path, line=number) for number, line in lines]
-
-
-class _PredictionConversion(Conversion):
-    def __init__(self, raw: _Document, path: Path | str, index: int, issues: Issues, labels: LabelSet | None) -> None:
-        super().__init__(path, index, raw.title, issues, labels)
-        self.raw = raw
+    def convert(self, ids: UniqueIds) -> Document:
+        document, annotation = self.prediction(ids)
+        return msgspec.structs.replace(document, gold=annotation)
 
     def prediction(self, ids: UniqueIds) -> Prediction:
         raw = self.raw

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from core.data.corpus import Conversion, Corpus, UniqueIds, build_corpus
-from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
+from core.data.corpus import UniqueIds
+from core.data.documents import Annotation, Document, Entity, Relation, Span
+from core.data.formats.conversion import Conversion
 from core.data.formats.text import split_sentences, tokenise
 from core.data.issues import Issues, count_mixed_types
-from core.data.parsing import decode_text, fault, read_source, shorten
+from core.data.parsing import decode_text, fault, shorten
 
 UNKNOWN = "-1"
 _TEXT_LINE = re.compile(r"^([^\s|]+)\|([ta])\|(.*)$")
@@ -53,31 +54,6 @@ class _Document(msgspec.Struct):
     abstract: str = ""
     mentions: list[_Mention] = msgspec.field(default_factory=list)
     relations: list[_Relation] = msgspec.field(default_factory=list)
-
-
-def read_pubtator(path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The documents of a PubTator file, their ids the PubMed ids; raises `UserError` for every fault of the file."""
-    return parse_pubtator(read_source(path), path, labels=labels, max_span_tokens=max_span_tokens)
-
-
-def parse_pubtator(
-    raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10
-) -> Corpus:
-    """The same from bytes that were read already; `path` only names them in messages."""
-    issues = Issues()
-    ids = UniqueIds(issues)
-    documents = (
-        _PubtatorConversion(document, path, index, issues, labels).document(ids.take(document.id, index))
-        for index, document in enumerate(_parse(decode_text(raw, path), path, issues))
-    )
-    return build_corpus(path, documents, issues, max_span_tokens=max_span_tokens)
-
-
-def parse_pubtator_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-    """The document of some lines, at `index` and `line` of its input; its id is that of the file, unique or not."""
-    text = decode_text(raw, path, index=index, line=line)
-    document = _parse(text, path, Issues(), first_line=line)[0]
-    return _PubtatorConversion(document, path, index, Issues(), None).document(document.id)
 
 
 def _parse(text: str, path: Path | str, issues: Issues, *, first_line: int = 1) -> list[_Document]:
@@ -133,12 +109,23 @@ def _add_annotation(document: _Document, columns: list[str], number: int, issues
     document.mentions.append(_Mention(number, start, end, columns[3], columns[4], identifier))
 
 
-class _PubtatorConversion(Conversion):
-    def __init__(self, raw: _Document, path: Path | str, index: int, issues: Issues, labels: LabelSet | None) -> None:
-        super().__init__(path, index, raw.id, issues, labels)
-        self.raw = raw
+class PubtatorConversion(Conversion[_Document]):
+    """A document of a PubTator file; its id is its PubMed id."""
 
-    def document(self, document_id: str) -> Document:
+    @classmethod
+    def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> list[_Document]:
+        return _parse(decode_text(raw, path), path, issues)
+
+    @classmethod
+    def parse_document(cls, raw: bytes, path: Path | str, *, index: int, line: int) -> _Document:
+        return _parse(decode_text(raw, path, index=index, line=line), path, Issues(), first_line=line)[0]
+
+    @property
+    def title(self) -> str:
+        return self.raw.id
+
+    def convert(self, ids: UniqueIds) -> Document:
+        document_id = ids.take(self.raw.id, self.index)
         raw = self.raw
         text = f"{raw.title} {raw.abstract}" if raw.abstract else raw.title
         for mention in raw.mentions:

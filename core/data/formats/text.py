@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from core.data.corpus import Corpus, build_corpus
-from core.data.documents import Document, LabelSet, Span
+from core.data.corpus import UniqueIds
+from core.data.documents import Document, Span
+from core.data.formats.conversion import Conversion
 from core.data.issues import Issues
 from core.data.parsing import decode_text
 
@@ -42,33 +43,32 @@ _STARTERS = _words(
 )
 
 
-def parse_text(raw: bytes, path: Path | str, *, labels: LabelSet | None = None, max_span_tokens: int = 10) -> Corpus:
-    """The documents in the bytes of a text, named `<stem>-1`, `<stem>-2`, ...; none has gold for `labels` to check.
+class TextConversion(Conversion[str]):
+    """A paragraph, named `<stem of the file>-1`, `<stem>-2`, ...; it has no gold."""
 
-    `path` gives the stem and the name in messages. Raises `UserError` where there are no tokens.
-    """
-    del labels
-    paragraphs = [paragraph for paragraph in _BLANK_LINES.split(decode_text(raw, path)) if paragraph.strip()]
-    documents = (_text_document(text, path, index) for index, text in enumerate(paragraphs))
-    return build_corpus(path, documents, Issues(), max_span_tokens=max_span_tokens)
+    @classmethod
+    def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> list[str]:
+        return [paragraph for paragraph in _BLANK_LINES.split(decode_text(raw, path)) if paragraph.strip()]
 
+    @classmethod
+    def parse_document(cls, raw: bytes, path: Path | str, *, index: int, line: int) -> str:
+        return decode_text(raw, path, index=index, line=line)
 
-def parse_text_document(raw: bytes, path: Path | str, *, index: int, line: int) -> Document:
-    """The document of one paragraph, at `index` and `line` of its input."""
-    return _text_document(decode_text(raw, path, index=index, line=line), path, index)
+    @property
+    def title(self) -> None:
+        return None
 
-
-def _text_document(text: str, path: Path | str, index: int) -> Document:
-    text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
-    offsets = tokenise(text)
-    sentences, _ = split_sentences(text, offsets)
-    return Document(
-        id=f"{Path(path).stem}-{index + 1}",
-        tokens=tuple(text[start:end] for start, end in offsets),
-        sentences=tuple(sentences),
-        text=text,
-        offsets=tuple(offsets),
-    )
+    def convert(self, ids: UniqueIds) -> Document:
+        text = self.raw.strip().replace("\r\n", "\n").replace("\r", "\n")
+        offsets = tokenise(text)
+        sentences, _ = split_sentences(text, offsets)
+        return Document(
+            id=ids.take(f"{Path(self.path).stem}-{self.index + 1}", self.index),
+            tokens=tuple(text[start:end] for start, end in offsets),
+            sentences=tuple(sentences),
+            text=text,
+            offsets=tuple(offsets),
+        )
 
 
 def tokenise(text: str, borders: Iterable[int] = ()) -> list[Span]:

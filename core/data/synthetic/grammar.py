@@ -1,9 +1,8 @@
-"""What the embedded corpus says: clauses, by the things that they speak of.
+"""Grammar of the synthetic corpus: its relations, its clauses, and the closed lists of names that it draws from.
 
 In the words of a clause `h` stands for the head and `t` for the tail. The clauses of a scene are alike on purpose:
-facts stand beside clauses about the same kinds of things that state nothing, so that neither types nor topic tell them.
-
-The closed lists of names that the embedded corpus draws from.
+facts stand among clauses about the same kinds of entities that state nothing (distractors), so that neither types nor
+topic give them away.
 """
 
 from typing import NamedTuple
@@ -43,79 +42,60 @@ class Scene(NamedTuple):
     distractors: tuple[Clause, ...]
 
 
-def _scene(heads: str, tails: str, facts: dict[str, str], distractors: str) -> Scene:
+# Three lines a scene: pools of heads and tails, facts by relation, distractors.
+_SCENES = """
+persons towns
+P19 h is a native of t / P19 t , birthplace of h / P20 h was buried in t
+h painted t / h never saw t / h fled from t / h passed through t / t honoured h
+persons organisations
+P69 h studied at t / P108 h worked for t
+h sued t / h refused t / h inspected t / h wrote about t / t hired a rival of h
+persons years
+P569 h was born in t / P570 h died in t
+h fell ill in t / h retired in t / h emigrated in t / h was knighted in t
+persons countries
+P27 h is a citizen of t
+h praised t / h toured t / h mapped t / h mocked t
+persons persons
+P26 h married t
+h met t / h feared t / h wrote to t
+organisations persons
+P112 h was founded by t
+h is chaired by t / h was criticised by t / h was robbed by t / h was advised by t
+organisations towns
+P159 h is based in t
+h was formed in t / h left t / h avoids t / h bought land in t
+organisations figures
+P1128 h has t employees
+h counts t members / h runs t branches / h owns t ships / h owes t millions
+organisations countries
+P17 h is registered in t
+h trades with t / h boycotts t / h exports to t / h quotes t
+works persons
+P50 h was written by t
+h was illustrated by t / h was translated by t / h was praised by t / h was stolen by t
+works years
+P577 h appeared in t
+h was banned in t / h was lost in t / h was filmed in t / h was sold in t
+"""
+
+
+def _scene(pools: str, facts: str, distractors: str) -> Scene:
+    heads, tails = pools.split()
+    by_relation = [fact.split(" ", 1) for fact in facts.split(" / ")]
     return Scene(
         heads,
         tails,
-        tuple(Clause(words, relation) for words, relation in facts.items()),
-        tuple(Clause(words.strip()) for words in distractors.split("/")),
+        tuple(Clause(words, relation) for relation, words in by_relation),
+        tuple(Clause(words) for words in distractors.split(" / ")),
     )
 
 
-SCENES = (
-    _scene(
-        "persons",
-        "towns",
-        {"h is a native of t": "P19", "t , birthplace of h": "P19", "h was buried in t": "P20"},
-        "h painted t / h never saw t / h fled from t / h passed through t / t honoured h",
-    ),
-    _scene(
-        "persons",
-        "organisations",
-        {"h studied at t": "P69", "h worked for t": "P108"},
-        "h sued t / h refused t / h inspected t / h wrote about t / t hired a rival of h",
-    ),
-    _scene(
-        "persons",
-        "years",
-        {"h was born in t": "P569", "h died in t": "P570"},
-        "h fell ill in t / h retired in t / h emigrated in t / h was knighted in t",
-    ),
-    _scene(
-        "persons", "countries", {"h is a citizen of t": "P27"}, "h praised t / h toured t / h mapped t / h mocked t"
-    ),
-    _scene("persons", "persons", {"h married t": "P26"}, "h met t / h feared t / h wrote to t"),
-    _scene(
-        "organisations",
-        "persons",
-        {"h was founded by t": "P112"},
-        "h is chaired by t / h was criticised by t / h was robbed by t / h was advised by t",
-    ),
-    _scene(
-        "organisations",
-        "towns",
-        {"h is based in t": "P159"},
-        "h was formed in t / h left t / h avoids t / h bought land in t",
-    ),
-    _scene(
-        "organisations",
-        "figures",
-        {"h has t employees": "P1128"},
-        "h counts t members / h runs t branches / h owns t ships / h owes t millions",
-    ),
-    _scene(
-        "organisations",
-        "countries",
-        {"h is registered in t": "P17"},
-        "h trades with t / h boycotts t / h exports to t / h quotes t",
-    ),
-    _scene(
-        "works",
-        "persons",
-        {"h was written by t": "P50"},
-        "h was illustrated by t / h was translated by t / h was praised by t / h was stolen by t",
-    ),
-    _scene(
-        "works",
-        "years",
-        {"h appeared in t": "P577"},
-        "h was banned in t / h was lost in t / h was filmed in t / h was sold in t",
-    ),
-)
+_LINES = _SCENES.strip().split("\n")
+SCENES = tuple(_scene(*_LINES[start : start + 3]) for start in range(0, len(_LINES), 3))
 
 LEADS = ("h was known to a , b and c", "h is often confused with a , b and c", "h came before a , b and c")
-"""How a document begins: with its subject `h`, beside three others of its type."""
-
+"""How a document begins: with its subject `h` and three others of its type."""
 
 FEMALE = tuple(
     "Ada Bela Cora Dina Edda Gisa Hilda Ines Jana Kira Lena Mira Nora Olga Petra Rosa Sara Tilda Ulla Vera".split()

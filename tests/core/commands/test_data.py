@@ -10,7 +10,8 @@ import tyro
 
 from core.commands import data
 from core.data.documents import Annotation, Document, Entity, Relation
-from core.data.formats.docred import document_to_docred, read_docred, write_docred
+from core.data.formats import read_corpus
+from core.data.formats.docred import document_to_docred, write_docred
 from core.errors import UserError
 
 
@@ -109,7 +110,7 @@ def test_build_split_leaves_out_held_out_and_mixed_documents(
         jerex_test=tmp_path / "jerex_test.json",
         output=output,
     )
-    assert [item.title for item in read_docred(output).documents] == ["Plain", "Other"]
+    assert [item.title for item in read_corpus(output).documents] == ["Plain", "Other"]
     assert msgspec.json.decode(output.read_bytes())[0] == plain
     printed = capsys.readouterr().out
     assert "2 documents, but the split has 3,008" in printed
@@ -121,7 +122,7 @@ def test_build_split_on_real_documents(shared_path, tmp_path: Path, capsys: pyte
     revised = shared_path("data/redocred/dev_revised.json")
     dev, test = (shared_path(f"data/docred_joint/{name}_joint.json") for name in ("dev", "test"))
     data.build_split(train_annotated=revised, dev=dev, jerex_dev=dev, jerex_test=test, output=tmp_path / "out.json")
-    rebuilt = read_docred(tmp_path / "out.json")
+    rebuilt = read_corpus(tmp_path / "out.json")
     # 112 of Re-DocRED's development documents are in the split; of its mixed-type clusters some lie in these.
     assert "left out: 412 of JEREX's dev and test" in capsys.readouterr().out
     assert "mixed_type_cluster" not in rebuilt.issues.counts

@@ -350,6 +350,8 @@ def test_an_input_without_documents_is_bad_input(predict: Predict, corpus: Path,
     assert code == 2
     assert "corpus.json: " in stderr
     assert os.listdir() == ["corpus.json"]
+    if raw == "[]":
+        assert "holds 0 documents" in predict("--format", "docred")[1]
 
 
 def test_inputs_and_outputs_that_cannot_be_are_named(predict: Predict, tmp_path: Path) -> None:

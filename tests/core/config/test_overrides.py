@@ -60,11 +60,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("flags", "said"), list(WRONG.values()), ids=list(WRONG))
-def test_a_wrong_flag_is_answered_in_one_line(flags: list[str], said: str) -> None:
+@pytest.mark.parametrize(("flags", "message"), list(WRONG.values()), ids=list(WRONG))
+def test_a_wrong_flag_is_answered_in_one_line(flags: list[str], message: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_overrides(flags)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

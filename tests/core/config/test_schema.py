@@ -151,7 +151,7 @@ def test_strings_of_flags_become_numbers_and_only_numbers() -> None:
         presets.validate({"training": {"epochs": "three"}})
 
 
-def test_several_mistakes_are_told_a_line_each() -> None:
+def test_several_mistakes_have_a_line_each() -> None:
     with pytest.raises(UserError) as caught:
         presets.validate({"training": {"epochs": 0, "lr": -1.0}, "sed": 1})
     lines = str(caught.value).splitlines()

@@ -11,9 +11,8 @@ from typing import Annotated, Any
 import pytest
 
 from core.config import presets
-from core.config.model_source import cached_revision, model_identity
 from core.config.schema import ADDED_LATER, RunConfig
-from core.config.signature import identity, run_id, signature
+from core.config.signature import READING, active_settings, identity, run_id, signature
 from core.errors import UserError
 from tests.settings import Setting, alternatives, changed, every_setting, full_config
 
@@ -88,7 +87,7 @@ def test_a_file_enters_by_what_it_holds_wherever_it_lies(path: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["no.json", "scratch", "package:no_such_package", "bert-base-cased", "/no/such.json"])
-def test_documents_that_are_not_there_are_said_and_never_taken_for_a_model(
+def test_documents_that_are_not_there_are_named_and_never_taken_for_a_model(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -234,27 +233,6 @@ def test_the_four_systems_are_four_runs() -> None:
     )
 
 
-def test_a_model_folder_enters_by_what_it_holds_wherever_it_lies(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text("{}")
-    one, two = (model_identity(str(tmp_path / name)) for name in ("one", "two"))
-    assert one == two
-    (tmp_path / "two" / "config.json").write_text('{"layers": 2}')
-    assert model_identity(str(tmp_path / "two")) != one
-
-
-def test_a_hub_name_enters_with_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert cached_revision("bert-base-cased") is None
-    assert model_identity("bert-base-cased") == "bert-base-cased@main"
-    assert model_identity("bert-base-cased@abc") == "bert-base-cased@abc"
-    reference = tmp_path / "models--bert-base-cased" / "refs" / "main"
-    reference.parent.mkdir(parents=True)
-    reference.write_text("0123abcd\n")
-    assert model_identity("bert-base-cased") == "bert-base-cased@0123abcd"
-
-
 def test_a_signature_is_the_same_in_every_process_and_release() -> None:
     # Of this value hang the folders of everybody's finished runs: a change here orphans them.
     program = (
@@ -269,6 +247,16 @@ def test_a_signature_is_the_same_in_every_process_and_release() -> None:
         for seed in ("1", "2")
     }  # fmt: skip
     assert printed == {signature(presets.build("memory-mrc", row={"encoder": {"source": "scratch"}}))}
+
+
+def test_active_settings_are_those_that_can_change_a_number_here() -> None:
+    config = full_config()
+    active = active_settings(config)
+    # An encoder from scratch has no pretrained weights to start from.
+    assert active.keys() == {*NUMBERS, *CONTENT, *SOURCE} - {"encoder.pretrained"}
+    unread = active_settings(changed(config, "memory.read_mode", "none"))
+    assert active.keys() - unread.keys() == {f"memory.{name}" for name in READING}
+    assert active_settings(RunConfig())["memory"] is None
 
 
 def test_the_walk_finds_every_setting() -> None:

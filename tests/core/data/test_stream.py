@@ -12,13 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import core.data.stream
 from core.data.documents import Annotation, Document
-from core.data.formats import read_corpus
+from core.data.formats import parse_corpus, read_corpus
 from core.data.formats.docred import encode_docred
 from core.data.formats.predictions import encode_prediction, parse_predictions
-from core.data.formats.pubtator import parse_pubtator
-from core.data.formats.text import parse_text
 from core.data.stream import RAW_CHARACTERS, DocumentStream, Entry
 from core.errors import UserError
 from tests.tiny import document
@@ -65,13 +62,13 @@ def test_real_pubtator_streams_to_the_same_documents(shared_path: Callable[[str]
     raw = b"\n\n".join(raw.split(b"\n\n")[:60])
     found = documents(raw)
     assert len(found) == 60
-    assert found == list(parse_pubtator(raw, "input").documents)
+    assert found == list(parse_corpus(raw, "input", format="pubtator").documents)
 
 
 @given(st.lists(st.sampled_from(["a", "B.", " ", "\n", "\r", "\r\n", "\xa0", "\n\n", "é"]), max_size=20))
 def test_any_text_streams_to_the_same_documents(parts: list[str]) -> None:
     raw = ("x" + "".join(parts)).encode()
-    assert documents(raw) == list(parse_text(raw, "input").documents)
+    assert documents(raw) == list(parse_corpus(raw, "input", format="text").documents)
 
 
 def test_json_may_come_as_lines_as_an_array_or_spread() -> None:
@@ -280,14 +277,6 @@ def test_where_borders_are_lost_the_rest_is_one_entry(raw: bytes) -> None:
     assert [entry.raw for entry in good] == wanted
     assert reason in last.reason
     assert last.mark.taken == len(raw)
-
-
-@pytest.mark.parametrize("raw", [b"x" * 200 + b"\ny\n", b"x" * 80 + b"\n" + b"y" * 80 + b"\n\nz"])
-def test_a_document_without_an_end_is_not_held(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.data.stream, "MAX_BYTES", 100)
-    (entry,) = entries(raw)
-    assert "no end of this document" in entry.reason
-    assert len(entry.raw) < 200
 
 
 def cut(raw: bytes, format: Any) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The embedded corpus: the same anywhere, whole, and as varied as its docstring says."""
+"""The synthetic corpus: the same anywhere, whole, and as varied as its docstring says."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What makes the embedded corpus worth training on: a model that reads learns it, a bag of words does not."""
+"""What makes the synthetic corpus worth training on: a model that reads learns it, a bag of words does not."""
 
 import itertools
 import os

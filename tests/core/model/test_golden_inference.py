@@ -12,7 +12,7 @@ import torch
 from core.checkpoint_import.convert import ImportedCheckpoint
 from core.config.schema import SamplesConfig
 from core.data.documents import Annotation
-from core.data.formats.docred import parse_docred
+from core.data.formats import parse_corpus
 from core.data.formats.types_file import read_types
 from core.data.issues import Issues
 from core.features.batches import (
@@ -48,7 +48,7 @@ def recorded_documents(shared: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def documents(recorded_documents: list[dict[str, Any]], wordpieces: WordPieces) -> list[EncodedDocument]:
     raw = json.dumps([one["raw"] for one in recorded_documents]).encode()
-    return [wordpieces.encode(one) for one in parse_docred(raw, "docs.json", max_span_tokens=10).documents]
+    return [wordpieces.encode(one) for one in parse_corpus(raw, "docs.json", format="docred").documents]
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -37,7 +37,7 @@ def make_run(runs: Path, signature: str, seed: int) -> Path:
     return folder
 
 
-def test_a_record_reads_back_equal_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_record_reads_back_equal_and_leaves_nothing_else(tmp_path: Path) -> None:
     write_record(tmp_path, record())
     assert read_record(tmp_path) == record()
     write_record(tmp_path, record(status="failed", error="a traceback"))
@@ -82,7 +82,7 @@ def test_an_unknown_status_is_damage(tmp_path: Path) -> None:
         read_record(tmp_path)
 
 
-def test_a_record_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no folder"):
         write_record(tmp_path / "nowhere", record())
     (tmp_path / "file").write_text("")
@@ -134,6 +134,6 @@ def test_no_run_lists_those_there_are(tmp_path: Path) -> None:
         find_run("ffff", tmp_path)
 
 
-def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is a folder but no run: it has no config\.yaml"):
         find_run(str(tmp_path), tmp_path)

@@ -69,8 +69,8 @@ def read_back(run_id: str, config: dict[str, Any], summary: dict[str, Any]) -> R
     known = {name: tree[name] for name in FACTS if name in tree} | {"repairs": tree.get("repairs", {})}
     known |= {"error": tree["error"] or None, "metrics": {name: tree[name] for name in ("validation", "test")}}
     settings = {name: value for name, value in config.items() if name not in ("provenance", "_wandb")}
-    told = known | {"run_id": run_id, "config": settings, "provenance": config["provenance"]}
-    return msgspec.convert(told, RunRecord)
+    sent = known | {"run_id": run_id, "config": settings, "provenance": config["provenance"]}
+    return msgspec.convert(sent, RunRecord)
 
 
 def inspect(path: Path, *options: str) -> str:
@@ -110,7 +110,7 @@ def prepared(tmp_path: Path, **tracking: str) -> Path:
     return folder
 
 
-def test_an_online_run_is_told_to_the_server_whole(tmp_path: Path) -> None:
+def test_the_server_gets_an_online_run_whole(tmp_path: Path) -> None:
     folder = prepared(tmp_path, wandb="online", row="wide", job_type="variant")
     with serving() as server:
         # In a process of its own: W&B's client asks its environment only once.
@@ -118,12 +118,12 @@ def test_an_online_run_is_told_to_the_server_whole(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-m", "core.run", folder], env=environment, cwd=ROOT, check=True)
         record = read_record(folder)
         assert record is not None
-        told = server.runs[record.run_id]
-    assert (told.told["displayName"], told.told["jobType"]) == ("wide seed 0", "variant")
-    assert read_back(record.run_id, told.config, told.summary) == record
-    assert [row["global_step"] for row in told.history] == [row["step"] for row in read_history(folder / HISTORY)]
-    assert told.summary["status"] == "finished"
-    assert told.exit_code == 0
+        sent = server.runs[record.run_id]
+    assert (sent.variables["displayName"], sent.variables["jobType"]) == ("wide seed 0", "variant")
+    assert read_back(record.run_id, sent.config, sent.summary) == record
+    assert [row["global_step"] for row in sent.history] == [row["step"] for row in read_history(folder / HISTORY)]
+    assert sent.summary["status"] == "finished"
+    assert sent.exit_code == 0
     assert offline_files(folder) == []
 
 
@@ -133,19 +133,19 @@ def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
     record = read_record(folder)
     assert record is not None
     (path,) = offline_files(folder)
-    told: dict[str, Any] = json.loads(inspect(path, "--summary"))
+    sent: dict[str, Any] = json.loads(inspect(path, "--summary"))
     signature, _, seed = record.run_id.rpartition("-")
-    assert told["run_id"] == record.run_id
+    assert sent["run_id"] == record.run_id
     assert seed == "s0"
-    assert set(told["tags"]) == {"memory-grc", "none", "mine", "yours"}
-    assert told["exit_code"] == 0
+    assert set(sent["tags"]) == {"memory-grc", "none", "mine", "yours"}
+    assert sent["exit_code"] == 0
     assert record.status in SCORED
     assert record.metrics.keys() == {"validation", "test"}
-    assert read_back(record.run_id, told["config"], told["summary"]) == record
+    assert read_back(record.run_id, sent["config"], sent["summary"]) == record
     for task in TASKS:
-        assert told["summary"][f"test/{task}/f1"] == record.metrics["test"][task]["f1"]
+        assert sent["summary"][f"test/{task}/f1"] == record.metrics["test"][task]["f1"]
     assert record.provenance is not None
-    assert told["summary"].get("commit") == record.provenance.commit
+    assert sent["summary"].get("commit") == record.provenance.commit
     rows = [json.loads(line) for line in inspect(path).splitlines()]
     started = next(row["run"] for row in rows if row["type"] == "run")
     assert (started["run_group"], started["job_type"], started["project"]) == (signature, "train", "engram")
@@ -192,11 +192,11 @@ def test_record_and_predictions_become_an_artifact_when_asked(tmp_path: Path, mo
         tracker.start(made("running"), folder)
         tracker.finish(made("finished"))
         (path,) = offline_files(folder)
-        said = inspect(path)
-        assert ("predictions.test.jsonl" in said and "record.json" in said) == asked
+        content = inspect(path)
+        assert ("predictions.test.jsonl" in content and "record.json" in content) == asked
 
 
-def test_a_run_that_goes_on_keeps_its_identity_and_its_steps(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_identity_and_its_steps(tmp_path: Path) -> None:
     for step in (3, 7):
         tracker = WandbTracker(TrackingConfig(wandb="offline"))
         tracker.start(made("running"), tmp_path)
@@ -215,7 +215,7 @@ def test_names_with_slashes_stay_one_name() -> None:
     }
 
 
-def test_a_run_that_failed_tells_why_and_one_that_goes_on_no_longer_does(tmp_path: Path) -> None:
+def test_a_failed_run_says_why_and_a_resumed_one_no_longer_does(tmp_path: Path) -> None:
     for record in (made("failed", error="RuntimeError: no"), made("finished")):
         tracker = WandbTracker(TrackingConfig(wandb="offline"))
         tracker.start(made("running"), tmp_path)
@@ -246,7 +246,7 @@ def test_without_a_server_that_answers_the_run_is_followed_offline(
 def test_a_folder_that_takes_no_files_costs_the_run_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(**told: object) -> None:
+    def full(**sent: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(wandb, "init", full)

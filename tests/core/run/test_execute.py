@@ -41,6 +41,7 @@ from core.training.checkpoints import load_model
 from core.training.loss import LOSS_NAMES, Losses
 from tests.tiny import (
     SYSTEMS,
+    dead_process,
     document,
     tiny_config,
     write_corpus,
@@ -244,13 +245,6 @@ def test_a_flood_of_mentions_is_cut_counted_and_said(
     assert "6 of 6 validation documents had more than inference.max_mentions (5) spans accepted as mentions" in said
     predicted = read_predictions(tmp_path / "run" / "predictions.test.jsonl")
     assert [len(one.annotation.mentions) for one in predicted] == [5] * 6
-
-
-def dead_process() -> int:
-    """The id of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def make_run(folder: Path, status: str = "running", keep: str = "best") -> RunRecord:

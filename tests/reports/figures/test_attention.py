@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from core.errors import UserError
@@ -16,7 +17,6 @@ from reports.figures.attention import (
     attention_figures,
     build_panels,
     draw_attention,
-    find_modes,
     place_tokens,
 )
 from reports.figures.style import render
@@ -49,6 +49,10 @@ def made(*reads: ReadAttention, tokens: list[str] = TOKENS, **changes: Any) -> D
     return msgspec.structs.replace(plain, **changes)
 
 
+def draw(document: DocumentAttention, mode: Any) -> Figure:
+    return draw_attention(document, mode, build_panels(document)[mode])
+
+
 def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -> list[list[float]]:
     scores = np.exp(peak * np.random.default_rng(seed).standard_normal((slots, items)))
     return (scores / scores.sum(axis, keepdims=True)).tolist()
@@ -57,7 +61,7 @@ def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -
 def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_out() -> None:
     weights = np.full((10, 14), 0.01)
     weights[3, 4], weights[7, 0] = 0.87, 0.5
-    (memory,) = build_panels(made(read("tokens", "inverse", weights.tolist())), "inverse")
+    (memory,) = build_panels(made(read("tokens", "inverse", weights.tolist())))["inverse"]
     assert memory.shades[4] == pytest.approx(100 * (0.87 + 9 * 0.01) / 10)
     assert memory.shades[1] == pytest.approx(1.0)
     assert memory.even == pytest.approx(100 / 14)
@@ -74,7 +78,7 @@ def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_
 def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
     weights = [[0.25] * 14, [0.25] * 14, [0.25] * 14, [0.25] * 14]
     weights[2][6], weights[0][6] = 0.45, 0.05
-    (memory,) = build_panels(made(read("tokens", "normal", weights)), "normal")
+    (memory,) = build_panels(made(read("tokens", "normal", weights)))["normal"]
     assert memory.shades[6] == pytest.approx(45.0)
     assert memory.even == memory.floor == pytest.approx(25.0)
     assert memory.heat_maps[0].slots[0] == "T2"
@@ -82,7 +86,7 @@ def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
 
 def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
     weights = [[0.1, 0.6, 0.05, 0.02, 0.03], [0.3, 0.2, 0.01, 0.04, 0.05]]
-    (memory,) = build_panels(made(read("mentions", "inverse", weights)), "inverse")
+    (memory,) = build_panels(made(read("mentions", "inverse", weights)))["inverse"]
     shades = np.zeros(14)
     # Byron alone was not found, so that Ada Byron shades both.
     shades[[0, 1, 4, 6, 12]] = 20.0, 20.0, 3.0, 3.0, 4.0
@@ -95,17 +99,17 @@ def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
 def test_a_normal_read_at_mentions_shows_those_that_were_found() -> None:
     weights = [[0.3, 0.9, 0.6, 0.5, 0.2], [0.7, 0.1, 0.4, 0.5, 0.8]]
     document = made(read("mentions", "normal", weights))
-    (heat_map,) = build_panels(document, "normal")[0].heat_maps
+    (heat_map,) = build_panels(document)["normal"][0].heat_maps
     assert heat_map.items == ["Ada Byron", "Acme", "Oslo", "Lima"]
     np.testing.assert_allclose(heat_map.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
     none_found = msgspec.structs.replace(document, types=(None,) * 5)
-    (heat_map,) = build_panels(none_found, "normal")[0].heat_maps
+    (heat_map,) = build_panels(none_found)["normal"][0].heat_maps
     assert (len(heat_map.items), any(heat_map.found)) == (5, False)
 
 
 def test_shares_that_differ_by_rounding_alone_are_not_made_to_stand_out() -> None:
     weights = [[0.1667] * 14, [0.1666] * 14, *[[0.1667] * 14] * 4]
-    figure = draw_attention(made(read("tokens", "normal", weights)), "normal")
+    figure = draw(made(read("tokens", "normal", weights)), "normal")
     shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches if patch.get_fill()]
     assert len(shades) == 14
     assert min(min(shade) for shade in shades) > 0.95
@@ -119,15 +123,15 @@ def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
         for memory in ("entity", "relation")
     ]
     document = made(*reads)
-    assert find_modes(document) == ("inverse", "normal")
-    for mode in find_modes(document):
-        panels = build_panels(document, mode)
+    assert list(build_panels(document)) == ["inverse", "normal"]
+    for mode in build_panels(document):
+        panels = build_panels(document)[mode]
         assert [panel.memory for panel in panels] == ["entity", "relation"]
         assert [heat_map.place for panel in panels for heat_map in panel.heat_maps] == [
             "tokens",
             "mentions",
         ] * 2
-        check_legible(draw_attention(document, mode))
+        check_legible(draw(document, mode))
 
 
 LENGTHY = ["Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstellenleiterin", *TOKENS, "W" * 200]
@@ -163,16 +167,16 @@ def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
         document = made(read("tokens", "inverse", [[1 / 14] * 14] * 3))
     else:
         document = made(read("tokens", "normal", softmaxed(6, 14, 0, 0), "relation"))
-    figure = draw_attention(document, document.reads[0].mode)
+    figure = draw(document, document.reads[0].mode)
     check_legible(figure)
     assert render(figure, "png", {}).startswith(b"\x89PNG")
 
 
 def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_out() -> None:
     of_tokens, nothing = read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "inverse", [], "relation")
-    panels = build_panels(made(of_tokens, nothing, read("mentions", "inverse", [[], []])), "inverse")
+    panels = build_panels(made(of_tokens, nothing, read("mentions", "inverse", [[], []])))["inverse"]
     assert [[heat_map.place for heat_map in memory.heat_maps] for memory in panels] == [["tokens"]]
-    assert find_modes(made(nothing)) == ()
+    assert build_panels(made(nothing)) == {}
 
 
 def test_tokens_are_shown_as_they_are() -> None:
@@ -183,7 +187,7 @@ def test_tokens_are_shown_as_they_are() -> None:
         tokens=tokens,
         title="$x$ $y",
     )
-    figure = draw_attention(document, "inverse")
+    figure = draw(document, "inverse")
     check_legible(figure)
     shown = [text.get_text() for text in figure.findobj(Text)]
     assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$"} <= set(shown)
@@ -212,8 +216,8 @@ def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> Non
     write_attention(attention_path(second.with_name("s0"), "validation"), [whole])
     drawings = attention_figures(data)
     assert [drawing.name for drawing in drawings] == ["attention-1-inverse", "attention-1-normal"]
-    told = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, which reads the written slots."
-    assert all(drawing.caption.startswith(told) for drawing in drawings)
+    beginning = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, which reads the written slots."
+    assert all(drawing.caption.startswith(beginning) for drawing in drawings)
     last = make_figures(data)[-2:]
     assert [drawing.name for drawing in last] == [drawing.name for drawing in drawings]
     attention_path(second, "test").write_text("{")

@@ -14,7 +14,7 @@ SEEDS = {
 }
 
 
-def test_too_few_seeds_are_said(tmp_path: Path) -> None:
+def test_too_few_seeds_are_named(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
     compared = read_data(study, tmp_path).compared
     assert "one seed only, Δ = +0.00" in set(compared[compared["row"] == "memory-mrc"]["verdict"]).pop()

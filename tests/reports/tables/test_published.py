@@ -37,7 +37,7 @@ def test_what_the_published_std_supports(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p_holm", "told"),
+    ("low", "high", "p_holm", "words"),
     [
         (0.1, 0.4, 0.01, "higher, also after Holm"),
         (0.1, 0.4, 0.06, "higher alone, not after Holm"),
@@ -45,8 +45,8 @@ def test_what_the_published_std_supports(tmp_path: Path) -> None:
         (-0.1, 0.4, 0.01, "no difference shown"),
     ],
 )
-def test_words_of_a_published_difference(low: float, high: float, p_holm: float, told: str) -> None:
-    assert describe_difference(low, high, p_holm) == told
+def test_words_of_a_published_difference(low: float, high: float, p_holm: float, words: str) -> None:
+    assert describe_difference(low, high, p_holm) == words
 
 
 def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def test_figures_are_drawn_of_what_is_there() -> None:
     assert [drawing.name for drawing in search_figures(data_of(RECORD))] == ["search-history", "search-importance"]
     history_drawn = search_figures(data_of(RECORD))[0].figure
     [panel] = history_drawn.axes
-    told = [text.get_text() for legend in history_drawn.legends for text in legend.get_texts()]
-    assert sorted(told) == ["all seeds, ± std", "best so far", "failed", "stopped earlier"]
+    labels_in_legend = [text.get_text() for legend in history_drawn.legends for text in legend.get_texts()]
+    assert sorted(labels_in_legend) == ["all seeds, ± std", "best so far", "failed", "stopped earlier"]
     assert panel.get_ylabel() == "validation strict relation F1"
     begun = msgspec.structs.replace(RECORD, trials=TRIALS[4:], best=None, importance={})
     assert search_figures(data_of(begun)) == []

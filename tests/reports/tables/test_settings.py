@@ -35,8 +35,8 @@ def ladder_data(runs: Path) -> ReportData:
 def lines_of(table: Table) -> dict[str, list[list[str]]]:
     found: dict[str, list[list[str]]] = {}
     for line in table.lines:
-        name, *told = (cell if isinstance(cell, str) else str(cell.number) for cell in line.cells)
-        found.setdefault(name, []).append(told)
+        name, *cells = (cell if isinstance(cell, str) else str(cell.number) for cell in line.cells)
+        found.setdefault(name, []).append(cells)
     return found
 
 
@@ -56,10 +56,10 @@ def test_every_setting_that_can_change_a_number_stands_once_per_value(tmp_path: 
 def test_settings_without_effect_are_left_out_and_old_records_have_defaults() -> None:
     scratch = build("jerex-grc", profile="quick").model_dump(mode="json")
     del scratch["training"]["select_from"]
-    told = dict(write_settings(scratch, {}))
-    assert told["training.select_from"] == "0"
-    assert "encoder.scratch.width" in told
-    assert "encoder.pretrained" not in told
+    settings = dict(write_settings(scratch, {}))
+    assert settings["training.select_from"] == "0"
+    assert "encoder.scratch.width" in settings
+    assert "encoder.pretrained" not in settings
     other = dict(write_settings(build("jerex-grc", profile="paper").model_dump(mode="json"), {}))
     assert "encoder.scratch.width" not in other
     assert other["encoder.pretrained"] == "on"

@@ -46,9 +46,9 @@ def fork(root: Path, arguments: list[str], number: int) -> int:
     """Run `engram` in a fork; its exit code, negative for the signal that it died of."""
     child = os.fork()
     if child == 0:
-        said = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
         if number:
             sys.addaudithook(KillBefore(root, number))
         code = 1

@@ -45,7 +45,7 @@ def draw_kills(key: int, count: int) -> list[Kill]:
 
 
 class Soak:
-    """A study that is killed again and again, and told about on stdout, so that a failure can be tried again."""
+    """A study that is killed again and again, and followed on stdout, so that a failure can be tried again."""
 
     def __init__(self, study: RealStudy, runs: str, *, total: int) -> None:
         self.study, self.runs, self.total = study, runs, total
@@ -53,22 +53,22 @@ class Soak:
 
     def run(self, kills: Sequence[Kill]) -> int:
         """Do all the kills, then let the study come to its end; the exit code of its last driver."""
-        with self._said() as output:
+        with self._open_output() as output:
             driver = self._driver(output)
             for number, kill in enumerate(kills, start=1):
                 # Some at once, all of them spread over the study, none when nothing is left to kill.
                 due = number * self.total // (len(kills) + 1)
                 self._wait(driver, kill, early=due - AT_ONCE, due=due)
                 driver = self._kill(driver, kill, output, f"kill {number} of {len(kills)}")
-            print(f"{self._now()}: the last driver goes on to the end", flush=True)
+            print(f"{self._now()}: the last driver runs to the end", flush=True)
             return driver.wait()
 
-    def said(self) -> str:
-        """What the drivers said."""
+    def output(self) -> str:
+        """What the drivers printed."""
         return (self.study.folder / "drivers.txt").read_text()
 
     @contextmanager
-    def _said(self) -> Iterator[TextIO]:
+    def _open_output(self) -> Iterator[TextIO]:
         with open(self.study.folder / "drivers.txt", "a") as output:
             yield output
 

@@ -26,7 +26,7 @@ def study(tmp_path: Path) -> Iterator[RealStudy]:
 
 
 def crash(study: RealStudy, numbers: Sequence[int], *more: str) -> list[int]:
-    """Kill before the n-th change for each n, go on, and compare with a run left in peace; the n that were killed."""
+    """Kill before the n-th change for each n, resume, and compare with a run left in peace; the n that were killed."""
     plan = {
         "root": str(study.folder),
         "arguments": study.arguments("runs-{n}", *BRIEF, *more),
@@ -40,23 +40,23 @@ def crash(study: RealStudy, numbers: Sequence[int], *more: str) -> list[int]:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
-    number, first, second = told[-1]
-    assert (first, second) == (0, 0), "the last one is to live"
+    results = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
+    number, first, second = results[-1]
+    assert (first, second) == (0, 0), "the last command is not killed"
     whole = study.results(f"runs-{number}")
     assert len(whole) == 1
     files = names(study, f"runs-{number}")
-    for number, first, second in told[:-1]:
+    for number, first, second in results[:-1]:
         runs = f"runs-{number}"
         assert (number, first, second) == (number, -9, 0)
         assert study.leftovers(runs) == [], f"killed before change {number}"
         assert study.results(runs) == whole, f"killed before change {number}"
         assert names(study, runs) == files, f"killed before change {number}"
-    return [number for number, _, _ in told[:-1]]
+    return [number for number, _, _ in results[:-1]]
 
 
 def names(study: RealStudy, runs: str) -> list[str]:
-    """Every file below a folder of runs, but for the account of a driver, which one that was killed does not leave."""
+    """Every file below a folder of runs, but for the timing of a driver, which one that was killed does not leave."""
     root = study.folder / runs
     return sorted(
         path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != LAUNCH_TIMINGS
@@ -64,7 +64,7 @@ def names(study: RealStudy, runs: str) -> list[str]:
 
 
 def test_a_kill_between_any_two_changes_of_files_loses_nothing(study: RealStudy) -> None:
-    # Some of them each time, other ones each time, told with a failure; `make soak` takes all.
+    # Some of them each time, other ones each time, shown with a failure; `make soak` takes all.
     numbers = sorted(random.SystemRandom().sample(range(1, FEWEST + 1), 6))
     assert crash(study, [*numbers, 1_000]) == numbers
 

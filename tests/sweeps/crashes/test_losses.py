@@ -1,4 +1,4 @@
-"""What goes wrong in one run, or on the disk, is recorded and shown, and the other runs go on."""
+"""What goes wrong in one run, or on the disk, is recorded and shown, and the other runs continue."""
 
 import csv
 import subprocess
@@ -27,7 +27,7 @@ HERE = ("--engine", "in-process", "--training.epochs", "3")
 
 @pytest.fixture
 def mount() -> Iterator[Callable[..., None]]:
-    """Mounts a folder in memory, or mounts it anew with other options; whoever may not mount skips."""
+    """Mounts a folder in memory, or again with other options; without the right to mount the test is skipped."""
     mounted: list[Path] = []
 
     def mount(folder: Path, options: str) -> None:
@@ -44,7 +44,7 @@ def mount() -> Iterator[Callable[..., None]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poisoned_runs_are_recorded_and_the_others_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     rows = {name: {"preset": "jerex-grc"} for name in ("good", "gpu", "memory", "wild", "better")}
     for number, row in enumerate(rows.values()):
@@ -71,15 +71,15 @@ def test_poisoned_runs_are_recorded_and_the_others_go_on(tmp_path: Path, monkeyp
         "wild": "diverged",
         "better": "finished",
     }
-    said = {name: (record := read_record(folder)) and record.error for name, folder in folders.items()}
-    assert "CUDA out of memory" in (said["gpu"] or "")
-    assert "can't allocate memory" in (said["memory"] or "")
-    assert "not finite" in (said["wild"] or "")
-    assert [state.error for state in run_states.with_status("failed")] == [said["gpu"], said["memory"]]
+    errors = {name: (record := read_record(folder)) and record.error for name, folder in folders.items()}
+    assert "CUDA out of memory" in (errors["gpu"] or "")
+    assert "can't allocate memory" in (errors["memory"] or "")
+    assert "not finite" in (errors["wild"] or "")
+    assert [state.error for state in run_states.with_status("failed")] == [errors["gpu"], errors["memory"]]
     assert not any(is_locked(folder) for folder in folders.values())
 
 
-def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_goes_on(
+def test_a_disk_that_fills_up_costs_what_is_on_it_and_the_same_command_resumes(
     tmp_path: Path, mount: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = RealStudy(tmp_path)
@@ -121,9 +121,9 @@ def test_a_disk_too_small_for_the_study_is_said_before_anything_starts(
     mount(tmp_path / "runs", "size=8m")
     arguments = study.arguments("runs", *HERE)
     assert main(arguments) == 2
-    told = capsys.readouterr()
-    assert "the 4 runs left need about" in told.err
-    assert "8.4 MB are free" in told.err
+    output = capsys.readouterr()
+    assert "the 4 runs left need about" in output.err
+    assert "8.4 MB are free" in output.err
     assert list(run_folders(tmp_path / "runs")) == []
     mount(tmp_path / "runs", "size=60m")
     assert main(arguments) == 0
@@ -143,10 +143,10 @@ def test_a_disk_that_became_too_small_for_checkpoints_fails_a_run_before_its_tra
     # Between the plan's look at the disk and the run somebody else has filled it.
     monkeypatch.setattr("studies.checks.refuse_full_disk", lambda estimate, runs: None)
     assert main(arguments) == 1
-    told = capsys.readouterr()
-    assert "4 failed" in told.out
-    assert "MiB are free" in told.err
-    assert "--retry failed" in told.err
+    output = capsys.readouterr()
+    assert "4 failed" in output.out
+    assert "MiB are free" in output.err
+    assert "--retry failed" in output.err
     assert main(arguments) == 1, "failed runs are not tried again unasked"
     assert "s on cpu" not in capsys.readouterr().err
     mount(tmp_path / "runs", "size=60m")
@@ -167,15 +167,15 @@ def test_what_may_not_be_written_is_said_and_the_rest_is_computed(
     mount(locked, "size=1m")
     mount(locked, "ro")
     assert main(arguments) == 1
-    told = capsys.readouterr()
-    assert "1 failed, 1 finished" in told.out
-    assert "Read-only file system" in told.err
-    assert "give a folder that is yours" in told.err
+    output = capsys.readouterr()
+    assert "1 failed, 1 finished" in output.out
+    assert "Read-only file system" in output.err
+    assert "give a folder that is yours" in output.err
     assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) in (0, 1)
     assert "1 finished" in capsys.readouterr().out
 
 
-def test_a_folder_of_runs_that_may_not_be_written_is_refused_but_may_be_looked_at(
+def test_a_folder_of_runs_that_may_not_be_written_is_refused_but_may_be_shown(
     tmp_path: Path, mount: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = RealStudy(tmp_path)
@@ -186,9 +186,9 @@ def test_a_folder_of_runs_that_may_not_be_written_is_refused_but_may_be_looked_a
     mount(tmp_path / "runs", "ro")
     capsys.readouterr()
     assert main(arguments) == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("engram: warning:")]
-    assert len(said) == 1
-    assert "Read-only file system" in said[0]
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("engram: warning:")]
+    assert len(lines) == 1
+    assert "Read-only file system" in lines[0]
     assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) == 0
     assert "2 finished" in capsys.readouterr().out
 
@@ -209,14 +209,14 @@ def test_run_folders_of_several_machines_copied_together_are_one_study(
     assert len(stamps) == 4
     capsys.readouterr()
     assert main(real_studies[0].arguments("both", *HERE)) == 0
-    told = capsys.readouterr()
-    assert "4 runs, 4 finished already" in told.err
-    assert "4 finished" in told.out
+    output = capsys.readouterr()
+    assert "4 runs, 4 finished already" in output.err
+    assert "4 finished" in output.out
     assert stamps == {folder: (folder / HISTORY).stat().st_mtime_ns for folder in run_folders(both)}
     assert main(["study", "status", "mine", "--runs", str(both)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[:3] + line[-1:] for line in lines[1:3]] == [["memory", "●", "●", "2"], ["plain", "●", "●", "2"]]
     assert main(["report", "mine", "--runs", str(both), "--out", str(tmp_path / "report")]) == 0
     with open(tmp_path / "report" / "runs.csv", newline="") as file:
-        told = {(row["row"], row["seed"], row["status"]) for row in csv.DictReader(file)}
-    assert told == {(row, seed, "finished") for row in ("memory", "plain") for seed in ("0", "1")}
+        statuses = {(row["row"], row["seed"], row["status"]) for row in csv.DictReader(file)}
+    assert statuses == {(row, seed, "finished") for row in ("memory", "plain") for seed in ("0", "1")}

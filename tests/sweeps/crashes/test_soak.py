@@ -11,7 +11,7 @@ from tests.sweeps.crashes.soak import Soak, draw_kills
 from tests.sweeps.real_study import STUDY, RealStudy
 
 KEY = "ENGRAM_SOAK_KEY"
-"""The environment variable with the key of the kills; told with every failure."""
+"""The environment variable with the key of the kills; shown with every failure."""
 
 
 def build_study(seeds: int, rows: int) -> dict[str, object]:
@@ -49,7 +49,7 @@ def soak(study: RealStudy, *, runs: int, kills: int, key: int) -> None:
     assert code == 0, err
     soaked = Soak(study, "soaked", total=runs)
     code = soaked.run(draw_kills(key, kills))
-    assert code == 0, soaked.said()
+    assert code == 0, soaked.output()
     assert study.processes() == []
     assert study.leftovers("soaked") == []
     results, whole = study.results("soaked"), study.results("whole")

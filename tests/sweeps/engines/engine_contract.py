@@ -19,9 +19,6 @@ from tests.sweeps.real_study import wait_until
 class EngineContract(ABC):
     """Inherit, and define `build`."""
 
-    in_process = False
-    """Whether runs are in the test's own process: `wait` then lasts as long as a run, and no run may be killed."""
-
     @abstractmethod
     def build(self) -> Engine:
         """A fresh engine whose runs are `fake_run`'s."""
@@ -64,15 +61,15 @@ class EngineContract(ABC):
         for folder in folders:
             engine.submit(folder)
         ended = self.all_of(engine, 5)
-        assert {one.folder for one in ended} == set(folders)
-        assert {one.status for one in ended} == {"finished"}
+        assert {run.folder for run in ended} == set(folders)
+        assert {run.status for run in ended} == {"finished"}
         assert all(len((folder / DONE).read_text().splitlines()) == 1 for folder in folders)
 
     def test_folders_start_in_the_order_of_submission(self, engine: Engine, tmp_path: Path) -> None:
         folders = [self.folder(tmp_path, name) for name in ("c", "a", "e", "b", "d")]
         for folder in folders:
             engine.submit(folder)
-        ended = [one.folder for one in self.all_of(engine, 5)]
+        ended = [run.folder for run in self.all_of(engine, 5)]
         # With more slots the later may overtake the earlier.
         assert ended == folders or engine.slots > 1
 
@@ -80,13 +77,13 @@ class EngineContract(ABC):
         ("job", "status", "reason"),
         [("refuse", "refused", "as asked"), ("fail", "failed", None), ("raise", "failed", "OSError: No space left")],
     )
-    def test_a_bad_run_ends_and_the_others_go_on(
+    def test_a_bad_run_ends_and_the_others_continue(
         self, engine: Engine, tmp_path: Path, job: str, status: str, reason: str | None
     ) -> None:
         engine.submit(self.folder(tmp_path, "bad", job))
         engine.submit(self.folder(tmp_path, "good"))
         engine.submit(self.folder(tmp_path, "better"))
-        ended = {one.folder.name: one for one in self.all_of(engine, 3)}
+        ended = {run.folder.name: run for run in self.all_of(engine, 3)}
         assert ended["bad"].status == status
         assert reason is None or reason in (ended["bad"].error or "")
         assert ended["good"].status == ended["better"].status == "finished"
@@ -94,11 +91,11 @@ class EngineContract(ABC):
     def test_after_an_end_the_same_folder_and_others_may_be_submitted(self, engine: Engine, tmp_path: Path) -> None:
         folder = self.folder(tmp_path, "again", "fail")
         engine.submit(folder)
-        assert [one.status for one in self.all_of(engine, 1)] == ["failed"]
+        assert [run.status for run in self.all_of(engine, 1)] == ["failed"]
         (folder / JOB).write_text("finish")
         engine.submit(folder)
         engine.submit(self.folder(tmp_path, "other"))
-        assert [one.status for one in self.all_of(engine, 2)] == ["finished", "finished"]
+        assert [run.status for run in self.all_of(engine, 2)] == ["finished", "finished"]
 
     def test_what_waits_is_cancelled_and_never_starts(self, engine: Engine, tmp_path: Path) -> None:
         folders = [self.folder(tmp_path, str(number)) for number in range(4)]
@@ -107,11 +104,11 @@ class EngineContract(ABC):
         engine.cancel()
         late = self.folder(tmp_path, "late")
         engine.submit(late)
-        ended = {one.folder: one.status for one in self.all_of(engine, 5)}
+        ended = {run.folder: run.status for run in self.all_of(engine, 5)}
         assert ended[folders[3]] == ended[late] == "cancelled"
         assert not any((folder / STARTED).exists() for folder in (folders[3], late))
 
-    def test_a_run_that_is_told_to_stop_saves_and_ends(self, engine: Engine, tmp_path: Path) -> None:
+    def test_a_run_that_is_asked_to_stop_saves_and_ends(self, engine: Engine, tmp_path: Path) -> None:
         folder = self.folder(tmp_path, "slow", "slow")
         engine.submit(folder)
         ended: list[EndedRun] = []
@@ -120,9 +117,9 @@ class EngineContract(ABC):
                 try:
                     ended = engine.wait(20.0)
                 except KeyboardInterrupt:
-                    # The signal was for this process too: so a driver that computes in it hears of the stop.
-                    assert self.in_process
-        assert [(one.folder, one.status) for one in ended] == [(folder, "interrupted")]
+                    # The signal was for this process too: so a driver that computes in it learns of the stop.
+                    assert engine.in_process
+        assert [(run.folder, run.status) for run in ended] == [(folder, "interrupted")]
         assert (folder / SAVED).exists()
 
     def test_waiting_ends_with_the_first_run_and_at_the_latest_when_its_time_is_over(
@@ -134,7 +131,7 @@ class EngineContract(ABC):
         engine.submit(self.folder(tmp_path, "quick"))
         assert len(engine.wait(60.0)) == 1
         assert time.monotonic() - start < 40.0
-        if not self.in_process:
+        if not engine.in_process:
             folder = self.folder(tmp_path, "slow", "slow")
             engine.submit(folder)
             wait_until((folder / STARTED).exists)
@@ -163,7 +160,7 @@ class EngineContract(ABC):
 
     def stop(self, engine: Engine) -> None:
         """Ask what runs to save and stop."""
-        if self.in_process:
+        if engine.in_process:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             engine.cancel()
@@ -199,7 +196,7 @@ class EngineOfProcessesContract(EngineContract):
     def test_a_process_that_dies_ends_its_folder_alone(self, engine: Engine, tmp_path: Path) -> None:
         for name, job in (("dies", "die"), ("one", "finish"), ("two", "finish"), ("chokes", "choke"), ("three", "nap")):
             engine.submit(self.folder(tmp_path, name, job))
-        ended = {one.folder.name: one for one in self.all_of(engine, 5)}
+        ended = {run.folder.name: run for run in self.all_of(engine, 5)}
         assert ended["dies"].status == ended["chokes"].status == "killed"
         assert "SIGKILL" in (ended["dies"].error or "")
         assert {ended[name].status for name in ("one", "two", "three")} == {"finished"}
@@ -207,7 +204,7 @@ class EngineOfProcessesContract(EngineContract):
     def test_what_a_run_prints_is_no_answer(self, engine: Engine, tmp_path: Path) -> None:
         engine.submit(self.folder(tmp_path, "chatty", "chat"))
         engine.submit(self.folder(tmp_path, "next"))
-        assert [one.status for one in self.all_of(engine, 2)] == ["finished", "finished"]
+        assert [run.status for run in self.all_of(engine, 2)] == ["finished", "finished"]
 
     def test_what_is_submitted_last_waits_longest(self, two: Engine, tmp_path: Path) -> None:
         folders = [self.folder(tmp_path, str(number), "slow") for number in range(4)]
@@ -223,17 +220,17 @@ class EngineOfProcessesContract(EngineContract):
         wait_until((slow / STARTED).exists)
         for number in range(4):
             two.submit(self.folder(tmp_path, str(number)))
-        assert {one.folder.name for one in self.first(two, 4)} == {"0", "1", "2", "3"}
+        assert {run.folder.name for run in self.first(two, 4)} == {"0", "1", "2", "3"}
         two.cancel()
-        assert [one.status for one in self.all_of(two, 1)] == ["interrupted"]
+        assert [run.status for run in self.all_of(two, 1)] == ["interrupted"]
 
     def test_a_process_that_takes_its_time_to_end_holds_nobody_up(self, two: Engine, tmp_path: Path) -> None:
         lingers = self.folder(tmp_path, "lingers", LINGER)
         two.submit(lingers)
-        assert [one.status for one in self.first(two, 1)] == ["failed"]
+        assert [run.status for run in self.first(two, 1)] == ["failed"]
         for number in range(3):
             two.submit(self.folder(tmp_path, str(number)))
-        assert {one.status for one in self.first(two, 3)} == {"finished"}
+        assert {run.status for run in self.first(two, 3)} == {"finished"}
         # Where an engine lets it linger, the test does not wait for it either.
         with suppress(ProcessLookupError):
             os.kill(int((lingers / STARTED).read_text()), signal.SIGKILL)
@@ -244,8 +241,8 @@ class EngineOfProcessesContract(EngineContract):
             two.submit(folder)
         wait_until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
         two.cancel()
-        ended = {one.folder: one.status for one in self.first(two, 2)}
+        ended = {run.folder: run.status for run in self.first(two, 2)}
         assert ended == {folders[0]: "interrupted", folders[2]: "cancelled"}
         assert [(folder / SAVED).exists() for folder in folders] == [True, False, False]
         two.cancel(now=True)
-        assert [(one.folder, one.status) for one in self.all_of(two, 1)] == [(folders[1], "killed")]
+        assert [(run.folder, run.status) for run in self.all_of(two, 1)] == [(folders[1], "killed")]

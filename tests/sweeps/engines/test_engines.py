@@ -31,8 +31,6 @@ def alive(pid: int) -> bool:
 
 
 class TestInProcessEngine(EngineContract):
-    in_process = True
-
     def build(self) -> Engine:
         return InProcessEngine(fake_run)
 
@@ -80,7 +78,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         worker.process.kill()
         worker.process.wait()
         engine.submit(self.folder(tmp_path, "two"))
-        assert [one.status for one in self.all_of(engine, 1)] == ["finished"]
+        assert [run.status for run in self.all_of(engine, 1)] == ["finished"]
         engine.close()
 
     def test_a_process_that_cannot_be_made_ends_its_run(self, tmp_path: Path) -> None:

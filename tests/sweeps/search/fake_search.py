@@ -22,8 +22,8 @@ from studies.study import read_study
 from sweeps.engines.engine import EndedRun, Engine
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search import SearchLoop
 from sweeps.search_command import build_loop
+from sweeps.search_loop import SearchLoop
 from tests.reports.records import scores_of
 
 Score = Callable[[RunConfig], float]

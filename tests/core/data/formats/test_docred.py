@@ -1,6 +1,7 @@
 """DocRED's JSON: the data issues of the real files, and one clear error for every fault of a file."""
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from core.data import parsing as source
 from core.data.documents import LabelSet
-from core.data.formats.docred import read_docred
+from core.data.formats import read_corpus
 from core.data.formats.types_file import read_types
 from core.data.statistics import count_wordpieces, load_tokenizer
 from core.errors import UserError
+
+read_docred = partial(read_corpus, format="docred")
 
 REAL = ("redocred/dev_revised.json", "docred_joint/dev_joint.json", "docred_joint/test_joint.json")
 ISSUES = {
@@ -111,6 +114,12 @@ def test_a_document_becomes_document_spans(tmp_path: Path) -> None:
     assert (document.gold.relations[0].head, document.gold.relations[0].tail) == (0, 1)
 
 
+def test_json_lines_are_read_too(tmp_path: Path) -> None:
+    lines = written(tmp_path, [GOOD, GOOD]).read_bytes().strip(b"[]").replace(b'},{"title', b'}\n{"title')
+    (tmp_path / "data.jsonl").write_bytes(lines)
+    assert read_docred(tmp_path / "data.jsonl").documents == read_docred(tmp_path / "data.json").documents
+
+
 def test_documents_without_annotation(tmp_path: Path) -> None:
     bare = {key: GOOD[key] for key in ("title", "sents")}
     entities_only = {key: GOOD[key] for key in ("title", "sents", "vertexSet")}
@@ -190,7 +199,7 @@ CONTENTS = {
     "empty file": (b"", "is empty"),
     "white space": (b" \n", "is empty"),
     "not JSON": (b"id,title\n", "is not JSON"),
-    "not a list": (b'{"a": 1}', "expected array, got object"),
+    "not a document": (b'{"a": 1}', "object missing required field sents"),
     "no documents": (b"[]", "holds 0 documents"),
     "not UTF-8": (b'[{"title": "\xff"}]', "byte 12 is 0xff, which is not UTF-8"),
     "not UTF-8 where nothing is read": (b'[{"sents": [["a"]], "url": "\xff"}]', "not UTF-8"),

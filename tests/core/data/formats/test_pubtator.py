@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.data.corpus import Corpus
 from core.data.documents import LabelSet
-from core.data.formats.pubtator import parse_pubtator, read_pubtator
+from core.data.formats import parse_corpus, read_corpus
 from core.errors import UserError
 
 GOOD = (
@@ -20,12 +20,12 @@ CDR = {"Training": (76, 98, 107, 89, 18), "Development": (59, 100, 89, 89, 0)}
 
 
 def parse(text: str, labels: LabelSet | None = None) -> Corpus:
-    return parse_pubtator(text.encode(), "cdr.txt", labels=labels)
+    return parse_corpus(text.encode(), "cdr.txt", labels=labels, format="pubtator")
 
 
 @pytest.mark.parametrize("part", CDR)
 def test_cdr_is_read_and_its_issues_counted(shared_path, part: str) -> None:
-    corpus = read_pubtator(shared_path(f"data/cdr/CDR_{part}Set.PubTator.txt"))
+    corpus = read_corpus(shared_path(f"data/cdr/CDR_{part}Set.PubTator.txt"))
     kinds = ("unknown_id", "several_ids", "seventh_column", "composite_mention", "trailing_tab")
     assert tuple(corpus.issues.counts.get(kind, 0) for kind in kinds) == CDR[part]
     for absent in ("text_mismatch", "relation_without_mention", "crossing_sentence", "mixed_type_cluster"):
@@ -42,7 +42,7 @@ def test_cdr_is_read_and_its_issues_counted(shared_path, part: str) -> None:
 
 def test_every_mention_of_cdr_has_the_tokens_of_its_text(shared_path) -> None:
     path = shared_path("data/cdr/CDR_DevelopmentSet.PubTator.txt")
-    documents = {document.id: document for document in read_pubtator(path).documents}
+    documents = {document.id: document for document in read_corpus(path).documents}
     for line in path.read_text().splitlines():
         columns = line.split("\t")
         if len(columns) >= 6:
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "cdr.txt"
     path.write_bytes(GOOD.encode().replace(b"harms", b"h\xe4rms"))
     with pytest.raises(UserError, match="byte 16 is 0xe4, which is not UTF-8"):
-        read_pubtator(path)
+        read_corpus(path)
 
 
 TEXT = st.text(alphabet="aB1. -é,(\u00a0'", min_size=1, max_size=30).filter(str.strip)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.formats.text import parse_text, split_sentences, tokenise
+from core.data.formats import parse_corpus
+from core.data.formats.text import split_sentences, tokenise
 from core.errors import UserError
 
 SPLIT = {
@@ -39,7 +40,7 @@ def test_tokens_are_cut_as_described() -> None:
 
 
 def test_a_blank_line_separates_documents() -> None:
-    corpus = parse_text("One two.\r\nThree é.\r\n \r\n\n\nFour.\n".encode(), "folder/notes.txt")
+    corpus = parse_corpus("One two.\r\nThree é.\r\n \r\n\n\nFour.\n".encode(), "folder/notes.txt", format="text")
     assert [document.id for document in corpus.documents] == ["notes-1", "notes-2"]
     first = corpus.documents[0]
     assert first.text == "One two.\nThree é."
@@ -58,7 +59,7 @@ def test_a_blank_line_separates_documents() -> None:
 )
 def test_text_that_holds_none_is_one_clear_error(raw: bytes, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        parse_text(raw, "notes.txt")
+        parse_corpus(raw, "notes.txt", format="text")
 
 
 @given(st.text(max_size=80), st.lists(st.integers(0, 80), max_size=4))

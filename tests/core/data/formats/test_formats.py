@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.data.documents import Annotation, Document, Entity, Relation
-from core.data.formats import detect_format, read_corpus
-from core.data.formats.docred import document_to_docred, parse_docred, read_docred, write_docred
+from core.data.formats import detect_format, parse_corpus, read_corpus
+from core.data.formats.docred import document_to_docred, write_docred
 from core.data.formats.predictions import encode_prediction, parse_predictions, read_predictions, write_predictions
 from core.errors import UserError
 
@@ -46,7 +46,7 @@ def documents(draw: st.DrawFn, within_sentences: bool = True) -> Document:
 @given(st.lists(documents(), min_size=1, max_size=4, unique_by=lambda document: document.id))
 def test_docred_written_and_read_is_the_same(found: list[Document]) -> None:
     raw = msgspec.json.encode([document_to_docred(document) for document in found])
-    assert list(parse_docred(raw, "written").documents) == found
+    assert list(parse_corpus(raw, "written", format="docred").documents) == found
 
 
 @given(documents(within_sentences=False), st.data())
@@ -66,7 +66,7 @@ def test_prediction_lines_written_and_read_are_the_same(document: Document, data
 def test_docred_cut_off_anywhere_is_a_user_error(found: list[Document], where: float) -> None:
     raw = msgspec.json.encode([document_to_docred(document) for document in found])
     with pytest.raises(UserError, match=r"cut off"):
-        parse_docred(raw[: max(1, int(where * (len(raw) - 1)))], "cut")
+        parse_corpus(raw[: max(1, int(where * (len(raw) - 1)))], "cut", format="docred")
 
 
 @given(st.lists(documents(), min_size=1, max_size=3, unique_by=lambda document: document.id), st.floats(0, 1))
@@ -102,7 +102,7 @@ def test_files_are_written_whole_and_read_back(tmp_path) -> None:
         gold=Annotation.from_entities([Entity(((0, 1),), "X")]),
     )
     write_docred([document], tmp_path / "gold.json")
-    assert read_docred(tmp_path / "gold.json").documents == (document,)
+    assert read_corpus(tmp_path / "gold.json").documents == (document,)
     annotation = Annotation(mentions=((1, 2),))
     write_predictions([(document, annotation)], tmp_path / "predictions.jsonl")
     assert read_predictions(tmp_path / "predictions.jsonl")[0].annotation == annotation
@@ -117,7 +117,7 @@ def test_a_real_file_cut_off_at_random_is_a_user_error(shared_path) -> None:
     for _ in range(10):
         cut = raw[: generator.randrange(1, len(raw) - 1)]
         with pytest.raises(UserError, match="cut off"):
-            parse_docred(cut, "cut.json")
+            parse_corpus(cut, "cut.json", format="docred")
 
 
 def test_sniffing_reads_the_content() -> None:
