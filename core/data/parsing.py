@@ -84,7 +84,9 @@ def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data":
-            what = f"ends after {len(raw)} bytes inside a character: truncated or not UTF-8; copy it again or convert it"
+            what = (
+                f"ends after {len(raw)} bytes inside a character: truncated or not UTF-8; copy it again or convert it"
+            )
         else:
             byte = f"byte {error.start} is 0x{raw[error.start]:02x}"
             what = f"{byte}, which is not UTF-8: convert the file with `iconv -t UTF-8`"
