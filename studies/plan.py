@@ -19,7 +19,8 @@ from core.config.signature import deciding_fields, normalise_slot_width, signatu
 from core.data.datasets import resolve_paths
 from core.errors import UserError
 from studies.record import RowRuns, StudyRecord, StudyRun, study_label
-from studies.study import Row, Study
+from studies.rows import Row
+from studies.study import Study
 
 NOT_IN_ROWS = {
     "seed": "all rows share the seeds of the study (`seeds`, or --seeds)",

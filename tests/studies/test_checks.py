@@ -22,9 +22,9 @@ WRITE_ONLY = {"read_mode": "none"}
 
 def product(*axes: str | Choice, base: dict | None = None) -> Study:
     """The study of some axes on the memory model, its first row the baseline."""
-    study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes)
-    study = expand_axes(study, where="mine", name="mine")
-    return check_study(msgspec.structs.replace(study, baseline=next(iter(study.rows))), where="mine")
+    study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes, name="mine")
+    study = expand_axes(study)
+    return check_study(msgspec.structs.replace(study, baseline=next(iter(study.rows))))
 
 
 def planned(study: Study, documents: dict) -> Plan:
