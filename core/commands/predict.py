@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from core.data.formats import Format
+from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.issues import Issues
 from core.data.parsing import fault

@@ -3,7 +3,7 @@
 JSON lines, PubTator and text are read line by line and need the memory of one document. A JSON array (or an object that
 is laid out over several lines) is read whole: it needs the memory of its file, and its documents are decoded one at a
 time from there. A document that is faulty within its own borders costs no other one; where the borders are lost (JSON
-that is no JSON within an array, a file that is cut off), the rest of the input is skipped as one document.
+that is no JSON within an array, a truncated file), the rest of the input is skipped as one document.
 """
 
 import hashlib
@@ -19,9 +19,10 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from core.config.schema import Format
 from core.data.corpus import UniqueIds
 from core.data.documents import Document
-from core.data.formats import Format, detect_format, parse_document
+from core.data.formats import detect_format, parse_document
 from core.data.issues import Issues
 from core.data.parsing import BYTE_ORDER_MARK, JSON_ERRORS, empty_fault, explain_json_error, fault, named_file_errors
 from core.errors import UserError

@@ -250,7 +250,7 @@ def test_an_array_that_is_cut_off_gives_all_that_was_whole_and_one_reason(
     length = data.draw(st.integers(1, len(whole) - 1))
     ends = [len(json.dumps(values[: number + 1])) - 1 for number in range(len(values))]
     *good, last = split(whole[:length])
-    assert "cut off" in last.reason
+    assert "truncated" in last.reason
     assert [json.loads(entry.raw) for entry in good] == values[: sum(end <= length for end in ends)]
 
 
