@@ -216,9 +216,7 @@ def test_a_failing_run_is_recorded_with_its_traceback(
     assert run(tmp_path / "run").status == "finished"
 
 
-def test_a_stopped_run_is_recorded_as_interrupted(
-    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_is_recorded_as_such(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(losses: Any) -> Any:
         raise KeyboardInterrupt
 
@@ -233,7 +231,7 @@ def test_a_stopped_run_is_recorded_as_interrupted(
     assert read_record(tmp_path / "run") != record
 
 
-def test_a_flood_of_mentions_is_cut_counted_and_said(
+def test_a_flood_of_mentions_is_cut_counted_and_reported(
     tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flood = {"model": {"mention_threshold": 0.01}, "inference": {"max_mentions": 5}}
@@ -241,8 +239,8 @@ def test_a_flood_of_mentions_is_cut_counted_and_said(
     record = run(tmp_path / "run")
     assert record.status == "finished", record.error
     assert record.repairs["test"]["mention_flood"] == 6
-    said = capsys.readouterr().err
-    assert "6 of 6 validation documents had more than inference.max_mentions (5) spans accepted as mentions" in said
+    printed = capsys.readouterr().err
+    assert "6 of 6 validation documents had more than inference.max_mentions (5) spans accepted as mentions" in printed
     predicted = read_predictions(tmp_path / "run" / "predictions.test.jsonl")
     assert [len(one.annotation.mentions) for one in predicted] == [5] * 6
 
