@@ -11,6 +11,7 @@ import pandas as pd
 
 from core.config.presets import leaves
 from core.config.signature import drop_neutral_sections
+from core.data.datasets import SYNTHETIC
 from core.prediction.html import TEMPLATES, Viewer, templates
 from reports.baseline_differences import RULES
 from reports.captions import EMBEDDED_CORPUS_NOTE, label, problems
