@@ -1,20 +1,25 @@
 """Small documents, encoders and models, made on the spot: what tests of the model train and decode."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from core.config.presets import build, merge
+from core.config.presets import build, merge, to_yaml
 from core.config.schema import RunConfig
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
+from core.data.formats.docred import write_docred
 from core.features.batches import TrainingBatch, collate
 from core.features.candidates import draw_sample
 from core.features.prepare import PreparedData
 from core.features.wordpieces import EncodedDocument, WordPieces, learn_wordpieces
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.joint_model import JointModel
+from core.records.record import CONFIG
 from core.run.execute import build_fresh_model
 
 # Tensors of a few hundred numbers: threads would only wait for one another.
@@ -87,6 +92,25 @@ def tiny_config(preset: str = "jerex-grc", row: Mapping[str, Any] | None = None)
     return build(preset, row=merge(TINY, row or {}))
 
 
+def write_corpus(path: Path, *, count: int) -> Path:
+    """A DocRED file of the first small documents."""
+    write_docred([document(number) for number in range(count)], path)
+    return path
+
+
+def write_run(folder: Path, corpus: Path, preset: str = "memory-mrc", **row: Any) -> RunConfig:
+    """A run folder that holds only its config: a corpus that trains, validates and tests, on one CPU thread."""
+    settings = {
+        "data": {name: str(corpus) for name in ("train", "validation", "test")},
+        "training": {"epochs": 2, "batch_size": 2, "lr": 1e-3, "lr_warmup": 0.1},
+        "runtime": {"device": "cpu", "threads": 1, "log_every": 1},
+    }
+    config = tiny_config(preset, merge(settings, row))
+    folder.mkdir(parents=True)
+    (folder / CONFIG).write_text(to_yaml(config))
+    return config
+
+
 def tiny_model(config: RunConfig, *, seed: int = 0, scale: float = 1.0) -> JointModel:
     """A fresh model of a config, in evaluation mode; `scale` enlarges its head weights, so that decisions differ."""
     data = PreparedData({"train": encoded(*map(document, range(4)))}, LABELS, wordpieces(), {})
@@ -107,3 +131,10 @@ def tiny_batch(config: RunConfig, documents: Sequence[EncodedDocument], *, epoch
 
 def tiny_decoder(model: JointModel, config: RunConfig) -> Decoder:
     return Decoder(model, wordpieces(), LABELS, DecoderSettings.from_config(config))
+
+
+def dead_process() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid

@@ -8,10 +8,11 @@ import msgspec
 import tyro
 
 from core.commands.console import print_document, print_json, print_report
+from core.config.schema import Format
 from core.data.datasets import REGISTRY, data_root, find_dataset
 from core.data.datasets import fetch as fetch_files
 from core.data.documents import Document
-from core.data.formats import Format, read_corpus
+from core.data.formats import read_corpus
 from core.data.formats.jerex_split import EXPECTED, rebuild_training_split
 from core.data.formats.types_file import read_types
 from core.data.issues import KINDS

@@ -8,9 +8,9 @@ import msgspec
 import tyro
 
 from core.commands.console import print_json, print_scores
-from core.config.schema import MemoryConfig, RunConfig
+from core.config.schema import Format, MemoryConfig, RunConfig
 from core.data.corpus import Corpus
-from core.data.formats import Format, read_corpus
+from core.data.formats import read_corpus
 from core.data.issues import Issues
 from core.errors import UserError, did_you_mean
 from core.records.memory_attention import attention_path, write_attention

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from core.data.formats import Format
+from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.issues import Issues
 from core.data.parsing import fault
@@ -39,10 +39,11 @@ def predict(
 ) -> None:
     """Predict mentions, clusters, typed entities and relations, one JSON line per document, in the order of the input.
 
-    Input of any size is read, predicted and written bit by bit. A document that cannot be read or is too long for the
-    model is skipped, named on stderr and kept in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the
-    others are predicted, and the exit code stays 0. Where no document at all can be read, it is 2 and nothing is
-    written. Until all is done, predictions are kept in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same
+    JSON lines, PubTator and text of any size are read, predicted and written bit by bit; the file of a JSON array has
+    to fit in memory. A document that cannot be read or is too long for the model is skipped, named on stderr and kept
+    in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the others are predicted, and the exit code
+    stays 0. Where no document at all can be read, it is 2 and nothing is written.
+    Until all is done, predictions are kept in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same
     command resumes there, and ends with the same bytes.
 
     Args:

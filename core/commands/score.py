@@ -7,9 +7,10 @@ from typing import TypeVar
 import msgspec
 
 from core.commands.console import print_json, print_scores
+from core.config.schema import Format
 from core.data.corpus import Corpus
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
-from core.data.formats import Format, read_corpus
+from core.data.formats import read_corpus
 from core.data.formats.conversion import unknown_type
 from core.data.formats.predictions import Prediction, parse_predictions
 from core.data.formats.types_file import read_types

@@ -10,7 +10,7 @@ from copy import deepcopy
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -78,10 +78,13 @@ def build(preset: str, *, profile: str | None = None, row: Mapping[str, Any] | N
     return validate(merge(tree, row or {}))
 
 
-def validate(tree: Mapping[str, Any], *, where: str = "") -> RunConfig:
-    """A nested dict as a RunConfig, or a readable line about every setting that is wrong."""
+def validate(tree: Mapping[str, Any], *, where: str = "", unknown: Literal["forbid", "ignore"] = "forbid") -> RunConfig:
+    """A nested dict as a RunConfig, or a UserError with a readable line about every setting that is wrong.
+
+    Settings that a record of a later release has are `unknown`: only for reading may they be ignored.
+    """
     try:
-        return RunConfig.model_validate(tree)
+        return RunConfig.model_validate(tree, extra=unknown)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
         raise UserError("\n".join(dict.fromkeys(where + _describe(mistake) for mistake in mistakes))) from None

@@ -33,6 +33,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 TableSize = Annotated[int, Field(ge=2, le=100_000)]
 DrawCount = Annotated[int, Field(ge=0, le=100_000)]
 
+Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
 ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
 Mode = Literal["inverse", "normal"]
 Pooling = Literal["mean", "sum", "concat", "gated"]
@@ -63,7 +64,7 @@ class DataConfig(Section):
     """Test documents, read once by the chosen checkpoint."""
     types: Annotated[str | None, CONTENT] = None
     """Types file (JSON; the order of its keys is the class index); without it the types seen in training."""
-    format: Literal["auto", "docred", "pubtator", "text", "predictions"] = "auto"
+    format: Format = "auto"
     """Format of the files; auto looks at their first bytes."""
     validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the training documents that validate where there is no validation file."""

@@ -84,7 +84,9 @@ def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data":
-            what = f"ends after {len(raw)} bytes inside a character: it is cut off or not UTF-8; copy or convert it"
+            what = (
+                f"ends after {len(raw)} bytes inside a character: truncated or not UTF-8; copy it again or convert it"
+            )
         else:
             byte = f"byte {error.start} is 0x{raw[error.start]:02x}"
             what = f"{byte}, which is not UTF-8: convert the file with `iconv -t UTF-8`"
@@ -92,7 +94,7 @@ def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line:
 
 
 def parse_json(raw: bytes, type: Any, path: Path | str, *, index: int | None = None, line: int | None = None) -> Any:
-    """Objects of a type from JSON; raises `UserError` for what is not JSON, is cut off, or has another form.
+    """Objects of a type from JSON; raises `UserError` for what is not JSON, is truncated, or has another form.
 
     `index` (from 0) and `line` (from 1) say which document of the file the bytes are, where they are one.
     """
@@ -115,7 +117,7 @@ def explain_json_error(error: Exception, size: int) -> str:
     reason = str(error).removeprefix("JSON is malformed: ")
     at_the_end = reason in (f"invalid character (byte {size})", f"invalid number (byte {size})")
     if at_the_end or "truncated" in reason:
-        return f"the JSON breaks off after {size} bytes: the file is cut off; fetch or copy it again"
+        return f"the JSON breaks off after {size} bytes: the file is truncated; download or copy it again"
     return f"is not JSON: {reason}: give a JSON file, or state the format with --format"
 
 

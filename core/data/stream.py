@@ -3,7 +3,7 @@
 JSON lines, PubTator and text are read line by line and need the memory of one document. A JSON array (or an object that
 is laid out over several lines) is read whole: it needs the memory of its file, and its documents are decoded one at a
 time from there. A document that is faulty within its own borders costs no other one; where the borders are lost (JSON
-that is no JSON within an array, a file that is cut off), the rest of the input is skipped as one document.
+that is no JSON within an array, a truncated file), the rest of the input is skipped as one document.
 """
 
 import hashlib
@@ -19,16 +19,15 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from core.config.schema import Format
 from core.data.corpus import UniqueIds
 from core.data.documents import Document
-from core.data.formats import Format, detect_format, parse_document
+from core.data.formats import detect_format, parse_document
 from core.data.issues import Issues
 from core.data.parsing import BYTE_ORDER_MARK, JSON_ERRORS, empty_fault, explain_json_error, fault, named_file_errors
 from core.errors import UserError
 
 STANDARD = "-"
-MAX_BYTES = 64 << 20
-"""Lines without an end, and documents of lines, that are larger are no documents: nothing after them is read."""
 HEAD_BYTES = 1 << 20
 """A format is detected from so much of an input, and at least one line of it."""
 RAW_CHARACTERS = 10_000
@@ -37,8 +36,6 @@ RAW_CHARACTERS = 10_000
 _ARRAY_OR_OBJECT_OVER_LINES = re.compile(rb"\s*(?:\[|\{[^\S\n]*\n)")
 _JSON_GAP = re.compile(r"[\s,]*")
 _PUBTATOR_TITLE = re.compile(rb"[^\s|]+\|t\|")
-_PUBTATOR_ID = re.compile(rb"[^\t|\r\n]*")
-_NOT_READ = "nothing after it is read"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -162,8 +159,7 @@ def open_documents(input: str, *, format: Format = "auto") -> Iterator[DocumentS
 
 def _read_lines(file: BinaryIO | BufferedIOBase, path: Path | str) -> Iterator[bytes]:
     with named_file_errors(path):
-        while line := file.readline(MAX_BYTES):
-            yield line
+        yield from file
 
 
 def _read_head(lines: Iterator[bytes]) -> list[bytes]:
@@ -191,21 +187,17 @@ def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[_Item, in
 
 def _split_lines(lines: Iterable[bytes], format: Format) -> Iterator[_Item]:
     """The documents of JSON lines, PubTator or text, each with the blank lines after it."""
-    gap, document, size, after_blank = b"", list[bytes](), 0, False
+    gap, document, after_blank = b"", list[bytes](), False
     for line in lines:
         blank = not line.decode(errors="replace").strip()
         if document and not blank and _begins_document(line, document[0], after_blank, format):
             yield _Item(gap, b"".join(document))
-            gap, document, size = b"", [], 0
+            gap, document = b"", []
         if blank and not document:
             gap += line
-            continue
-        document.append(line)
-        size += len(line)
+        else:
+            document.append(line)
         after_blank = blank
-        if size >= MAX_BYTES:
-            yield _Item(gap, b"".join(document), f"no end of this document within {MAX_BYTES >> 20} MiB; {_NOT_READ}")
-            return
     if document:
         yield _Item(gap, b"".join(document))
 
@@ -215,8 +207,8 @@ def _begins_document(line: bytes, first: bytes, after_blank: bool, format: Forma
     if format == "text":
         return after_blank
     if format == "pubtator":
-        is_other = _PUBTATOR_ID.match(line)[0] != _PUBTATOR_ID.match(first)[0]  # type: ignore[index]
-        return _PUBTATOR_TITLE.match(line) is not None or (after_blank and is_other)
+        line_id, first_id = (re.split(rb"[\t|\r\n]", text, maxsplit=1)[0] for text in (line, first))
+        return _PUBTATOR_TITLE.match(line) is not None or (after_blank and line_id != first_id)
     return True
 
 
@@ -243,7 +235,7 @@ def _split_json(raw: bytes) -> Iterator[_Item]:
         except (ValueError, RecursionError) as error:
             if is_array or start < len(text):
                 reason = reason or explain_json_error(error, len(raw))
-                yield _Item(raw[position:start], raw[start:], f"{reason}; {_NOT_READ}")
+                yield _Item(raw[position:start], raw[start:], f"{reason}; nothing after it is read")
             return
         yield _Item(raw[position:start], raw[start:end])
         position = start = end

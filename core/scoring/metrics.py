@@ -156,14 +156,10 @@ def add(counts: Sequence[TypeCounts]) -> TypeCounts:
     return TypeCounts(*(sum(column) for column in zip(*counts, strict=True))) if counts else TypeCounts(0, 0, 0)
 
 
-def harmonic_mean(precision: float, recall: float) -> float:
-    """F1 of a precision and a recall; 0 where both are."""
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
 def measures(precision: float, recall: float) -> Measures:
-    """A precision, a recall and their F1 by name."""
-    return {"precision": precision, "recall": recall, "f1": harmonic_mean(precision, recall)}
+    """A precision, a recall and their F1 by name; F1 is 0 where both are."""
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}
 
 
 def ratio(part: int | float, whole: int | float) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.config.schema import RunConfig
+from core.config.presets import validate
 from core.config.signature import active_settings
 from reports.captions import label
 from reports.frame import ReportData, run_facts
@@ -63,7 +63,7 @@ def settings_table(data: ReportData) -> Table | None:
 def write_settings(config: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The active settings of a recorded config by path, as text; a default where an older record has none."""
     # What a later release or W&B added is not ours to name.
-    for path, value in active_settings(RunConfig.model_validate(config, extra="ignore")).items():
+    for path, value in active_settings(validate(config, where="a recorded config: ", unknown="ignore")).items():
         section, _, name = path.rpartition(".")
         if section == "data" and name in FILES and value:
             yield path, Path(value).name + (f" ({hashes[name]})" if name in hashes else "")

@@ -6,8 +6,9 @@ Every fault of a file is one clear error (`core.data.parsing`), and what is odd 
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from core.config.schema import Format
 from core.data.corpus import Corpus, UniqueIds
 from core.data.documents import Document, LabelSet
 from core.data.formats.conversion import Conversion
@@ -18,8 +19,6 @@ from core.data.formats.text import TextConversion
 from core.data.issues import Issues, count_issues
 from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
 from core.errors import UserError
-
-Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
 
 _FORMATS: dict[str, type[Conversion[Any]]] = {
     "docred": DocredConversion,

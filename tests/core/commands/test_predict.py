@@ -330,7 +330,7 @@ def test_a_file_that_is_cut_off_is_predicted_up_to_there(predict: Predict, corpu
     assert predicted == IDS[: len(predicted)]
     (last,) = skipped("out.jsonl.skipped.jsonl")
     assert last["index"] == len(predicted)
-    assert "cut off" in last["reason"]
+    assert "truncated" in last["reason"]
 
 
 @pytest.mark.parametrize("many", [1, 3, 30])

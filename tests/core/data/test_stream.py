@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import core.data.stream
 from core.data.documents import Annotation, Document
 from core.data.formats import parse_corpus, read_corpus
 from core.data.formats.docred import encode_docred
@@ -251,7 +250,7 @@ def test_an_array_that_is_cut_off_gives_all_that_was_whole_and_one_reason(
     length = data.draw(st.integers(1, len(whole) - 1))
     ends = [len(json.dumps(values[: number + 1])) - 1 for number in range(len(values))]
     *good, last = split(whole[:length])
-    assert "cut off" in last.reason
+    assert "truncated" in last.reason
     assert [json.loads(entry.raw) for entry in good] == values[: sum(end <= length for end in ends)]
 
 
@@ -278,14 +277,6 @@ def test_where_borders_are_lost_the_rest_is_one_entry(raw: bytes) -> None:
     assert [entry.raw for entry in good] == wanted
     assert reason in last.reason
     assert last.mark.taken == len(raw)
-
-
-@pytest.mark.parametrize("raw", [b"x" * 200 + b"\ny\n", b"x" * 80 + b"\n" + b"y" * 80 + b"\n\nz"])
-def test_a_document_without_an_end_is_not_held(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.data.stream, "MAX_BYTES", 100)
-    (entry,) = entries(raw)
-    assert "no end of this document" in entry.reason
-    assert len(entry.raw) < 200
 
 
 def cut(raw: bytes, format: Any) -> list[bytes]:

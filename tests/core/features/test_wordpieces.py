@@ -1,3 +1,5 @@
+"""Word pieces: how many tokens are remembered."""
+
 import pytest
 
 import core.features.wordpieces

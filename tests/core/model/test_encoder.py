@@ -1,4 +1,4 @@
-"""Every family of encoders, tiny, from a folder with its own kind of tokenizer: loaded, stepped, grown, saved."""
+"""Encoders of every family, tiny, from a folder with its own kind of tokenizer: loaded, stepped, grown, saved."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Memory reads and combinations against a naive transcription of their formulas, term by term."""
+"""Memory reads and poolings against a naive transcription of their formulas, term by term."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""Attention of reads: the softmax of the model's own states, whole where it should be, and free when unasked."""
+"""Memory attention: the softmax of the model's own states, whole where it should be, and captured only on request."""
 
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def test_mentions_found_are_kept_with_their_types_and_the_strongest_others(one: 
     assert weakest >= max(left)
 
 
-def test_where_only_tokens_are_read_mentions_are_told_and_nothing_else(one: EncodedDocument) -> None:
+def test_where_only_tokens_are_read_the_predicted_mentions_are_the_spans(one: EncodedDocument) -> None:
     _, decoder, memory = system(places="tokens", memories="relation")
     found = document_attention(decoder, one, memory, reading=1.0)
     assert [(read.place, read.memory) for read in found.reads] == [("tokens", "relation")]
@@ -144,7 +144,7 @@ def test_slots_of_a_matrix_stand_for_no_type(one: EncodedDocument) -> None:
         np.testing.assert_allclose([slot[-1] for slot in found.reads[0].weights], wanted.detach(), rtol=1e-3)
 
 
-def test_watching_changes_no_prediction_and_ends(one: EncodedDocument) -> None:
+def test_capturing_changes_no_prediction_and_ends(one: EncodedDocument) -> None:
     model, decoder, memory = system(read_mode="inverse-normal")
     before = decoder.decode([one], reading=1.0, issues=Issues())
     document_attention(decoder, one, memory, reading=1.0)

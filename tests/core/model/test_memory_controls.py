@@ -1,4 +1,4 @@
-"""Controls in place of the written slots: what is read, what trains, and the constant against what it replaces."""
+"""Memory controls in place of the slots: what is read, what trains, and the constant against what it replaces."""
 
 import math
 from pathlib import Path
@@ -166,7 +166,7 @@ def test_a_constant_of_mean_scale_leaves_rows_as_they_are() -> None:
     assert torch.equal(ConstantRead(scale="mean")(rows, drawn(2, 4), (3,)), rows)
 
 
-def test_a_constant_that_was_never_settled_is_no_number() -> None:
+def test_a_constant_that_was_never_set_is_no_number() -> None:
     found = ConstantRead(scale="sum")(torch.ones(2, 4), torch.ones(3, 4), (2,))
     assert all(math.isnan(value) for value in found.flatten().tolist())
 

@@ -1,12 +1,11 @@
-"""The kernels against the plain loops that they replace, gradients included."""
+"""Operations on flat tensors against the plain loops that they replace, gradients included."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.model.layers import SplitLinear
 from core.model.ops import maximum, range_max, segment_max, softmax_within
 
 # A slow machine is no failure: what is checked here is arithmetic.
@@ -131,25 +130,3 @@ def test_softmax_within_sums_to_one_in_each_document(sizes: list[int], seed: int
         torch.testing.assert_close(part.sum(0), torch.full((3,), float(len(part) > 0)))
         alone = softmax_within(own, [len(own)])
         torch.testing.assert_close(part, alone)
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 6), st.integers(1, 5), st.integers(0, 99))
-@relaxed
-def test_parted_linear_is_a_linear_over_the_concatenation(widths: list[int], rows: int, out: int, seed: int) -> None:
-    names = {f"part {number}": width for number, width in enumerate(widths)}
-    parted, plain = SplitLinear(parts=names, width=out), nn.Linear(sum(widths), out)
-    with torch.no_grad():
-        parted.weight.copy_(plain.weight)
-        parted.bias.copy_(plain.bias)
-    values = [drawn(seed + number, rows, width) for number, width in enumerate(widths)]
-    ours, theirs = ([value.clone().requires_grad_() for value in values] for _ in range(2))
-    columns = parted.columns()
-    found = sum(value @ columns[name].T for name, value in zip(names, ours, strict=True)) + parted.bias
-    wanted = plain(torch.cat(theirs, dim=1))
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
-    weights = drawn(seed + 50, rows, out)
-    for output in (found, wanted):
-        (output * weights).sum().backward()
-    pairs = [*zip(ours, theirs, strict=True), (parted.weight, plain.weight), (parted.bias, plain.bias)]
-    for mine, other in pairs:
-        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-5, atol=1e-5)

@@ -1,3 +1,5 @@
+"""Device: the caches of oneDNN are limited unless the user set a number."""
+
 import os
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from core.run.device import SHAPE_CACHES, limit_onednn_cache
 
 
-def test_shapes_are_forgotten_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onednn_caches_few_shapes_unless_the_user_set_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen, other = SHAPE_CACHES
     monkeypatch.setenv(chosen, "500")
     monkeypatch.delenv(other, raising=False)

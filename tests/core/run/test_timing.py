@@ -1,4 +1,4 @@
-"""Optimiser steps that are measured: how many, on what, and what stays behind."""
+"""Timing of optimiser steps: how many, on what, and what stays behind."""
 
 from pathlib import Path
 

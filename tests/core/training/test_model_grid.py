@@ -1,4 +1,4 @@
-"""Every preset and every point of the memory options: built, stepped with the optimiser and decoded."""
+"""Model grid: every preset and every combination of memory options is built, stepped with the optimiser and decoded."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""The optimisers, their parameter groups, and what changes with the step."""
+"""Optimizers, their parameter groups, and the schedules."""
 
 import copy
 import math

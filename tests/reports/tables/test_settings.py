@@ -56,6 +56,7 @@ def test_every_setting_that_can_change_a_number_stands_once_per_value(tmp_path: 
 def test_settings_without_effect_are_left_out_and_old_records_have_defaults() -> None:
     scratch = build("jerex-grc", profile="quick").model_dump(mode="json")
     del scratch["training"]["select_from"]
+    scratch["training"]["added_in_a_later_release"] = 1
     settings = dict(write_settings(scratch, {}))
     assert settings["training.select_from"] == "0"
     assert "encoder.scratch.width" in settings

@@ -114,6 +114,12 @@ def test_a_document_becomes_document_spans(tmp_path: Path) -> None:
     assert (document.gold.relations[0].head, document.gold.relations[0].tail) == (0, 1)
 
 
+def test_json_lines_are_read_too(tmp_path: Path) -> None:
+    lines = written(tmp_path, [GOOD, GOOD]).read_bytes().strip(b"[]").replace(b'},{"title', b'}\n{"title')
+    (tmp_path / "data.jsonl").write_bytes(lines)
+    assert read_docred(tmp_path / "data.jsonl").documents == read_docred(tmp_path / "data.json").documents
+
+
 def test_documents_without_annotation(tmp_path: Path) -> None:
     bare = {key: GOOD[key] for key in ("title", "sents")}
     entities_only = {key: GOOD[key] for key in ("title", "sents", "vertexSet")}

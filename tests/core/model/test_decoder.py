@@ -1,4 +1,4 @@
-"""What must not change a result: the company of a document in a batch, its place there, padding, chunk sizes."""
+"""Decoder and batching: the other documents of a batch, order, padding and budgets change no result."""
 
 import dataclasses
 import math
@@ -135,10 +135,10 @@ def test_padding_pieces_are_never_read() -> None:
     for name in SYSTEMS:
         config, model = loud(name, {})
         batch = tiny_batch(config, encoded(DOCUMENTS[0], DOCUMENTS[2]))
-        dirty = dataclasses.replace(batch.pieces, ids=batch.pieces.ids.where(batch.pieces.mask, 77))
-        assert not torch.equal(dirty.ids, batch.pieces.ids)
+        garbled = dataclasses.replace(batch.pieces, ids=batch.pieces.ids.where(batch.pieces.mask, 77))
+        assert not torch.equal(garbled.ids, batch.pieces.ids)
         with torch.no_grad():
-            one, two = (model.encode(pieces, reading=1.0) for pieces in (batch.pieces, dirty))
+            one, two = (model.encode(pieces, reading=1.0) for pieces in (batch.pieces, garbled))
         torch.testing.assert_close(one, two, rtol=0, atol=1e-6)
 
 

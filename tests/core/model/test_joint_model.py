@@ -1,4 +1,4 @@
-"""Initial weights: keyed by (seed, parameter name), so that what two systems share starts equal."""
+"""Joint model: initial weights are keyed by (seed, parameter name), so that what two systems share starts equal."""
 
 from pathlib import Path
 
