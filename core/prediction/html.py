@@ -92,6 +92,11 @@ def build_viewer(
     Spans, heads and tails must lie within their document (readers see to it). `find_errors` compares gold and a
     prediction, and `kinds` has the name and definition of each kind of error that it finds.
     """
+    golds = [packed_annotation(document.gold) if document.gold else None for document in documents]
+    packed = [
+        PackedDocument(document.title or document.id, spaced_tokens(document), gold)
+        for document, gold in zip(documents, golds, strict=True)
+    ]
     predictions: list[list[PackedPrediction | None]] = []
     for system in systems:
         by_id = {document.id: annotation for document, annotation in system.predictions}
@@ -99,16 +104,9 @@ def build_viewer(
         for document in documents:
             annotation = by_id.get(document.id)
             found = find_errors(document.gold, annotation) if document.gold and annotation else ()
-            predictions[-1].append(annotation and PackedPrediction(packed_annotation(annotation), *found))
-    packed = [
-        PackedDocument(
-            document.title or document.id, spaced_tokens(document), document.gold and packed_annotation(document.gold)
-        )
-        for document in documents
-    ]
+            predictions[-1].append(PackedPrediction(packed_annotation(annotation), *found) if annotation else None)
     errors = [Counter(error.kind for made in system if made for error in made.errors) for system in predictions]
-    annotations = [made.predicted for system in predictions for made in system if made]
-    annotations += [document.gold for document in packed if document.gold]
+    annotations = [*(made.predicted for system in predictions for made in system if made), *filter(None, golds)]
     types = {kind for annotation in annotations for _, kind in annotation.entities}
     data = {
         "systems": [{"name": system.name, "run": system.run} for system in systems],
@@ -120,8 +118,7 @@ def build_viewer(
             for kind, (name, definition) in (kinds or {}).items()
         ],
     }
-    has_gold = any(document.gold for document in documents)
-    return Viewer(pack(packed), [pack(system) for system in predictions], data, has_gold, notes, compared)
+    return Viewer(pack(packed), [pack(system) for system in predictions], data, any(golds), notes, compared)
 
 
 def render_predictions(
