@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
+
+Content = TypeVar("Content")
 
 TEMPORARY_MARK = ".aside."
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -58,6 +62,21 @@ def atomic_write(path: Path | str, content: bytes) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write an object that msgspec knows as indented JSON, whole or not at all."""
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+
+
+def read_json(path: Path, kind: type[Content], way_out: str) -> Content | None:
+    """The content of a JSON file, None where there is no file; a UserError says what is damaged, and the way out."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UserError(f"{path} is damaged: {error}; {way_out}") from None
 
 
 def delete_leftovers(folder: Path) -> None:

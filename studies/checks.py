@@ -82,7 +82,7 @@ def rows_that_never_read(plan: Plan) -> Iterator[str]:
     """Rows that differ only in how they would read memory, and never do."""
     same_model: defaultdict[str, list[str]] = defaultdict(list)
     for name, config in plan.configs.items():
-        if config.memory is not None and not reads(config.memory) and name not in plan.shared:
+        if config.memory is not None and not reads(config.memory) and name not in plan.record.shared:
             unread = config.memory.model_copy(update={"read_mode": "none"})
             same_model[signature(config.model_copy(update={"memory": unread}))].append(name)
     for names in same_model.values():

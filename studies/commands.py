@@ -15,8 +15,8 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
-from studies.calibration import calibrate
 from studies.checks import NOTES, WARNINGS, code_warnings, run_checks
+from studies.cost_calibration import calibrate
 from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
@@ -104,7 +104,7 @@ def show_plan(arguments: Sequence[str]) -> None:
         print_commands(planned, summaries, options.runs)
         return
     print_runs(planned, summaries, now)
-    for row, same in planned.shared.items():
+    for row, same in planned.record.shared.items():
         print(f"{row} has the same runs as {same}: computed once")
     _print_left_out(planned.study)
     for line in describe_search(planned.study):
@@ -118,14 +118,14 @@ def show_plan(arguments: Sequence[str]) -> None:
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
-    for line in describe_estimate(estimate, planned.profile, options.runs):
+    for line in describe_estimate(estimate, planned.record.profile, options.runs):
         print(line)
 
 
 def print_commands(planned: Plan, summaries: Mapping[str, RunSummary], runs: Path) -> None:
     """Make the folders of the runs that are left, and print the shell line that computes each, wherever it is run."""
     refuse_undeclared(planned)
-    write_study_record(runs, add_earlier_seeds(planned.record(), study_folder(runs, planned.label)))
+    write_study_record(runs, add_earlier_seeds(planned.record, study_folder(runs, planned.record.label)))
     for run in planned.runs:
         if not summaries[run.run_id].is_done:
             open_run_folder(run.folder, run.config)

@@ -1,8 +1,8 @@
 """Estimate of a plan: the time, memory and disk that what is left of it takes, and whether this machine has them.
 
 The closest measurement counts for a run: its own row under other seeds; else runs with its relation head, batch size,
-and memory or none; else a calibration (`studies.calibration`) of the slowest row; else any run of the profile on these
-documents. Seconds grow with epochs. What other machines took counts only where this one has computed nothing.
+and memory or none; else a calibration (`studies.cost_calibration`) of the slowest row; else any run of the profile on
+these documents. Seconds grow with epochs. What other machines took counts only where this one has computed nothing.
 """
 
 import json
@@ -23,7 +23,7 @@ from core.config.model_source import estimate_parameter_count
 from core.config.schema import RunConfig
 from core.errors import UserError
 from core.records.summary import RunSummary, read_summary
-from studies.calibration import Calibration, Setup, System, read_calibrations, setup_of, system_of
+from studies.cost_calibration import Calibration, Setup, read_calibrations, setup_of, system_of
 from studies.plan import Plan, PlannedRun
 
 TRAINING_COPIES = 8
@@ -75,48 +75,33 @@ class Estimate:
         )
         return [4 * count for count in counts]
 
-    def disk_bytes(self, *, weights: bool = True) -> int:
+    @property
+    def disk_bytes(self) -> int:
         """What all runs keep, and what those that are computed at once need on top while they train."""
         sizes = self.weight_bytes
-        keeps = (weights and run.config.training.keep == "best" for run in self.runs)
-        kept = sum(BYTES_BESIDES_WEIGHTS + (size if keep else 0) for size, keep in zip(sizes, keeps, strict=True))
-        return kept + TRAINING_COPIES * sum(sorted(sizes, reverse=True)[: self.jobs])
+        kept = sum(size for run, size in zip(self.runs, sizes, strict=True) if run.config.training.keep == "best")
+        training = TRAINING_COPIES * sum(sorted(sizes, reverse=True)[: self.jobs])
+        return len(sizes) * BYTES_BESIDES_WEIGHTS + kept + training
 
 
-class Measurements:
-    """What earlier runs and calibrations show about the cost of planned runs."""
-
-    def __init__(self, finished: Iterable[RunSummary], calibrations: Iterable[Calibration]) -> None:
-        timed = [run for run in finished if run.status == "finished" and run.seconds and run.provenance]
-        own = [run for run in timed if run.provenance and run.provenance.machine.startswith(f"{platform.node()} ")]
-        self._machines = "" if own else " on other machines"
-        self._runs: defaultdict[tuple[Setup, str | System | None], list[RunSummary]] = defaultdict(list)
-        for run in own or timed:
-            setup = measured_setup(run)
-            for key in (run.run_id.rpartition("-")[0], system_of(run.config), None):
-                self._runs[setup, key].append(run)
-        self._calibrations: dict[tuple[Setup, System | None], Calibration] = {}
-        for calibration in sorted(calibrations, key=lambda calibration: calibration.costs.step_seconds):
-            if calibration.machine == platform.node():
-                # Where this very system was not measured, the slowest counts: rather too much than too little.
-                self._calibrations[calibration.setup, None] = calibration
-                self._calibrations[calibration.setup, calibration.system] = calibration
-
-    def cost(self, run: PlannedRun) -> Cost | None:
-        """The cost of a planned run, None where nothing is known."""
-        setup, system = setup_of(run.config), system_of(run.config)
-        for key in (run.signature, system):
-            if (setup, key) in self._runs:
-                source = f"finished runs of these rows or of similar ones{self._machines}"
-                return average_cost(self._runs[setup, key], run.config, source)
-        calibration = self._calibrations.get((setup, system)) or self._calibrations.get((setup, None))
-        if calibration is not None:
-            costs = calibration.costs
-            source = f"{costs.steps} steps of row {calibration.row}"
-            return Cost(costs.seconds(run.config), costs.peak_memory_mib, costs.parameters, source)
-        if (setup, None) in self._runs:
-            return average_cost(self._runs[setup, None], run.config, f"finished runs of other rows{self._machines}")
-        return None
+def nearest_cost(
+    run: PlannedRun, finished: Mapping[Setup, Sequence[RunSummary]], calibrations: Sequence[Calibration]
+) -> Cost | None:
+    """The cost of a planned run by the measurement most like it; None where there is none in its setup."""
+    setup, system = setup_of(run.config), system_of(run.config)
+    runs = finished.get(setup, ())
+    own = [other for other in runs if other.run_id.rpartition("-")[0] == run.signature]
+    alike = own or [other for other in runs if system_of(other.config) == system]
+    if alike:
+        return average_cost(alike, run.config, "finished runs of these rows or of similar ones")
+    measured = [calibration for calibration in calibrations if calibration.setup == setup]
+    if measured:
+        # Where this very system was not measured, the slowest counts: rather too much than too little.
+        nearest = max(measured, key=lambda calibration: (calibration.system == system, calibration.costs.step_seconds))
+        costs = nearest.costs
+        source = f"{costs.steps} steps of row {nearest.row}"
+        return Cost(costs.seconds(run.config), costs.peak_memory_mib, costs.parameters, source)
+    return average_cost(runs, run.config, "finished runs of other rows") if runs else None
 
 
 def average_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> Cost:
@@ -126,7 +111,7 @@ def average_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> 
         seconds=seconds_per_epoch * config.training.epochs,
         memory_mib=max(run.peak_memory_mib or 0.0 for run in runs),
         parameters=max(run.parameters or 0 for run in runs) or None,
-        source=source,
+        source=source if any(map(is_of_this_machine, runs)) else f"{source} on other machines",
     )
 
 
@@ -137,6 +122,11 @@ def measured_setup(run: RunSummary) -> Setup:
     return run.config.profile, documents, json.dumps(run.config.encoder, sort_keys=True)
 
 
+def is_of_this_machine(run: RunSummary) -> bool:
+    """Whether this machine computed a run."""
+    return run.provenance is not None and run.provenance.machine.startswith(f"{platform.node()} ")
+
+
 def estimate_plan(
     plan: Plan, summaries: Mapping[str, RunSummary], runs: Path, *, jobs: int, again: Collection[str] = ()
 ) -> Estimate:
@@ -144,11 +134,14 @@ def estimate_plan(
     left = tuple(run for run in plan.runs if run.run_id in again or summaries[run.run_id].is_left)
     if not left:
         return Estimate((), (), jobs)
-    finished = [summary for summary in summaries.values() if summary.is_done]
-    finished += runs_of_other_rows(runs, summaries.values(), plan.profile)
-    measurements = Measurements(finished, read_calibrations(runs))
+    computed = [*summaries.values(), *runs_of_other_rows(runs, summaries.values(), plan.record.profile)]
+    timed = [run for run in computed if run.status == "finished" and run.seconds and run.provenance]
+    finished: defaultdict[Setup, list[RunSummary]] = defaultdict(list)
+    for run in list(filter(is_of_this_machine, timed)) or timed:
+        finished[measured_setup(run)].append(run)
+    calibrations = [one for one in read_calibrations(runs) if one.machine == platform.node()]
     # Seeds of a row cost the same.
-    costs = {row: measurements.cost(run) for row, run in {run.row: run for run in left}.items()}
+    costs = {row: nearest_cost(run, finished, calibrations) for row, run in {run.row: run for run in left}.items()}
     return Estimate(left, tuple(costs[run.row] for run in left), jobs)
 
 
@@ -188,7 +181,7 @@ def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]
         )
     unsized = "" if all(estimate.weight_bytes) else " without the weights, whose size is not known here,"
     lines.append(
-        f"disk: about {decimal(estimate.disk_bytes())}{unsized} while the last runs are computed; "
+        f"disk: about {decimal(estimate.disk_bytes)}{unsized} while the last runs are computed; "
         f"{decimal(free_bytes(runs))} are free in {runs}"
     )
     return lines
@@ -209,16 +202,13 @@ def memory_warnings(estimate: Estimate) -> list[str]:
 
 def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
     """Raise a UserError where the disk cannot hold the runs that are left."""
-    needed, free = estimate.disk_bytes(), free_bytes(runs)
-    if needed <= free:
-        return
-    bare = estimate.disk_bytes(weights=False)
-    smaller = f"--training.keep none keeps no weights and needs {decimal(bare)}, " if bare <= free else ""
-    raise UserError(
-        f"the {len(estimate.runs)} runs left need about {decimal(needed)} on the disk, {decimal(free)} are "
-        f"free in {runs}: {smaller}--runs DIR may be on another disk, `engram runs gc --runs {runs}` lists what can be "
-        "deleted"
-    )
+    needed, free = estimate.disk_bytes, free_bytes(runs)
+    if needed > free:
+        raise UserError(
+            f"the {len(estimate.runs)} runs left need about {decimal(needed)} on the disk, {decimal(free)} are free in "
+            f"{runs}: --training.keep none keeps no weights, --runs DIR may be on another disk, `engram runs gc --runs "
+            f"{runs}` lists what can be deleted"
+        )
 
 
 def free_bytes(runs: Path) -> int:

@@ -3,7 +3,6 @@
 Also whether rows differ from the row they are compared with in more than their study declares.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ import msgspec
 from pydantic import BaseModel
 
 from core.config.model_source import encoder_width
-from core.config.presets import Tree, build, leaves, merge
+from core.config.presets import build, leaves, merge
 from core.config.schema import RunConfig, TrackingConfig
 from core.config.signature import deciding_fields, normalise_slot_width, signature
 from core.data.datasets import resolve_paths
@@ -41,34 +40,16 @@ class PlannedRun(StudyRun):
 class Plan:
     """The runs of a study under a profile, seed by seed, so that partial results are comparable early."""
 
-    study: Study
-    profile: str
-    settings: Tree
+    record: StudyRecord
+    """The study, the profile, the settings of every row, and which runs each row has."""
     runs: tuple[PlannedRun, ...]
-    shared: dict[str, str]
-    """Row -> the earlier row that has the same runs; they are computed once."""
     configs: dict[str, RunConfig]
     """Row -> its config, whatever the seed."""
 
     @property
-    def label(self) -> str:
-        """The name of its study folder."""
-        return study_label(self.study.name, self.profile)
-
-    def record(self) -> StudyRecord:
-        """The study record of this plan."""
-        by_row: defaultdict[str, list[PlannedRun]] = defaultdict(list)
-        for run in self.runs:
-            by_row[run.row].append(run)
-        rows = {row: by_row[self.shared.get(row, row)] for row in self.study.rows}
-        return StudyRecord(
-            study=self.study,
-            profile=self.profile,
-            settings=self.settings,
-            row_runs=[
-                RowRuns(row, runs[0].signature, {run.seed: run.run_id for run in runs}) for row, runs in rows.items()
-            ],
-        )
+    def study(self) -> Study:
+        """The study, as it is under the profile."""
+        return self.record.study
 
 
 def plan(
@@ -87,10 +68,11 @@ def plan(
     settings = dict(settings or {})
     if "seed" in settings:
         raise UserError(f"--seed {settings['seed']}: all rows of a study share its seeds: give --seeds")
+    seeds = study.seeds if seeds is None else seeds
     resolve = cache(resolve_paths)
+    row_runs: list[RowRuns] = []
     configs: dict[str, RunConfig] = {}
     first: dict[str, str] = {}
-    shared: dict[str, str] = {}
     left_out: dict[str, str] = {}
     baselines = {study.row_baseline(row) for row in study.rows}
     for name, row in study.rows.items():
@@ -104,35 +86,24 @@ def plan(
             )
         tracking = _tracking(config, name, study, job_type="baseline" if name in baselines else "variant")
         config = normalise_slot_width(config.model_copy(update={"data": data, "tracking": tracking}))
-        same = first.setdefault(signature(config), name)
+        row_signature = signature(config)
+        same = first.setdefault(row_signature, name)
         if same != name and study.is_from_axes(name) and name not in baselines:
             left_out[name] = f"the same runs as {same} under profile {profile}"
             continue
-        if same != name:
-            shared[name] = same
         configs[name] = config
+        row_runs.append(RowRuns(name, row_signature, {seed: f"{row_signature}-s{seed}" for seed in seeds}))
     if settings.get("memory") and all(config.memory is None for config in configs.values()):
         flag = next(iter(leaves({"memory": settings["memory"]}))).replace("_", "-")
         raise UserError(f"--{flag} reaches no row: none has a memory (presets memory-*): leave it out")
     rows = {name: _with_encoder_width(study.rows[name], study, config) for name, config in configs.items()}
-    return Plan(
-        study=msgspec.structs.replace(study, rows=rows, left_out=study.left_out | left_out),
-        profile=profile,
-        settings=settings,
-        runs=tuple(
-            PlannedRun(
-                row=name,
-                seed=seed,
-                run_id=f"{row_signature}-s{seed}",
-                folder=runs / row_signature / f"s{seed}",
-                config=configs[name].model_copy(update={"seed": seed}),
-            )
-            for seed in (study.seeds if seeds is None else seeds)
-            for row_signature, name in first.items()
-        ),
-        shared=shared,
-        configs=configs,
+    study = msgspec.structs.replace(study, rows=rows, left_out=study.left_out | left_out)
+    record = StudyRecord(study, profile, settings, row_runs)
+    planned = (
+        PlannedRun(run.row, run.seed, run.run_id, run.folder, configs[run.row].model_copy(update={"seed": run.seed}))
+        for run in record.runs_in(runs)
     )
+    return Plan(record, tuple(planned), configs)
 
 
 def _tracking(config: RunConfig, name: str, study: Study, *, job_type: str) -> TrackingConfig:
@@ -239,12 +210,7 @@ def declared_settings(study: Study, name: str) -> tuple[str, ...]:
     row, baseline = study.rows[name], study.rows[study.row_baseline(name)]
     own = () if study.is_from_axes(name) else leaves(row.settings)
     axes = (axis.path for axis in study.declared_axes)
-    return (*axes, *_differences_of_presets(baseline.preset, row.preset), *own)
-
-
-@cache
-def _differences_of_presets(one: str, other: str) -> tuple[str, ...]:
-    return tuple(differences(build(one), build(other)))
+    return (*axes, *differences(build(baseline.preset), build(row.preset)), *own)
 
 
 def changes_a_number(one: RunConfig, other: RunConfig, path: str) -> bool:

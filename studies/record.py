@@ -8,7 +8,7 @@ import msgspec
 from core.config.presets import Tree, difference, merge
 from core.config.signature import drop_neutral_sections
 from core.errors import UserError
-from core.files import atomic_write, make_folder
+from core.files import make_folder, read_json, write_json
 from studies.study import Study
 
 STUDIES, RECORD = "studies", "study.json"
@@ -71,13 +71,13 @@ class StudyRecord(msgspec.Struct, frozen=True):
     def runs_in(self, folder: Path) -> tuple[StudyRun, ...]:
         """The runs, seed by seed, each once, with their folders in a folder of runs."""
         shared = self.shared
-        runs = [
-            StudyRun(row.row, seed, run_id, folder / row.signature / f"s{seed}")
-            for row in self.row_runs
-            if row.row not in shared
-            for seed, run_id in row.runs.items()
-        ]
-        return tuple(sorted(runs, key=lambda run: run.seed))
+        rows = [row for row in self.row_runs if row.row not in shared]
+        return tuple(
+            StudyRun(row.row, seed, row.runs[seed], folder / row.signature / f"s{seed}")
+            for seed in dict.fromkeys(seed for row in rows for seed in row.runs)
+            for row in rows
+            if seed in row.runs
+        )
 
 
 def study_label(name: str, profile: str) -> str:
@@ -94,18 +94,13 @@ def write_study_record(runs: Path, record: StudyRecord) -> Path:
     """Write study.json whole; its path."""
     path = study_folder(runs, record.label) / RECORD
     make_folder(path.parent, "give a folder that is yours (--runs DIR)")
-    atomic_write(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_json(path, record)
     return path
 
 
 def read_study_record(path: Path) -> StudyRecord | None:
     """The study record of a file, None where there is none; a damaged one is one clear line."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=StudyRecord)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path} is damaged: {error}; delete it, `engram study run` writes it again") from None
+    return read_json(path, StudyRecord, "delete it, `engram study run` writes it again")
 
 
 def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> StudyRecord:

@@ -150,7 +150,7 @@ def study_lock(
     if tracking.wandb != "disabled":
         # Every run would refuse for want of a key; say it before anything starts.
         wandb_mode(tracking)
-    folder = study_folder(options.runs, planned.label)
+    folder = study_folder(options.runs, planned.record.label)
     make_folder(folder, "give a folder that is yours (--runs DIR)")
     with lock_folder(folder):
         delete_leftovers(folder)
@@ -173,13 +173,13 @@ def run_plan(
     `began` is when the command began, on the monotonic clock, where it did something before.
     """
     began = time.monotonic() if began is None else began
-    folder = study_folder(options.runs, planned.label)
-    record = add_earlier_seeds(planned.record(), folder)
+    folder = study_folder(options.runs, planned.record.label)
+    record = add_earlier_seeds(planned.record, folder)
     write_study_record(options.runs, record)
-    run_states = RunStates(planned.study, planned.runs, planned.shared, retry_failed=options.retry == "failed")
+    run_states = RunStates(planned.study, planned.runs, planned.record.shared, retry_failed=options.retry == "failed")
     run_states.repeat(again)
     stopped = compute(run_states, planned, engine, attempts=attempts)
-    print(f"{planned.label}: {count_statuses(run_states)}")
+    print(f"{planned.record.label}: {count_statuses(run_states)}")
     if run_states.ended:
         seconds = time.monotonic() - began
         timing = LaunchTiming(
@@ -205,7 +205,7 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     screen = Screen(run_states, slots=engine.slots)
     with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
-        screen.note(f"{planned.label}: {total} runs, {finished} finished already, {engine.slots} at once")
+        screen.note(f"{planned.record.label}: {total} runs, {finished} finished already, {engine.slots} at once")
         for state in run_states.with_status(*BAD):
             screen.show_run(state)
         try:

@@ -82,8 +82,8 @@ def search(arguments: Sequence[str]) -> int:
     asked = read_search_flags(planned, options)
     jobs = options.jobs or default_jobs(planned, options.devices)
     with study_lock(planned, options, jobs=jobs):
-        if read_study_record(study_folder(options.runs, planned.label) / STUDY_RECORD) is None:
-            write_study_record(options.runs, planned.record())
+        if read_study_record(study_folder(options.runs, planned.record.label) / STUDY_RECORD) is None:
+            write_study_record(options.runs, planned.record)
         record, code = run_search(planned, options, asked, arguments, jobs=jobs)
         print("\n".join(summarize_search(record)))
         if code or record.best_trial is None or options.no_report_runs:
@@ -102,7 +102,7 @@ def read_search_flags(planned: Plan, options: argparse.Namespace) -> Search:
             "give a study with a `search` section"
         )
     for axis in study.declared_axes:
-        if axis.path in leaves(planned.settings):
+        if axis.path in leaves(planned.record.settings):
             raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
     asked = msgspec.structs.replace(study.search, trials=options.trials or study.search.trials)
     check_search(asked, seeds=options.seeds or study.seeds, where=study.name)
@@ -113,7 +113,7 @@ def run_search(
     planned: Plan, options: argparse.Namespace, asked: Search, arguments: Sequence[str], *, jobs: int
 ) -> tuple[SearchRecord, int]:
     """Bring the search to its end, or as far as it comes; its record and the exit code."""
-    folder = study_folder(options.runs, planned.label)
+    folder = study_folder(options.runs, planned.record.label)
     storage = options.storage or str(folder / JOURNAL)
     before, shown_storage = read_search_record(folder), without_password(storage)
     if before is not None and before.storage != shown_storage:
@@ -132,7 +132,7 @@ def run_search(
 
             loop.on_trial, loop.on_storage = on_trial, screen.show_storage
             axes = len(loop.space.axes)
-            screen.note(f"{planned.label}: up to {asked.trials} trials over {axes} axes, runs at once: {jobs}")
+            screen.note(f"{planned.record.label}: up to {asked.trials} trials over {axes} axes, runs at once: {jobs}")
             Launcher(loop.run_states, engine, planned, on_change=screen.show_run, feed=loop.feed).run(stop)
     finally:
         engine.close()
@@ -159,8 +159,8 @@ def build_loop(
     assert study.base is not None
     space = SearchSpace(study.base, study.declared_axes)
     identity = {
-        "profile": planned.profile,
-        "settings": drop_neutral_sections(planned.settings),
+        "profile": planned.record.profile,
+        "settings": drop_neutral_sections(planned.record.settings),
         "metric": study.metric,
         "base": msgspec.to_builtins(study.base),
         "axes": {axis.path: list(axis.value_labels) for axis in study.declared_axes},
@@ -168,12 +168,12 @@ def build_loop(
     }
     base = space.base_point()
     header = SearchRecord(
-        label=planned.label,
+        label=planned.record.label,
         question=study.question,
         metric=study.metric,
         search=asked,
-        profile=planned.profile,
-        settings=planned.settings,
+        profile=planned.record.profile,
+        settings=planned.record.settings,
         axes=[AxisLabels(axis.name, axis.title, list(axis.value_labels)) for axis in study.declared_axes],
         own=base.params if base is not None else {},
         storage=without_password(storage),
@@ -181,7 +181,7 @@ def build_loop(
     return SearchLoop(
         header,
         space,
-        TrialStore(storage, name=planned.label, axes=space.axes, identity=identity),
+        TrialStore(storage, name=planned.record.label, axes=space.axes, identity=identity),
         RunStates(study, (), {}, retry_failed=retry_failed),
         slots=slots,
         plan_trial=trial_planner(planned, runs, asked),
@@ -196,13 +196,13 @@ def trial_planner(planned: Plan, runs: Path, asked: Search) -> PlanTrial:
     # Files are looked up once, not for every proposal.
     data, varied = planned.configs[BASE].data, {axis.path for axis in study.declared_axes}
     files: Tree = {file: getattr(data, file) for file in ("name", *DATA_FILES) if f"data.{file}" not in varied}
-    settings = merge(merge({"tracking": {"job_type": JOB_TYPE}}, planned.settings), {"data": files})
+    settings = merge(merge({"tracking": {"job_type": JOB_TYPE}}, planned.record.settings), {"data": files})
 
     def plan_trial(number: int, point: Point) -> Mapping[int, PlannedRun]:
         name = f"trial {number}"
         rows = {name: Row(preset, point.settings, at=point.at)}
         alone = msgspec.structs.replace(study, rows=rows, baseline=name)
-        trial = plan(alone, profile=planned.profile, runs=runs, seeds=asked.shared_seeds, settings=settings)
+        trial = plan(alone, profile=planned.record.profile, runs=runs, seeds=asked.shared_seeds, settings=settings)
         return {run.seed: run for run in trial.runs}
 
     return plan_trial
@@ -210,7 +210,7 @@ def trial_planner(planned: Plan, runs: Path, asked: Search) -> PlanTrial:
 
 def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, options: argparse.Namespace) -> Plan:
     """The plan of the table: the study's rows and the best config, on the study's seeds."""
-    study = planned.study
+    study, profile = planned.study, planned.record.profile
     assert study.base is not None
     point = SearchSpace(study.base, study.declared_axes).point_from_params(best.params)
     tried = len(record.trials)
@@ -218,7 +218,7 @@ def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, optio
 
     def plan_rows(row: Row) -> Plan:
         rows = msgspec.structs.replace(study, rows={**study.rows, BEST: row})
-        return plan(rows, profile=planned.profile, runs=options.runs, seeds=options.seeds, settings=planned.settings)
+        return plan(rows, profile=profile, runs=options.runs, seeds=options.seeds, settings=planned.record.settings)
 
     configs = plan_rows(row).configs
     # Of the rows that others are compared with, the one that differs least: the same relation head, say.

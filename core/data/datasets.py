@@ -124,7 +124,7 @@ def synthetic_paths() -> dict[str, Path]:
 
 
 def fetch(name: str) -> Iterator[FetchedFile]:
-    """Bring the files of a data set into place one by one, each checked and pinned; files in place are only checked."""
+    """Download the files of a data set one by one, each checked and pinned; those in place are only checked."""
     for file in find_dataset(name).files:
         path, state = data_root() / name / file.name, "present"
         if not path.exists():

@@ -14,7 +14,7 @@ import msgspec
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, was_killed
+from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, read_json, was_killed, write_json
 from core.records.provenance import Provenance
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
@@ -23,6 +23,7 @@ SCORED: tuple[Status, ...] = ("finished", "imported")
 FINAL: tuple[Status, ...] = (*SCORED, "diverged")
 """Statuses of runs that are not computed again: the same config would give the same."""
 CONFIG, RECORD, HISTORY = "config.yaml", "record.json", "history.jsonl"
+DAMAGED_WAY_OUT = "delete it and run again, or restore it"
 BEST, LAST = "checkpoints/best", "checkpoints/last.pt"
 """The chosen model, and the state from which a run that is not finished is resumed."""
 
@@ -59,23 +60,12 @@ def open_run_folder(folder: Path, config: RunConfig) -> None:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write record.json whole."""
-    atomic_write(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_json(folder / RECORD, record)
 
 
 def read_record(folder: Path) -> RunRecord | None:
     """The record of a run folder, None where it has none; a damaged one is one clear line."""
-    path = folder / RECORD
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(damage_message(path, error)) from None
-
-
-def damage_message(path: Path, error: Exception) -> str:
-    """What is wrong with a record that cannot be read, and the way out."""
-    return f"{path} is damaged: {error}; delete it and run again, or restore it"
+    return read_json(folder / RECORD, RunRecord, DAMAGED_WAY_OUT)
 
 
 def clean_up(folder: Path, *, keep: Literal["best", "none"]) -> None:

@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from core.files import is_locked
+from core.errors import UserError
+from core.files import is_locked, read_json
 from core.records.provenance import Provenance, is_other_code
-from core.records.record import FINAL, RECORD, SCORED, Status, damage_message
+from core.records.record import DAMAGED_WAY_OUT, FINAL, RECORD, SCORED, Status
 
 RunStatus = Literal[Status, "waiting", "killed", "damaged"]
 WAITING: Final = "waiting"
@@ -149,18 +150,14 @@ class RunSummary(msgspec.Struct, frozen=True):
         return scores.f1 if scores is not None else None
 
 
-SUMMARIES = msgspec.json.Decoder(RunSummary)
-
-
 def read_summary(folder: Path) -> RunSummary:
     """The summary of a run folder, whatever it holds: a damaged record is a status, not an error."""
-    path = folder / RECORD
     try:
-        summary = SUMMARIES.decode(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+        summary = read_json(folder / RECORD, RunSummary, DAMAGED_WAY_OUT)
+    except UserError as error:
+        return RunSummary("", DAMAGED, error=str(error), folder=folder)
+    if summary is None:
         return RunSummary("", "running" if is_locked(folder) else WAITING, folder=folder)
-    except (OSError, msgspec.MsgspecError) as error:
-        return RunSummary("", DAMAGED, error=damage_message(path, error), folder=folder)
     return msgspec.structs.replace(summary, status=current_status(summary.status, folder), folder=folder)
 
 

@@ -9,8 +9,7 @@ from typing import Literal
 import msgspec
 
 from core.config.presets import Tree
-from core.errors import UserError
-from core.files import atomic_write, make_folder
+from core.files import make_folder, read_json, write_json
 from studies.search.spec import Search
 from studies.statistics import Summary, summarize
 
@@ -133,15 +132,9 @@ class SearchRecord(msgspec.Struct, frozen=True):
 def write_search_record(folder: Path, record: SearchRecord) -> None:
     """Write search.json into a study folder, whole."""
     make_folder(folder, "give a folder that is yours (--runs DIR)")
-    atomic_write(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_json(folder / RECORD, record)
 
 
 def read_search_record(folder: Path) -> SearchRecord | None:
     """The search record of a study folder, None where there is none; a damaged one is one clear line."""
-    path = folder / RECORD
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=SearchRecord)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path} is damaged: {error}; delete it, `engram study search` writes it again") from None
+    return read_json(folder / RECORD, SearchRecord, "delete it, `engram study search` writes it again")

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,7 @@ def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], fol
     """The run that stands for the whole study: its record as config, its table, and its report where there is one."""
     by_row = {run.identity.config["row"]: run.summary for run in aggregates}
     rows = [(row.row, by_row.get(record.shared.get(row.row, row.row), {})) for row in record.row_runs]
+    table, markdown = build_tables(rows)
     signature = next((row.signature for row in record.row_runs if row.row == record.study.baseline), "")
     identity = Identity(
         folder=folder,
@@ -167,7 +169,7 @@ def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], fol
         group=record.label,
         job_type=STUDY,
         tags=(record.study.name, record.profile),
-        notes=f"{record.study.question}\n\n{to_markdown(rows)}",
+        notes=f"{record.study.question}\n\n{markdown}",
         config=msgspec.to_builtins(record),
     )
     summary: dict[str, float | int] = {
@@ -175,33 +177,27 @@ def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], fol
         "runs": len({run_id for row in record.row_runs for run_id in row.runs.values()}),
         "finished_runs": sum(len(run.identity.config["seeds"]) for run in aggregates),
     }
-    table = tuple(
-        (name, split, n, *(numbers.get(f"{split}/{task}/f1{ending}") for task in TASKS for ending in ENDINGS.values()))
-        for name, numbers in rows
-        for split, n in [shown_split(numbers)]
-    )
     report = sorted(path for path in (folder / REPORT).glob("*") if path.is_file())
     return DashboardRun(identity, summary, table, (folder / RECORD, *report))
 
 
-def shown_split(numbers: Mapping[str, float]) -> tuple[str | None, int]:
-    """The split whose scores a table shows, the first that was scored, and its number of seeds."""
-    for split in SPLITS:
-        if n := numbers.get(f"{split}/{TASKS[0]}/f1_n"):
-            return split, int(n)
-    return None, 0
+def build_tables(rows: Iterable[tuple[str, Mapping[str, float]]]) -> tuple[tuple[tuple[Any, ...], ...], str]:
+    """F1 per row under `COLUMNS`, and as Markdown with mean ± sample standard deviation over the seeds.
 
-
-def to_markdown(rows: Iterable[tuple[str, Mapping[str, float]]]) -> str:
-    """A Markdown table of F1 per row: mean ± sample standard deviation over the seeds."""
-    lines = []
+    It is that of the first split that was scored; what is not known is None.
+    """
+    table, lines = [], []
     for name, numbers in rows:
-        split, n = shown_split(numbers)
-        keys = [f"{split}/{task}/f1" for task in TASKS]
-        scores = [Summary(numbers.get(key, math.nan), numbers.get(f"{key}_std", math.nan), n) for key in keys]
-        lines.append([name, split or "-", n, *map(str, scores)])
+        split = next((split for split in SPLITS if f"{split}/{TASKS[0]}/f1" in numbers), None)
+        n = int(numbers.get(f"{split}/{TASKS[0]}/f1_n", 0))
+        scores = [[numbers.get(f"{split}/{task}/f1{ending}") for ending in ENDINGS.values()] for task in TASKS]
+        table.append((name, split, n, *chain(*scores)))
+        means = [
+            Summary(math.nan if mean is None else mean, math.nan if std is None else std, n) for mean, std, *_ in scores
+        ]
+        lines.append([name, split or "-", n, *map(str, means)])
     headings = ["row", "split", "seeds", *(f"{task} F1" for task in TASKS)]
-    return tabulate(lines, headings, tablefmt="pipe", disable_numparse=True)
+    return tuple(table), tabulate(lines, headings, tablefmt="pipe", disable_numparse=True)
 
 
 def wandb_id(text: str) -> str:

@@ -71,7 +71,7 @@ def make(folder: Path, count: int) -> list[str]:
     documents = ["--data.name", "none", "--data.train", str(folder / "documents.json"), "--wandb", "disabled"]
     arguments = [str(folder / "many.yaml"), "--runs", str(folder / "runs"), *documents]
     _, planned = StudyParser("bench", "").parse_plan(arguments)
-    write_study_record(folder / "runs", planned.record())
+    write_study_record(folder / "runs", planned.record)
     one = template(build("memory-grc", profile="quick").model_dump(mode="json"))
     for run in planned.runs:
         open_run_folder(run.folder, run.config)

@@ -47,7 +47,7 @@ def test_runs_come_seed_by_seed_with_one_signature_per_row(documents: dict) -> N
     assert len(planned.runs) == 4 * len(SEEDS)
     assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(4)]
     assert len({run.run_id for run in planned.runs}) == 20
-    for row in planned.record().row_runs:
+    for row in planned.record.row_runs:
         assert list(row.runs.values()) == [f"{row.signature}-s{seed}" for seed in SEEDS]
     assert all(run.folder == Path("runs") / run.run_id.split("-")[0] / f"s{run.seed}" for run in planned.runs)
 
@@ -61,7 +61,7 @@ def test_rows_with_the_same_runs_are_computed_once(documents: dict) -> None:
     study = Study(question="?", rows=rows, baseline="one", name="mine")
     planned = plan(study, profile="quick", runs=Path("runs"), seeds=[0, 7], settings=documents)
     assert [(run.row, run.seed) for run in planned.runs] == [("one", 0), ("other", 0), ("one", 7), ("other", 7)]
-    rows = {row.row: row for row in planned.record().row_runs}
+    rows = {row.row: row for row in planned.record.row_runs}
     assert rows["one"].runs == rows["same"].runs
     assert rows["same"].signature == rows["one"].signature != rows["other"].signature
 

@@ -10,7 +10,7 @@ from studies.study import find_study
 
 
 def test_the_record_is_read_back_and_found(tmp_path: Path, documents: dict) -> None:
-    record = plan(find_study("paper"), profile="quick", runs=tmp_path, settings=documents).record()
+    record = plan(find_study("paper"), profile="quick", runs=tmp_path, settings=documents).record
     path = write_study_record(tmp_path, record)
     assert path == tmp_path / "studies" / "paper@quick" / "study.json"
     assert read_study_record(path) == record
@@ -28,5 +28,5 @@ def test_the_record_is_read_back_and_found(tmp_path: Path, documents: dict) -> N
 
 def test_a_study_with_axes_is_read_back_from_its_record(tmp_path: Path, documents: dict) -> None:
     for name in ("memory-size", "pooling"):
-        record = plan(find_study(name), profile="quick", runs=tmp_path, settings=documents).record()
+        record = plan(find_study(name), profile="quick", runs=tmp_path, settings=documents).record
         assert read_study_record(write_study_record(tmp_path, record)) == record

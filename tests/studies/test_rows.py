@@ -78,10 +78,10 @@ def test_a_slot_width_of_the_encoder_is_one_row_with_h(tmp_path: Path, documents
     assert [run.row for run in found.runs] == ["slot-width=32", "slot-width=H"]
     assert found.study.left_out == {"slot-width=64": "the same runs as slot-width=H under profile quick"}
     assert [row.at for row in found.study.rows.values()] == [{"slot-width": 32}, {"slot-width": 64}]
-    assert [row.row for row in found.record().row_runs] == ["slot-width=32", "slot-width=H"]
+    assert [row.row for row in found.record.row_runs] == ["slot-width=32", "slot-width=H"]
     # A baseline stays, though it is the same runs as an earlier row.
     found = planned(written(tmp_path, tree | {"baseline": "slot-width=64"}), documents)
-    assert found.shared == {"slot-width=64": "slot-width=H"}
+    assert found.record.shared == {"slot-width=64": "slot-width=H"}
     assert found.configs["slot-width=64"].memory == found.configs["slot-width=H"].memory
 
 
@@ -157,7 +157,7 @@ def test_a_flag_that_overrides_an_axis_is_refused(documents: dict) -> None:
 
 def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
     found = planned(find_study("ladder"), documents)
-    assert not found.shared
+    assert not found.record.shared
     steps = {
         row: differences(found.configs[found.study.row_baseline(row)], found.configs[row]) for row in found.study.rows
     }
@@ -192,7 +192,7 @@ def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_the
 
 def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict) -> None:
     found = planned(find_study("controls"), documents)
-    assert not found.shared
+    assert not found.record.shared
     model = found.configs["memory"]
     steps = {row: differences(model, config) for row, config in found.configs.items()}
     assert {found.study.row_baseline(row) for row in steps} == {"memory"}

@@ -41,7 +41,7 @@ class FakeRun:
 
 def read_states(planned: Plan, *, retry_failed: bool = False) -> RunStates:
     """The states of a study's runs as their folders show them."""
-    return RunStates(planned.study, planned.runs, planned.shared, retry_failed=retry_failed)
+    return RunStates(planned.study, planned.runs, planned.record.shared, retry_failed=retry_failed)
 
 
 def compute(planned: Plan, run: Callable[[Path], str] | Engine, *, retry_failed: bool = False) -> RunStates:

@@ -32,7 +32,7 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
     run = FakeRun()
     run.status_of[run_ids(planned)[3]] = "failed"
     compute(planned, run)
-    write_study_record(tmp_path / "runs", planned.record())
+    write_study_record(tmp_path / "runs", planned.record)
     planned.runs[2].folder.joinpath(RECORD).unlink()
     assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) == 1
     out = capsys.readouterr().out
@@ -47,7 +47,7 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     account = LaunchTiming(started="2030-01-02 03:04:05 UTC", seconds=100.0, jobs=2, ended=9, run_seconds=196.0)
     assert account.overhead == pytest.approx(0.02)
-    folder = write_study_record(tmp_path / "runs", planned.record()).parent
+    folder = write_study_record(tmp_path / "runs", planned.record).parent
     assert read_last_timing(folder) is None
     append_timing(folder, msgspec.structs.replace(account, ended=1))
     append_timing(folder, account)

@@ -53,7 +53,7 @@ def compute(planned: Plan, *, dies_after: int = 100) -> list[Path]:
         return "finished"
 
     runs = planned.runs[0].folder.parent.parent
-    run_states = RunStates(planned.study, planned.runs, planned.shared)
+    run_states = RunStates(planned.study, planned.runs, planned.record.shared)
     run_states.repeat(check_ready(planned, runs, jobs=1, rerun=True).again)
     with suppress(SystemExit):
         Launcher(run_states, InProcessEngine(run), planned).run(StopRequest())

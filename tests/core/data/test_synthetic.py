@@ -18,13 +18,13 @@ def test_a_document_depends_on_seed_and_number_alone() -> None:
 
 
 def test_the_corpus_holds_all_types_and_both_distances() -> None:
-    told = compute_statistics(synthetic.generate(synthetic.SIZES["train"], seed=1))
-    assert set(told.entity_types) == set(synthetic.LABELS.entity_types)
-    assert set(told.relation_types) == set(synthetic.LABELS.relation_types)
+    statistics = compute_statistics(synthetic.generate(synthetic.SIZES["train"], seed=1))
+    assert set(statistics.entity_types) == set(synthetic.LABELS.entity_types)
+    assert set(statistics.relation_types) == set(synthetic.LABELS.relation_types)
     assert len(synthetic.LABELS.relation_types) >= 10
     # Each relation type is one that can be learned: 50 in 300 documents were 80 in the 480 that there once were.
-    assert min(told.relation_types.values()) > 100
-    assert 0.2 * told.relations < told.inter_sentence_relations < 0.8 * told.relations
+    assert min(statistics.relation_types.values()) > 100
+    assert 0.2 * statistics.relations < statistics.inter_sentence_relations < 0.8 * statistics.relations
 
 
 def test_entities_are_mentioned_in_several_ways() -> None:

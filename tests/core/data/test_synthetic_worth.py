@@ -38,8 +38,8 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     record = read_record(path.parent)
     assert record is not None
     assert record.status == "finished"
-    told: dict[str, Any] = msgspec.to_builtins(record.metrics["test"])
-    return told
+    metrics: dict[str, Any] = msgspec.to_builtins(record.metrics["test"])
+    return metrics
 
 
 def test_a_small_encoder_finds_the_mentions(scores: dict[str, Any]) -> None:

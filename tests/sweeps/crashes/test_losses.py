@@ -58,7 +58,7 @@ def test_poisoned_runs_are_recorded_and_the_others_continue(tmp_path: Path, monk
     for name in ("gpu", "memory"):
         folders[name].mkdir(parents=True)
         (folders[name] / POISON).write_text(name)
-    run_states = RunStates(planned.study, planned.runs, planned.shared)
+    run_states = RunStates(planned.study, planned.runs, planned.record.shared)
     engine = LocalEngine(jobs=1, program=(sys.executable, "-m", "tests.sweeps.engines.poisoned_worker"))
     with stop_on_signals() as stop:
         Launcher(run_states, engine, planned).run(stop)

@@ -1,4 +1,4 @@
-"""Calibration: a few optimiser steps of a plan's slowest row, timed in a process of their own and remembered.
+"""Cost calibration: a few optimiser steps of a plan's slowest row, timed in a process of their own and remembered.
 
 It writes no run folder and no record, so nothing can take it for a result; what it measured is kept next to the
 studies' records, and `studies.estimate` reads it.
@@ -18,7 +18,7 @@ from core.config.model_source import encoder_width, estimate_parameter_count
 from core.config.presets import to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, content_hash, make_folder
+from core.files import content_hash, make_folder, write_json
 from core.progress import say
 from core.records.summary import Settings
 from core.records.timings import StepCosts
@@ -57,18 +57,13 @@ def system_of(config: RunConfig | Settings) -> System:
     return config.model.relation_head, config.memory is not None, config.training.batch_size
 
 
-def calibrate(plan: Plan, runs: Path) -> list[Calibration]:
+def calibrate(plan: Plan, runs: Path) -> None:
     """Measure the slowest row of every setup that the plan has, and remember it."""
-    slowest: dict[Setup, str] = {}
-    for row in sorted(plan.configs, key=lambda row: cost_order(plan.configs[row])):
-        slowest[setup_of(plan.configs[row])] = row
-    measured = []
-    for setup, row in slowest.items():
+    slowest_last = sorted(plan.configs.items(), key=lambda item: cost_order(item[1]))
+    for row, config in {setup_of(config): (row, config) for row, config in slowest_last}.values():
         say(f"calibration: {STEPS} steps of row {row}, the slowest; nothing of them is kept as a result")
-        costs = measure_steps(plan.configs[row])
-        measured.append(Calibration(setup, system_of(plan.configs[row]), row, platform.node(), costs))
-        save_calibrations(measured[-1:], runs)
-    return measured
+        costs = measure_steps(config)
+        save_calibrations([Calibration(setup_of(config), system_of(config), row, platform.node(), costs)], runs)
 
 
 def cost_order(config: RunConfig) -> tuple[float, ...]:
@@ -108,5 +103,4 @@ def save_calibrations(new: Iterable[Calibration], runs: Path) -> None:
     """Keep calibrations, each in place of an earlier one of the same setup, system and machine."""
     latest = {(one.setup, one.system, one.machine): one for one in (*read_calibrations(runs), *new)}
     make_folder(runs / STUDIES, "give a folder that is yours (--runs DIR)")
-    encoded = msgspec.json.format(msgspec.json.encode(list(latest.values())), indent=1)
-    atomic_write(runs / STUDIES / FILE, encoded + b"\n")
+    write_json(runs / STUDIES / FILE, list(latest.values()))
