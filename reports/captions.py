@@ -12,45 +12,32 @@ from studies.record import StudyRecord
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
 EMBEDDED_CORPUS_NOTE = "The corpus is the embedded, generated one: no number here stands for a result on real text."
+COVERAGE_NOTE = (
+    f"In simulated studies of five seeds this bootstrap covers {100 * COVERAGE[0]:.0f} to {100 * COVERAGE[1]:.0f} %, "
+    "least where seeds differ most."
+)
 
 
 def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """On which data, split and seeds the numbers were measured."""
-    return [data_sentence(study, frame), f"Seeds {format_ranges(set(frame['seed']))}."]
-
-
-def data_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
-    """Study, profile, split, and how many documents."""
     documents = sorted({int(number) for number in frame["documents"].dropna()})
     size = f", {' or '.join(map(str, documents))} documents" if documents else ""
-    return f"Data: study {study.study.name}, profile {study.profile}, {frame['split'].iloc[0]} split{size}."
-
-
-def coverage_sentence() -> str:
-    """What the bootstrap's interval was measured to cover at five seeds."""
-    least, most = COVERAGE
-    return (
-        f"In simulated studies of five seeds this bootstrap covers {100 * least:.0f} to {100 * most:.0f} %, least "
-        "where seeds differ most."
-    )
+    return [
+        f"Data: study {study.study.name}, profile {study.profile}, {frame['split'].iloc[0]} split{size}.",
+        f"Seeds {format_ranges(set(frame['seed']))}.",
+    ]
 
 
 def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
     runs = run_facts(frame)
-    embedded = [EMBEDDED_CORPUS_NOTE] if is_embedded(study) else []
     return [
-        *embedded,
+        *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
         *early_choice_notes(study, runs),
         *mixed_run_notes(runs),
     ]
-
-
-def is_embedded(study: StudyRecord) -> bool:
-    """Whether the study ran on the corpus that Engram generates."""
-    return study.data_name == SYNTHETIC
 
 
 def chosen_row_notes(study: StudyRecord) -> Iterator[str]:

@@ -50,7 +50,7 @@ def report(
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
-            the study's is read from the study's record in <runs>, or else from the tags of the runs.
+            the study's is read from the study's record in <runs>, or else from their settings.
     """
     if from_wandb is None:
         record = find_study_record(study, runs, profile=profile)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.errors import UserError
 from core.scoring.metrics import TASKS, score
-from reports.captions import coverage_sentence, format_ranges
+from reports.captions import COVERAGE_NOTE, format_ranges
 from reports.compare_details import (
     distance_differences_table,
     document_differences_table,
@@ -86,7 +86,7 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
             f"deviation over {n} shared seed{'s' * (n > 1)} (ddof 1).",
             "95 % seeds: t-interval of the differences paired by seed. 95 % documents and seeds: hierarchical paired "
             f"bootstrap, {resamples} resamples.",
-            coverage_sentence(),
+            COVERAGE_NOTE,
             "Sign-flip: exact two-sided p, in brackets the smallest that so many seeds can reach.",
         ],
         notes=["One run of each: the intervals are over documents; nothing is known about other seeds."] * (n == 1),

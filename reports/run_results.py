@@ -17,13 +17,16 @@ from core.records.summary import (
     WAITING,
     PartScores,
     RunSummary,
+    TaskSummary,
     TrackingSettings,
     read_summary,
 )
 from core.scoring.metrics import TASKS
 from studies.record import RowRuns
 
-SCORES = ("precision", "recall", "f1", "macro_precision", "macro_recall", "macro_f1")
+SCORES = TaskSummary.__struct_fields__
+COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
+"""Fields of a record that are facts of a run under the same name."""
 FILES = ("train", "validation", "test", "types")
 WHOLE_NUMBERS = ("chosen_epoch", "parameters", "steps", "threads", "documents")
 
@@ -88,14 +91,13 @@ def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | Non
             f"run {run.run_id} is {run.status} but has no scores on split {split!r} (it has: "
             f"{', '.join(run.metrics) or 'none'}): give one of these with --split"
         )
-    scores = {task: {name: getattr(getattr(run.metrics[split], task), name) for name in SCORES} for task in TASKS}
-    for task, of_task in scores.items():
-        for name, value in of_task.items():
-            if value is None:
-                raise UserError(
-                    f"run {run.run_id} is {run.status} but its {split} {name} of {task} is {value!r}: its record was "
-                    "changed or is of another version; delete it and run the study again"
-                )
+    scores = {task: msgspec.structs.asdict(getattr(run.metrics[split], task)) for task in TASKS}
+    missing = [f"{name} of {task}" for task, of_task in scores.items() for name in SCORES if of_task[name] is None]
+    if missing:
+        raise UserError(
+            f"run {run.run_id} is {run.status} but has no {split} {missing[0]}: its record was changed or is of "
+            "another version; delete it and run the study again"
+        )
     return scores
 
 
@@ -110,8 +112,7 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
     """The facts in a run's record, its scores aside."""
     settings, origin = run.config, run.provenance
     memory, data = settings.memory, " ".join(data_hashes(settings.data, origin))
-    copied = ("status", "chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
-    facts = {name: getattr(run, name) for name in copied} | {
+    facts = {name: getattr(run, name) for name in ("status", *COSTS)} | {
         "preset": settings.preset,
         "data": data,
         "seed_means": describe_seed(settings.data, data),

@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 import msgspec
 
-from core.errors import UserError
+from core.errors import UserError, first_line
 from core.records.record import SCORED
 from core.records.summary import KILLED, PartScores, RunSummary
 from core.scoring.metrics import TASKS
 from reports.frame import ReportData, collect
-from reports.run_results import SCORES, RunResult, known_facts, unknown_facts
+from reports.run_results import COSTS, SCORES, RunResult, known_facts, unknown_facts
 from studies.record import STUDIES, RowRuns, StudyRecord, find_study_record
 from studies.study import Study, find_study
 
@@ -26,13 +26,9 @@ AGGREGATE_JOB_TYPES = ("aggregate", "study")
 """Job types of what W&B holds next to runs: a row's mean and std, a study's table."""
 MISSING = "missing"
 """Status of a run that the project does not have."""
-STATES = {"finished": "finished", "failed": "failed"}
-"""W&B's state -> ours, where a summary has no status; of all others a run was running."""
 DEAD = ("crashed", "killed", "failed")
 """W&B's states of a run whose process ended without a last status."""
 BREAKDOWNS = {"distance": "by_sentence_distance", "type": "by_relation_type"}
-COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
-"""Fields of a record that a summary may have."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,8 @@ def read_project(project: str) -> Iterator[RemoteRun]:
             if run.job_type not in AGGREGATE_JOB_TYPES:
                 yield RemoteRun(run.id, dict(run.config), dict(run.summary_metrics or {}), run.state, run.url)
     except (wandb.errors.Error, ValueError, OSError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(
-            f"W&B project {project} cannot be read: {reason.rstrip('.')}; log in (wandb login), or give another project"
+            f"W&B project {project} cannot be read: {first_line(error)}; log in (wandb login), or give another project"
         ) from None
 
 
@@ -78,26 +73,24 @@ def load_from_wandb(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split:
 
 def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     """The result of one run; a score that its summary lacks is missing, and `problem` names the task."""
-    status = run.summary.get("status", STATES.get(run.state, "running"))
+    status = run.summary.get("status", "finished" if run.state == "finished" else "running")
     if status == "running" and run.state in DEAD:
         status = KILLED
-    numbers = {name: read_number(run.summary.get(name)) for name in COSTS}
-    record: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
-    record |= {"run_id": run.id, "status": status, "config": run.config, "provenance": run.config.get("provenance")}
+    costs = {name: number for name in COSTS if (number := read_number(run.summary.get(name))) is not None}
+    record = {"run_id": run.id, "status": status, "config": run.config, "provenance": run.config.get("provenance")}
     try:
-        facts = known_facts(msgspec.convert(record, RunSummary))
+        facts = known_facts(msgspec.convert(record | costs, RunSummary))
     except msgspec.ValidationError as error:
         raise UserError(f"W&B run {run.id} is not a run of Engram: {error}") from None
     facts = unknown_facts(run.id, signature) | facts | {"address": run.url}
-    config = dict(run.config)
     if status not in SCORED:
-        return RunResult(facts | {"problem": f"{run.id}: {status} in W&B"}, config=config)
+        return RunResult(facts | {"problem": f"{run.id}: {status} in W&B"}, config=dict(run.config))
     scores = {task: {name: read_number(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
     absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
     breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in BREAKDOWNS.items()}
-    return RunResult(facts, scores, breakdowns, config)
+    return RunResult(facts, scores, breakdowns, dict(run.config))
 
 
 def read_breakdown(summary: Mapping[str, Any], prefix: str) -> dict[str, PartScores]:
@@ -128,53 +121,38 @@ def read_number(value: Any) -> float | None:
 
 
 def find_study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *, profile: str | None) -> StudyRecord:
-    """The record of a study that was run here, or one made from the tags of the project's runs.
+    """The record of a study that was run here, or one made from the project's runs, which name their study and row.
 
-    Raises a UserError where the study is known neither here nor as shipped or YAML file, where no run is of it, and
-    where runs of several profiles are and none is given.
+    Raises a UserError where the study is known neither here nor as shipped or YAML file, and where the project does not
+    have it under one profile, or under the one that is given.
     """
     path, _, named_profile = name.partition("@")
     title = Path(path).stem if path.endswith((".yaml", ".yml")) else path
     if any(folder.name.partition("@")[0] == title for folder in (runs / STUDIES).glob("*@*")):
         return find_study_record(name, runs, profile=profile)
     study = find_study(path)
-    own = [run for run in remote if find_row(run, study) is not None]
-    profiles = sorted({str(run.config.get("profile")) for run in own})
+    own = [(run, row) for run in remote if (row := find_row(run, study)) is not None]
+    profiles = sorted({str(run.config.get("profile")) for run, _ in own})
     profile = profile or named_profile or (profiles[0] if len(profiles) == 1 else None)
-    if not own or (profile is not None and profile not in profiles):
+    if profile is None or profile not in profiles:
         raise UserError(
-            f"the W&B project has no run of study {study.name!r}{f' under profile {profile!r}' if profile else ''} (it "
-            f"has it under {' and '.join(profiles) or 'none'}): check study, --profile and project"
-        )
-    if profile is None:
-        raise UserError(
-            f"the W&B project has study {study.name} as {' and '.join(profiles)}: choose one with --profile P"
+            f"the W&B project has runs of study {study.name!r} under {' and '.join(profiles) or 'no profile'}: check "
+            "study and project, or choose one with --profile P"
         )
     seeds: dict[str, dict[str, set[int]]] = {row: {} for row in study.rows}
-    for run in own:
+    for run, row in own:
         signature, _, seed = run.id.rpartition("-s")
-        row = find_row(run, study)
-        if row is not None and seed.isdigit() and run.config.get("profile") == profile:
+        if seed.isdigit() and run.config.get("profile") == profile:
             seeds[row].setdefault(signature, set()).add(int(seed))
     row_runs = [build_row_runs(row, signatures, study.seeds) for row, signatures in seeds.items()]
     return StudyRecord(study=study, profile=profile, settings={}, row_runs=row_runs)
 
 
 def find_row(run: RemoteRun, study: Study) -> str | None:
-    """The row of the study for which a run was computed; None where it was for none of them.
-
-    The run's settings name it as `tracking.study` and `tracking.row`, or by tags: study, then row.
-    """
+    """The row of the study for which a run was computed, as its settings name it; None where it is not of the study."""
     tracking = run.config.get("tracking") or {}
-    if tracking.get("study") and tracking.get("row"):
-        of_study = str(tracking["study"]).partition("@")[0] == study.name
-        return str(tracking["row"]) if of_study and tracking["row"] in study.rows else None
-    tags = [tag.strip() for tag in str(tracking.get("tags") or "").split(",")]
-    if study.name not in tags:
-        return None
-    # The row's tag follows the study's; before it stand tags of the user's own.
-    after = tags[tags.index(study.name) + 1 :]
-    return next((tag for tag in (*after, *tags) if tag in study.rows), None)
+    row, of_study = tracking.get("row"), str(tracking.get("study")).partition("@")[0] == study.name
+    return str(row) if of_study and row in study.rows else None
 
 
 def build_row_runs(row: str, signatures: Mapping[str, set[int]], seeds: Iterable[int]) -> RowRuns:

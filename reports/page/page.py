@@ -11,9 +11,10 @@ import pandas as pd
 
 from core.config.presets import leaves
 from core.config.signature import drop_neutral_sections
+from core.data.datasets import SYNTHETIC
 from core.prediction.html import TEMPLATES, Viewer, templates
 from reports.baseline_differences import RULES
-from reports.captions import EMBEDDED_CORPUS_NOTE, is_embedded, label, problems
+from reports.captions import EMBEDDED_CORPUS_NOTE, label, problems
 from reports.figures.style import ReportFigure, render
 from reports.frame import run_facts
 from reports.row_means import rows_by_group
@@ -38,7 +39,7 @@ def build_study_page(
         title=study.label,
         heading=study.study.question,
         lead=f"Study {study.study.name} under profile {study.profile}, {frame['split'].iloc[0]} split.{settings}",
-        warning=EMBEDDED_CORPUS_NOTE if is_embedded(study) else "",
+        warning=EMBEDDED_CORPUS_NOTE if study.data_name == SYNTHETIC else "",
         metric=study.study.metric,
         verdicts=_verdicts(study, compared),
         tables=_template_tables(tables, "Results"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.captions import METRIC, baseline_label, coverage_sentence, format_ranges, label, measured_on
+from reports.captions import COVERAGE_NOTE, METRIC, baseline_label, format_ranges, label, measured_on
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, rows_by_group, task_headings
 from reports.tables.layout import Cell, Column, Line, Table, Value
@@ -14,17 +14,6 @@ from studies.record import StudyRecord
 from studies.statistics import POWER, smallest_detectable_effect
 
 MAX_NAMED_ROWS = 5
-CAPTION = (
-    "Δ: mean over shared seeds of a row's F1 minus its baseline's, paired by seed, in points; 95 % seeds: t-interval "
-    "of these differences (other seeds, same documents).",
-    "Higher: seeds in which the row is above its baseline; Pr. higher: share of all pairs of a seed of the row and one "
-    "of the baseline in which the row is above, ties half.",
-    "95 % documents and seeds: hierarchical paired bootstrap, {resamples:,} resamples of documents and shared seeds, "
-    "micro-F1 computed again in each.",
-    "{coverage}",
-    "p: two-sided paired t-test; Holm: the same p corrected over all {tests} comparisons of the study.",
-    "Sign-flip: exact two-sided p without a normal assumption; it cannot fall below {smallest_p}.",
-)
 UNPAIRED_REASONS = {
     "left_out": "a score in one of the two rows only",
     "unlike": "in the two rows they do not mean the same documents in the same order",
@@ -54,12 +43,6 @@ def differences_table(data: ReportData) -> Table | None:
                 *(Value(line[name]) for name in ("improvement", "p_t", "p_holm", "p_sign_flip")),
             ]
             lines.append(Line(cells, line["group"], row))
-    values = {
-        "resamples": RESAMPLES,
-        "coverage": coverage_sentence(),
-        "tests": int(compared["p_t"].notna().sum()),
-        "smallest_p": format_smallest_p(compared),
-    }
     return Table(
         name="comparisons",
         title=f"{study.label}: differences to the baseline",
@@ -77,7 +60,16 @@ def differences_table(data: ReportData) -> Table | None:
         ],
         lines=lines,
         caption=[
-            *(sentence.format(**values) for sentence in CAPTION),
+            "Δ: mean over shared seeds of a row's F1 minus its baseline's, paired by seed, in points; 95 % seeds: "
+            "t-interval of these differences (other seeds, same documents).",
+            "Higher: seeds in which the row is above its baseline; Pr. higher: share of all pairs of a seed of the row "
+            "and one of the baseline in which the row is above, ties half.",
+            f"95 % documents and seeds: hierarchical paired bootstrap, {RESAMPLES:,} resamples of documents and shared "
+            "seeds, micro-F1 computed again in each.",
+            COVERAGE_NOTE,
+            f"p: two-sided paired t-test; Holm: the same p corrected over all {compared['p_t'].notna().sum()} "
+            "comparisons of the study. Sign-flip: exact two-sided p without a normal assumption; it cannot fall below "
+            f"{format_smallest_p(compared)}.",
             *power_sentences(study, compared),
             METRIC,
             *measured_on(study, data.frame),
@@ -108,14 +100,11 @@ def format_smallest_p(compared: pd.DataFrame) -> str:
 
 def power_sentences(study: StudyRecord, compared: pd.DataFrame) -> Iterator[str]:
     """What the paired t-test can find with as many seeds as the comparisons have; nothing where none has two."""
-    for n in sorted({int(n) for n in compared["n"] if n > 1}):
-        here = ""
-        detectable = compared[(compared["n"] == n) & (compared["task"] == study.study.metric)]["detectable"]
-        if len(detectable):
-            low, high = f"{detectable.min():.2f}", f"{detectable.max():.2f}"
-            points = low if low == high else f"{low} to {high}"
-            here = f": here {points} points on {TASK_NAMES[study.study.metric]} F1"
+    on_metric = compared[(compared["task"] == study.study.metric) & (compared["n"] > 1)]
+    for n, detectable in on_metric.groupby("n")["detectable"]:
+        points = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (detectable.min(), detectable.max())))
         yield (
             f"With {n} seeds the paired t-test finds, with a chance of {100 * POWER:.0f} %, differences from "
-            f"{smallest_detectable_effect(n):.1f} times their standard deviation on{here}."
+            f"{smallest_detectable_effect(int(n)):.1f} times their standard deviation on: here {points} points on "
+            f"{TASK_NAMES[study.study.metric]} F1."
         )

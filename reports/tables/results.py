@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from reports.captions import METRIC, baseline_label, data_sentence, format_ranges, label, limiting_notes, measured_on
+from reports.captions import METRIC, baseline_label, limiting_notes, measured_on
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means, rows_by_group, task_headings
 from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
 from reports.tables.published import PUBLISHED_NOTE, find_published_rows
-from studies.record import StudyRecord
 
 MIN_ABLATION_ROWS = 3
 """Compared rows from which on they have a table of their own, a line each."""
@@ -23,14 +22,14 @@ def main_table(data: ReportData) -> Table:
     means = compute_row_means(study, frame)
     best = find_best_of_groups(means)
     known = {(line["row"], line["task"]): line for line in means.to_dict("records")}
-    seeds = sorted(set(frame["seed"]))
+    seeds = frame["seed"].nunique()
     tasks = task_headings(study)
     lines = []
     for row in rows_by_group(study):
         scores = {task: known[row, task] for task in tasks}
         n = max(score["n"] for score in scores.values())
         values = [Value(score["mean"], score["std"], bold=(row, task) in best) for task, score in scores.items()]
-        cells: list[Cell] = [study.study.row_title(row), *values, str(n) if n == len(seeds) else f"{n}/{len(seeds)}"]
+        cells: list[Cell] = [study.study.row_title(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
         lines.append(Line(cells, study.study.rows[row].group, row))
     published = find_published_rows(study)
     for other in published:
@@ -50,10 +49,8 @@ def main_table(data: ReportData) -> Table:
         caption=[
             METRIC,
             TASKS,
-            data_sentence(study, frame),
-            f"Seeds {format_ranges(seeds)}; n: seeds with a score, {len(seeds)} where a row is complete.",
-            "±: sample standard deviation over seeds (ddof 1).",
-            "Bold: highest mean of a group.",
+            *measured_on(study, frame),
+            "±: sample standard deviation over seeds (ddof 1); n: seeds with a score. Bold: highest mean of a group.",
         ],
         notes=[*limiting_notes(study, frame), *([PUBLISHED_NOTE] if published else ())],
         data=means[means["task"].isin(tasks)],
@@ -109,15 +106,9 @@ def ablation_table(data: ReportData) -> Table | None:
             f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); "
             "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
             "95 % t-interval.",
-            f"{shared_baseline_sentence(study)}Tests and their correction are in the table of differences.",
+            "Tests and their correction are in the table of differences.",
             METRIC,
             *measured_on(study, data.frame),
         ],
         data=compared,
     )
-
-
-def shared_baseline_sentence(study: StudyRecord) -> str:
-    """A sentence that names the row that all others are compared with; empty where they are compared with several."""
-    baselines = {study.study.row_baseline(row) for row in study.study.rows}
-    return f"All are compared with {label(study, baselines.pop())}. " if len(baselines) == 1 else ""

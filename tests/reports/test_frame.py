@@ -85,7 +85,7 @@ def test_a_finished_run_without_its_metric_raises(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     del record["metrics"]["test"]["relation_strict"]["f1"]
     path.write_text(json.dumps(record))
-    with pytest.raises(UserError, match="000000000000-s1 is finished but its test f1 of relation_strict is None"):
+    with pytest.raises(UserError, match="000000000000-s1 is finished but has no test f1 of relation_strict"):
         load_study(study, tmp_path)
     with pytest.raises(UserError, match=r"no scores on split 'dev' .it has: validation, test"):
         load_study(study, tmp_path, split="dev")

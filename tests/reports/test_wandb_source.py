@@ -40,7 +40,7 @@ def remote_runs(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[s
         for seed, run_id in cell.runs.items():
             record = read_record(runs / cell.signature / f"s{seed}")
             assert record is not None
-            tracking = {"tags": f"own,{name},{cell.row}"}
+            tracking = {"study": f"{name}@paper", "row": cell.row}
             origin = msgspec.to_builtins(record.provenance)
             config = {**record.config, "tracking": tracking, "provenance": origin}
             summary = {**flat_scores(record.metrics), "status": record.status}
@@ -82,16 +82,16 @@ def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:
     }
 
 
-def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> None:
+def test_without_its_record_the_settings_of_runs_say_which_a_study_has(tmp_path: Path) -> None:
     made = make_study(tmp_path, {**SEEDS, "jerex-mrc": {0: 41.0}}, name="paper")
     runs = remote_runs(made, tmp_path, name="paper")
-    # A run may say its place outright, whatever its tags are.
-    place = {"tags": "", "study": "paper@paper", "row": "jerex-mrc"}
-    runs["000000000002-s3"] = RemoteRun("000000000002-s3", {**runs["000000000002-s0"].config, "tracking": place}, {})
+    runs["000000000002-s3"] = RemoteRun("000000000002-s3", runs["000000000002-s0"].config, {})
     # One run of other settings of the same row, and one of another study.
     config = runs["000000000001-s0"].config
     runs["ffffffffffff-s0"] = RemoteRun("ffffffffffff-s0", config, {})
-    runs["eeeeeeeeeeee-s0"] = RemoteRun("eeeeeeeeeeee-s0", {**config, "tracking": {"tags": "ladder,memory-grc"}}, {})
+    runs["eeeeeeeeeeee-s0"] = RemoteRun(
+        "eeeeeeeeeeee-s0", {**config, "tracking": {"study": "ladder@paper", "row": "memory-grc"}}, {}
+    )
     study = find_study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile=None)
     assert study.label == "paper@paper"
     cells = {cell.row: cell for cell in study.row_runs}
@@ -108,9 +108,9 @@ def test_without_its_record_tags_say_which_runs_a_study_has(tmp_path: Path) -> N
         "jerex-mrc": 1,
         "memory-grc": 2,
     }
-    with pytest.raises(UserError, match="the W&B project has no run of study 'warmup'"):
+    with pytest.raises(UserError, match="the W&B project has runs of study 'warmup' under no profile"):
         find_study_in_project("warmup", tmp_path / "elsewhere", runs.values(), profile=None)
-    with pytest.raises(UserError, match="it has it under paper"):
+    with pytest.raises(UserError, match="has runs of study 'paper' under paper: check"):
         find_study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile="quick")
 
 

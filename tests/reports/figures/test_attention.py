@@ -11,14 +11,7 @@ from matplotlib.text import Text
 
 from core.errors import UserError
 from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, write_attention
-from reports.figures.attention import (
-    MAX_ITEMS,
-    MAX_SLOTS,
-    attention_figures,
-    build_panels,
-    draw_attention,
-    place_tokens,
-)
+from reports.figures.attention import MAX_ITEMS, MAX_SLOTS, attention_figures, build_heat_maps, draw_attention
 from reports.figures.style import render
 from reports.sections import make_figures
 from tests.reports.figures.legibility import check_legible
@@ -50,7 +43,7 @@ def made(*reads: ReadAttention, tokens: list[str] = TOKENS, **changes: Any) -> D
 
 
 def draw(document: DocumentAttention, mode: Any) -> Figure:
-    return draw_attention(document, mode, build_panels(document)[mode])
+    return draw_attention(document, build_heat_maps(document)[mode])
 
 
 def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -> list[list[float]]:
@@ -58,61 +51,42 @@ def softmaxed(slots: int, items: int, axis: int, seed: int, peak: float = 3.0) -
     return (scores / scores.sum(axis, keepdims=True)).tolist()
 
 
-def test_a_token_is_shaded_by_the_mean_of_the_slots_and_a_map_shows_what_stands_out() -> None:
+def test_a_map_shows_the_slots_and_tokens_that_stand_out() -> None:
     weights = np.full((10, 14), 0.01)
     weights[3, 4], weights[7, 0] = 0.87, 0.5
-    (memory,) = build_panels(made(read("tokens", "inverse", weights.tolist())))["inverse"]
-    assert memory.shades[4] == pytest.approx(100 * (0.87 + 9 * 0.01) / 10)
-    assert memory.shades[1] == pytest.approx(1.0)
-    assert memory.even == pytest.approx(100 / 14)
-    assert memory.floor == 0.0
-    (heat_map,) = memory.heat_maps
+    (heat_map,) = build_heat_maps(made(read("tokens", "inverse", weights.tolist())))["inverse"]
+    assert heat_map.even == pytest.approx(100 / 14)
     assert heat_map.slots[:2] == ["T3", "T7"]
-    assert (len(heat_map.slots), heat_map.left_out, len(heat_map.items)) == (MAX_SLOTS, 2, MAX_ITEMS)
+    assert (len(heat_map.slots), len(heat_map.items)) == (MAX_SLOTS, MAX_ITEMS)
     assert heat_map.items[:5] == ["Ada", "Byron", "works", "for", "Acme"]
     assert heat_map.values[0, 4] == pytest.approx(87.0)
     assert heat_map.values[1, 0] == pytest.approx(50.0)
-    assert heat_map.found == [True] * MAX_ITEMS
 
 
-def test_a_normal_read_is_shaded_by_the_strongest_slot() -> None:
+def test_a_normal_read_is_even_where_each_slot_has_the_same() -> None:
     weights = [[0.25] * 14, [0.25] * 14, [0.25] * 14, [0.25] * 14]
     weights[2][6], weights[0][6] = 0.45, 0.05
-    (memory,) = build_panels(made(read("tokens", "normal", weights)))["normal"]
-    assert memory.shades[6] == pytest.approx(45.0)
-    assert memory.even == memory.floor == pytest.approx(25.0)
-    assert memory.heat_maps[0].slots[0] == "T2"
+    (heat_map,) = build_heat_maps(made(read("tokens", "normal", weights)))["normal"]
+    assert heat_map.even == pytest.approx(25.0)
+    assert heat_map.slots[0] == "T2"
 
 
-def test_where_only_mentions_are_read_their_tokens_are_shaded() -> None:
+def test_mentions_that_were_found_have_their_type() -> None:
     weights = [[0.1, 0.6, 0.05, 0.02, 0.03], [0.3, 0.2, 0.01, 0.04, 0.05]]
-    (memory,) = build_panels(made(read("mentions", "inverse", weights)))["inverse"]
-    shades = np.zeros(14)
-    # Byron alone was not found, so that Ada Byron shades both.
-    shades[[0, 1, 4, 6, 12]] = 20.0, 20.0, 3.0, 3.0, 4.0
-    assert memory.shades == pytest.approx(shades.tolist())
-    assert memory.even == pytest.approx(100 / 40)
-    assert memory.heat_maps[0].items == ["Ada Byron", "Byron", "Acme", "Oslo", "Lima"]
-    assert memory.heat_maps[0].found == [True, False, True, True, True]
+    (heat_map,) = build_heat_maps(made(read("mentions", "inverse", weights)))["inverse"]
+    assert heat_map.even == pytest.approx(100 / 40)
+    assert heat_map.items == ["Ada Byron (PER)", "Byron", "Acme (ORG)", "Oslo (LOC)", "Lima (LOC)"]
 
 
 def test_a_normal_read_at_mentions_shows_those_that_were_found() -> None:
     weights = [[0.3, 0.9, 0.6, 0.5, 0.2], [0.7, 0.1, 0.4, 0.5, 0.8]]
     document = made(read("mentions", "normal", weights))
-    (heat_map,) = build_panels(document)["normal"][0].heat_maps
-    assert heat_map.items == ["Ada Byron", "Acme", "Oslo", "Lima"]
+    (heat_map,) = build_heat_maps(document)["normal"]
+    assert heat_map.items == ["Ada Byron (PER)", "Acme (ORG)", "Oslo (LOC)", "Lima (LOC)"]
     np.testing.assert_allclose(heat_map.values, [[70, 40, 50, 80], [30, 60, 50, 20]])
     none_found = msgspec.structs.replace(document, types=(None,) * 5)
-    (heat_map,) = build_panels(none_found)["normal"][0].heat_maps
-    assert (len(heat_map.items), any(heat_map.found)) == (5, False)
-
-
-def test_shares_that_differ_by_rounding_alone_are_not_made_to_stand_out() -> None:
-    weights = [[0.1667] * 14, [0.1666] * 14, *[[0.1667] * 14] * 4]
-    figure = draw(made(read("tokens", "normal", weights)), "normal")
-    shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches if patch.get_fill()]
-    assert len(shades) == 14
-    assert min(min(shade) for shade in shades) > 0.95
+    (heat_map,) = build_heat_maps(none_found)["normal"]
+    assert heat_map.items == ["Ada Byron", "Byron", "Acme", "Oslo", "Lima"]
 
 
 def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
@@ -123,15 +97,13 @@ def test_modes_have_a_picture_each_and_memories_a_column_each() -> None:
         for memory in ("entity", "relation")
     ]
     document = made(*reads)
-    assert list(build_panels(document)) == ["inverse", "normal"]
-    for mode in build_panels(document):
-        panels = build_panels(document)[mode]
-        assert [panel.memory for panel in panels] == ["entity", "relation"]
-        assert [heat_map.place for panel in panels for heat_map in panel.heat_maps] == [
-            "tokens",
-            "mentions",
-        ] * 2
-        check_legible(draw(document, mode))
+    assert list(build_heat_maps(document)) == ["inverse", "normal"]
+    for mode in build_heat_maps(document):
+        figure = draw(document, mode)
+        titles = [panel.get_title().partition("\n")[0] for panel in figure.axes[:4]]
+        memories = ("Entity memory", "Relation memory")
+        assert titles == [f"{memory} at {place}" for place in ("tokens", "mentions") for memory in memories]
+        check_legible(figure)
 
 
 LENGTHY = ["Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstellenleiterin", *TOKENS, "W" * 200]
@@ -156,8 +128,7 @@ def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
         document = made(*as_in_a_data_set(LENGTHY, 4), tokens=LENGTHY, spans=spans, types=("A", "A", None, "A"))
     elif case == "long document":
         words = TOKENS * 15
-        sentences = tuple((start, start + 14) for start in range(0, len(words), 14))
-        document = made(*as_in_a_data_set(words, 5), tokens=words, sentences=sentences)
+        document = made(*as_in_a_data_set(words, 5), tokens=words, title="A title of a document " * 9)
     elif case == "one slot":
         document = made(read("tokens", "inverse", softmaxed(1, 14, 1, 0)))
     elif case == "no mentions":
@@ -174,9 +145,9 @@ def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
 
 def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_out() -> None:
     of_tokens, nothing = read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "inverse", [], "relation")
-    panels = build_panels(made(of_tokens, nothing, read("mentions", "inverse", [[], []])))["inverse"]
-    assert [[heat_map.place for heat_map in memory.heat_maps] for memory in panels] == [["tokens"]]
-    assert build_panels(made(nothing)) == {}
+    heat_maps = build_heat_maps(made(of_tokens, nothing, read("mentions", "inverse", [[], []])))["inverse"]
+    assert [heat_map.read for heat_map in heat_maps] == [of_tokens]
+    assert build_heat_maps(made(nothing)) == {}
 
 
 def test_tokens_are_shown_as_they_are() -> None:
@@ -190,19 +161,9 @@ def test_tokens_are_shown_as_they_are() -> None:
     figure = draw(document, "inverse")
     check_legible(figure)
     shown = [text.get_text() for text in figure.findobj(Text)]
-    assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$"} <= set(shown)
+    assert {"US$", "$x_1$", "a b", r"\frac{1}", "US$ $x_1$ (PER)"} <= set(shown)
     assert any(text.startswith("$x$ $y: what") for text in shown)
     assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
-
-
-def test_running_text_keeps_every_token_in_its_place() -> None:
-    placed = place_tokens(made(read("tokens", "inverse", softmaxed(2, 14, 1, 0))), 20)
-    lines: dict[int, str] = {}
-    for token in placed:
-        assert len(lines.get(token.line, "")) <= token.column
-        lines[token.line] = lines.get(token.line, "").ljust(token.column) + token.text
-    # Lines of 20 characters, and the second sentence begins its own.
-    assert list(lines.values()) == ["Ada Byron works for", "Acme in Oslo .", "She was born in Lima", "."]
 
 
 def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> None:
