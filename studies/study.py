@@ -1,21 +1,9 @@
 """Studies: rows, each one setting of the model over the same seeds, and the question that they answer.
 
-A row names a preset and what it changes; its runs are that one config under every seed. Shipped studies and a user's
-own are YAML files of one shape:
-
-    question: Do the memories help?
-    baseline: jerex-grc
-    rows:
-      jerex-grc: {preset: jerex-grc}
-      wide: {preset: memory-grc, settings: {memory: {slot_width: 256}}}
-
-Next to rows, or instead of them, a study may name axes; every combination of their values on the base is a row:
-
-    base: {preset: memory-grc}
-    axes: [read-mode, {name: warmup, values: [0, 0.4]}, {name: lr, path: training.lr, values: [1.0e-5, 5.0e-5]}]
-    baseline: read-mode=inverse+warmup=0.4+lr=5e-05
-
-With a `search` section (`studies.search.spec`) the axes are searched instead.
+A row names a preset and what it changes; its runs are that one config under every seed. Next to rows, or instead of
+them, a study may name axes: every combination of their values on the base is a row, or with a `search` section
+(`studies.search.spec`) the axes are searched. Shipped studies and a user's own are YAML files of one shape, which
+`engram study plan --help` (`studies.arguments`) shows.
 """
 
 import re
