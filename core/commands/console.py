@@ -1,6 +1,7 @@
 """Terminal output: data reports, documents and scores as tables, or any result as JSON, on stdout."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,6 @@ from rich.text import Text
 from core.data.documents import Annotation, Document, LabelSet
 from core.scoring.metrics import HEADLINE, TASKS, Scores
 
-COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 NUMBERS = ("count", "P", "R", "F1", "macro P", "macro R", "macro F1", "TP", "FP", "FN")
 NAMES = {
     "coref": "coreference",
@@ -33,42 +33,35 @@ def print_report(content: Mapping[str, Any], kinds: Mapping[str, str], names: Ma
     """Print a data report; `kinds` explains each data issue, `names` the relation types where known."""
     statistics = dict(content["statistics"])
     types = {kind: statistics.pop(kind) for kind in ("entity_types", "relation_types")}
-    counts = _table("statistics", "count")
-    for key, value in statistics.items():
-        counts.add_row(key.replace("_", " "), f"{value:,}")
-    for key, value in content.get("word_pieces", {}).items():
-        counts.add_row(f"word pieces: {key.replace('_', ' ')}", f"{value:,}")
-    tables = [counts]
+    pieces = {f"word pieces: {key}": value for key, value in content.get("word_pieces", {}).items()}
+    tables = [_table("statistics", "count")]
+    for key, value in {**statistics, **pieces}.items():
+        tables[-1].add_row(key.replace("_", " "), f"{value:,}")
     if content["dirt"]:
-        issues = _table("data issue", "count", "what it is, and what becomes of it", "for example")
+        tables.append(_table("data issue", "count", "what it is, and what becomes of it", "for example"))
         for kind, count in content["dirt"].items():
-            issues.add_row(kind, f"{count:,}", kinds[kind], Text(content["examples"][kind][0], overflow="ellipsis"))
-        tables.append(issues)
+            example = Text(content["examples"][kind][0], overflow="ellipsis")
+            tables[-1].add_row(kind, f"{count:,}", kinds[kind], example)
     for kind, type_counts in types.items():
         if type_counts:
             tables.append(_table(kind.replace("_", " "), "count", "name"))
             for key, value in type_counts.items():
                 tables[-1].add_row(key, f"{value:,}", names.get(key, ""))
-    _print(Text(content["file"], style="bold"), *tables)
+    _print(content["file"], *tables)
 
 
 def print_document(document: Document, labels: LabelSet | None) -> None:
     """Print sentences with every mention in brackets and its entity's number, then the clusters, then the relations."""
     title = f"{document.id}: {document.title}" if document.title not in (None, document.id) else document.id
     gold = document.gold or Annotation()
-    _print(Text(title, style="bold"), *_sentences(document, gold))
+    _print(title, *_sentences(document, gold))
     if document.gold is None:
-        _print(Text("no annotation", style="italic"))
+        _print("no annotation")
         return
-    clusters = _table("entity", "type", "mentions")
+    clusters, relations = _table("entity", "type", "mentions"), _table("head", "relation", "tail")
     for number, entity in enumerate(gold.entities):
-        surfaces = " | ".join(document.surface(span) for span in entity.mentions)
-        clusters.add_row(Text(str(number), style=_colour(number)), entity.type, Text(surfaces))
-    ends = [
-        Text(f"{number} {document.surface(entity.mentions[0])}", style=_colour(number))
-        for number, entity in enumerate(gold.entities)
-    ]
-    relations = _table("head", "relation", "tail")
+        clusters.add_row(str(number), entity.type, " | ".join(document.surface(span) for span in entity.mentions))
+    ends = [f"{number} {document.surface(entity.mentions[0])}" for number, entity in enumerate(gold.entities)]
     for relation in gold.relations:
         name = labels.relation_name(relation.type) if labels else relation.type
         relation_text = relation.type if name == relation.type else f"{relation.type} {name}"
@@ -76,24 +69,17 @@ def print_document(document: Document, labels: LabelSet | None) -> None:
     _print(clusters, relations)
 
 
-def _sentences(document: Document, gold: Annotation) -> Iterator[Text]:
-    opening: dict[int, list[tuple[int, int]]] = {}
-    closing: dict[int, list[tuple[int, int]]] = {}
-    for number, entity in enumerate(gold.entities):
-        for start, end in dict.fromkeys(entity.mentions):
-            opening.setdefault(start, []).append((end, number))
-            closing.setdefault(end, []).append((start, number))
+def _sentences(document: Document, gold: Annotation) -> Iterator[str]:
+    # Of mentions that begin or end together, the wider one is the outer one.
+    mentions = {(*span, number) for number, entity in enumerate(gold.entities) for span in entity.mentions}
+    opening = Counter(start for start, _, _ in mentions)
+    closing = sorted(mentions, reverse=True)
     for index, (first, last) in enumerate(document.sentences):
-        line = Text(f"{index:>3}  ", style="dim")
+        words = []
         for position in range(first, last):
-            # Of mentions that begin or end together, the wider one is the outer one.
-            for _, number in sorted(opening.get(position, ()), reverse=True):
-                line.append("[", style=_colour(number))
-            line.append(document.tokens[position], style="default not dim")
-            for _, number in sorted(closing.get(position + 1, ()), reverse=True):
-                line.append(f"]{number}", style=_colour(number))
-            line.append(" ")
-        yield line
+            closed = "".join(f"]{number}" for _, end, number in closing if end == position + 1)
+            words.append("[" * opening[position] + document.tokens[position] + closed)
+        yield f"{index:>3}  {' '.join(words)}"
 
 
 def print_scores(scores: Scores) -> None:
@@ -115,27 +101,19 @@ def print_scores(scores: Scores) -> None:
     for name, measures in rows:
         keys = ("precision", "recall", "f1")
         diagnostics.add_row(name, *(f"{measures[key]:.2f}" if key in measures else "" for key in keys))
-    notes = list(extra["notes"])
-    if "ranking" in extra:
-        ranking = extra["ranking"]
-        average, best = f"{ranking['average_precision']:.2f}", f"{ranking['best_f1']:.2f}"
-        notes.insert(
-            0,
-            f"{headline}, ranked by score: average precision {average}, best F1 {best} from "
-            f"{ranking['best_threshold']:.3f} on",
-        )
+    notes = []
     if "on_gold" in extra:
         on_gold = [f"{extra['on_gold'][task]['f1']:.2f}" for task in ("relation", HEADLINE)]
-        notes.insert(0, f"relation F1 on gold mentions and clusters {on_gold[0]}, strict {on_gold[1]}")
-    _print(tasks, "", diagnostics, "", *(f"- {note}" for note in notes))
+        notes.append(f"relation F1 on gold mentions and clusters {on_gold[0]}, strict {on_gold[1]}")
+    if "ranking" in extra:
+        average, best, threshold = (extra["ranking"][key] for key in ("average_precision", "best_f1", "best_threshold"))
+        scores_at = f"average precision {average:.2f}, best F1 {best:.2f} from {threshold:.3f} on"
+        notes.append(f"{headline}, ranked by score: {scores_at}")
+    _print(tasks, "", diagnostics, "", *(f"- {note}" for note in (*notes, *extra["notes"])))
 
 
 def _name(key: str) -> str:
     return NAMES.get(key, key)
-
-
-def _colour(number: int) -> str:
-    return f"not dim {COLOURS[number % len(COLOURS)]}"
 
 
 def _table(*columns: str) -> Table:
@@ -147,6 +125,6 @@ def _table(*columns: str) -> Table:
 
 def _print(*parts: RenderableType) -> None:
     # A pipe has no width of its own, and rich's 80 columns would break lines that a reader wants whole.
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     for part in parts:
         console.print(part)

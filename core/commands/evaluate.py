@@ -103,15 +103,9 @@ def reading_memory(config: RunConfig, *, name: str, reading: float, epoch: int) 
     memory = config.memory
     if memory is None:
         raise UserError(f"{name} has no memory ({config.preset}), so nothing is read: give a run that reads one")
-    if memory.read_mode == "none":
-        raise UserError(f"{name} does not read its memory (memory.read_mode none): give a run that does")
-    if memory.reads == "constant":
-        raise UserError(f"{name} reads a constant (memory.reads), which attends to nothing: give another run")
-    if reading == 0.0:
-        raise UserError(
-            f"{name} was chosen at epoch {epoch}, in its warm-up (memory.warmup {memory.warmup}), and does not "
-            "read: give another seed, or train with training.select_from after the warm-up"
-        )
+    if reading == 0.0 or memory.read_mode == "none" or memory.reads == "constant":
+        settings = f"read_mode {memory.read_mode}, reads {memory.reads}, warmup {memory.warmup}"
+        raise UserError(f"{name}, chosen at epoch {epoch}, does not read its memory ({settings}): give a run that does")
     return memory
 
 

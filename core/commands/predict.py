@@ -1,8 +1,7 @@
 """`engram predict RUN`: annotate documents or raw text, in files of any size."""
 
 import sys
-from collections.abc import Iterator
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.issues import Issues
 from core.data.parsing import fault
-from core.data.stream import DocumentStream, Entry, Skipped, open_documents
+from core.data.stream import DocumentStream, open_documents
 from core.errors import UserError
 from core.files import atomic_write
 from core.prediction.output import Output, is_pipe, open_output, skipped_path
@@ -68,20 +67,18 @@ def predict(
         open_documents(input, format=format) as documents,
         open_output(output, anew=anew, keep=html_documents if html else 0) as target,
     ):
-        entries = remaining(documents, target)
+        resume(documents, target)
         # Torch is loaded only once input and output are known to be usable.
         from core.run.load import open_run
 
         opened = open_run(run, runs=runs, device=device, threads=threads)
-        max_named = sys.maxsize if is_pipe(output) else MAX_NAMED
-        predict_all(entries, opened, target, size=documents.size, max_named=max_named)
+        predict_all(documents, opened, target, max_named=sys.maxsize if is_pipe(output) else MAX_NAMED)
         done = target.done
         if html is not None:
             from core.prediction.html import render_predictions
 
-            pairs = parse_predictions(b"".join(target.first_lines(html_documents)), html)
+            pairs = parse_predictions(b"".join(target.first), html)
             atomic_write(html, render_predictions(pairs, opened.trained.labels, title=f"Predictions of {run}").encode())
-        target.finish()
     for kind, count in done.repairs.items():
         say(f"{kind.replace('_', ' ')}: {count} ({done.examples[kind][0]})")
     if html is not None and html_documents < done.documents:
@@ -101,8 +98,8 @@ def check_target(target: str) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}; make it first (mkdir -p {path.parent})")
 
 
-def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
-    """The documents that the output lacks; raises `UserError` for an input that has none at all."""
+def resume(documents: DocumentStream, target: Output) -> None:
+    """Pass over the documents that the output has; raises `UserError` where they came from another input."""
     before = target.done
     with_size = "" if documents.size is None else f", {documents.size} bytes"
     target.check({"input": f"{Path(documents.path).name}{with_size}", "format": documents.format})
@@ -111,16 +108,9 @@ def remaining(documents: DocumentStream, target: Output) -> Iterator[Entry]:
             what = f"its first {before.mark.taken} bytes are not those of which {before.documents} documents were"
             raise fault(documents.path, f"{what} predicted before: give that input again, or --anew to begin again")
         say(f"resuming after {before.index} documents")
-    entries = documents.entries()
-    first = next(entries, None)
-    if first is None and not before.index:
-        raise fault(documents.path, "holds 0 documents: give a file with at least 1")
-    return chain([first] if first else [], entries)
 
 
-def predict_all(
-    entries: Iterator[Entry], opened: "OpenRun", target: Output, *, size: int | None, max_named: int
-) -> None:
+def predict_all(documents: DocumentStream, opened: "OpenRun", target: Output, *, max_named: int) -> None:
     """Predict window by window, with a bar; a first signal to stop is obeyed once the window is written."""
     from core.prediction.windows import encode_limited, predict_window, windows
 
@@ -129,7 +119,7 @@ def predict_all(
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     wordpieces, positions, data = opened.trained.wordpieces, opened.positions, opened.config.data
     first_reason, answered, decoded = "", False, target.done.documents
-    with progress_bar("predicting", size, done=target.done.mark.taken, unit="bytes") as progress:
+    with progress_bar("predicting", documents.size, done=target.done.mark.taken, unit="bytes") as progress:
 
         def advance(count: int) -> None:
             nonlocal answered, decoded
@@ -139,24 +129,20 @@ def predict_all(
                 answered = True
                 say("stopping once these documents are written; Ctrl-C again stops at once")
 
-        for window in windows(entries, lambda document: encode_limited(document, wordpieces, positions, data, repairs)):
-            name_skipped(window.skipped, target.done.skipped, max_named)
-            first_reason = first_reason or (window.skipped[0].reason if window.skipped else "")
-            before, reading = target.done, opened.trained.state.reading
+        encode = partial(encode_limited, wordpieces=wordpieces, positions=positions, data=data, issues=repairs)
+        for window in windows(documents.entries(), encode):
+            for number, document in enumerate(window.skipped, start=target.done.skipped):
+                first_reason = first_reason or document.reason
+                if number < max_named:
+                    say(f"skipped: {document.reason}")
+            taken, reading = target.done.mark.taken, opened.trained.state.reading
             with stop_on_signals() as stop:
                 predict_window(window, opened.decoder, target, reading=reading, issues=repairs, advance=advance)
-            progress.advance(window.mark.taken - before.mark.taken)
+            progress.advance(window.mark.taken - taken)
             if stop.asked:
                 raise KeyboardInterrupt
     if not target.done.documents:
+        if not first_reason:
+            raise fault(documents.path, "holds 0 documents that can be used: give a file with at least 1")
         all_of_them = f"\nNone of the {target.done.skipped} documents can be used; this is the first."
         raise UserError(first_reason + (all_of_them if target.done.skipped > 1 else ""))
-
-
-def name_skipped(skipped: list[Skipped], before: int, max_named: int) -> None:
-    """Say which documents are skipped, up to `max_named` of them in all."""
-    for number, document in enumerate(skipped, start=before + 1):
-        if number <= max_named:
-            say(f"skipped: {document.reason}")
-        elif number == max_named + 1:
-            say("skipped: more, each with its reason in the side file")

@@ -50,14 +50,13 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class LoadedEncoder:
-    """A transformer and which of its parameters, by name, are fresh instead of pretrained.
+    """A transformer, and how many rows of each parameter are pretrained: all, or of a grown position table the first.
 
-    `grown` are position tables whose first rows are pretrained: parameter name -> number of those rows.
+    Parameters that are not in `pretrained_rows` are fresh.
     """
 
     transformer: PreTrainedModel
-    fresh: frozenset[str]
-    grown: dict[str, int]
+    pretrained_rows: dict[str, int]
 
 
 def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
@@ -73,11 +72,11 @@ def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
         )
     transformer = build_transformer(grow_config(architecture, config.positions), config)
     if config.source == "scratch" or not config.pretrained:
-        return LoadedEncoder(transformer, frozenset(dict(transformer.named_parameters())), {})
+        return LoadedEncoder(transformer, {})
     pretrained: PreTrainedModel = load_pretrained(
         AutoModel.from_pretrained, config.source, "encoder", **model_options(architecture, config)
     )
-    return LoadedEncoder(transformer, *copy_weights(pretrained, transformer))
+    return LoadedEncoder(transformer, copy_weights(pretrained, transformer))
 
 
 def model_options(architecture: PreTrainedConfig, config: EncoderConfig) -> dict[str, Any]:
@@ -132,22 +131,16 @@ def grow_config(architecture: PreTrainedConfig, positions: int) -> PreTrainedCon
     return grown
 
 
-def copy_weights(source: PreTrainedModel, target: PreTrainedModel) -> tuple[frozenset[str], dict[str, int]]:
-    """Copy pretrained weights into a transformer with a longer position table; the names of what stays fresh."""
-    weights = dict(source.named_parameters())
-    fresh: set[str] = set()
-    grown: dict[str, int] = {}
+def copy_weights(source: PreTrainedModel, target: PreTrainedModel) -> dict[str, int]:
+    """Copy pretrained weights into a transformer with a longer position table; the rows copied of each parameter."""
+    parameters = dict(target.named_parameters())
+    rows: dict[str, int] = {}
     with torch.no_grad():
-        for name, parameter in target.named_parameters():
-            pretrained = weights.get(name)
-            if pretrained is None:
-                fresh.add(name)
-            elif pretrained.shape == parameter.shape:
-                parameter.copy_(pretrained)
-            else:
-                parameter[: len(pretrained)].copy_(pretrained)
-                grown[name] = len(pretrained)
-    return frozenset(fresh), grown
+        for name, pretrained in source.named_parameters():
+            if name in parameters:
+                rows[name] = len(pretrained)
+                parameters[name][: len(pretrained)].copy_(pretrained)
+    return rows
 
 
 class Encoder(nn.Module):

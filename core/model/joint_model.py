@@ -197,8 +197,8 @@ def build_reads(
 def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) -> None:
     """Draw every weight that is not pretrained: N(0, 0.02), biases 0, norms 1, keyed by (seed, parameter name).
 
-    The key makes modules that two systems share start equal, whatever else differs. `loaded` says which parameters of
-    the encoder are fresh; None means all of them. A frozen matrix is drawn as the learned one of its name.
+    The key makes modules that two systems share start equal, whatever else differs. `loaded` says what of
+    the encoder is pretrained; None means nothing. A frozen matrix is drawn as the learned one of its name.
     """
     norms = norm_parameters(model)
     prefix = "encoder.transformer."
@@ -206,10 +206,9 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
         for name, parameter in drawn_tensors(model):
             first = 0
             if name.startswith(prefix) and loaded is not None:
-                own = name.removeprefix(prefix)
-                first = loaded.grown.get(own, 0)
-                if own not in loaded.fresh and not first:
-                    continue
+                first = loaded.pretrained_rows.get(name.removeprefix(prefix), 0)
+            if first == len(parameter):
+                continue
             if name.endswith("bias"):
                 parameter.zero_()
             elif name in norms:

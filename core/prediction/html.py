@@ -9,7 +9,7 @@ fetched: style and script are inline.
 import gzip
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,10 @@ class PackedDocument(msgspec.Struct, frozen=True):
 
 
 class PackedPrediction(msgspec.Struct, frozen=True):
-    """A prediction for a document and, where there is gold, its errors and the indices of the right relations."""
+    """A prediction for a document and, where there is gold, its errors and the indices of the right relations.
+
+    An error is an array whose first item is its kind.
+    """
 
     predicted: PackedAnnotation
     errors: Sequence[Any] = ()
@@ -53,10 +56,10 @@ class PackedPrediction(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class System:
-    """A run or a prediction file: its name, its run id, and per document what it predicted (None: nothing)."""
+    """A run or a prediction file: its name, what it predicted for which documents, and its run id."""
 
     name: str
-    predictions: Sequence[PackedPrediction | None]
+    predictions: Sequence[tuple[Document, Annotation]]
     run: str = ""
 
 
@@ -79,54 +82,50 @@ def build_viewer(
     systems: Sequence[System],
     *,
     names: dict[str, str],
+    find_errors: Callable[[Annotation, Annotation], tuple[Sequence[Any], Sequence[int]]] = lambda *_: ((), ()),
     kinds: dict[str, tuple[str, str]] | None = None,
     notes: Sequence[str] = (),
     compared: int | None = None,
 ) -> Viewer:
     """The viewer of some documents; `names` gives readable names of types, and the order of their colours.
 
-    Spans, heads and tails must lie within their document (readers see to it). An error is an array whose first item is
-    its kind; `kinds` has the name and definition of each.
+    Spans, heads and tails must lie within their document (readers see to it). `find_errors` compares gold and a
+    prediction, and `kinds` has the name and definition of each kind of error that it finds.
     """
-    golds = [packed_annotation(document.gold) if document.gold is not None else None for document in documents]
-    predictions = [prediction for system in systems for prediction in system.predictions if prediction]
-    annotations = [*(prediction.predicted for prediction in predictions), *filter(None, golds)]
-    types = {kind for annotation in annotations for _, kind in annotation.entities}
-    errors = [
-        Counter(error.kind for prediction in system.predictions if prediction for error in prediction.errors)
-        for system in systems
+    golds = [packed_annotation(document.gold) if document.gold else None for document in documents]
+    packed = [
+        PackedDocument(document.title or document.id, spaced_tokens(document), gold)
+        for document, gold in zip(documents, golds, strict=True)
     ]
+    predictions: list[list[PackedPrediction | None]] = []
+    for system in systems:
+        by_id = {document.id: annotation for document, annotation in system.predictions}
+        predictions.append([])
+        for document in documents:
+            annotation = by_id.get(document.id)
+            found = find_errors(document.gold, annotation) if document.gold and annotation else ()
+            predictions[-1].append(PackedPrediction(packed_annotation(annotation), *found) if annotation else None)
+    errors = [Counter(error.kind for made in system if made for error in made.errors) for system in predictions]
+    annotations = [*(made.predicted for system in predictions for made in system if made), *filter(None, golds)]
+    types = {kind for annotation in annotations for _, kind in annotation.entities}
     data = {
         "systems": [{"name": system.name, "run": system.run} for system in systems],
         "ids": [document.id for document in documents],
-        "names": {kind: name for kind, name in names.items() if kind != name},
+        "names": names,
         "types": [kind for kind in names if kind in types] + sorted(types - names.keys()),
         "kinds": [
             {"kind": kind, "name": name, "definition": definition, "errors": [counts[kind] for counts in errors]}
             for kind, (name, definition) in (kinds or {}).items()
         ],
     }
-    packed = [
-        PackedDocument(document.title or document.id, spaced_tokens(document), gold)
-        for document, gold in zip(documents, golds, strict=True)
-    ]
-    return Viewer(
-        documents=pack(packed),
-        predictions=[pack(system.predictions) for system in systems],
-        data=data,
-        has_gold=any(gold is not None for gold in golds),
-        notes=notes,
-        compared=compared,
-    )
+    return Viewer(pack(packed), [pack(system) for system in predictions], data, any(golds), notes, compared)
 
 
 def render_predictions(
-    annotated: Iterable[tuple[Document, Annotation]], labels: LabelSet | None = None, *, title: str = "Predictions"
+    predictions: Sequence[tuple[Document, Annotation]], labels: LabelSet | None = None, *, title: str = "Predictions"
 ) -> str:
     """The page of some documents and what was predicted for them; `labels` gives readable names of types."""
-    pairs = list(annotated)
-    predictions = [PackedPrediction(packed_annotation(annotation)) for _, annotation in pairs]
-    documents = [msgspec.structs.replace(document, gold=None) for document, _ in pairs]
+    documents = [msgspec.structs.replace(document, gold=None) for document, _ in predictions]
     viewer = build_viewer(documents, [System("", predictions)], names=type_names(labels) if labels else {})
     return templates(TEMPLATES).get_template("predictions.html").render(viewer=viewer, title=title)
 
@@ -173,15 +172,10 @@ def spaced_tokens(document: Document) -> list[str]:
             document.text[end:start] + token
             for token, end, (start, _) in zip(tokens, ends, document.offsets, strict=False)
         ]
-    spaced: list[str] = []
-    glued, quote_open = True, False
-    for token in tokens:
-        # A straight quote leans to what it encloses, so every other one closes.
-        closes = token in CLOSING or (token == '"' and quote_open)
-        spaced.append(token if glued or closes else f" {token}")
-        glued = token in OPENING or (token == '"' and not quote_open)
-        quote_open ^= token == '"'
-    return spaced
+    return [
+        token if before in OPENING or token in CLOSING else f" {token}"
+        for before, token in zip(["(", *tokens], tokens, strict=False)
+    ]
 
 
 def pack(content: Any) -> str:

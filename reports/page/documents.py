@@ -5,7 +5,6 @@ record holds; where it has not, predictions are shown alone, and the page says w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,31 +13,22 @@ from core.config.schema import DataConfig
 from core.data.datasets import SYNTHETIC, synthetic_paths
 from core.data.documents import Annotation, Document
 from core.data.formats import read_corpus
-from core.data.formats.predictions import Prediction, read_predictions
+from core.data.formats.predictions import read_predictions
 from core.data.formats.types_file import read_types
 from core.data.splits import validation_split
 from core.errors import UserError
 from core.files import content_hash
-from core.prediction.html import PackedPrediction, System, Viewer, build_viewer, packed_annotation, type_names
+from core.prediction.html import System, Viewer, build_viewer, type_names
 from core.records.record import SCORED, RunRecord, read_record
 from core.scoring.metrics import items
 from reports.captions import label
 from reports.compare_inputs import ComparedSystem
 from reports.frame import run_facts
-from reports.page.errors import KINDS, find_errors
+from reports.page.errors import KINDS, PredictionError, find_errors
 from studies.record import StudyRecord
 
 MAX_RUNS = 40
 """Runs whose predictions a page holds; seeds in order, every row's first seed before any row's second."""
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """One run, or one prediction file: its name, its run id and its predictions."""
-
-    name: str
-    predictions: Sequence[Prediction]
-    run: str = ""
 
 
 def build_study_viewer(study: StudyRecord, frame: pd.DataFrame, *, max_documents: int) -> Viewer | None:
@@ -52,44 +42,42 @@ def build_study_viewer(study: StudyRecord, frame: pd.DataFrame, *, max_documents
     systems = []
     for run in finished.head(MAX_RUNS).to_dict("records"):
         name = f"{label(study, run['row'])}, seed {run['seed']}"
-        try:
-            systems.append(Predicted(name, _run_predictions(Path(run["folder"]), split), run["run"]))
-        except UserError as error:
-            notes.append(f"{name} is left out: {error}.")
+        systems += read_system(name, Path(run["folder"]), split, notes)
     record = read_record(Path(finished["folder"].iloc[0])) if systems else None
     return viewer(record, systems, notes, split=split, max_documents=max_documents)
 
 
 def build_comparison_viewer(a: ComparedSystem, b: ComparedSystem, *, split: str, max_documents: int) -> Viewer | None:
     """The first documents of two systems that are compared, as every seed of theirs sees them."""
-    systems: list[Predicted] = []
+    systems: list[System] = []
     notes: list[str] = []
-    record, compared = None, None
     for letter, system in (("A", a), ("B", b)):
-        before = len(systems)
+        first = len(systems)
         if system.predictions:
-            systems.append(Predicted(f"{letter}: {system.label}", system.predictions))
+            systems.append(System(f"{letter}: {system.label}", system.predictions))
         for seed, folder in system.folders.items():
             name = f"{letter}: {system.label}" + (f", seed {seed}" if len(system.folders) > 1 else "")
-            try:
-                predictions = _run_predictions(folder, split)
-                record = record or read_record(folder)
-            except UserError as error:
-                notes.append(f"{name} is left out: {error}.")
-            else:
-                systems.append(Predicted(name, predictions, f"{folder.parent.name}-{folder.name}"))
-        compared = before if len(systems) > before else None
+            systems += read_system(name, folder, split, notes)
+    compared = first if len(systems) > first else None
+    folders = [*a.folders.values(), *b.folders.values()]
+    record = read_record(folders[0]) if folders else None
     gold = [prediction.document for prediction in (*a.predictions, *b.predictions)]
     return viewer(record, systems, notes, split=split, max_documents=max_documents, gold=gold, compared=compared)
 
 
-def _run_predictions(folder: Path, split: str) -> list[Prediction]:
-    return read_predictions(folder / f"predictions.{split}.jsonl")
+def read_system(name: str, folder: Path, split: str, notes: list[str]) -> list[System]:
+    """The system of a run, or none and a note that says why."""
+    try:
+        predictions = read_predictions(folder / f"predictions.{split}.jsonl")
+    except UserError as error:
+        notes.append(f"{name} is left out: {error}.")
+        return []
+    return [System(name, predictions, f"{folder.parent.name}-{folder.name}")]
 
 
 def viewer(
     record: RunRecord | None,
-    systems: Sequence[Predicted],
+    systems: Sequence[System],
     notes: list[str],
     *,
     split: str,
@@ -98,9 +86,9 @@ def viewer(
     compared: int | None = None,
 ) -> Viewer | None:
     """The viewer of the first documents that the systems predicted; without `gold`, with that of the run's split."""
-    if not systems or not systems[0].predictions:
+    if not systems:
         return None
-    documents = [prediction.document for prediction in systems[0].predictions][:max_documents]
+    documents = [document for document, _ in systems[0].predictions][:max_documents]
     if len(documents) < len(systems[0].predictions):
         notes.append(f"The first {len(documents)} of {len(systems[0].predictions)} documents (--documents).")
     try:
@@ -111,63 +99,44 @@ def viewer(
     # A document that was cut to the encoder's positions is shown whole: what was cut off was missed.
     by_id = {document.id: document for document in gold}
     documents = [by_id.get(document.id, document) for document in documents]
-    packed = []
-    for system in systems:
-        predicted = {prediction.document.id: prediction.annotation for prediction in system.predictions}
-        judged = [judge(document, predicted.get(document.id)) for document in documents]
-        packed.append(System(system.name, judged, system.run))
     names = read_type_names(record) if record is not None else {}
-    return build_viewer(documents, packed, names=names, kinds=KINDS, notes=notes, compared=compared)
+    return build_viewer(documents, systems, names=names, find_errors=judge, kinds=KINDS, notes=notes, compared=compared)
 
 
-def judge(document: Document, predicted: Annotation | None) -> PackedPrediction | None:
-    """A prediction for the page, with its errors and its right relations where the document has gold."""
-    if predicted is None:
-        return None
-    if document.gold is None:
-        return PackedPrediction(packed_annotation(predicted))
-    gold = items(document.gold)["relation_strict"]
+def judge(gold: Annotation, predicted: Annotation) -> tuple[list[PredictionError], list[int]]:
+    """The errors of a prediction, and the indices of its relations that are strictly right."""
+    right = items(gold)["relation_strict"]
     ends = [(frozenset(entity.mentions), entity.type) for entity in predicted.entities]
-    right = [
-        number
-        for number, relation in enumerate(predicted.relations)
-        if (relation.type, (ends[relation.head], ends[relation.tail])) in gold
-    ]
-    return PackedPrediction(packed_annotation(predicted), find_errors(document.gold, predicted), right)
+    relations = [(relation.type, (ends[relation.head], ends[relation.tail])) for relation in predicted.relations]
+    return find_errors(gold, predicted), [number for number, relation in enumerate(relations) if relation in right]
 
 
 def read_gold(record: RunRecord, *, split: str) -> Sequence[Document]:
     """The annotated documents of a split, read from the file that the run read; a UserError says why they cannot be."""
-    data = DataConfig.model_validate(record.config.get("data") or {})
-    name = split if getattr(data, split, None) else "train"
-    documents = read_corpus(data_file(record, data, name), format=data.format).documents
-    if name == split:
-        return documents
-    if split != "validation":
-        raise UserError(f"the run has no {split} documents")
+    data = DataConfig.model_validate(record.config["data"])
+    if getattr(data, split):
+        return read_corpus(data_file(record, data, split), format=data.format).documents
+    # Validation without a file of its own is a share of the training documents.
+    documents = read_corpus(data_file(record, data, "train"), format=data.format).documents
     return validation_split(documents, data.validation_share)[1]
 
 
 def data_file(record: RunRecord, data: DataConfig, name: str) -> Path:
     """The train, validation, test or types file of a run, which must have the content hash that the record holds."""
     setting = getattr(data, name)
-    if setting is None:
-        raise UserError(f"the record of {record.run_id} names no file of {name} documents")
     path = Path(setting)
-    expected = record.provenance.data.get(setting) if record.provenance is not None else None
     if not path.is_file() and path.parent.name == SYNTHETIC:
         # The embedded corpus can be made again, wherever the study was computed.
         path = synthetic_paths().get(name, path)
-    if not path.is_file():
-        raise UserError(f"{path} is not there any more")
-    if expected != content_hash(path):
-        raise UserError(f"{path} is not the file that {record.run_id} read: its content hash differs")
+    expected = record.provenance.data.get(setting) if record.provenance is not None else None
+    if not path.is_file() or content_hash(path) != expected:
+        raise UserError(f"{path} is missing, or was changed after {record.run_id} read it")
     return path
 
 
 def read_type_names(record: RunRecord) -> dict[str, str]:
     """Type -> readable name, from the types file of a run; empty where it has none, or it is gone."""
-    data = DataConfig.model_validate(record.config.get("data") or {})
+    data = DataConfig.model_validate(record.config["data"])
     try:
         return type_names(read_types(data_file(record, data, "types"))) if data.types is not None else {}
     except UserError:

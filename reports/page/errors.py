@@ -5,6 +5,7 @@ and predicted spans show it in the text.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -17,14 +18,8 @@ KINDS = {
     "mention-boundary": ("wrong boundary", "a predicted mention that is not gold and overlaps a missed gold one"),
     "cluster-split": ("split cluster", "a gold cluster with mentions in several predicted ones"),
     "cluster-merged": ("merged clusters", "a predicted cluster with mentions of several gold ones"),
-    "entity-type": (
-        "wrong entity type",
-        "a predicted cluster with exactly the mentions of a gold one, but another type",
-    ),
-    "relation-missed": (
-        "missed relation",
-        "both clusters are right, and no relation of another type stands between them",
-    ),
+    "entity-type": ("wrong entity type", "a predicted cluster with exactly the mentions of a gold one, not its type"),
+    "relation-missed": ("missed relation", "both clusters are right, and no other relation stands between them"),
     "relation-spurious": ("spurious relation", "both clusters are right, and no gold relation between them was missed"),
     "relation-type": ("wrong relation type", "both clusters are right, and the relation predicted is not the gold one"),
     "relation-ends": ("wrong type of head or tail", "clusters and relation are right, but not the type of a cluster"),
@@ -59,17 +54,14 @@ def find_errors(gold: Annotation, predicted: Annotation) -> list[PredictionError
 
 def _mentions(gold: set[Span], predicted: set[Span]) -> Iterator[PredictionError]:
     missed, spurious = sorted(gold - predicted), sorted(predicted - gold)
-    overlapped: set[Span] = set()
     for span in spurious:
-        near = [other for other in missed if _overlap(span, other)]
-        overlapped.update(near)
-        if near:
-            best = max(near, key=lambda other: (_overlap(span, other), -other[0]))
+        best = max(missed, key=partial(_overlap, span), default=None)
+        if best and _overlap(span, best):
             yield PredictionError("mention-boundary", (best,), (span,))
         else:
             yield PredictionError("mention-spurious", (), (span,))
     for span in missed:
-        if span not in overlapped:
+        if not any(_overlap(span, other) for other in spurious):
             yield PredictionError("mention-missed", (span,))
 
 

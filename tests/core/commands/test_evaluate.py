@@ -87,9 +87,9 @@ def test_documents_are_titles_ids_or_how_many() -> None:
     ("preset", "memory", "reading", "message"),
     [
         ("jerex-grc", None, 0.0, r"it has no memory \(jerex-grc\)"),
-        ("memory-grc", {"read_mode": "none"}, 0.0, r"does not read its memory \(memory.read_mode none\)"),
-        ("memory-grc", {"reads": "constant"}, 1.0, r"reads a constant \(memory.reads\)"),
-        ("memory-grc", {"warmup": 0.7}, 0.0, r"was chosen at epoch 2, in its warm-up \(memory.warmup 0.7\)"),
+        ("memory-grc", {"read_mode": "none"}, 0.0, r"does not read its memory \(read_mode none,"),
+        ("memory-grc", {"reads": "constant"}, 1.0, r"does not read its memory \(.*, reads constant,"),
+        ("memory-grc", {"warmup": 0.7}, 0.0, r"chosen at epoch 2, does not read its memory \(.*, warmup 0.7\)"),
     ],
 )
 def test_a_run_that_reads_nothing_says_why(preset: str, memory: dict[str, Any], reading: float, message: str) -> None:

@@ -28,7 +28,7 @@ from core.data.formats.predictions import encode_prediction, read_predictions
 from core.data.issues import Issues
 from core.files import lock_folder
 from core.model.joint_model import JointModel
-from core.prediction.output import LINES, STATE, FileOutput
+from core.prediction.output import LINES, STATE, Output
 from core.prediction.windows import Window, windows
 from core.records.record import BEST, CONFIG
 from core.training.checkpoints import ModelState, TrainedModel, save_model
@@ -139,9 +139,9 @@ def test_a_prediction_that_dies_while_it_writes_resumes_to_the_same_bytes(
     write(corpus, items)
     assert predict(output="whole.jsonl")[0] == 0
     whole = [Path(f"whole.jsonl{end}").read_bytes() for end in ("", ".skipped.jsonl")]
-    add, calls = FileOutput.add, []
+    add, calls = Output.add, []
 
-    def torn(self: FileOutput, lines: bytes, skipped: bytes, done: Any) -> None:
+    def torn(self: Output, lines: bytes, skipped: bytes, done: Any) -> None:
         calls.append(1)
         if len(calls) == stop:
             # What a killed process leaves: lines that no state speaks of, the last one cut off.
@@ -151,11 +151,11 @@ def test_a_prediction_that_dies_while_it_writes_resumes_to_the_same_bytes(
             raise MemoryError
         add(self, lines, skipped, done)
 
-    monkeypatch.setattr(FileOutput, "add", torn)
+    monkeypatch.setattr(Output, "add", torn)
     with pytest.raises(MemoryError):
         predict()
     assert not Path("out.jsonl").exists()
-    monkeypatch.setattr(FileOutput, "add", add)
+    monkeypatch.setattr(Output, "add", add)
     code, stderr = predict()
     assert code == 0
     assert ("resuming after" in stderr) == (stop > 1)
@@ -225,7 +225,7 @@ def test_a_first_signal_is_obeyed_once_its_window_is_written(predict: Predict, m
 def interrupt(predict: Predict, monkeypatch: pytest.MonkeyPatch, *, after: int = 2) -> None:
     """Leave a prediction of which some windows are done."""
     with monkeypatch.context() as patch:
-        add, calls = FileOutput.add, []
+        add, calls = Output.add, []
 
         def stopping(*arguments: Any) -> None:
             calls.append(1)
@@ -233,7 +233,7 @@ def interrupt(predict: Predict, monkeypatch: pytest.MonkeyPatch, *, after: int =
                 raise KeyboardInterrupt
             add(*arguments)
 
-        patch.setattr(FileOutput, "add", stopping)
+        patch.setattr(Output, "add", stopping)
         assert predict()[0] == 130
 
 
@@ -439,6 +439,6 @@ def test_a_full_disk_keeps_what_is_done(predict: Predict, monkeypatch: pytest.Mo
         code, stderr = predict()
     assert code == 2
     assert "cannot be written (No space left on device)" in stderr
-    assert f"{2 * WINDOW} documents are kept in out.jsonl.part; make room and give the same command again" in stderr
+    assert f"make room and give the same command again ({2 * WINDOW} documents are kept in out.jsonl.part)" in stderr
     assert predict()[0] == 0
     assert ids("out.jsonl") == IDS

@@ -78,8 +78,8 @@ def test_the_page_links_to_nothing() -> None:
 
 
 def test_text_is_written_as_one_writes() -> None:
-    tokens = document('He said " no " ( twice ) , Ann \'s son .')
-    assert "".join(spaced_tokens(tokens)) == 'He said "no" (twice), Ann\'s son.'
+    tokens = document("He said “ no ” ( twice ) , Ann 's son .")
+    assert "".join(spaced_tokens(tokens)) == "He said “no” (twice), Ann's son."
     source = document("a b c", text="a  b\nc", offsets=((0, 1), (3, 4), (5, 6)))
     assert "".join(spaced_tokens(source)) == "a  b\nc"
 

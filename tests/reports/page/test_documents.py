@@ -72,11 +72,11 @@ def test_changed_or_missing_gold_is_not_shown_and_said(study: StudyRecord, tmp_p
     gold.write_bytes(gold.read_bytes().replace(b"Ada", b"Eva"))
     viewer = build(study, tmp_path)
     assert not viewer.has_gold
-    assert "is not the file that 000000000000-s0 read: its content hash differs" in viewer.notes[0]
+    assert "is missing, or was changed after 000000000000-s0 read it" in viewer.notes[0]
     gold.unlink()
     viewer = build(study, tmp_path)
     assert not viewer.has_gold
-    assert "is not there any more" in viewer.notes[0]
+    assert "is missing, or was changed after 000000000000-s0 read it" in viewer.notes[0]
     assert unpacked(viewer.predictions[0])[1]["errors"] == []
 
 
