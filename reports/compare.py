@@ -16,7 +16,7 @@ from reports.compare_details import (
 from reports.compare_inputs import ComparedSystem
 from reports.row_means import TASK_NAMES
 from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
-from studies.bootstrap import RESAMPLES, bootstrap_difference, pair_counts
+from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
 from studies.statistics import PairedDifference, paired_difference, summarize
 
 MEASURES = {"precision": "precision", "recall": "recall", "macro_f1": "macro F1"}
@@ -59,7 +59,7 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
         f1_a, f1_b = ({seed: float(getattr(of_seed, task).f1) for seed, of_seed in s.items()} for s in scores)
         cells, numbers, paired = compare_values(f1_a, f1_b)
         pair = pair_counts(b.counts, a.counts, task)
-        both = bootstrap_difference(pair.row, pair.baseline, resamples=resamples).interval
+        both = bootstrap_differences([(pair.row, pair.baseline)], resamples=resamples)[0].interval
         sign_flip = f"{paired.p_sign_flip:.4f} ({paired.p_floor:.4f})" if paired.n else DASH
         more: list[Cell] = [Value(paired.mean, low=both.low, high=both.high), f"{paired.higher}/{paired.n}", sign_flip]
         lines.append(Line([TASK_NAMES[task], *cells, *more]))

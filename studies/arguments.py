@@ -10,7 +10,8 @@ from core.commands.arguments import CommandParser
 from core.config import presets
 from core.config.overrides import parse_overrides
 from studies.plan import Plan, plan
-from studies.study import MAX_SEED, find_study
+from studies.search.spec import MAX_SEED
+from studies.study import find_study
 
 MAX_SEEDS = 1_000
 EPILOG = """Settings of every run come last: --training.epochs 3 --data.train train.json (`engram train --help` lists

@@ -93,32 +93,21 @@ class BootstrapDifference:
     documents: int
 
 
-def bootstrap_difference(
-    row: CountArray, baseline: CountArray, *, resamples: int = RESAMPLES, seed: int = 0
-) -> BootstrapDifference:
-    """Resample the documents and seeds of two rows together; `pair_counts` makes the two arrays.
-
-    The draws depend on `seed` and on the numbers of seeds and documents alone, so comparisons of one table share them.
-
-    Raises:
-        ValueError: the shapes differ; no seed, no document, a negative count, or not [seeds, documents, 3].
-    """
-    return bootstrap_differences([(row, baseline)], resamples=resamples, seed=seed)[0]
-
-
 def bootstrap_differences(
     pairs: Sequence[tuple[CountArray, CountArray]], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[BootstrapDifference]:
-    """The same of several pairs of one size, such as the tasks of two rows, on one set of draws.
+    """Resample the documents and seeds of pairs (row, baseline), such as the tasks of two rows, on one set of draws.
+
+    `pair_counts` makes the arrays. The draws depend on `seed` and on the numbers of seeds and documents alone, so
+    comparisons of one table share them.
 
     Raises:
-        ValueError: as `bootstrap_difference`, and where the pairs are of several sizes.
+        ValueError: the arrays have no seed or no document, or they differ in seeds or documents.
     """
-    counts = [_check_counts(array) for pair in pairs for array in pair]
-    for array in counts:
-        if array.shape != counts[0].shape:
-            raise ValueError(f"paired rows have the same seeds and documents, not {counts[0].shape} and {array.shape}")
-    resampled = _resample(np.stack(counts), resamples, seed)
+    counts = np.stack([array for pair in pairs for array in pair]).astype(np.float64)
+    if not counts.size:
+        raise ValueError(f"counts {counts.shape} have no seed or no document")
+    resampled = _resample(counts, resamples, seed)
     results = []
     for ours, theirs, differences in zip(counts[::2], counts[1::2], resampled, strict=True):
         low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -145,8 +134,6 @@ def _resample(
 ) -> Float[np.ndarray, "pairs resamples"]:
     """The resampled difference of each even row minus the odd one after it."""
     rows, seeds, documents, _ = counts.shape
-    if resamples < 1:
-        raise ValueError(f"a bootstrap needs at least 1 resample, not {resamples}")
     flat = np.ascontiguousarray(counts.transpose(2, 0, 1, 3).reshape(documents, -1))
     blocks = []
     draws = zip(
@@ -169,11 +156,3 @@ def _draws(key: int, size: int, documents: int, resamples: int) -> Iterator[Floa
         length = min(block, resamples - start)
         drawn = generator.integers(0, size, (length, size)) + size * np.arange(length)[:, None]
         yield np.bincount(drawn.ravel(), minlength=length * size).reshape(length, size).astype(np.float64)
-
-
-def _check_counts(counts: Int[np.ndarray, "seeds documents 3"]) -> Float[np.ndarray, "seeds documents 3"]:
-    if counts.ndim != 3 or counts.shape[2] != 3 or not counts.size:
-        raise ValueError(f"counts are [seeds, documents, 3] with at least one seed and document, not {counts.shape}")
-    if counts.min() < 0:
-        raise ValueError("a count is negative")
-    return counts.astype(np.float64)

@@ -67,17 +67,6 @@ def reads(memory: MemoryConfig) -> bool:
     return memory.read_mode != "none" and memory.warmup < 1.0
 
 
-def idle_axes(plan: Plan) -> Iterator[str]:
-    """An axis whose values all make the same runs, as another setting switches it off."""
-    rows = [row for name, row in plan.study.rows.items() if plan.study.is_from_axes(name)]
-    for axis in plan.study.declared_axes:
-        if rows and len(axis.values) > 1 and len({str(row.at[axis.name]) for row in rows}) == 1:
-            yield (
-                f"axis {axis.name} changes nothing here: all its values ({', '.join(axis.value_labels)}) of "
-                f"{axis.path} make the same runs, so only one is kept; another setting switches it off"
-            )
-
-
 def rows_that_never_read(plan: Plan) -> Iterator[str]:
     """Rows that differ only in how they would read memory, and never do."""
     same_model: defaultdict[str, list[str]] = defaultdict(list)
@@ -144,7 +133,7 @@ def list_rows(names: Sequence[str]) -> str:
 
 
 Check = Callable[[Plan], Iterator[str]]
-WARNINGS: tuple[Check, ...] = (few_seeds, different_normalisation, idle_axes, rows_that_never_read, held_out_documents)
+WARNINGS: tuple[Check, ...] = (few_seeds, different_normalisation, rows_that_never_read, held_out_documents)
 """What is warned of: comparisons that show another thing than they seem to."""
 NOTES: tuple[Check, ...] = (early_choice, different_sizes)
 """What to keep in mind when the table is read."""

@@ -35,10 +35,9 @@ def list_studies() -> None:
     """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question."""
     print(f"{'study':<13} rows  runs  question")
     for name, study in shipped_studies().items():
-        size = f"{len(study.rows):>4}  {len(study.rows) * len(study.seeds):>4}"
-        if study.search is not None:
-            size = f"{f'{len(study.axes)} axes':>10}"
-        print(f"{name:<13} {size}  {study.question}")
+        rows, runs = len(study.rows), len(study.rows) * len(study.seeds)
+        size = f"{len(study.axes)} axes" if study.search is not None else f"{rows:>4}  {runs:>4}"
+        print(f"{name:<13} {size:>10}  {study.question}")
     print("\n`engram study show NAME` explains one, `engram study plan --help` shows how to write your own.")
 
 
@@ -62,8 +61,6 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     print(f"rows are compared with {chosen.baseline}, seed by seed, where they name no other baseline")
     if chosen.varies:
         print(f"rows may differ from their baseline only in {', '.join(chosen.varies)}")
-    for line in describe_search(chosen):
-        print(line)
     for axis in chosen.declared_axes:
         print(f"\naxis {axis.name} ({axis.path}): {', '.join(axis.value_labels)}\n  {axis.sentence}")
     print()
@@ -74,7 +71,8 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
         title = ", ".join(part for part in (row.group, chosen.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
         print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
-    _print_left_out(chosen)
+    for line in describe_axes(chosen):
+        print(line)
     size = f"{len(chosen.rows)} rows x {len(chosen.seeds)} seeds"
     print(f"\n{size}; time, memory and disk: `engram study plan {study} --profile P`")
 
@@ -106,8 +104,7 @@ def show_plan(arguments: Sequence[str]) -> None:
     print_runs(planned, summaries, now)
     for row, same in planned.record.shared.items():
         print(f"{row} has the same runs as {same}: computed once")
-    _print_left_out(planned.study)
-    for line in describe_search(planned.study):
+    for line in describe_axes(planned.study):
         print(line)
     if options.calibrate:
         calibrate(planned, options.runs)
@@ -144,13 +141,9 @@ def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenan
         print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{summary.status}{mark}")
 
 
-def _print_left_out(study: Study) -> None:
-    for name, reason in study.left_out.items():
-        print(f"left out: {name}: {reason}")
-
-
-def describe_search(study: Study) -> Iterator[str]:
-    """What a search would do: space, rule, and how many runs that can be; nothing for a study of rows."""
+def describe_axes(study: Study) -> Iterator[str]:
+    """The combinations of a study's axes that are no row; of a search its space, its rule and its number of runs."""
+    yield from (f"left out: {name}: {reason}" for name, reason in study.left_out.items())
     search, base = study.search, study.base
     if search is None or base is None:
         return

@@ -19,14 +19,11 @@ from core.config.signature import deciding_fields, normalise_slot_width, signatu
 from core.data.datasets import resolve_paths
 from core.errors import UserError
 from studies.record import RowRuns, StudyRecord, StudyRun, study_label
-from studies.study import Row, Study
+from studies.rows import Row
+from studies.study import Study
 
-NOT_IN_ROWS = {
-    "seed": "all rows share the seeds of the study (`seeds`, or --seeds)",
-    "preset": "`preset` of the row names it",
-    "profile": "--profile names it for all rows",
-}
-"""What is no setting of a row, and where it is given instead."""
+NOT_IN_ROWS = ("seed", "preset", "profile")
+"""What is no setting of a row."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +118,12 @@ def _tracking(config: RunConfig, name: str, study: Study, *, job_type: str) -> T
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
     """The config of a row with flags on top; a mistake names the row."""
-    for label, instead in NOT_IN_ROWS.items():
-        if label in row.settings:
-            raise UserError(f"row {name}: leave {label} ({row.settings[label]!r}) out of its settings: {instead}")
+    for setting in NOT_IN_ROWS:
+        if setting in row.settings:
+            raise UserError(
+                f"row {name}: leave {setting} ({row.settings[setting]!r}) out of its settings: a row has its own "
+                "`preset`, all share the seeds of the study (`seeds`, or --seeds) and --profile"
+            )
     flags = {key: value for key, value in settings.items() if key != "memory"}
     try:
         config = build(row.preset, profile=profile, row=row.settings)

@@ -106,10 +106,10 @@ def rows_from_axes(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], di
 
 
 def _combine(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
-    settings = base.settings
+    settings, labels = base.settings, []
     for axis, value in zip(axes, values, strict=True):
         settings = merge(settings, axis.setting(value))
-    labels = [axis.label(value) for axis, value in zip(axes, values, strict=True)]
+        labels.append(axis.label(value))
     first = f"{axes[0].title} {labels[0]}"
     return Row(
         preset=base.preset,

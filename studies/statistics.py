@@ -29,11 +29,6 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    @property
-    def sign(self) -> int:
-        """1 where the whole interval lies above 0, -1 where below, 0 where it holds 0 or is unknown."""
-        return int(self.low > 0) - int(self.high < 0)
-
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -63,10 +58,9 @@ class TTest:
 
 
 def summarize(values: Iterable[float]) -> Summary:
-    """Summarise the values of a row's seeds.
+    """Summarise the values of a row's seeds; a ValueError for one that is not finite.
 
-    Raises:
-        ValueError: a value is not finite. A seed without a value is left out by the caller and so lowers n.
+    A seed without a value is left out by the caller and so lowers n.
     """
     # Plain floats: a row has a handful of seeds, and a large report has tens of thousands of rows and tasks.
     numbers = _finite(values)
@@ -76,16 +70,10 @@ def summarize(values: Iterable[float]) -> Summary:
     return Summary(mean=mean, std=std, n=n)
 
 
-def t_interval(summary: Summary) -> Interval:
-    """The t-interval of the mean over seeds; nan below two values."""
-    return t_test(summary).interval
-
-
 def t_test(summary: Summary) -> TTest:
     """Test the mean of a summary against 0; of differences paired by seed this is the paired t-test."""
-    if summary.n < 2:
-        return _student_test(summary.mean, math.nan, math.nan)
-    return _student_test(summary.mean, summary.std / math.sqrt(summary.n), summary.n - 1)
+    error = summary.std / math.sqrt(summary.n) if summary.n > 1 else math.nan
+    return _student_test(summary.mean, error, summary.n - 1)
 
 
 def welch(row: Summary, baseline: Summary) -> TTest:
@@ -146,13 +134,8 @@ class PairedDifference:
 def paired_difference(row: Mapping[int, float], baseline: Mapping[int, float]) -> PairedDifference:
     """Compare two rows, each a mapping of seed -> value, on the seeds that both have.
 
-    Raises:
-        ValueError: a value is not finite, or more than `MAX_SIGN_FLIPS` seeds are shared.
+    Raises a ValueError for a value that is not finite, and for more than `MAX_SIGN_FLIPS` shared seeds.
     """
-    for values in (row, baseline):
-        for seed, value in values.items():
-            if not math.isfinite(value):
-                raise ValueError(f"seed {seed} has the value {value}: leave a seed without a value out")
     seeds = tuple(sorted(row.keys() & baseline.keys()))
     ours, theirs = [row[seed] for seed in seeds], [baseline[seed] for seed in seeds]
     differences = np.array(ours, dtype=np.float64) - np.array(theirs, dtype=np.float64)
@@ -232,13 +215,7 @@ def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     The i-th smallest of m p values (from 0) is multiplied by m - i, made no smaller than the one before it, and cut at
     1; comparing the adjusted p with alpha keeps the chance of any false finding in the family below alpha. A nan is a
     test that was not made: it stays nan and does not enlarge the family. Source: Holm 1979.
-
-    Raises:
-        ValueError: a p outside 0 to 1.
     """
-    for name, p in p_values.items():
-        if p < 0 or p > 1:
-            raise ValueError(f"{name!r} has p = {p}: a p lies between 0 and 1")
     made = sorted((name for name, p in p_values.items() if not math.isnan(p)), key=p_values.__getitem__)
     adjusted: dict[Name, float] = {}
     smallest = 0.0

@@ -1,26 +1,14 @@
 """Studies: rows, each one setting of the model over the same seeds, and the question that they answer.
 
-A row names a preset and what it changes; its runs are that one config under every seed. Shipped studies and a user's
-own are YAML files of one shape:
-
-    question: Do the memories help?
-    baseline: jerex-grc
-    rows:
-      jerex-grc: {preset: jerex-grc}
-      wide: {preset: memory-grc, settings: {memory: {slot_width: 256}}}
-
-Next to rows, or instead of them, a study may name axes; every combination of their values on the base is a row:
-
-    base: {preset: memory-grc}
-    axes: [read-mode, {name: warmup, values: [0, 0.4]}, {name: lr, path: training.lr, values: [1.0e-5, 5.0e-5]}]
-    baseline: read-mode=inverse+warmup=0.4+lr=5e-05
-
-With a `search` section (`studies.search.spec`) the axes are searched instead.
+A row names a preset and what it changes; its runs are that one config under every seed. Next to rows, or instead of
+them, a study may name axes: every combination of their values on the base is a row, or with a `search` section
+(`studies.search.spec`) the axes are searched. Shipped studies and a user's own are YAML files of one shape, which
+`engram study plan --help` (`studies.arguments`) shows.
 """
 
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -30,29 +18,16 @@ from core.scoring.metrics import TASKS
 from studies.axes import Axis, find_axis
 from studies.rows import Base, Choice, Row, resolve_axes, rows_from_axes
 from studies.search.space import SearchSpace
-from studies.search.spec import Search, check_search
-
-__all__ = ["SEEDS", "Base", "Choice", "Row", "Study", "check_study", "find_study", "read_study", "shipped_studies"]
+from studies.search.spec import Search, Seed, check_search
 
 FOLDER = Path(__file__).with_name("shipped")
 SEEDS = (0, 1, 2, 3, 4)
 """The seeds of every study that does not name its own."""
 BASE, BEST = "base", "best"
 """The rows that a search adds: its base as it stands, and the best config that it found."""
-MAX_SEED = 2**31 - 1
 MAX_NAME = 64
 """Characters that a row's name may have: it is a tag in W&B."""
 SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
-WORDS = {
-    "object": "a mapping (name: value)",
-    "array": "a list ([a, b])",
-    "str": "text (in quotes, where it looks like a number)",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "null": "nothing",
-}
-"""What msgspec calls the kinds of values, and what users do."""
 
 
 class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +37,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: str
     rows: dict[str, Row] = {}
     """The rows; in a study that was read also those that its axes make."""
-    seeds: tuple[int, ...] = SEEDS
+    seeds: Annotated[tuple[Seed, ...], msgspec.Meta(min_length=1)] = SEEDS
     metric: str = "relation_strict"
     """The task whose F1 answers the question."""
     name: str = ""
@@ -134,26 +109,25 @@ def read_study(path: Path) -> Study:
         raise UserError(f"{path} is not readable YAML: {error}") from None
     try:
         study = parse_study(tree)
-    except ValueError as error:
-        raise UserError(f"{path} is not a study: {error}") from None
-    return check_study(expand_axes(study, where=str(path), name=study.name or path.stem), where=str(path))
+        return check_study(expand_axes(msgspec.structs.replace(study, name=study.name or path.stem)))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def parse_study(tree: Any) -> Study:
-    """The study in a nested dict; a ValueError names the row, axis or field that is wrong."""
+    """The study in a nested dict; a UserError names the row, axis or field that is wrong."""
     if not isinstance(tree, dict):
-        raise ValueError(f"it holds {'nothing' if tree is None else type(tree).__name__}, not a mapping: {SHAPE}")
+        raise UserError(f"it holds {'nothing' if tree is None else type(tree).__name__}, not a study: {SHAPE}")
     # Part by part first: msgspec's message about the whole study would name no row.
     rows, axes = tree.get("rows"), tree.get("axes")
     for name, row in rows.items() if isinstance(rows, dict) else ():
-        if not isinstance(name, str):
-            raise ValueError(f"row {name}: a name is text: write {str(name)!r} in quotes")
         _convert(row, Row, f"row {name}: ")
     for axis in axes if isinstance(axes, list) else ():
         if not isinstance(axis, str):
             _convert(axis, Choice, f"axis {axis.get('name', '') if isinstance(axis, dict) else axis}: ")
-    if tree.get("base") is not None:
-        _convert(tree["base"], Base, "base: ")
+    for name, kind in (("base", Base), ("search", Search)):
+        if tree.get(name) is not None:
+            _convert(tree[name], kind, f"{name}: ")
     return _convert(tree, Study, "")
 
 
@@ -166,79 +140,67 @@ def _convert(tree: Any, kind: type[Part], where: str) -> Part:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
         message = str(error)
-    unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
-    wrong = re.match(r"Expected `([^`]*)`, got `([^`]*)`(?: - at `\$?\.?([^`]*)`)?", message)
+    unknown = re.match(r"Object contains unknown field `([^`]*)`$", message)
     if unknown is not None:
         fields = [field.name for field in msgspec.structs.fields(kind)]
         hint = did_you_mean(unknown[1], fields)
         message = f"unknown field {unknown[1]!r}: the fields are {', '.join(fields)}.{hint}"
-    elif wrong is not None:
-        expected, actual = (
-            " or ".join(WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in wrong.group(1, 2)
-        )
-        message = f"{wrong[3] + ' is ' if wrong[3] else 'it is '}{actual}: it must be {expected}"
-    raise ValueError(where + message)
+    else:
+        message = message.replace("`$.", "`").replace("`object", "`mapping").replace("`array", "`list")
+    raise UserError(where + message)
 
 
-def expand_axes(study: Study, *, where: str, name: str) -> Study:
+def expand_axes(study: Study) -> Study:
     """The study with the rows that its axes make."""
     if bool(study.axes) != (study.base is not None):
-        raise UserError(f"{where}: axes need a base and a base needs axes: give both, or only rows")
+        raise UserError("axes need a base and a base needs axes: give both, or only rows")
     if study.base is None:
-        return msgspec.structs.replace(study, name=name)
+        return study
     left_out: dict[str, str] = {}
     made = {BASE: Row(study.base.preset, study.base.settings, "base as it is")}
-    try:
-        if study.search is None:
-            made, left_out = rows_from_axes(study.base, study.declared_axes)
-        else:
-            SearchSpace(study.base, study.declared_axes)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+    if study.search is None:
+        made, left_out = rows_from_axes(study.base, study.declared_axes)
+    else:
+        SearchSpace(study.base, study.declared_axes)
     twice = study.rows.keys() & ({BASE, BEST} if study.search else made.keys())
     if twice:
         by = "search" if study.search else "axes"
-        raise UserError(f"{where}: row {min(twice)} is also made by the {by}: leave it out, or rename it")
-    return msgspec.structs.replace(study, name=name, rows=study.rows | made, left_out=left_out)
+        raise UserError(f"row {min(twice)} is also made by the {by}: leave it out, or rename it")
+    return msgspec.structs.replace(study, rows=study.rows | made, left_out=left_out)
 
 
-def check_study(study: Study, *, where: str) -> Study:
+def check_study(study: Study) -> Study:
     """The study itself, where its rows, baselines and seeds hold together; else a UserError."""
     if not study.rows:
-        raise UserError(f"{where}: a study needs `rows`, or `base` and `axes`")
+        raise UserError("a study needs `rows`, or `base` and `axes`")
     for row in study.rows:
         baseline = study.row_baseline(row)
         if "," in row or len(row) > MAX_NAME:
-            raise UserError(f"{where}: row name {row!r}: use no commas and at most {MAX_NAME} characters")
+            raise UserError(f"row name {row!r}: use no commas and at most {MAX_NAME} characters")
         if baseline in study.left_out:
             reason = study.left_out[baseline]
-            raise UserError(f"{where}: baseline {baseline} is left out ({reason}): name another row")
+            raise UserError(f"baseline {baseline} is left out ({reason}): name another row")
         if baseline not in study.rows:
             raise UserError(
-                f"{where}: row {row} is compared with {baseline!r}, which is none of the rows "
+                f"row {row} is compared with {baseline!r}, which is none of the rows "
                 f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
             )
     if study.metric not in TASKS:
         hint = did_you_mean(study.metric, TASKS)
-        raise UserError(f"{where}: metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")
-    if (
-        not study.seeds
-        or len(set(study.seeds)) < len(study.seeds)
-        or min(study.seeds) < 0
-        or max(study.seeds) > MAX_SEED
-    ):
-        raise UserError(f"{where}: seeds {list(study.seeds)} must be different numbers from 0 to {MAX_SEED}")
+        raise UserError(f"metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")
+    if len(set(study.seeds)) < len(study.seeds):
+        raise UserError(f"seeds {list(study.seeds)} must be different")
     for path in study.varies:
         steps = path.split(".")
         for number, step in enumerate(steps):
             known = setting_names(steps[:number])
             if step not in known:
                 hint = did_you_mean(step, known)
-                raise UserError(f"{where}: varies: {unknown_setting(path, steps[:number], hint)}")
+                raise UserError(f"varies: {unknown_setting(path, steps[:number], hint)}")
     if study.search is not None:
         if study.base is None:
-            raise UserError(f"{where}: a search needs `base` and `axes`: they are what is searched")
-        check_search(study.search, seeds=study.seeds, where=where)
+            raise UserError("a search needs `base` and `axes`: they are what is searched")
+        check_search(study.search, seeds=study.seeds)
     if set(study.name) & set("/@ "):
-        raise UserError(f"{where}: study name {study.name!r}: use no '/', '@' or blank, as it names a folder")
+        raise UserError(f"study name {study.name!r}: use no '/', '@' or blank, as it names a folder")
     return study

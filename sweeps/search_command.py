@@ -17,12 +17,13 @@ from studies.estimate import default_jobs
 from studies.plan import Plan, PlannedRun, differences, plan
 from studies.record import RECORD as STUDY_RECORD
 from studies.record import read_study_record, study_folder, write_study_record
+from studies.rows import Row
 from studies.search.proposals import importances
 from studies.search.space import Point, SearchSpace
 from studies.search.spec import Search, check_search
 from studies.search.storage import JOURNAL, TrialStore, without_password
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
-from studies.study import BASE, BEST, Row
+from studies.study import BASE, BEST
 from sweeps.commands import add_job_options, run_plan, study_lock
 from sweeps.display import live_display
 from sweeps.engines.local import LocalEngine
@@ -105,7 +106,7 @@ def read_search_flags(planned: Plan, options: argparse.Namespace) -> Search:
         if axis.path in leaves(planned.record.settings):
             raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
     asked = msgspec.structs.replace(study.search, trials=options.trials or study.search.trials)
-    check_search(asked, seeds=options.seeds or study.seeds, where=study.name)
+    check_search(asked, seeds=options.seeds or study.seeds)
     return asked
 
 

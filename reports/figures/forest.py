@@ -11,7 +11,7 @@ from reports.captions import label, measured_on
 from reports.figures.style import BASELINE, COLUMN, DOT, MEAN, WIDE, ReportFigure, house_style, wrap_label
 from reports.frame import ReportData
 from reports.row_means import TASK_HEADINGS, TASK_NAMES, rows_by_group
-from studies.statistics import summarize, t_interval
+from studies.statistics import summarize, t_test
 
 MAX_ROWS = 40
 """Rows that a forest can hold."""
@@ -86,7 +86,7 @@ def scores_frame(data: ReportData) -> pd.DataFrame:
     for row in rows_by_group(data.study):
         scores = by_row.get(row, [])
         summary = summarize(f1 for _, f1 in scores)
-        low, high = t_interval(summary)
+        low, high = t_test(summary).interval
         lines += [(row, label(data.study, row), metric, seed, f1, summary.mean, low, high) for seed, f1 in scores]
     return pd.DataFrame(lines, columns=COLUMNS)
 

@@ -12,26 +12,28 @@ on the study's own `seeds`, which no trial may use.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Annotated
 
 import msgspec
 
 from core.errors import UserError
 
-MAX_TRIALS = 100_000
+MAX_SEED = 2**31 - 1
+Seed = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEED)]
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many configs are tried, on which seeds, and when one gets more seeds."""
 
-    trials: int = 50
+    trials: Annotated[int, msgspec.Meta(ge=1)] = 50
     """Configs tried in all, the base as it stands among them."""
     rungs: tuple[int, ...] = (1, 2, 3, 5)
     """Seeds after which a config is judged; the last is all that it gets."""
-    threshold: float = 1.0
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=100)] = 1.0
     """t: a config continues while its mean paired difference to the best is above -t·s/√r after r seeds."""
-    seeds: tuple[int, ...] = (100, 101, 102, 103, 104)
+    seeds: tuple[Seed, ...] = (100, 101, 102, 103, 104)
     """Seeds of the trials, in the order in which a config gets them; none may be a seed of the rows."""
-    startup: int = 10
+    startup: Annotated[int, msgspec.Meta(ge=1)] = 10
     """Trials that are drawn at random before TPE proposes."""
     sampler_seed: int = 0
     """Key of the proposals: the same key and the same scores give the same proposals."""
@@ -50,29 +52,23 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def check_search(search: Search, *, seeds: Sequence[int], where: str) -> None:
+def check_search(search: Search, *, seeds: Sequence[int]) -> None:
     """Raise a UserError for a search that cannot be, or that uses `seeds`, those of the rows."""
     rungs, both = search.rungs, sorted(set(search.seeds) & set(seeds))
     problem = None
-    if not 1 <= search.trials <= MAX_TRIALS:
-        problem = f"search.trials is {search.trials}: give 1 to {MAX_TRIALS:,}"
-    elif not rungs or rungs[0] < 1 or any(low >= high for low, high in pairwise(rungs)):
+    if not rungs or rungs[0] < 1 or any(low >= high for low, high in pairwise(rungs)):
         problem = f"search.rungs {list(rungs)} must be numbers of seeds that grow, such as [1, 2, 3, 5]"
-    elif len(set(search.seeds)) < len(search.seeds) or min(search.seeds, default=0) < 0:
-        problem = f"search.seeds {list(search.seeds)} must be different numbers from 0"
+    elif len(set(search.seeds)) < len(search.seeds):
+        problem = f"search.seeds {list(search.seeds)} must be different"
     elif len(search.seeds) < rungs[-1]:
         problem = (
             f"search.seeds has {len(search.seeds)} seeds, but the last rung needs {rungs[-1]}: give more, or end "
             "search.rungs earlier"
         )
-    elif not 0 <= search.threshold <= 100:
-        problem = f"search.threshold is {search.threshold:g}: give 0 to 100 standard errors"
-    elif search.startup < 1:
-        problem = f"search.startup is {search.startup}: give at least 1 trial"
     elif both:
         problem = (
             f"seed{'s' * (len(both) > 1)} {', '.join(map(str, both))} would both choose the best config and report it: "
             "search.seeds and the seeds of the rows (`seeds`, --seeds) must have none in common"
         )
     if problem:
-        raise UserError(f"{where}: {problem}")
+        raise UserError(problem)

@@ -27,7 +27,7 @@ from core.records.summary import RunSummary, read_summary
 from core.records.wandb_run import SYNCED, Identity, WandbRun
 from core.scoring.metrics import TASKS
 from studies.record import RECORD, StudyRecord, study_folder
-from studies.statistics import Summary, summarize, t_interval
+from studies.statistics import Summary, summarize, t_test
 
 AGGREGATE, STUDY = "aggregate", "study"
 """Job types of what is written here; runs have others."""
@@ -149,7 +149,7 @@ def summarize_seeds(summaries: Iterable[RunSummary]) -> dict[str, float | int]:
     numbers: dict[str, float | int] = {}
     for key, of_seeds in values.items():
         summary = summarize(of_seeds)
-        known = dict(zip(ENDINGS.values(), (summary.mean, summary.std, *t_interval(summary)), strict=True))
+        known = dict(zip(ENDINGS.values(), (summary.mean, summary.std, *t_test(summary).interval), strict=True))
         numbers |= {f"{key}{ending}": number for ending, number in known.items() if math.isfinite(number)}
         numbers[f"{key}_n"] = summary.n
     return numbers

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.seeding import seed_for
-from studies.bootstrap import CountArray, bootstrap_difference, micro_f1
+from studies.bootstrap import CountArray, bootstrap_differences, micro_f1
 from studies.statistics import paired_difference
 
 STUDIES = 2_000
@@ -96,7 +96,7 @@ def coverage(population: Population, studies: int = STUDIES, resamples: int = RE
     stds = []
     for study in range(studies):
         row, baseline = population.draw(np.random.default_rng(seed_for("calibration", seed, study)))
-        interval = bootstrap_difference(row, baseline, resamples=resamples, seed=study).interval
+        interval = bootstrap_differences([(row, baseline)], resamples=resamples, seed=study)[0].interval
         bootstrap += interval.low <= truth <= interval.high
         ours, theirs = micro_f1(row.sum(1)), micro_f1(baseline.sum(1))
         stds.append(theirs.std(ddof=1))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from core.records.record import RECORD
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import make_run, make_study, part_of, scores_of
 
 TYPES = 96

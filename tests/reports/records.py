@@ -15,7 +15,8 @@ from reports.baseline_differences import compare_to_baselines
 from reports.frame import ReportData, load_study
 from reports.tables.layout import Table
 from studies.record import RowRuns, StudyRecord, write_study_record
-from studies.study import Row, Study
+from studies.rows import Row
+from studies.study import Study
 
 SHIFT = {"relation_strict": 0.0, "relation": 1.0, "entity": 30.0, "coref": 35.0, "mention": 50.0}
 """What the other tasks of a made run score above its strict relation F1."""

@@ -13,7 +13,7 @@ from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts
 from reports.baseline_differences import NOT_RESAMPLED, verdict
 from reports.tables.differences import differences_table
 from reports.tables.markdown import to_markdown
-from studies.bootstrap import bootstrap_difference
+from studies.bootstrap import bootstrap_differences
 from studies.record import StudyRecord
 from tests.reports.records import make_study, present, read_data
 
@@ -55,7 +55,7 @@ def test_the_interval_is_the_bootstraps_of_the_shared_seeds(made: tuple[StudyRec
     study, runs, right = made
     line = read_data(study, runs).compared.set_index(["row", "task"]).loc[("memory-grc", "entity")]
     counts = np.stack([right, np.zeros_like(right), 12 - right], axis=-1)
-    alone = bootstrap_difference(counts[1], counts[0], resamples=500)
+    alone = bootstrap_differences([(counts[1], counts[0])], resamples=500)[0]
     assert (line["low_all"], line["high_all"]) == pytest.approx(tuple(alone.interval))
     assert (line["above"], line["documents"], line["without"]) == (alone.above, DOCUMENTS, "")
 

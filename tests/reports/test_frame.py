@@ -12,7 +12,7 @@ from core.records.summary import RunSummary, read_summary
 from core.scoring.metrics import TASKS
 from reports.captions import limiting_notes, problems
 from reports.frame import load_study, run_facts
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import SHIFT, make_run, make_study
 
 TWO = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: None}}

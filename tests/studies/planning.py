@@ -23,5 +23,5 @@ CLEAN = Provenance(
 def made(rows: dict[str, Row], settings: dict[str, Any], *, baseline: str = "a", **more: Any) -> Plan:
     """The plan of a study under the quick profile."""
     study = Study(question="?", rows=rows, baseline=baseline, name="mine", **more)
-    study = check_study(expand_axes(study, where="mine", name="mine"), where="mine")
+    study = check_study(expand_axes(study))
     return plan(study, profile="quick", runs=Path("runs"), settings=settings)

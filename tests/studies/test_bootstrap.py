@@ -9,11 +9,17 @@ from core.errors import UserError
 from core.scoring.metrics import DocumentCounts, TypeCounts, prf, ratio
 from core.seeding import seed_for
 from studies import bootstrap
-from studies.bootstrap import bootstrap_difference, micro_f1, pair_counts
+from studies.bootstrap import BootstrapDifference, bootstrap_differences, micro_f1, pair_counts
 
 
 def example(seeds: int = 3, documents: int = 12, name: int = 0) -> np.ndarray:
     return np.random.default_rng(seed_for("example", name)).integers(0, 6, (seeds, documents, 3))
+
+
+def bootstrap_difference(
+    row: np.ndarray, baseline: np.ndarray, resamples: int = 10, seed: int = 0
+) -> BootstrapDifference:
+    return bootstrap_differences([(row, baseline)], resamples=resamples, seed=seed)[0]
 
 
 @given(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)))
@@ -69,7 +75,7 @@ def test_several_pairs_on_one_set_of_draws_are_each_as_alone() -> None:
     together = bootstrap.bootstrap_differences(pairs, resamples=400)
     assert together == [bootstrap_difference(*pair, resamples=400) for pair in pairs]
     assert len({found.interval for found in together}) == 3
-    with pytest.raises(ValueError, match="the same seeds and documents"):
+    with pytest.raises(ValueError, match="same shape"):
         bootstrap.bootstrap_differences([pairs[0], (example(2), example(2))])
 
 
@@ -93,17 +99,15 @@ def test_permuted_documents_and_seeds_change_no_more_than_the_draws_do() -> None
     assert permuted.interval == pytest.approx(there.interval, abs=0.03 * (there.interval.high - there.interval.low))
 
 
-@pytest.mark.parametrize("shape", [(0, 3, 3), (2, 0, 3), (2, 3, 4), (3, 3)])
-def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="seeds, documents, 3"):
+@pytest.mark.parametrize("shape", [(0, 3, 3), (2, 0, 3)])
+def test_rows_without_seeds_or_documents_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="no seed or no document"):
         bootstrap_difference(np.zeros(shape, dtype=int), np.zeros(shape, dtype=int))
 
 
 def test_rows_that_cannot_be_paired_are_refused() -> None:
-    with pytest.raises(ValueError, match="the same seeds and documents"):
+    with pytest.raises(ValueError, match="same shape"):
         bootstrap_difference(example(3), example(2))
-    with pytest.raises(ValueError, match="negative"):
-        bootstrap_difference(-example(), example())
 
 
 def scored(**documents: tuple[int, int, int]) -> list[DocumentCounts]:

@@ -22,9 +22,9 @@ WRITE_ONLY = {"read_mode": "none"}
 
 def product(*axes: str | Choice, base: dict | None = None) -> Study:
     """The study of some axes on the memory model, its first row the baseline."""
-    study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes)
-    study = expand_axes(study, where="mine", name="mine")
-    return check_study(msgspec.structs.replace(study, baseline=next(iter(study.rows))), where="mine")
+    study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes, name="mine")
+    study = expand_axes(study)
+    return check_study(msgspec.structs.replace(study, baseline=next(iter(study.rows))))
 
 
 def planned(study: Study, documents: dict) -> Plan:
@@ -57,17 +57,6 @@ def test_an_axis_of_a_users_own_and_a_row_without_memory_are_told_of_it_too(docu
     flags = documents | {"memory": {"inverse_scale": "mean"}}
     assert run_checks(WARNINGS, made(rows, flags)) == []
     assert "(b)" in run_checks(WARNINGS, made(rows, documents))[0]
-
-
-def test_an_axis_that_another_setting_switches_off_is_said_to_be_idle(documents: dict) -> None:
-    [line] = run_checks(WARNINGS, planned(product("warmup", base={"memory": WRITE_ONLY}), documents))
-    assert line.startswith("axis warmup changes nothing here: all its values (0, 0.1, 0.2, 0.4, 0.6, 0.8, 1)")
-    threads = Choice(name="threads", path="runtime.threads", values=(1, 2))
-    assert run_checks(WARNINGS, planned(product(threads), documents))[0].startswith("axis threads changes nothing here")
-    # With one value of the other axis it does something.
-    both = product(Choice(name="read-mode", values=("none", "inverse")), Choice(name="warmup", values=(0, 0.4)))
-    assert run_checks(WARNINGS, planned(both, documents)) == []
-    assert run_checks(WARNINGS, planned(product(Choice(name="warmup", values=(0.4,))), documents)) == []
 
 
 def test_rows_that_never_read_are_said_to_train_the_same_model(documents: dict) -> None:

@@ -21,7 +21,6 @@ from studies.statistics import (
     sign_flip,
     smallest_detectable_effect,
     summarize,
-    t_interval,
     t_test,
     welch,
 )
@@ -47,7 +46,7 @@ def test_mean_std_and_interval_by_hand() -> None:
     summary = summarize([1, 2, 3, 4, 5])
     assert (summary.mean, summary.n) == (3, 5)
     assert summary.std == pytest.approx(math.sqrt(2.5))
-    assert t_interval(summary) == pytest.approx((3 - 1.963243, 3 + 1.963243), abs=1e-6)
+    assert t_test(summary).interval == pytest.approx((3 - 1.963243, 3 + 1.963243), abs=1e-6)
     assert t_test(summary).p == pytest.approx(0.013236, abs=1e-6)  # t = 3 * sqrt(2); at 4 df p has a closed form
 
 
@@ -55,8 +54,7 @@ def test_what_too_few_values_cannot_say_is_nan() -> None:
     one, none = summarize([38.65]), summarize([])
     assert (one.mean, one.n) == (38.65, 1)
     assert math.isnan(one.std)
-    assert all(map(math.isnan, t_interval(one)))
-    assert t_interval(one).sign == 0
+    assert all(map(math.isnan, t_test(one).interval))
     assert math.isnan(t_test(one).p)
     assert none.n == 0
     assert math.isnan(none.mean)
@@ -77,13 +75,14 @@ def test_a_value_that_is_not_finite_is_named(bad: float) -> None:
 
 def test_the_t_interval_covers_95_percent() -> None:
     draws = np.random.default_rng(seed_for("t coverage")).standard_normal((6000, 5))
-    held = [low <= 0 <= high for low, high in (t_interval(summarize(row)) for row in draws)]
+    held = [low <= 0 <= high for low, high in (t_test(summarize(row)).interval for row in draws)]
     assert 0.93 < sum(held) / len(held) < 0.97
 
 
 def test_welch_of_the_poster() -> None:
     found = {name: welch(Summary(*row, 5), Summary(*base, 5)) for name, (row, base, _) in POSTER.items()}
-    assert {name: test.interval.sign for name, test in found.items()} == {name: s for name, (_, _, s) in POSTER.items()}
+    signs = {name: (test.interval.low > 0) - (test.interval.high < 0) for name, test in found.items()}
+    assert signs == {name: expected for name, (_, _, expected) in POSTER.items()}
     assert found["GRC relation"].estimate == pytest.approx(0.26)
     assert found["GRC relation"].interval == pytest.approx((0.05, 0.47), abs=0.005)
     assert found["MRC mention"].interval == pytest.approx((0.01, 0.45), abs=0.005)
@@ -167,7 +166,7 @@ def test_few_and_many_seeds() -> None:
     assert sign_flip([1.0] * MAX_SIGN_FLIPS) == 2 / 2**MAX_SIGN_FLIPS
     with pytest.raises(ValueError, match="41 differences are too many"):
         sign_flip([1.0] * 41)
-    with pytest.raises(ValueError, match="seed 2 has the value nan"):
+    with pytest.raises(ValueError, match="value 0 is nan"):
         paired_difference({2: math.nan}, {2: 1.0})
 
 
@@ -212,11 +211,6 @@ def test_a_test_that_was_not_made_does_not_enlarge_the_family() -> None:
     adjusted = holm({"made": 0.02, "not made": math.nan, "also": 0.04})
     assert (adjusted["made"], adjusted["also"]) == (0.04, 0.04)
     assert math.isnan(adjusted["not made"])
-
-
-def test_a_p_above_one_is_named() -> None:
-    with pytest.raises(ValueError, match=r"'x' has p = 1\.5"):
-        holm({"x": 1.5})
 
 
 @given(FAMILY)

@@ -7,7 +7,8 @@ import pytest
 from core.data.formats.docred import write_docred
 from core.data.synthetic import generate
 from studies.plan import Plan, plan
-from studies.study import Row, Study
+from studies.rows import Row
+from studies.study import Study
 
 
 @pytest.fixture

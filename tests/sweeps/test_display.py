@@ -9,7 +9,8 @@ from rich.text import Text
 from core.progress import stop_on_signals
 from studies.plan import Plan
 from studies.record import StudyRun
-from studies.study import Row, Study
+from studies.rows import Row
+from studies.study import Study
 from sweeps.display import Screen, grid, live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher

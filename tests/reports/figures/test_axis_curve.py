@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports.figures.axis_curve import axis_frame, draw_axis
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.figures.legibility import check_legible
 from tests.reports.figures.test_forest import SEEDS, width_study
 from tests.reports.records import make_study, read_data

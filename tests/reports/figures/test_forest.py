@@ -9,7 +9,7 @@ from reports.figures.style import save_figure
 from reports.row_means import TASK_HEADINGS
 from reports.sections import make_figures, make_tables
 from studies.record import StudyRecord
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.figures.legibility import check_legible
 from tests.reports.records import make_study, read_data
 

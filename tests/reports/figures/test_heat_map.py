@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reports.figures.heat_map import draw_heat_map, heat_map_frame
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.figures.legibility import check_legible
 from tests.reports.figures.test_forest import SEEDS
 from tests.reports.records import make_study, read_data

@@ -7,7 +7,7 @@ import pytest
 
 import engram
 from reports.baseline_differences import RULES
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import PAPER, make_study
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 42.0}, "odd": {0: 37.0, 1: None}}

@@ -5,7 +5,7 @@ from pathlib import Path
 from reports.frame import load_study
 from reports.tables.breakdowns import distance_table, type_table
 from reports.tables.markdown import to_markdown
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import make_run, make_study, present, scores_of
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 40.0}, "memory-grc": {0: 41.0, 1: None}}

@@ -9,7 +9,7 @@ import pytest
 import engram
 from reports.tables.latex import escape, to_latex
 from reports.tables.layout import Column, Line, Table, Value
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import PAPER, make_study
 
 TEX = shutil.which("pdflatex")

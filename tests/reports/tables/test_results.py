@@ -11,7 +11,7 @@ from reports.tables.latex import to_latex
 from reports.tables.layout import Table, Value
 from reports.tables.markdown import to_markdown
 from reports.tables.results import ablation_table, main_table
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import make_study, present, read_data
 
 SEEDS = {

@@ -13,9 +13,10 @@ from reports.frame import ReportData
 from reports.tables.latex import to_latex
 from reports.tables.search import search_table, trials_frame
 from studies.record import StudyRecord
+from studies.rows import Row
 from studies.search.spec import Search
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
-from studies.study import Row, Study
+from studies.study import Study
 from tests.reports.records import PAPER, make_study, present
 
 AXES = [AxisLabels("slot-width", "Memory slot width", ["32", "H"]), AxisLabels("warmup", "Warm-up share", ["0", "0.4"])]

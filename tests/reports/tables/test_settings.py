@@ -10,7 +10,7 @@ from core.records.record import RECORD
 from reports.frame import ReportData, load_study
 from reports.tables.layout import Table
 from reports.tables.settings import settings_table, write_settings
-from studies.study import Row
+from studies.rows import Row
 from tests.reports.records import make_study, present
 
 LADDER = {

@@ -43,16 +43,16 @@ def test_the_shipped_search_varies_every_axis_and_is_compared_with_both_jerex() 
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        ({"trials": 0}, "search.trials is 0: give 1 to 100,000"),
+        ({"trials": 0}, "search: Expected `int` >= 1 - at `trials`"),
         ({"rungs": []}, r"search.rungs \[\] must be numbers of seeds that grow"),
         ({"rungs": [0, 1]}, r"search.rungs \[0, 1\]"),
         ({"rungs": [1, 3, 3]}, r"search.rungs \[1, 3, 3\]"),
         ({"seeds": [100, 100]}, r"search.seeds \[100, 100\] must be different"),
         ({"seeds": [100, 101]}, "search.seeds has 2 seeds, but the last rung needs 5"),
         ({"seeds": [100, 101, 3, 4, 102]}, "seeds 3, 4 would both choose the best config and report it"),
-        ({"threshold": -1}, "search.threshold is -1"),
-        ({"startup": 0}, "search.startup is 0"),
-        ({"trails": 5}, "unknown field 'trails'"),
+        ({"threshold": -1}, "search: Expected `float` >= 0.0 - at `threshold`"),
+        ({"startup": 0}, "search: Expected `int` >= 1 - at `startup`"),
+        ({"trails": 5}, "search: unknown field 'trails': the fields are .*Did you mean trials"),
     ],
 )
 def test_a_search_that_cannot_be_is_one_line(tmp_path: Path, search: dict[str, Any], message: str) -> None:
