@@ -358,8 +358,8 @@ def test_inputs_and_outputs_that_cannot_be_are_named(predict: Predict, tmp_path:
     for flags, words in (
         ({"input": "corpus.jso"}, "no such file. Did you mean corpus.json?"),
         ({"input": tmp_path}, "is a folder, not a file"),
-        ({"output": tmp_path}, "is a folder: give the path of a file to write"),
-        ({"output": "no/out.jsonl"}, "there is no folder no; make it first"),
+        ({"output": tmp_path}, "is a folder: give the path of a file"),
+        ({"output": "no/out.jsonl"}, "there is no folder no: make it first"),
     ):
         code, stderr = predict(**flags)
         assert (code, words in stderr) == (2, True), stderr
