@@ -118,7 +118,7 @@ def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test
 
 
 def fetch(name: tyro.conf.Positional[str]) -> None:
-    """Download a registered data set into the data folder; an interrupted download is resumed.
+    """Download a registered data set into the data folder, and check or pin its checksums.
 
     Args:
         name: the data set's name (see `engram data list`).
