@@ -47,15 +47,11 @@ def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCount
         UserError: two runs were not scored on the same documents with the same gold.
     """
     seeds = tuple(sorted(row.keys() & baseline.keys()))
-    names = {f"seed {seed} of the row": row[seed] for seed in seeds}
-    names |= {f"seed {seed} of the baseline": baseline[seed] for seed in seeds}
-    stacked = _stack_counts(names, task)
-    return PairedCounts(row=stacked[: len(seeds)], baseline=stacked[len(seeds) :], seeds=seeds)
-
-
-def _stack_counts(runs: Mapping[str, Sequence[DocumentCounts]], task: str) -> CountArray:
-    if not runs:
-        return np.zeros((0, 0, 3), dtype=np.int64)
+    if not seeds:
+        nothing = np.zeros((0, 0, 3), dtype=np.int64)
+        return PairedCounts(row=nothing, baseline=nothing, seeds=())
+    runs = {f"seed {seed} of the row": row[seed] for seed in seeds}
+    runs |= {f"seed {seed} of the baseline": baseline[seed] for seed in seeds}
     first_name, first = next(iter(runs.items()))
     ids = [document.id for document in first]
     arrays: list[Int[np.ndarray, "documents 3"]] = []
@@ -68,7 +64,7 @@ def _stack_counts(runs: Mapping[str, Sequence[DocumentCounts]], task: str) -> Co
                 f"document {ids[position]!r} has {own_gold[position]} gold items of {task!r} in {name} and "
                 f"{gold[position]} in {first_name}: score both on the same gold to compare them"
             )
-    return np.stack(arrays)
+    return PairedCounts(row=np.stack(arrays[: len(seeds)]), baseline=np.stack(arrays[len(seeds) :]), seeds=seeds)
 
 
 def _in_order(documents: Sequence[DocumentCounts], ids: list[str], name: str, first: str) -> Sequence[DocumentCounts]:

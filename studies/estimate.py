@@ -192,11 +192,9 @@ def memory_warnings(estimate: Estimate) -> list[str]:
     needed, available = estimate.memory_bytes, machine_memory()
     if needed <= available:
         return []
-    fit = max(1, int(estimate.jobs * available / needed))
     return [
-        f"{estimate.jobs} runs at once hold up to {decimal(needed)} of memory, this machine has "
-        f"{decimal(available)}: give --jobs {fit}"
-        + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
+        f"{estimate.jobs} runs at once hold up to {decimal(needed)} of memory, this machine has {decimal(available)}: "
+        f"give --jobs {max(1, int(estimate.jobs * available / needed))}, or a smaller training.batch_size"
     ]
 
 
