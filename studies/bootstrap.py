@@ -43,8 +43,7 @@ class PairedCounts:
 def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCounts:
     """The counts of one task on the seeds that both rows have, documents in the order of the row's first seed.
 
-    Raises:
-        UserError: two runs were not scored on the same documents with the same gold.
+    Raises a UserError where two runs were not scored on the same documents with the same gold.
     """
     seeds = tuple(sorted(row.keys() & baseline.keys()))
     if not seeds:
@@ -95,10 +94,7 @@ def bootstrap_differences(
     """Resample the documents and seeds of pairs (row, baseline), such as the tasks of two rows, on one set of draws.
 
     `pair_counts` makes the arrays. The draws depend on `seed` and on the numbers of seeds and documents alone, so
-    comparisons of one table share them.
-
-    Raises:
-        ValueError: the arrays have no seed or no document, or they differ in seeds or documents.
+    comparisons of one table share them. Raises a ValueError for arrays without seed or document, or of several sizes.
     """
     counts = np.stack([array for pair in pairs for array in pair]).astype(np.float64)
     if not counts.size:
