@@ -42,16 +42,21 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}")
 
 
+def check_file_path(path: Path) -> None:
+    """Raise a UserError for a path at which no file can be, before any work is done for it."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the path of a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}: make it first (mkdir -p {path.parent})")
+
+
 def atomic_write(path: Path | str, content: bytes) -> None:
     """Write bytes to a temporary file and rename it to `path`.
 
     Raises a UserError where the folder is missing, full or not writable; an earlier file then stays as it was.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: give the path of a file")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}: make it first (mkdir -p {path.parent})")
+    check_file_path(path)
     temporary = Path(f"{temporary_path(path)}.{secrets.token_hex(4)}")
     try:
         temporary.write_bytes(content)

@@ -1,11 +1,12 @@
-"""Differences to the baseline: paired by seed, corrected over the family, with the words that rules give to each.
+"""Differences to the baseline: paired by seed, corrected over the family, with words for each.
 
 Next to the interval over seeds stands one over documents and seeds: the bootstrap on the counts that runs keep.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from core.scoring.metrics import DocumentCounts
 from reports.compare_inputs import read_counts
 from reports.frame import run_facts
 from reports.row_means import task_headings
-from studies.bootstrap import RESAMPLES, BootstrapDifference, bootstrap_differences, pair_counts
+from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
@@ -23,29 +24,6 @@ LEVEL = 1 - CONFIDENCE
 MAX_RESAMPLED_ROWS = 40
 """Rows whose documents are resampled; of a larger study those that differ most."""
 NOT_RESAMPLED = "not among the rows that differ most"
-
-
-class Rule(NamedTuple):
-    """A line of the rule table: when it applies, and the words it gives, their numbers still in braces."""
-
-    when: str
-    words: str
-
-    @property
-    def shown(self) -> str:
-        """The words with letters for the numbers, as the page prints the rule."""
-        return self.words.format(k="K", n="N", delta="D", low="L", high="H", holm="also, or not, after Holm")
-
-
-NOT_COMPARED = Rule("no seed is shared", "not compared: no seed has a score in both rows")
-ONE_SEED = Rule("one seed is shared", "one seed only, Δ = {delta}: no statement about other seeds")
-HIGHER = Rule("the 95 % interval lies above 0", "higher in {k} of {n} seeds, Δ = {delta} [{low}, {high}], {holm}")
-LOWER = Rule("the 95 % interval lies below 0", "lower in {k} of {n} seeds, Δ = {delta} [{low}, {high}], {holm}")
-UNSHOWN = Rule(
-    "the 95 % interval holds 0", "no difference shown: higher in {k} of {n} seeds, Δ = {delta} [{low}, {high}]"
-)
-RULES = (NOT_COMPARED, ONE_SEED, HIGHER, LOWER, UNSHOWN)
-"""Which words a comparison gets; nothing else decides them."""
 COLUMNS = (
     "row baseline group task delta std low high n higher equal lower p_t p_holm p_sign_flip p_floor improvement "
     "detectable seeds left_out unlike verdict"
@@ -107,22 +85,18 @@ def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: i
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 
 
-def verdict(line: dict[Any, Any]) -> str:
-    """The words that `RULES` gives a comparison."""
+def verdict(line: Mapping[Any, Any]) -> str:
+    """What a comparison shows, in words: its 95 % t-interval decides, and nothing else."""
+    delta, low, high = (f"{line[name]:+.2f}" for name in ("delta", "low", "high"))
     if line["n"] == 0:
-        rule = NOT_COMPARED
-    elif line["n"] == 1:
-        rule = ONE_SEED
-    elif line["low"] <= 0 <= line["high"]:
-        rule = UNSHOWN
-    else:
-        rule = HIGHER if line["low"] > 0 else LOWER
-    return rule.words.format(
-        k=line["lower" if rule is LOWER else "higher"],
-        n=line["n"],
-        holm="also after Holm" if line["p_holm"] < LEVEL else "not after Holm",
-        **{name: f"{line[name]:+.2f}" for name in ("delta", "low", "high")},
-    )
+        return "not compared: no seed has a score in both rows"
+    if line["n"] == 1:
+        return f"one seed only, Δ = {delta}: no statement about other seeds"
+    if line["low"] <= 0 <= line["high"]:
+        return f"no difference shown: higher in {line['higher']} of {line['n']} seeds, Δ = {delta} [{low}, {high}]"
+    side = "higher" if line["low"] > 0 else "lower"
+    holm = "also after Holm" if line["p_holm"] < LEVEL else "not after Holm"
+    return f"{side} in {line[side]} of {line['n']} seeds, Δ = {delta} [{low}, {high}], {holm}"
 
 
 def add_document_intervals(
@@ -139,34 +113,31 @@ def add_document_intervals(
         for row, seed, folder in zip(runs["row"], runs["seed"], runs["folder"], strict=True)
         if folder
     }
-    differences: dict[tuple[str, str], BootstrapDifference] = {}
-    without: dict[str, str] = {}
+    intervals: dict[tuple[str, str], tuple[Any, ...]] = {}
+    reasons = dict.fromkeys(compared["row"], NOT_RESAMPLED)
     rows = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
     with progress_bar("intervals over documents", len(rows)) as progress:
         for row in rows:
             of_row = compared[(compared["row"] == row) & (compared["n"] > 0)]
             try:
                 if len(of_row):
-                    differences |= resample_row(of_row, folders, frame["split"].iloc[0], resamples)
+                    intervals |= resample_row(of_row, folders, frame["split"].iloc[0], resamples)
             except UserError as error:
-                without[row] = str(error)
+                reasons[row] = str(error)
             progress.advance(text=row)
-    lines: list[tuple[Any, ...]] = []
-    for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True):
-        if (row, task) in differences:
-            difference = differences[row, task]
-            lines.append((*difference.interval, difference.above, difference.documents, ""))
-        else:
-            lines.append((math.nan, math.nan, math.nan, None, without.get(row, NOT_RESAMPLED) if n else ""))
+    lines = [
+        intervals.get((row, task), (math.nan, math.nan, math.nan, None, reasons[row] if n else ""))
+        for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True)
+    ]
     columns = "low_all high_all above documents without".split()
-    intervals = pd.DataFrame(lines, columns=columns, index=compared.index).astype({"documents": "Int64"})
-    return pd.concat([compared, intervals], axis=1)
+    added = pd.DataFrame(lines, columns=columns, index=compared.index).astype({"documents": "Int64"})
+    return pd.concat([compared, added], axis=1)
 
 
 def resample_row(
     of_row: pd.DataFrame, folders: dict[tuple[str, int], Path], split: str, resamples: int
-) -> dict[tuple[str, str], BootstrapDifference]:
-    """The bootstrap of every task of one row against its baseline; a UserError where counts are not there or differ."""
+) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """The columns of `add_document_intervals` by row and task; a UserError where counts are not there or differ."""
     row, baseline, seeds = (of_row[name].iloc[0] for name in ("row", "baseline", "seeds"))
     counts: dict[str, dict[int, list[DocumentCounts]]] = {row: {}, baseline: {}}
     for name, by_seed in counts.items():
@@ -176,4 +147,7 @@ def resample_row(
             by_seed[seed] = read_counts(folders[name, seed] / f"documents.{split}.json")
     pairs = [pair_counts(counts[row], counts[baseline], task) for task in of_row["task"]]
     differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs], resamples=resamples)
-    return {(row, task): difference for task, difference in zip(of_row["task"], differences, strict=True)}
+    return {
+        (row, task): (*difference.interval, difference.above, difference.documents, "")
+        for task, difference in zip(of_row["task"], differences, strict=True)
+    }

@@ -1,10 +1,10 @@
 """Comparison of two systems on the same gold: all measures with paired statistics."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pandas as pd
 
+from core.config.presets import leaves
 from core.errors import UserError
 from core.scoring.metrics import TASKS, score
 from reports.captions import COVERAGE_NOTE, format_ranges
@@ -15,24 +15,31 @@ from reports.compare_details import (
 )
 from reports.compare_inputs import ComparedSystem
 from reports.row_means import TASK_NAMES
-from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
+from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
-from studies.statistics import PairedDifference, paired_difference, summarize
+from studies.statistics import DASH, PairedDifference, paired_difference, summarize
 
 MEASURES = {"precision": "precision", "recall": "recall", "macro_f1": "macro F1"}
 EXTRA_MEASURES = {
-    "MUC F1": ("coreference", "muc", "f1"),
-    "B³ F1": ("coreference", "b_cubed", "f1"),
-    "CEAFφ4 F1": ("coreference", "ceaf_phi4", "f1"),
-    "mean of the three": ("coreference", "mean", "f1"),
-    "lenient entity F1": ("lenient", "entity", "f1"),
-    "lenient strict relation F1": ("lenient", "relation_strict", "f1"),
-    "relation F1 on gold clusters": ("on_gold", "relation", "f1"),
-    "relation average precision": ("ranking", "average_precision"),
-    "relation F1 at the best threshold": ("ranking", "best_f1"),
-    "relation Ign-F1": ("ign", "f1"),
+    "MUC F1": "coreference.muc.f1",
+    "B³ F1": "coreference.b_cubed.f1",
+    "CEAFφ4 F1": "coreference.ceaf_phi4.f1",
+    "mean of the three": "coreference.mean.f1",
+    "lenient entity F1": "lenient.entity.f1",
+    "lenient strict relation F1": "lenient.relation_strict.f1",
+    "relation F1 on gold clusters": "on_gold.relation.f1",
+    "relation average precision": "ranking.average_precision",
+    "relation F1 at the best threshold": "ranking.best_f1",
+    "relation Ign-F1": "ign.f1",
 }
-"""Scores beyond the five tasks: name -> where in `core.scoring.metrics.Scores.extra`."""
+"""Scores beyond the five tasks: name -> path in `core.scoring.metrics.Scores.extra`."""
+VALUE_COLUMNS = (
+    Column("a", "A", "mean"),
+    Column("b", "B", "mean"),
+    Column("delta", "B − A", "number", signed=True),
+    Column("seeds", "95 % seeds", "interval", signed=True),
+)
+"""The columns of `compare_values`."""
 
 
 def pair_systems(a: ComparedSystem, b: ComparedSystem) -> tuple[ComparedSystem, ComparedSystem]:
@@ -72,10 +79,7 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
         title=f"{a.label} and {b.label}",
         columns=[
             Column("task", "Task"),
-            Column("a", "A: F1", "mean"),
-            Column("b", "B: F1", "mean"),
-            Column("delta", "B − A", "number", signed=True),
-            Column("seeds", "95 % seeds", "interval", signed=True),
+            *VALUE_COLUMNS,
             Column("bootstrap", "95 % documents and seeds", "interval", signed=True),
             Column("higher", "B higher"),
             Column("p_sign_flip", "Sign-flip"),
@@ -103,13 +107,7 @@ def further_measures_table(a: ComparedSystem, b: ComparedSystem) -> Table:
             cells, numbers, _ = compare_values(values_a[name], values_b[name])
             lines.append(Line([name, *cells]))
             data.append({"measure": name, **numbers})
-    columns = [
-        Column("measure", "Measure"),
-        Column("a", "A", "mean"),
-        Column("b", "B", "mean"),
-        Column("delta", "B − A", "number", signed=True),
-        Column("seeds", "95 % seeds", "interval", signed=True),
-    ]
+    columns = [Column("measure", "Measure"), *VALUE_COLUMNS]
     caption = (
         "In percent. Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found by a "
         "predicted cluster that holds its first mention. The best threshold is fitted on these documents."
@@ -135,17 +133,10 @@ def compute_measures(system: ComparedSystem) -> Iterator[tuple[str, dict[int, fl
         for field, name in MEASURES.items():
             values = {seed: float(getattr(getattr(of_seed, task), field)) for seed, of_seed in scores.items()}
             yield f"{TASK_NAMES[task]} {name}", values
+    extra = {seed: leaves(system.extra.get(seed, {})) for seed in scores}
     for name, path in EXTRA_MEASURES.items():
-        extra = {seed: follow_path(system.extra.get(seed, {}), path) for seed in scores}
-        if all(value is not None for value in extra.values()):
-            yield name, {seed: float(value) for seed, value in extra.items()}
-
-
-def follow_path(tree: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path of nested dicts; None where it does not lead there."""
-    for name in path:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
+        if all(values.get(path) is not None for values in extra.values()):
+            yield name, {seed: float(values[path]) for seed, values in extra.items()}
 
 
 COMPARISON_TABLES = (

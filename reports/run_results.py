@@ -104,7 +104,7 @@ def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | Non
 def unknown_facts(run_id: str, signature: str) -> dict[str, Any]:
     """The facts of a run of which nothing is known but its name."""
     texts = ("folder", "commit", "machine", "device", "data", "seed_means", "packages", "preset", "address", "problem")
-    others = (*WHOLE_NUMBERS, "chosen_reading", "seconds", "peak_memory_mib", "reads", "uncommitted_changes")
+    others = (*WHOLE_NUMBERS, *COSTS, "reads", "uncommitted_changes")
     return {"run": run_id, "signature": signature} | dict.fromkeys(texts, "") | dict.fromkeys(others)
 
 

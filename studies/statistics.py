@@ -1,6 +1,6 @@
 """Statistics of a row's seeds: mean, std, t-intervals, paired and Welch tests, sign-flip test, Holm, power.
 
-Functions return numbers; words and digits are the reports' part. What n values cannot show (a std of one value, a mean
+Functions return numbers; `write_mean` alone writes them. What n values cannot show (a std of one value, a mean
 of none) is nan, never 0. The seeds of a study are a sample of all seeds, so every std has ddof 1. For other documents
 than those that were scored see `studies.bootstrap`.
 """
@@ -30,6 +30,18 @@ class Interval(NamedTuple):
     high: float
 
 
+DASH = "–"
+"""What stands where there is no number."""
+
+
+def write_mean(mean: float, std: float, decimals: int = 2) -> str:
+    """`34.20 ± 0.51`; `34.20 ± –` where there is no std, `–` where there is no mean. Thousands are set apart."""
+    if not math.isfinite(mean):
+        return DASH
+    spread = f"{std:.{decimals}f}" if math.isfinite(std) else DASH
+    return f"{mean:,.{decimals}f} ± {spread}".replace(",", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Mean, sample standard deviation (ddof 1) and number of a row's values, measured or published.
@@ -42,10 +54,8 @@ class Summary:
     n: int
 
     def __str__(self) -> str:
-        """`34.20 ± 0.51`; the mean alone where there is no std, `-` without any value."""
-        if not self.n:
-            return "-"
-        return f"{self.mean:.2f} ± {self.std:.2f}" if math.isfinite(self.std) else f"{self.mean:.2f}"
+        """The mean and std as `write_mean` has them."""
+        return write_mean(self.mean, self.std)
 
 
 @dataclass(frozen=True, slots=True)

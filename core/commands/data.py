@@ -11,7 +11,6 @@ from core.commands.console import print_document, print_json, print_report
 from core.config.schema import Format
 from core.data.datasets import REGISTRY, data_root, find_dataset
 from core.data.datasets import fetch as fetch_files
-from core.data.documents import Document
 from core.data.formats import read_corpus
 from core.data.formats.jerex_split import EXPECTED, rebuild_training_split
 from core.data.formats.types_file import read_types
@@ -87,7 +86,16 @@ def sample(
     """
     labels = read_types(types) if types is not None else None
     documents = read_corpus(file, format=format, labels=labels).documents
-    print_document(_choose(documents, index, title, file), labels)
+    if title is not None:
+        index = next(
+            (number for number, document in enumerate(documents) if title in (document.id, document.title)), -1
+        )
+        if index < 0:
+            raise fault(file, f'holds no document titled "{title}": give one of its {len(documents)} by --index')
+    if not 0 <= index < len(documents):
+        limit = f"the file holds {len(documents)} documents: give 0 to {len(documents) - 1}"
+        raise fault(file, f"--index is {index}, but {limit}")
+    print_document(documents[index], labels)
 
 
 def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test: Path, output: Path) -> None:
@@ -112,7 +120,7 @@ def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test
 
 
 def fetch(name: tyro.conf.Positional[str]) -> None:
-    """Download a registered data set into the data folder; an interrupted download is resumed.
+    """Download a registered data set into the data folder, and check or pin its checksums.
 
     Args:
         name: the data set's name (see `engram data list`).
@@ -139,16 +147,3 @@ def list_datasets() -> None:
             print(f"  {'present' if there else 'absent ':7}  {file.name}  <- {file.address or 'no address'}")
         if entry.notes:
             print(f"  {entry.notes}")
-
-
-def _choose(documents: tuple[Document, ...], index: int, title: str | None, file: Path) -> Document:
-    if title is not None:
-        for document in documents:
-            if title in (document.id, document.title):
-                return document
-        raise fault(file, f'holds no document titled "{title}": give one of its {len(documents)} by --index')
-    if not 0 <= index < len(documents):
-        raise fault(
-            file, f"--index is {index}, but the file holds {len(documents)} documents: give 0 to {len(documents) - 1}"
-        )
-    return documents[index]

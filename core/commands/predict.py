@@ -13,7 +13,7 @@ from core.data.issues import Issues
 from core.data.parsing import fault
 from core.data.stream import DocumentStream, open_documents
 from core.errors import UserError
-from core.files import atomic_write
+from core.files import atomic_write, check_file_path
 from core.prediction.output import Output, is_pipe, open_output, skipped_path
 from core.progress import progress_bar, say, stop_on_signals
 
@@ -58,9 +58,9 @@ def predict(
         device: auto, cpu, cuda or cuda:N (default: the run's own).
         threads: processor threads.
     """
-    check_target(output)
-    if html is not None:
-        check_target(str(html))
+    for path in (output, html):
+        if path is not None and not is_pipe(path):
+            check_file_path(Path(path))
     if html_documents < 1:
         raise UserError(f"--html-documents is {html_documents}, but a page shows at least 1: give 1 or more")
     with (
@@ -87,15 +87,6 @@ def predict(
         side_file = "" if is_pipe(output) else f": see {skipped_path(Path(output))}"
         say(f"{done.skipped} of {done.index} documents were skipped{side_file}")
     say(f"{done.documents} documents: {done.entities} entities, {done.relations} relations")
-
-
-def check_target(target: str) -> None:
-    """Raise a UserError for a file that could not be written, before any work is done for it."""
-    path = Path(target)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: give the path of a file to write")
-    if not is_pipe(target) and not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}; make it first (mkdir -p {path.parent})")
 
 
 def resume(documents: DocumentStream, target: Output) -> None:

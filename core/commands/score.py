@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from core.commands.console import print_json, print_scores
 from core.config.schema import Format
 from core.data.corpus import Corpus
-from core.data.documents import Annotation, Document, Entity, LabelSet, Relation
+from core.data.documents import Annotation, Document, LabelSet
 from core.data.formats import read_corpus
 from core.data.formats.conversion import unknown_type
 from core.data.formats.predictions import Prediction, parse_predictions
@@ -17,9 +16,6 @@ from core.data.formats.types_file import read_types
 from core.data.parsing import fault, parse_json, read_source
 from core.scoring.diagnostics import Fact, training_facts
 from core.scoring.evaluate import evaluate, match_documents
-
-Typed = TypeVar("Typed", Entity, Relation)
-Types = tuple[str, ...]
 
 
 def score(
@@ -84,22 +80,18 @@ def unknown_type_notes(documents: Sequence[Document], annotations: Sequence[Anno
 def names_to_types(prediction: Prediction, index: int, labels: LabelSet, path: Path) -> Prediction:
     """The prediction with types where it had readable names; raises `UserError` for what is neither."""
 
-    def replace(kind: str, field: str, items: Sequence[Typed], types: Types, names: Types) -> list[Typed]:
+    annotation = prediction.annotation
+    for kind, field in (("entity", "entities"), ("relation", "relations")):
+        types, names = getattr(labels, f"{kind}_types"), getattr(labels, f"{kind}_names")
+        by_name = {name: value for name, value in zip(names, types, strict=True) if names.count(name) == 1}
+        by_name |= dict(zip(types, types, strict=True))
         replaced = []
-        for number, item in enumerate(items):
-            value = item.type
-            if value not in types:
-                if names.count(value) != 1:
-                    message = f"field {field}[{number}].type {unknown_type(kind, value, types)}"
-                    raise fault(path, message, index=index, title=prediction.document.title)
-                value = types[names.index(value)]
-            replaced.append(msgspec.structs.replace(item, type=value))
-        return replaced
-
-    predicted = prediction.annotation
-    entities = replace("entity", "entities", predicted.entities, labels.entity_types, labels.entity_names)
-    relations = replace("relation", "relations", predicted.relations, labels.relation_types, labels.relation_names)
-    annotation = msgspec.structs.replace(predicted, entities=tuple(entities), relations=tuple(relations))
+        for number, item in enumerate(getattr(annotation, field)):
+            if item.type not in by_name:
+                message = f"field {field}[{number}].type {unknown_type(kind, item.type, types)}"
+                raise fault(path, message, index=index, title=prediction.document.title)
+            replaced.append(msgspec.structs.replace(item, type=by_name[item.type]))
+        annotation = msgspec.structs.replace(annotation, **{field: tuple(replaced)})
     return Prediction(prediction.document, annotation)
 
 

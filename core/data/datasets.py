@@ -7,6 +7,7 @@ that pin: this shows that a file has not changed since, not that the first downl
 
 import gzip
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
+import pooch
+import requests
 
 from core.config.schema import DataConfig
 from core.data import synthetic
-from core.data.download import download
 from core.data.parsing import fault
 from core.errors import UserError
 from core.files import atomic_write, content_hash, make_folder
@@ -145,12 +147,31 @@ def _make_data_folder(name: str) -> Path:
 def _fetch_file(file: DataFile, address: str, path: Path) -> None:
     archive = address.rsplit("/", 1)[-1]
     if archive == file.name or not archive.endswith((".zip", ".gz")):
-        download(address, path, sha256=file.sha256)
+        _download(address, path, file.sha256)
         return
     packed = path.parent / archive
     if not packed.exists():
-        download(address, packed, sha256=file.archive_sha256)
+        _download(address, packed, file.archive_sha256)
     atomic_write(path, _unpack(packed, file.name))
+
+
+def _download(address: str, path: Path, sha256: str | None) -> None:
+    """Download to `path`, whole or not at all, and with `sha256` only if the bytes have that checksum."""
+    pooch.get_logger().setLevel("WARNING")  # at INFO, pooch explains its own functions
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty())
+    known_hash = f"sha256:{sha256}" if sha256 else None
+    way_out = f"fetch again, or get the file elsewhere and put it at {path}"
+    try:
+        pooch.retrieve(address, known_hash=known_hash, fname=path.name, path=path.parent, downloader=downloader)
+    except requests.RequestException as error:
+        reason = error.response.reason if error.response is not None else type(error).__name__
+        raise UserError(f"{address} cannot be downloaded ({reason}): {way_out}") from None
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error}); set ENGRAM_DATA to a folder of yours"
+        raise UserError(f"{path}: {what}") from None
+    except ValueError:  # pooch's word for another checksum
+        what = f"the download's sha256 is not the {sha256} expected of {path.name}, so it was deleted"
+        raise UserError(f"{address}: {what}: {way_out}") from None
 
 
 def _unpack(packed: Path, name: str) -> bytes:

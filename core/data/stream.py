@@ -1,21 +1,19 @@
 """Stream of documents: an input of any size, one document at a time, each read or skipped with its reason.
 
 JSON lines, PubTator and text are read line by line and need the memory of one document. A JSON array (or an object that
-is laid out over several lines) is read whole: it needs the memory of its file, and its documents are decoded one at a
-time from there. A document that is faulty within its own borders costs no other one; where the borders are lost (JSON
-that is no JSON within an array, a truncated file), the rest of the input is skipped as one document.
+is laid out over several lines) is read whole: it needs the memory of its file, and an array that is no JSON is refused.
+A document that is faulty within its own borders costs no other one.
 """
 
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import msgspec
 
@@ -34,7 +32,6 @@ RAW_CHARACTERS = 10_000
 """What is kept of the text of a document that was skipped."""
 
 _ARRAY_OR_OBJECT_OVER_LINES = re.compile(rb"\s*(?:\[|\{[^\S\n]*\n)")
-_JSON_GAP = re.compile(r"[\s,]*")
 _PUBTATOR_TITLE = re.compile(rb"[^\s|]+\|t\|")
 
 
@@ -88,16 +85,12 @@ class Entry(msgspec.Struct, frozen=True):
         )
 
 
-class _Item(NamedTuple):
-    """The bytes before a document, those of the document, and why its end was not found, if so."""
-
-    gap: bytes
-    raw: bytes
-    broken: str | None = None
+_Item = tuple[bytes, bytes]
+"""The bytes before a document, and those of the document."""
 
 
 class DocumentStream:
-    """The documents of an input; raises `UserError` at once where it is empty or of no known format.
+    """The documents of an input; raises `UserError` at once where it is empty, an array that is no JSON, or unknown.
 
     `size` is that of the input in bytes, None where it is not known.
     """
@@ -106,19 +99,20 @@ class DocumentStream:
         self, file: BinaryIO | BufferedIOBase, path: Path | str, *, format: Format = "auto", size: int | None = None
     ) -> None:
         self.path, self.size = path, size
-        lines = _read_lines(file, path)
-        head = _read_head(lines)
-        start = b"".join(head)
-        lead = BYTE_ORDER_MARK if start.startswith(BYTE_ORDER_MARK) else b""
-        start = start.removeprefix(lead)
-        if not start.strip():
-            raise empty_fault(path, len(start))
-        self.format: Format = detect_format(start, path) if format == "auto" else format
-        if self.format in ("docred", "predictions") and _ARRAY_OR_OBJECT_OVER_LINES.match(start):
+        with named_file_errors(path):
+            head = file.read(HEAD_BYTES) + file.readline()
+        lead = BYTE_ORDER_MARK if head.startswith(BYTE_ORDER_MARK) else b""
+        head = head.removeprefix(lead)
+        if not head.strip():
+            raise empty_fault(path, len(head))
+        self.format: Format = detect_format(head, path) if format == "auto" else format
+        items: Iterable[_Item]
+        if self.format in ("docred", "predictions") and _ARRAY_OR_OBJECT_OVER_LINES.match(head):
             with named_file_errors(path):
-                items = _split_json(start + file.read())
+                raw = head + file.read()
+            items = _split_array(raw, path) if raw.lstrip().startswith(b"[") else [(b"", raw)]
         else:
-            items = _split_lines(chain([head[0].removeprefix(lead)], head[1:], lines), self.format)
+            items = _split_lines(chain(BytesIO(head), _read_lines(file, path)), self.format)
         self._items = _mark_items(items, lead)
         self._ids = UniqueIds(Issues())
         self._index = 0
@@ -132,16 +126,14 @@ class DocumentStream:
 
     def entries(self) -> Iterator[Entry]:
         """Every document in turn."""
-        for index, (item, line, mark) in enumerate(self._items, start=self._index):
+        for index, (raw, line, mark) in enumerate(self._items, start=self._index):
             document, reason = None, ""
             try:
-                if item.broken is not None:
-                    raise fault(self.path, item.broken, index=index, line=line)
-                document = parse_document(item.raw, self.path, format=self.format, index=index, line=line)
+                document = parse_document(raw, self.path, format=self.format, index=index, line=line)
                 document = msgspec.structs.replace(document, id=self._ids.take(document.id, index))
             except UserError as error:
                 reason = str(error)
-            yield Entry(self.path, index, line, item.raw, document, reason, mark)
+            yield Entry(self.path, index, line, raw, document, reason, mark)
 
 
 @contextmanager
@@ -162,27 +154,15 @@ def _read_lines(file: BinaryIO | BufferedIOBase, path: Path | str) -> Iterator[b
         yield from file
 
 
-def _read_head(lines: Iterator[bytes]) -> list[bytes]:
-    """The first lines of an input, of which one at least is not blank where it has such a line."""
-    head, size = list[bytes](), 0
-    for line in lines:
-        head.append(line)
-        size += len(line)
-        if size >= HEAD_BYTES and line.strip():
-            break
-    return head
-
-
-def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[_Item, int, Mark]]:
-    """Items with the line that each begins in (from 1) and the position after it; `lead` comes before them all."""
+def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[bytes, int, Mark]]:
+    """Documents with the line that each begins in (from 1) and the position after it; `lead` comes before them all."""
     digest, taken, line = hashlib.sha256(lead), len(lead), 1
-    for item in items:
-        for part in (item.gap, item.raw):
-            digest.update(part)
-            taken += len(part)
-        begins = line + item.gap.count(b"\n")
-        line = begins + item.raw.count(b"\n")
-        yield item, begins, Mark(taken, digest.hexdigest())
+    for gap, raw in items:
+        digest.update(gap + raw)
+        taken += len(gap) + len(raw)
+        begins = line + gap.count(b"\n")
+        line = begins + raw.count(b"\n")
+        yield raw, begins, Mark(taken, digest.hexdigest())
 
 
 def _split_lines(lines: Iterable[bytes], format: Format) -> Iterator[_Item]:
@@ -191,7 +171,7 @@ def _split_lines(lines: Iterable[bytes], format: Format) -> Iterator[_Item]:
     for line in lines:
         blank = not line.decode(errors="replace").strip()
         if document and not blank and _begins_document(line, document[0], after_blank, format):
-            yield _Item(gap, b"".join(document))
+            yield gap, b"".join(document)
             gap, document = b"", []
         if blank and not document:
             gap += line
@@ -199,7 +179,7 @@ def _split_lines(lines: Iterable[bytes], format: Format) -> Iterator[_Item]:
             document.append(line)
         after_blank = blank
     if document:
-        yield _Item(gap, b"".join(document))
+        yield gap, b"".join(document)
 
 
 def _begins_document(line: bytes, first: bytes, after_blank: bool, format: Format) -> bool:
@@ -212,33 +192,18 @@ def _begins_document(line: bytes, first: bytes, after_blank: bool, format: Forma
     return True
 
 
-def _split_json(raw: bytes) -> Iterator[_Item]:
-    """The values of a JSON array, or JSON values one after the other."""
-    is_array = raw.lstrip().startswith(b"[")
-    position, reason = 0, None
-    if is_array:
-        try:
-            for value in map(bytes, msgspec.json.decode(raw, type=list[msgspec.Raw])):
-                start = raw.index(value, position)
-                yield _Item(raw[position:start], value)
-                position = start + len(value)
-            return
-        except JSON_ERRORS as error:
-            reason = explain_json_error(error, len(raw))
-    # What is whole before the fault is read all the same. In latin-1 a byte is a character, so positions agree.
-    text, decoder = raw.decode("latin-1"), json.JSONDecoder(strict=False)
-    start = raw.index(b"[") + 1 if is_array else 0
-    while True:
-        start = _JSON_GAP.match(text, start).end()  # type: ignore[union-attr]
-        try:
-            _, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError) as error:
-            if is_array or start < len(text):
-                reason = reason or explain_json_error(error, len(raw))
-                yield _Item(raw[position:start], raw[start:], f"{reason}; nothing after it is read")
-            return
-        yield _Item(raw[position:start], raw[start:end])
-        position = start = end
+def _split_array(raw: bytes, path: Path | str) -> list[_Item]:
+    """The values of a JSON array; raises `UserError` where it is not one."""
+    try:
+        values = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except JSON_ERRORS as error:
+        raise fault(path, explain_json_error(error, len(raw))) from None
+    items, position = list[_Item](), 0
+    for value in map(bytes, values):
+        start = raw.index(value, position)
+        items.append((raw[position:start], value))
+        position = start + len(value)
+    return items
 
 
 class _Titled(msgspec.Struct):

@@ -1,9 +1,8 @@
 """HTML page of documents: running text with coloured mentions, clusters, and the relations between them.
 
-The one viewer of documents: the page of `engram predict --html` shows it with one system and no gold, the page of a
-report with gold and many systems. Documents and predictions are packed once per system and unpacked by the browser
-when they are first shown, so that a page with twenty systems over hundreds of documents opens at once. Nothing is
-fetched: style and script are inline.
+The page of `engram predict --html` shows one system without gold, that of a report gold and many systems. Each is
+packed, and unpacked by the browser when it is first shown, so that twenty systems over hundreds of documents open at
+once. Nothing is fetched: style and script are inline.
 """
 
 import gzip

@@ -135,9 +135,10 @@ def skipped_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.skipped.jsonl")
 
 
-def is_pipe(output: str) -> bool:
+def is_pipe(output: str | Path) -> bool:
     """Whether an output is written as predictions come."""
-    return output == STANDARD or (Path(output).exists() and not Path(output).is_file())
+    path = Path(output)
+    return output == STANDARD or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 @contextmanager

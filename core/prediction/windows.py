@@ -81,8 +81,9 @@ def predict_window(
     """Decode a window and add it to the output; `advance` receives how many documents each batch finished."""
     decoded = decoder.decode(window.encoded, reading=reading, issues=issues, advance=advance)
     annotations = [result.annotation for result in decoded]
-    documents = [encoded.document for encoded in window.encoded]
-    lines = [encode_prediction(document, made) for document, made in zip(documents, annotations, strict=True)]
+    lines = [
+        encode_prediction(encoded.document, made) for encoded, made in zip(window.encoded, annotations, strict=True)
+    ]
     before = output.done
     done = Done(
         mark=window.mark,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from core.config.schema import Mode, Reads
+from core.config.schema import Mode
 from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, read_attention
 from core.records.record import SCORED
 from reports.captions import label
@@ -23,19 +23,6 @@ MAX_SLOTS, MAX_ITEMS = 8, 12
 MAX_TITLE, MAX_SLOT_NAME, MAX_ITEM_NAME = 60, 14, 20
 """Characters of a document's title, a slot's name and an item that are printed."""
 COLOURS = {"entity": "Blues", "relation": "Oranges"}
-SOURCES: dict[Reads, str] = {
-    "written": "the written slots",
-    "learned": "a matrix trained by reading alone",
-    "random": "a frozen random matrix",
-    "uniform": "with uniform attention",
-    "constant": "a constant",
-}
-EXPLANATIONS: dict[Mode, str] = {
-    "inverse": "Each slot spreads its attention over a document; even: what uniform attention would give each token or "
-    "span. Mentions that were found have their type in brackets.",
-    "normal": "Each token or mention spreads its attention over the slots; even: what uniform attention would "
-    "give each slot.",
-}
 
 
 @dataclass(frozen=True)
@@ -58,8 +45,11 @@ def attention_figures(data: ReportData) -> list[ReportFigure]:
         by_mode = build_heat_maps(document)
         for mode, heat_maps in by_mode.items():
             name = f"attention-{number}" + (f"-{mode}" if len(by_mode) > 1 else "")
-            run_sentence = f"{label(data.study, row)}: run {run}, which reads {SOURCES[document.source]}."
-            caption = f"Memory attention. {run_sentence} {EXPLANATIONS[mode]}"
+            caption = (
+                f"Memory attention. {label(data.study, row)}: run {run}, memory.reads {document.source}. Even: what "
+                "uniform attention would give each token or span (inverse) or each slot (normal). Mentions that were "
+                "found have their type in brackets."
+            )
             figures.append(ReportFigure(name, draw_attention(document, heat_maps), caption))
     return figures
 

@@ -13,7 +13,7 @@ from reports.captions import measured_on
 from reports.figures.style import BASELINE, COLUMN, ReportFigure, house_style
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means
-from reports.tables.layout import Column, Value
+from studies.statistics import write_mean
 
 MAX_CELLS = 80
 DARK_TEXT_FROM = 0.5
@@ -95,5 +95,5 @@ def draw_heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
 
 def write_cell(cell: dict[Hashable, Any], seeds: int) -> str:
     """A cell's text: mean, std below it, and n where it is not complete."""
-    text = Column("f1", "F1", "mean").write(Value(cell["mean"], cell["std"])).replace(" ± ", "\n± ")
+    text = write_mean(cell["mean"], cell["std"]).replace(" ± ", "\n± ")
     return text if cell["n"] in (0, seeds) else f"{text}\nn = {cell['n']}"

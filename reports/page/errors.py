@@ -82,18 +82,12 @@ def _clusters(gold: Annotation, predicted: Annotation) -> Iterator[PredictionErr
 
 
 def _types(gold: Annotation, predicted: Annotation) -> Iterator[PredictionError]:
-    gold_types = _cluster_types(gold)
-    for cluster, types in _cluster_types(predicted).items():
-        for name in sorted(types - gold_types.get(cluster, types)):
-            spans = _spans(cluster)
-            yield PredictionError("entity-type", spans, spans, " or ".join(sorted(gold_types[cluster])), name)
-
-
-def _cluster_types(annotation: Annotation) -> dict[Cluster, set[str]]:
-    types: dict[Cluster, set[str]] = {}
-    for entity in annotation.entities:
-        types.setdefault(frozenset(entity.mentions), set()).add(entity.type)
-    return types
+    gold_types = {frozenset(entity.mentions): entity.type for entity in gold.entities}
+    for entity in predicted.entities:
+        gold_type = gold_types.get(frozenset(entity.mentions), entity.type)
+        if gold_type != entity.type:
+            spans = _spans(entity.mentions)
+            yield PredictionError("entity-type", spans, spans, gold_type, entity.type)
 
 
 def _relations(gold: Annotation, predicted: Annotation) -> Iterator[PredictionError]:

@@ -13,13 +13,13 @@ from core.config.presets import leaves
 from core.config.signature import drop_neutral_sections
 from core.data.datasets import SYNTHETIC
 from core.prediction.html import TEMPLATES, Viewer, templates
-from reports.baseline_differences import RULES
 from reports.captions import EMBEDDED_CORPUS_NOTE, label, problems
 from reports.figures.style import ReportFigure, render
 from reports.frame import run_facts
 from reports.row_means import rows_by_group
-from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
+from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.record import StudyRecord
+from studies.statistics import DASH
 
 ENVIRONMENT = templates(Path(__file__).with_name("templates"), TEMPLATES)
 
@@ -76,11 +76,11 @@ def _render(
     later = (("figures", "Figures", figures), ("documents", "Documents", viewer), ("runs", "Runs", rows))
     sections += [(anchor, name) for anchor, name, content in later if content]
     content = {"tables": tables, "viewer": viewer, "verdicts": verdicts, "figures": figures, "rows": rows}
-    return ENVIRONMENT.get_template("page.html").render(sections=sections, rules=RULES, **content, **texts)
+    return ENVIRONMENT.get_template("page.html").render(sections=sections, **content, **texts)
 
 
 def _verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]]:
-    """(what is compared, the rule's words) on the study's metric."""
+    """(what is compared, the words for it) on the study's metric."""
     lines = compared[compared["task"] == study.study.metric].to_dict("records")
     return [
         (f"{label(study, line['row'])} against {label(study, line['baseline'])}", line["verdict"]) for line in lines

@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reports.tables.layout import DASH, Cell, Column, Table, Value
+from reports.tables.layout import Cell, Column, Table, Value
+from studies.statistics import DASH
 
 MIN_HEADING_WIDTH = 6
 """Characters that a heading's line may have where the cells below it are narrower."""

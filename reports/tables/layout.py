@@ -7,10 +7,10 @@ from typing import Literal
 
 import pandas as pd
 
+from studies.statistics import DASH, write_mean
+
 Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
 """`mean`: a number ± its standard deviation; `difference`: a number with its interval; `interval`: that alone."""
-DASH = "–"
-"""What stands where there is no number."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Column:
         if self.kind == "difference":
             return f"{self.number(cell.number)} {self.interval(cell)}"
         if self.kind == "mean":
-            std = f"{cell.std:.{self.decimals}f}" if math.isfinite(cell.std) else DASH
-            return f"{self.number(cell.number)} ± {std}"
+            return write_mean(cell.number, cell.std, self.decimals)
         smallest = 10.0**-self.decimals
         if self.kind == "p" and cell.number < smallest:
             return f"<{smallest:.{self.decimals}f}"

@@ -5,8 +5,9 @@ import pandas as pd
 from reports.captions import METRIC, baseline_label, limiting_notes, measured_on
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means, rows_by_group, task_headings
-from reports.tables.layout import DASH, Cell, Column, Line, Table, Value
+from reports.tables.layout import Cell, Column, Line, Table, Value
 from reports.tables.published import PUBLISHED_NOTE, find_published_rows
+from studies.statistics import DASH
 
 MIN_ABLATION_ROWS = 3
 """Compared rows from which on they have a table of their own, a line each."""

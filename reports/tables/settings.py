@@ -42,7 +42,6 @@ def settings_table(data: ReportData) -> Table | None:
             tidy += [{"setting": name, "value": value, "row": row} for row in having]
     if not lines:
         return None
-    absent = [label(study, row) for row in study.study.rows if row not in configs]
     return Table(
         name="settings",
         title=f"{study.label}: settings",
@@ -54,7 +53,6 @@ def settings_table(data: ReportData) -> Table | None:
             "left out.",
             "Rows without memory have no memory settings. A file stands with the first 12 digits of its content hash.",
         ],
-        notes=[f"No run of these rows is recorded: {', '.join(absent)}."] if absent else [],
         data=pd.DataFrame(tidy),
         appendix=True,
     )

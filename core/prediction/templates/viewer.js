@@ -45,9 +45,8 @@
     return mine === request ? {documents, systems, names: chosen()} : null;
   }
 
-  async function filter({keep = false} = {}) {
-    const before = keep ? matching[place] : undefined;
-    const loaded = await load();
+  async function filter() {
+    const before = matching[place], loaded = await load();
     if (!loaded) return;
     const {documents, systems} = loaded, words = search.value.trim().toLowerCase();
     const errors = index => systems.reduce((sum, system) => sum + (system[index]?.errors ?? []).filter(error => error[0] === kind.value).length, 0);
@@ -185,9 +184,7 @@
 
   function clusterList(tokens, entities, name, marked) {
     return make("ul", {class: "clusters"}, ...entities.map(([mentions, type], cluster) => {
-      const counts = new Map();
-      for (const span of mentions) counts.set(written(tokens, span), (counts.get(written(tokens, span)) ?? 0) + 1);
-      const surfaces = [...counts].map(([surface, count]) => surface + (count > 1 ? ` ×${count}` : "")).join(" · ");
+      const surfaces = [...new Set(mentions.map(span => written(tokens, span)))].join(" · ");
       const item = make("li", {}, badge(entities, cluster, name), make("span", {dir: "auto"}, surfaces), make("span", {class: "soft"}, named(type)));
       return marked ? mark(item, [cluster]) : item;
     }));
@@ -259,9 +256,9 @@
     kind.value = before;
   };
   const step = by => matching.length && go((place + by + matching.length) % matching.length);
-  for (const select of [systemA, systemB]) select.addEventListener("change", () => { errorKinds(); filter({keep: true}); });
-  kind.addEventListener("change", () => filter());
-  search.addEventListener("input", () => filter());
+  for (const select of [systemA, systemB]) select.addEventListener("change", () => { errorKinds(); filter(); });
+  kind.addEventListener("change", filter);
+  search.addEventListener("input", filter);
   choice.addEventListener("change", () => go(matching.indexOf(Number(choice.value))));
   byId("next").addEventListener("click", () => step(1));
   byId("previous").addEventListener("click", () => step(-1));
@@ -289,9 +286,5 @@
   };
   addEventListener("hashchange", follow);
   errorKinds();
-  // Drawn when it comes near the window: a long page opens without waiting for it.
-  const watch = new IntersectionObserver(entries => {
-    if (entries.some(entry => entry.isIntersecting)) { watch.disconnect(); if (!matching.length) filter(); }
-  }, {rootMargin: "600px"});
-  follow().then(followed => followed || watch.observe(document.getElementById("documents")));
+  follow().then(followed => followed || filter());
 })();

@@ -20,9 +20,4 @@ const follow = () => {
   if (row && row.tagName === "DETAILS") { row.open = true; row.scrollIntoView(); row.querySelector("summary").focus(); }
 };
 addEventListener("hashchange", follow);
-// A second click on the number that led here opens its runs again.
-document.addEventListener("click", event => {
-  const link = event.target.closest("a[href^='#runs-']");
-  if (link && link.hash === location.hash) follow();
-});
 follow();

@@ -321,16 +321,13 @@ def test_what_cannot_be_predicted_is_told_and_kept_beside_the_output(predict: Pr
     assert not Path("out.jsonl.skipped.jsonl").exists()
 
 
-def test_a_file_that_is_cut_off_is_predicted_up_to_there(predict: Predict, corpus: Path) -> None:
+def test_a_truncated_file_is_refused(predict: Predict, corpus: Path) -> None:
     raw = corpus.read_bytes()
     corpus.write_bytes(raw[: len(raw) * 2 // 3])
-    assert predict()[0] == 0
-    predicted = ids("out.jsonl")
-    assert 10 < len(predicted) < COUNT
-    assert predicted == IDS[: len(predicted)]
-    (last,) = skipped("out.jsonl.skipped.jsonl")
-    assert last["index"] == len(predicted)
-    assert "truncated" in last["reason"]
+    code, stderr = predict()
+    assert code == 2
+    assert "the file is truncated" in stderr
+    assert os.listdir() == ["corpus.json"]
 
 
 @pytest.mark.parametrize("many", [1, 3, 30])
@@ -358,8 +355,8 @@ def test_inputs_and_outputs_that_cannot_be_are_named(predict: Predict, tmp_path:
     for flags, words in (
         ({"input": "corpus.jso"}, "no such file. Did you mean corpus.json?"),
         ({"input": tmp_path}, "is a folder, not a file"),
-        ({"output": tmp_path}, "is a folder: give the path of a file to write"),
-        ({"output": "no/out.jsonl"}, "there is no folder no; make it first"),
+        ({"output": tmp_path}, "is a folder: give the path of a file"),
+        ({"output": "no/out.jsonl"}, "there is no folder no: make it first"),
     ):
         code, stderr = predict(**flags)
         assert (code, words in stderr) == (2, True), stderr

@@ -1,4 +1,4 @@
-"""A local host that misbehaves on request: transfers that break off, ranges that it ignores, files that change."""
+"""A local host whose transfers break off on request."""
 
 import hashlib
 import threading
@@ -16,35 +16,19 @@ class LocalHost(BaseHTTPRequestHandler):
 
     content: ClassVar[dict[str, bytes]] = {}
     breaks: ClassVar[list[int]] = []
-    ranges: ClassVar[list[str | None]] = []
-    tag: ClassVar[str] = '"v1"'
-    honours_ranges: ClassVar[bool] = True
+    requests: ClassVar[int] = 0
 
     def do_GET(self) -> None:
         cls = type(self)
-        cls.ranges.append(self.headers.get("Range"))
+        cls.requests += 1
         if self.path not in cls.content:
             self.send_error(404)
             return
-        content, start = cls.content[self.path], 0
-        wanted = self.headers.get("Range")
-        if wanted and cls.honours_ranges and self.headers.get("If-Range", cls.tag) == cls.tag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.send_header("ETag", cls.tag)
+        content = cls.content[self.path]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        end = start + cls.breaks.pop(0) if cls.breaks else len(content)
-        self.wfile.write(content[start:end])
+        self.wfile.write(content[: cls.breaks.pop(0)] if cls.breaks else content)
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -53,8 +37,7 @@ class LocalHost(BaseHTTPRequestHandler):
 @contextmanager
 def local_host() -> Iterator[str]:
     """The address of a host that serves `CONTENT` as `/a.bin`."""
-    LocalHost.content, LocalHost.breaks, LocalHost.ranges = {"/a.bin": CONTENT}, [], []
-    LocalHost.tag, LocalHost.honours_ranges = '"v1"', True
+    LocalHost.content, LocalHost.breaks, LocalHost.requests = {"/a.bin": CONTENT}, [], 0
     with ThreadingHTTPServer(("127.0.0.1", 0), LocalHost) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

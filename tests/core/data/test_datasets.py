@@ -59,11 +59,36 @@ def test_fetch_brings_pins_and_checks(registered: Path) -> None:
     # Pinned where the registry knows no checksum, in the form that sha256sum -c reads.
     assert (registered / "a.bin.sha256").read_text() == f"{SHA256}  a.bin\n"
     assert not (registered / "member.txt.sha256").exists()
-    requests = len(LocalHost.ranges)
+    requests = LocalHost.requests
     assert [item.state for item in fetch("tiny")] == ["present", "present", "present", "no address"]
-    assert len(LocalHost.ranges) == requests
+    assert LocalHost.requests == requests
     paths = {"train": registered / "a.bin", "validation": None, "test": registered / "member.txt", "types": None}
     assert dataset_paths("tiny") == paths
+
+
+def test_a_download_that_breaks_off_leaves_nothing_and_can_be_repeated(registered: Path) -> None:
+    LocalHost.breaks = [8_192]
+    with pytest.raises(UserError, match=r"a.bin cannot be downloaded \(ChunkedEncodingError\): fetch again"):
+        list(fetch("tiny"))
+    assert list(registered.iterdir()) == []
+    assert next(iter(fetch("tiny"))).sha256 == SHA256
+
+
+def test_another_checksum_a_missing_file_and_a_missing_host(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
+    for address, message in (
+        (f"{host}/a.bin", "sha256 is not the 0000"),
+        (f"{host}/b.bin", r"cannot be downloaded \(Not Found\)"),
+        ("http://127.0.0.1:9/a.bin", r"cannot be downloaded \(ConnectionError\)"),
+    ):
+        file = datasets.DataFile("a.bin", address, "0" * 64)
+        entry = datasets.Dataset(name="tiny", what="a test", files=(file,), licence="none", train="a.bin")
+        monkeypatch.setitem(datasets.REGISTRY, "tiny", entry)
+        with pytest.raises(UserError, match=message):
+            list(fetch("tiny"))
+        assert list((tmp_path / "tiny").iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "source"), [("a.bin", "a.bin.sha256"), ("member.txt", "the registry")])

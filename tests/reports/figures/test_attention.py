@@ -177,7 +177,7 @@ def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> Non
     write_attention(attention_path(second.with_name("s0"), "validation"), [whole])
     drawings = attention_figures(data)
     assert [drawing.name for drawing in drawings] == ["attention-1-inverse", "attention-1-normal"]
-    beginning = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, which reads the written slots."
+    beginning = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, memory.reads written."
     assert all(drawing.caption.startswith(beginning) for drawing in drawings)
     last = make_figures(data)[-2:]
     assert [drawing.name for drawing in last] == [drawing.name for drawing in drawings]
