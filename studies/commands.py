@@ -153,11 +153,7 @@ def describe_axes(study: Study) -> Iterator[str]:
         f"search: up to {search.trials} trials over {combinations:,} combinations of {len(study.axes)} axes; the "
         f"first {search.startup} at random, then by TPE"
     )
-    yield (
-        f"a trial gets seeds {', '.join(map(str, search.shared_seeds))} in rungs of "
-        f"{', '.join(map(str, search.rungs))}: the better half continues after the first, then every trial that is at "
-        f"most {search.threshold:g} times the pooled standard error below the best, paired by seed"
-    )
+    yield f"a trial gets seeds {', '.join(map(str, search.shared_seeds))} {search.rule}"
     yield (
         f"{search.trials * search.rungs[0]} to {search.trials * search.rungs[-1]} runs on the search's seeds; then the "
         f"best config and the rows on seeds {', '.join(map(str, study.seeds))}, which no trial uses"

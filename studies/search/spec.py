@@ -43,6 +43,14 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The seeds that a config may get, in order."""
         return self.seeds[: self.rungs[-1]]
 
+    @property
+    def rule(self) -> str:
+        """How trials get seeds, in words."""
+        return (
+            f"in rungs of {', '.join(map(str, self.rungs))}: the better half continues after the first, then every "
+            f"trial that is at most {self.threshold:g} times the pooled standard error below the best, paired by seed"
+        )
+
 
 def check_search(search: Search, *, seeds: Sequence[int]) -> None:
     """Raise a UserError for a search that cannot be, or that uses `seeds`, those of the rows."""
