@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -18,14 +17,14 @@ MAX_LINES = 10
 def distance_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
     """Strict relation F1 within and across sentences, counts summed over the seeds of which both systems have it."""
     key = "by_sentence_distance"
-    extra_a, extra_b = ({seed: extra[key] for seed, extra in s.extra.items() if key in extra} for s in (a, b))
-    seeds = extra_a.keys() & extra_b.keys()
+    seeds = [seed for seed in a.extra if key in a.extra[seed] and key in b.extra.get(seed, {})]
 
-    def summed(extra: dict[int, Any], distance: str) -> TypeCounts:
-        return add([TypeCounts(*(extra[seed][distance][field] for field in TypeCounts._fields)) for seed in seeds])
+    def summed(system: ComparedSystem, distance: str) -> TypeCounts:
+        scores = [system.extra[seed][key][distance] for seed in seeds]
+        return add([TypeCounts(*(of_seed[field] for field in TypeCounts._fields)) for of_seed in scores])
 
     headings = DISTANCES.items() if seeds else ()
-    counts = {heading: (summed(extra_a, distance), summed(extra_b, distance)) for distance, heading in headings}
+    counts = {heading: (summed(a, distance), summed(b, distance)) for distance, heading in headings}
     caption = (
         "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention of "
         "the tail share one; a false positive is judged by its own mentions."

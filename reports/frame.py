@@ -6,6 +6,7 @@ A run that has no scores keeps its lines, empty: a number that is not there is m
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,7 @@ def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> Report
     Raises a UserError for a finished run without scores of the split.
     """
     with_types = len(study.row_runs) <= MAX_ROWS_WITH_TYPES
-    with progress_bar("records", len({run_id for row in study.row_runs for run_id in row.runs.values()})) as progress:
-
-        def read(row: RowRuns, seed: int, config: bool) -> RunResult:
-            progress.advance()
-            return read_run(row, seed, runs, split=split, types=with_types, config=config)
-
-        return collect(study, read, split=split)
+    return collect(study, partial(read_run, runs=runs, split=split, types=with_types), split=split)
 
 
 def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult], *, split: str) -> ReportData:
@@ -65,8 +60,9 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
     configs: dict[str, dict[str, Any]] = {}
     lines, scores = [], []
     no_scores = dict.fromkeys(SCORES, math.nan)
-    for row in study.row_runs:
-        for seed, run_id in row.runs.items():
+    row_seeds = [(row, seed, run_id) for row in study.row_runs for seed, run_id in row.runs.items()]
+    with progress_bar("records", len(row_seeds)) as progress:
+        for row, seed, run_id in row_seeds:
             if run_id not in results:
                 results[run_id] = read(row, seed, row.row not in configs)
             result = results[run_id]
@@ -74,6 +70,7 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
                 configs.setdefault(row.row, result.config)
             lines.append({"row": row.row, "seed": seed, "split": split, **result.facts})
             scores += [list(result.scores.get(task, no_scores).values()) for task in TASKS]
+            progress.advance()
     facts = pd.DataFrame(lines).astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
     frame = facts.loc[facts.index.repeat(len(TASKS))].reset_index(drop=True)
     frame.insert(3, "task", list(TASKS) * len(facts))

@@ -41,7 +41,7 @@ class RunResult:
     config: dict[str, Any] | None = None
 
 
-def read_run(row: RowRuns, seed: int, runs: Path, *, split: str, types: bool, config: bool) -> RunResult:
+def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, types: bool) -> RunResult:
     """The result of a run from its folder; `types` and `config` are read only where they are asked for.
 
     `status` is that of its summary; `problem` says in a line why there are no scores.
@@ -79,8 +79,8 @@ def describe_problem(run: RunSummary, run_id: str) -> str:
         return f"{run_id} was not started"
     if run.status == KILLED:
         return f"{run_id} was killed; the study resumes it when it is run again"
-    lines = [line.strip() for line in (run.error or "").splitlines() if line.strip()]
-    return f"{run_id} {run.status}{': ' + lines[-1] if lines else ''}"
+    last_line = (run.error or "").strip().rpartition("\n")[2].strip()
+    return f"{run_id} {run.status}{last_line and f': {last_line}'}"
 
 
 def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | None]]:

@@ -24,11 +24,8 @@ from studies.study import Study, find_study
 
 AGGREGATE_JOB_TYPES = ("aggregate", "study")
 """Job types of what W&B holds next to runs: a row's mean and std, a study's table."""
-MISSING = "missing"
-"""Status of a run that the project does not have."""
 DEAD = ("crashed", "killed", "failed")
 """W&B's states of a run whose process ended without a last status."""
-BREAKDOWNS = {"distance": "by_sentence_distance", "type": "by_relation_type"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def load_from_wandb(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split:
         run_id = row.runs[seed]
         if run_id in runs:
             return read_remote_run(runs[run_id], row.signature, split)
-        missing = {"status": MISSING, "problem": f"{run_id} is not in the W&B project"}
+        missing = {"status": "missing", "problem": f"{run_id} is not in the W&B project"}
         return RunResult(unknown_facts(run_id, row.signature) | missing)
 
     return collect(study, read, split=split)
@@ -89,7 +86,8 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
-    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in BREAKDOWNS.items()}
+    names = {"distance": "by_sentence_distance", "type": "by_relation_type"}
+    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in names.items()}
     return RunResult(facts, scores, breakdowns, dict(run.config))
 
 

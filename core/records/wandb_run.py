@@ -106,16 +106,6 @@ class WandbRun:
         if not self._attempt(trouble, lambda run: run.log({**row, STEP_KEY: step})):
             self._run = None
 
-    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Log a table that W&B shows."""
-
-        def log(run: Any) -> None:
-            import wandb
-
-            run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
-
-        self._attempt("W&B took no table", log)
-
     def log_artifact(self, name: str, kind: str, files: Iterable[Path]) -> None:
         """Add files, each under its own name, as one artifact."""
 

@@ -1,6 +1,7 @@
 """Figures of a search: every trial and the best so far, and how much each axis mattered."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,6 +13,12 @@ from reports.row_means import TASK_NAMES
 from reports.tables.search import trials_frame
 
 FAILED = "#D55E00"
+MARKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "finished": ("all seeds, ± std", {"fmt": "D", "color": MEAN, "markersize": 4, "capsize": 2, "elinewidth": 0.9}),
+    "stopped": ("stopped earlier", {"fmt": "o", "mfc": "none", "mec": DOT, "markersize": 4}),
+    "running": ("running", {"fmt": ".", "color": BASELINE, "markersize": 4}),
+}
+"""State of a scored trial -> its name in the legend, its marker."""
 
 
 def search_figures(data: ReportData) -> list[ReportFigure]:
@@ -43,28 +50,15 @@ def draw_history(trials: pd.DataFrame, *, metric: str) -> Figure:
         figure = Figure(figsize=(COLUMN, 2.7))
         panel = figure.subplots()
         panel.step(trials["trial"], trials["best"], where="post", color=BASELINE, linewidth=1.1, label="best so far")
-        states = ("finished", "stopped", "running", "failed")
-        finished, stopped, running, failed = (trials[trials["state"] == state] for state in states)
-        if len(finished):
-            panel.errorbar(
-                finished["trial"],
-                finished["mean"],
-                yerr=finished["std"].fillna(0.0),
-                label="all seeds, ± std",
-                fmt="D",
-                color=MEAN,
-                markersize=4,
-                capsize=2,
-                elinewidth=0.9,
-            )
-        if len(stopped):
-            panel.plot(stopped["trial"], stopped["mean"], "o", label="stopped earlier", mfc="none", mec=DOT, ms=4)
-        if running["mean"].notna().any():
-            panel.plot(running["trial"], running["mean"], ".", label="running", color=BASELINE, ms=4)
+        for state, (name, marker) in MARKS.items():
+            of_state = trials[trials["state"] == state]
+            if of_state["mean"].notna().any():
+                std = of_state["std"].fillna(0.0) if state == "finished" else None
+                panel.errorbar(of_state["trial"], of_state["mean"], yerr=std, label=name, **marker)
+        failed = trials[trials["state"] == "failed"]["trial"]
         if len(failed):
-            foot = panel.get_xaxis_transform()
-            lowest = [0.0] * len(failed)
-            panel.plot(failed["trial"], lowest, "x", transform=foot, label="failed", color=FAILED, ms=5, clip_on=False)
+            foot: dict[str, Any] = {"transform": panel.get_xaxis_transform(), "clip_on": False}
+            panel.plot(failed, [0.0] * len(failed), "x", label="failed", color=FAILED, ms=5, **foot)
         panel.set_xlabel("trial")
         panel.set_ylabel(f"validation {TASK_NAMES[metric]} F1")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -1,7 +1,6 @@
 """Cost table: time, memory and parameters of every row, and where its checkpoint was chosen."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -17,20 +16,17 @@ MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch")
 
 def cost_table(data: ReportData) -> Table:
     """What a row costs, over its scored runs."""
-    study = data.study
-    runs = run_facts(data.frame)
+    study, runs = data.study, run_facts(data.frame)
     scored = runs[runs["status"].isin(SCORED)]
-    by_row: dict[str, list[dict[Any, Any]]] = {}
-    for run in scored[["row", *MEASURES, "parameters"]].to_dict("records"):
-        by_row.setdefault(run["row"], []).append(run)
+    by_row = dict(list(scored.groupby("row")))
     lines, tidy = [], []
     for row in rows_by_group(study):
-        of_row = by_row.get(row, [])
-        summaries = {name: summarize(known_values(of_row, name)) for name in MEASURES}
-        sizes = set(known_values(of_row, "parameters"))
-        parameters = Value(sizes.pop()) if len(sizes) == 1 else Value()
+        of_row = by_row.get(row, scored[:0])
+        summaries = {name: summarize(of_row[name].dropna()) for name in MEASURES}
+        sizes = of_row["parameters"].dropna().unique()
+        parameters = Value(float(sizes[0])) if len(sizes) == 1 else Value()
         seconds, memory, epoch = (Value(summary.mean, summary.std) for summary in summaries.values())
-        hours = Value(sum(known_values(of_row, "seconds")) / 3600) if of_row else Value()
+        hours = Value(float(of_row["seconds"].sum()) / 3600) if len(of_row) else Value()
         cells: list[Cell] = [study.study.row_title(row), seconds, hours, memory, parameters, epoch, str(len(of_row))]
         lines.append(Line(cells, study.study.rows[row].group, row))
         summaries["parameters"] = Summary(parameters.number, math.nan, len(of_row))
@@ -56,11 +52,6 @@ def cost_table(data: ReportData) -> Table:
         notes=["Runs that were computed at the same time shared a machine: these times are no benchmark."],
         data=pd.DataFrame(tidy),
     )
-
-
-def known_values(runs: list[dict[Any, Any]], name: str) -> list[float]:
-    """A fact of some runs, of those of which it is known."""
-    return [float(run[name]) for run in runs if not pd.isna(run[name])]
 
 
 def total_hours_sentence(runs: pd.DataFrame) -> str:

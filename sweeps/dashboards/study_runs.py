@@ -12,15 +12,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from tabulate import tabulate
 
 from core.config.schema import TrackingConfig
-from core.files import atomic_write, make_folder
+from core.files import atomic_write, content_hash, make_folder
 from core.progress import progress_bar
 from core.records.record import read_record
 from core.records.summary import RunSummary, read_summary
@@ -36,26 +34,22 @@ SPLITS = ("test", "validation")
 OMITTED_SETTINGS = ("seed", "tracking")
 """Settings in which the runs of a row differ, or that depend on the study that computed them first."""
 COSTS = ("seconds", "peak_memory_mib")
-ENDINGS = {"mean": "", "std": "_std", "low": "_low", "high": "_high"}
-"""What is known of a score over seeds -> what its key ends in."""
-COLUMNS = ("row", "split", "seeds", *(f"{task} F1 {name}" for task in TASKS for name in ENDINGS))
 
 
 @dataclass(frozen=True)
 class DashboardRun:
-    """A W&B run to be written: its identity and its summary, the study's with table and files."""
+    """A W&B run to be written: its identity, its summary and, of the study's, its files."""
 
     identity: Identity
     summary: dict[str, float | int]
-    table: tuple[tuple[Any, ...], ...] = ()
     files: tuple[Path, ...] = ()
 
     @property
     def digest(self) -> str:
         """Changes where anything does that W&B would show."""
         run = self.identity
-        hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files]
-        content = msgspec.json.encode([run.name, run.tags, run.notes, run.config, self.summary, self.table, hashes])
+        files = [content_hash(path) for path in self.files]
+        content = msgspec.json.encode([run.name, run.tags, run.notes, run.config, self.summary, files])
         return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -76,10 +70,11 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) 
     with progress_bar("writing for W&B", len(changed)) as progress:
         for run, digest in changed:
             run_id = run.identity.run_id
-            delete_older_offline_files(folder, run_id)
+            # Older offline files hold nothing that the new one does not; those that were uploaded stay.
+            for older in (folder / WANDB).glob(f"offline-run-*-{run_id}"):
+                if older.name.split("-", 3)[3] == run_id and not list(older.glob(f"*{SYNCED}")):
+                    shutil.rmtree(older, ignore_errors=True)
             wandb_run = WandbRun(run.identity, tracking, mode="offline")
-            if run.table:
-                wandb_run.log_table("results", COLUMNS, run.table)
             if run.files:
                 wandb_run.log_artifact(run_id, REPORT, run.files)
             if wandb_run.close(run.summary, good=True):
@@ -88,13 +83,6 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) 
                 atomic_write(path, msgspec.json.encode(digests))
             progress.advance()
     return written
-
-
-def delete_older_offline_files(folder: Path, run_id: str) -> None:
-    """Delete older offline files of a run that are written whole again now; those that were uploaded stay."""
-    for older in (folder / WANDB).glob(f"offline-run-*-{run_id}"):
-        if older.name.split("-", 3)[3] == run_id and not list(older.glob(f"*{SYNCED}")):
-            shutil.rmtree(older, ignore_errors=True)
 
 
 def build_aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
@@ -123,7 +111,7 @@ def build_aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
             name=f"{' = '.join(rows)}: {len(scored)} seed{'s' * (len(scored) > 1)}",
             group=row.signature,
             job_type=AGGREGATE,
-            tags=tuple(dict.fromkeys(tag.strip() for tag in tags)),
+            tags=tuple(tag.strip() for tag in tags),
             config=config,
         )
         yield DashboardRun(identity, summarize_seeds(scored.values()))
@@ -149,8 +137,9 @@ def summarize_seeds(summaries: Iterable[RunSummary]) -> dict[str, float | int]:
     numbers: dict[str, float | int] = {}
     for key, of_seeds in values.items():
         summary = summarize(of_seeds)
-        known = dict(zip(ENDINGS.values(), (summary.mean, summary.std, *t_test(summary).interval), strict=True))
-        numbers |= {f"{key}{ending}": number for ending, number in known.items() if math.isfinite(number)}
+        low, high = t_test(summary).interval
+        statistics = {key: summary.mean, f"{key}_std": summary.std, f"{key}_low": low, f"{key}_high": high}
+        numbers |= {name: number for name, number in statistics.items() if math.isfinite(number)}
         numbers[f"{key}_n"] = summary.n
     return numbers
 
@@ -158,8 +147,7 @@ def summarize_seeds(summaries: Iterable[RunSummary]) -> dict[str, float | int]:
 def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], folder: Path) -> DashboardRun:
     """The run that stands for the whole study: its record as config, its table, and its report where there is one."""
     by_row = {run.identity.config["row"]: run.summary for run in aggregates}
-    rows = [(row.row, by_row.get(record.shared.get(row.row, row.row), {})) for row in record.row_runs]
-    table, markdown = build_tables(rows)
+    rows = {row.row: by_row.get(record.shared.get(row.row, row.row), {}) for row in record.row_runs}
     signature = next((row.signature for row in record.row_runs if row.row == record.study.baseline), "")
     identity = Identity(
         folder=folder,
@@ -169,7 +157,7 @@ def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], fol
         group=record.label,
         job_type=STUDY,
         tags=(record.study.name, record.profile),
-        notes=f"{record.study.question}\n\n{markdown}",
+        notes=f"{record.study.question}\n\n{markdown_table(rows)}",
         config=msgspec.to_builtins(record),
     )
     summary: dict[str, float | int] = {
@@ -178,26 +166,21 @@ def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], fol
         "finished_runs": sum(len(run.identity.config["seeds"]) for run in aggregates),
     }
     report = sorted(path for path in (folder / REPORT).glob("*") if path.is_file())
-    return DashboardRun(identity, summary, table, (folder / RECORD, *report))
+    return DashboardRun(identity, summary, (folder / RECORD, *report))
 
 
-def build_tables(rows: Iterable[tuple[str, Mapping[str, float]]]) -> tuple[tuple[tuple[Any, ...], ...], str]:
-    """F1 per row under `COLUMNS`, and as Markdown with mean ± sample standard deviation over the seeds.
-
-    It is that of the first split that was scored; what is not known is None.
-    """
-    table, lines = [], []
-    for name, numbers in rows:
-        split = next((split for split in SPLITS if f"{split}/{TASKS[0]}/f1" in numbers), None)
-        n = int(numbers.get(f"{split}/{TASKS[0]}/f1_n", 0))
-        scores = [[numbers.get(f"{split}/{task}/f1{ending}") for ending in ENDINGS.values()] for task in TASKS]
-        table.append((name, split, n, *chain(*scores)))
-        means = [
-            Summary(math.nan if mean is None else mean, math.nan if std is None else std, n) for mean, std, *_ in scores
-        ]
-        lines.append([name, split or "-", n, *map(str, means)])
+def markdown_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """F1 per row and task on the first split that was scored, mean ± sample standard deviation over the seeds."""
+    lines = []
+    for name, numbers in rows.items():
+        split = next((split for split in SPLITS if f"{split}/{TASKS[0]}/f1" in numbers), "-")
+        line = [name, split, int(numbers.get(f"{split}/{TASKS[0]}/f1_n", 0))]
+        for key in (f"{split}/{task}/f1" for task in TASKS):
+            mean, std = (numbers.get(key + ending, math.nan) for ending in ("", "_std"))
+            line.append(str(Summary(mean, std, int(numbers.get(f"{key}_n", 0)))))
+        lines.append(line)
     headings = ["row", "split", "seeds", *(f"{task} F1" for task in TASKS)]
-    return tuple(table), tabulate(lines, headings, tablefmt="pipe", disable_numparse=True)
+    return tabulate(lines, headings, tablefmt="pipe", disable_numparse=True)
 
 
 def wandb_id(text: str) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -24,18 +24,17 @@ from sweeps.dashboards.study_runs import WANDB, write_study_runs
 
 LOG = "upload.log"
 """The output of W&B's command, in the study's folder for W&B."""
-FILES_PER_CALL, PARALLEL_UPLOADS = 200, 4
-"""Files that one `wandb sync` gets, and how many of them it uploads at the same time."""
+PARALLEL_UPLOADS = 4
 ANSWER_SECONDS, SILENT_SECONDS, POLL_SECONDS = 10.0, 90.0, 0.3
 """How long W&B may take to answer, how long an upload may print and finish nothing, and how often it is checked."""
 
 
 def check_reachable() -> None:
     """Raise a UserError where nobody is logged in or W&B does not answer: its client would try again for days."""
-    if os.environ.get("WANDB_MODE", "online") != "online":
-        raise UserError(f"WANDB_MODE is {os.environ['WANDB_MODE']}: unset it to upload; nothing was uploaded")
     if not logged_in():
-        raise UserError("there is no W&B key: run `wandb login`, or set WANDB_API_KEY; nothing was uploaded")
+        raise UserError(
+            "there is no W&B key: run `wandb login`, or set WANDB_API_KEY (and no WANDB_MODE); nothing was uploaded"
+        )
     try:
         requests.get(address(), timeout=ANSWER_SECONDS)
     except requests.RequestException as error:
@@ -65,45 +64,24 @@ def has_mark(path: Path, ending: str) -> bool:
     return path.with_name(path.name + ending).exists()
 
 
-def upload(files: Sequence[Path], *, logs: Path) -> dict[Path, str]:
-    """Upload files; those that W&B did not take, and why. `logs` is where W&B's command leaves its own.
+def upload(files: Sequence[Path], *, logs: Path) -> str:
+    """Upload files with `wandb sync`, until it ends or hangs; why W&B did not take all of them, else empty.
 
-    The command uploads fragments of one run one after another, by the time at which they were begun; so they must be in
-    one call together.
+    It uploads the fragments of one run one after another, by the time at which they were begun. `logs` is the folder in
+    which it leaves its own.
     """
-    calls: list[list[Path]] = [[]]
-    for path in files:
-        if len(calls[-1]) >= FILES_PER_CALL and path.parent.parent != calls[-1][-1].parent.parent:
-            calls.append([])
-        calls[-1].append(path)
-    failed: dict[Path, str] = {}
-    with progress_bar("uploading to W&B", len(files)) as progress:
-        for call in calls:
-            for uploaded in run_wandb_sync(call, logs=logs):
-                progress.advance(uploaded)
-            missing = [path for path in call if not has_mark(path, SYNCED)]
-            if missing:
-                lines = (logs / LOG).read_text(errors="replace").splitlines()
-                errors = [line.strip() for line in lines if "error" in line.lower()]
-                reason = errors[-1] if errors else f"`wandb sync` did not upload it; its output is in {logs / LOG}"
-                failed |= dict.fromkeys(missing, reason)
-    return failed
-
-
-def run_wandb_sync(files: Sequence[Path], *, logs: Path) -> Iterator[int]:
-    """Run `wandb sync` on files until it ends or hangs; yields now and then how many more were uploaded."""
     program = [sys.executable, "-m", "wandb", "sync", "--yes", "--include-online", "-n", str(PARALLEL_UPLOADS)]
     environment = os.environ | {"WANDB_DIR": str(logs.parent)}
-    before, moved = (0, 0), time.monotonic()
-    with (logs / LOG).open("w") as log:
+    output, before, moved = logs / LOG, (0, 0), time.monotonic()
+    with progress_bar("uploading to W&B", len(files)) as progress, output.open("w") as log:
         process = subprocess.Popen([*program, *map(str, files)], stdout=log, stderr=log, env=environment)
         try:
             while process.poll() is None and time.monotonic() - moved <= SILENT_SECONDS:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_SECONDS)
-                now = sum(has_mark(path, SYNCED) for path in files), (logs / LOG).stat().st_size
+                now = sum(has_mark(path, SYNCED) for path in files), output.stat().st_size
                 if now != before:
-                    yield now[0] - before[0]
+                    progress.advance(now[0] - before[0])
                     before, moved = now, time.monotonic()
             if process.poll() is None:
                 log.write(f"error: W&B took nothing for {SILENT_SECONDS:.0f} s\n")
@@ -114,6 +92,12 @@ def run_wandb_sync(files: Sequence[Path], *, logs: Path) -> Iterator[int]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    missing = [path for path in files if not has_mark(path, SYNCED)]
+    if not missing:
+        return ""
+    errors = [line.strip() for line in output.read_text(errors="replace").splitlines() if "error" in line.lower()]
+    reason = errors[-1] if errors else "`wandb sync` gave no reason"
+    return f"W&B did not take {len(missing)} of {len(files)} files, {missing[0]} for one ({reason}); see {output}"
 
 
 def sync(
@@ -139,39 +123,27 @@ def sync(
     if online:
         check_reachable()
     tracking = read_tracking(record, runs)
-    problem = try_write_study_runs(record, runs, tracking) if wandb != "disabled" else ""
-    if problem:
-        print(f"engram: warning: {problem}", file=sys.stderr)
+    if "disabled" not in (wandb, tracking.wandb):
+        write_study_runs(record, runs, tracking)
     files = pending_files(record, runs)
-    failed: dict[Path, str] = {}
     if not files:
         why = "; it was run with --wandb disabled" if tracking.wandb == "disabled" else ""
         print(f"{record.label}: there is nothing to upload{why}")
     elif not online:
         print("\n".join(str(path.parent) for path in files))
         print(f"{record.label}: {len(files)} files to upload with `engram study sync`")
+    elif problem := upload(files, logs=study_folder(runs, record.label) / WANDB):
+        print(f"engram: {problem}", file=sys.stderr)
+        return 1
     else:
-        failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
-        print(f"{record.label}: {len(files) - len(failed)} of {len(files)} files uploaded")
-        for path, reason in failed.items():
-            print(f"engram: {path}: {reason}", file=sys.stderr)
-    return 1 if failed or problem else 0
+        print(f"{record.label}: {len(files)} files uploaded")
+    return 0
 
 
 def read_tracking(record: StudyRecord, runs: Path) -> TrackingConfig:
     """The tracking settings of the first run that was started; the default where none was."""
     configs = (run.folder / CONFIG for run in record.runs_in(runs))
     return next((from_yaml(path).tracking for path in configs if path.is_file()), TrackingConfig())
-
-
-def try_write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> str:
-    """Write what has changed of a study's own W&B runs where its settings ask for it; what went wrong, else empty."""
-    try:
-        if tracking.wandb != "disabled":
-            write_study_runs(record, runs, tracking)
-    except (UserError, OSError) as error:
-        return f"the study was not written for W&B: {str(error).splitlines()[0]}"
-    return ""
 
 
 def mirror_study(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, stopped: bool) -> None:
@@ -181,13 +153,12 @@ def mirror_study(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, s
     """
     if tracking.wandb == "disabled":
         return
-    problem = try_write_study_runs(record, runs, tracking)
+    problem = ""
     try:
+        write_study_runs(record, runs, tracking)
         if not stopped and wandb_mode(tracking) == "online" and (files := pending_files(record, runs)):
             check_reachable()
-            failed = upload(files, logs=study_folder(runs, record.label) / WANDB)
-            if failed:
-                problem = f"W&B did not take {len(failed)} of {len(files)} files ({next(iter(failed.values()))})"
+            problem = upload(files, logs=study_folder(runs, record.label) / WANDB)
     except (UserError, OSError) as error:
         problem = str(error).splitlines()[0]
     if problem:
