@@ -102,22 +102,12 @@ def match_documents(
     titles = [document.title for document in gold]
     predicted_titles = [prediction.document.title for prediction in predictions]
     if _are_unique(titles) and _are_unique(predicted_titles):
-        for present, required, what in (
-            (
-                set(predicted_titles),
-                titles,
-                f"{predictions_path}: no prediction for %s of {gold_path}: predict all of it",
-            ),
-            (
-                set(titles),
-                predicted_titles,
-                f"{gold_path}: no gold for %s of {predictions_path}: give the file predicted",
-            ),
-        ):
-            if missing := [f'"{title}"' for title in required if title not in present]:
-                raise UserError(
-                    what % f"{len(missing)} of {len(required)} documents ({', '.join(missing[:MAX_NAMED])})"
-                )
+        _require(
+            titles, predicted_titles, f"{predictions_path}: no prediction for %s of {gold_path}: predict all of it"
+        )
+        _require(
+            predicted_titles, titles, f"{gold_path}: no gold for %s of {predictions_path}: give the file predicted"
+        )
         positions = {title: position for position, title in enumerate(predicted_titles)}
         order = [positions[title] for title in titles]
     elif len(gold) != len(predictions):
@@ -134,6 +124,13 @@ def match_documents(
 
 def _are_unique(titles: Sequence[str | None]) -> bool:
     return all(titles) and len(set(titles)) == len(titles)
+
+
+def _require(titles: Sequence[str | None], other: Sequence[str | None], message: str) -> None:
+    known = set(other)
+    missing = [f'"{title}"' for title in titles if title not in known]
+    if missing:
+        raise UserError(message % f"{len(missing)} of {len(titles)} documents ({', '.join(missing[:MAX_NAMED])})")
 
 
 def _check_tokens(gold: Document, predicted: Document, position: int, gold_path: Path, predictions_path: Path) -> None:
