@@ -80,17 +80,12 @@ def positive_int(text: str) -> int:
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`5` as 0 to 4, `0,3,7` as these."""
-    if "," not in text:
-        count = positive_int(text)
-        if count > MAX_SEEDS:
-            raise argparse.ArgumentTypeError(
-                f"{text} seeds are over {MAX_SEEDS:,}: give fewer; {text},0 would be the seeds {text} and 0"
-            )
-        return tuple(range(count))
+    if "," not in text and positive_int(text) <= MAX_SEEDS:
+        return tuple(range(int(text)))
     parts = [part.strip() for part in text.strip(",").split(",")]
-    numbers = [int(part) for part in parts if part.isdecimal()]
-    if len(numbers) < len(parts) or len(set(numbers)) < len(parts):
-        raise argparse.ArgumentTypeError(f"{text!r} are not different whole numbers from 0")
-    if max(numbers) > MAX_SEED:
-        raise argparse.ArgumentTypeError(f"{max(numbers)} is over the largest seed, {MAX_SEED}")
-    return tuple(numbers)
+    seeds = tuple(int(part) for part in parts if part.isdecimal())
+    if "," not in text or len(set(seeds)) < len(parts) or max(seeds) > MAX_SEED:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number of seeds up to {MAX_SEEDS:,} nor different seeds up to {MAX_SEED} (0,3,7)"
+        )
+    return seeds

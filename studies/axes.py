@@ -18,16 +18,16 @@ SWITCH = ("off", "on")
 
 
 class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that a study varies."""
+    """One thing that a study varies; in the study's file all but the name may be left out (`complete_axis`)."""
 
     name: str
     """What studies, row names and search parameters call it."""
-    title: str
+    title: str = ""
     """What tables and figures call it."""
-    path: str
+    path: str = ""
     """The setting, as in `memory.warmup`."""
-    values: tuple[Value, ...]
-    sentence: str
+    values: tuple[Value, ...] = ()
+    sentence: str = ""
     """What it is and why one would vary it."""
     labels: tuple[str, ...] = ()
     """What rows and tables call the values, one each; empty: the values themselves."""

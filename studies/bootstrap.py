@@ -43,19 +43,14 @@ class PairedCounts:
 def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCounts:
     """The counts of one task on the seeds that both rows have, documents in the order of the row's first seed.
 
-    Raises:
-        UserError: two runs were not scored on the same documents with the same gold.
+    Raises a UserError where two runs were not scored on the same documents with the same gold.
     """
     seeds = tuple(sorted(row.keys() & baseline.keys()))
-    names = {f"seed {seed} of the row": row[seed] for seed in seeds}
-    names |= {f"seed {seed} of the baseline": baseline[seed] for seed in seeds}
-    stacked = _stack_counts(names, task)
-    return PairedCounts(row=stacked[: len(seeds)], baseline=stacked[len(seeds) :], seeds=seeds)
-
-
-def _stack_counts(runs: Mapping[str, Sequence[DocumentCounts]], task: str) -> CountArray:
-    if not runs:
-        return np.zeros((0, 0, 3), dtype=np.int64)
+    if not seeds:
+        nothing = np.zeros((0, 0, 3), dtype=np.int64)
+        return PairedCounts(row=nothing, baseline=nothing, seeds=())
+    runs = {f"seed {seed} of the row": row[seed] for seed in seeds}
+    runs |= {f"seed {seed} of the baseline": baseline[seed] for seed in seeds}
     first_name, first = next(iter(runs.items()))
     ids = [document.id for document in first]
     arrays: list[Int[np.ndarray, "documents 3"]] = []
@@ -68,7 +63,7 @@ def _stack_counts(runs: Mapping[str, Sequence[DocumentCounts]], task: str) -> Co
                 f"document {ids[position]!r} has {own_gold[position]} gold items of {task!r} in {name} and "
                 f"{gold[position]} in {first_name}: score both on the same gold to compare them"
             )
-    return np.stack(arrays)
+    return PairedCounts(row=np.stack(arrays[: len(seeds)]), baseline=np.stack(arrays[len(seeds) :]), seeds=seeds)
 
 
 def _in_order(documents: Sequence[DocumentCounts], ids: list[str], name: str, first: str) -> Sequence[DocumentCounts]:
@@ -99,10 +94,7 @@ def bootstrap_differences(
     """Resample the documents and seeds of pairs (row, baseline), such as the tasks of two rows, on one set of draws.
 
     `pair_counts` makes the arrays. The draws depend on `seed` and on the numbers of seeds and documents alone, so
-    comparisons of one table share them.
-
-    Raises:
-        ValueError: the arrays have no seed or no document, or they differ in seeds or documents.
+    comparisons of one table share them. Raises a ValueError for arrays without seed or document, or of several sizes.
     """
     counts = np.stack([array for pair in pairs for array in pair]).astype(np.float64)
     if not counts.size:

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 import tyro
@@ -20,7 +21,7 @@ from studies.cost_calibration import calibrate
 from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
-from studies.search.space import SearchSpace, build_wandb_sweep
+from studies.search.space import build_wandb_sweep
 from studies.study import Study, find_study, shipped_studies
 
 ROOT = Path(core.__file__).resolve().parent.parent
@@ -144,12 +145,12 @@ def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenan
 def describe_axes(study: Study) -> Iterator[str]:
     """The combinations of a study's axes that are no row; of a search its space, its rule and its number of runs."""
     yield from (f"left out: {name}: {reason}" for name, reason in study.left_out.items())
-    search, base = study.search, study.base
-    if search is None or base is None:
+    search = study.search
+    if search is None:
         return
-    space = SearchSpace(base, study.declared_axes)
+    combinations = prod(len(axis.values) for axis in study.declared_axes)
     yield (
-        f"search: up to {search.trials} trials over {space.combinations:,} combinations of {len(space.axes)} axes; the "
+        f"search: up to {search.trials} trials over {combinations:,} combinations of {len(study.axes)} axes; the "
         f"first {search.startup} at random, then by TPE"
     )
     yield f"a trial gets seeds {', '.join(map(str, search.shared_seeds))} {search.rule}"

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from rich.filesize import decimal
@@ -30,8 +29,6 @@ TRAINING_COPIES = 8
 """Weights' sizes on the disk while a run trains: the best, and the last with two states, each with its successor."""
 BYTES_BESIDES_WEIGHTS = 8 * 2**20
 """About what a finished run keeps besides its weights: predictions, counts per document, history, W&B's files."""
-MAX_OTHER_ROWS = 1_000
-"""How many rows of other studies are read for a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +143,9 @@ def estimate_plan(
 
 
 def runs_of_other_rows(runs: Path, planned: Iterable[RunSummary], profile: str) -> Iterator[RunSummary]:
-    """A finished run of the profile of every row in a folder of runs that is not planned, of `MAX_OTHER_ROWS` rows."""
+    """A finished run of the profile of every row in a folder of runs that is not planned."""
     own = {summary.folder.parent.name for summary in planned}
-    rows = (folder for folder in sorted(runs.glob("*")) if folder.name not in own)
-    for row in islice(rows, MAX_OTHER_ROWS):
+    for row in sorted(folder for folder in runs.glob("*") if folder.name not in own):
         summary = next((run for run in map(read_summary, sorted(row.glob("s*"))) if run.is_done), None)
         if summary is not None and summary.config.profile == profile:
             yield summary
@@ -187,17 +183,15 @@ def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]
     return lines
 
 
-def memory_warnings(estimate: Estimate) -> list[str]:
+def memory_warnings(estimate: Estimate) -> Iterator[str]:
     """A line where the runs that are computed at once would not fit in memory."""
     needed, available = estimate.memory_bytes, machine_memory()
-    if needed <= available:
-        return []
-    fit = max(1, int(estimate.jobs * available / needed))
-    return [
-        f"{estimate.jobs} runs at once hold up to {decimal(needed)} of memory, this machine has "
-        f"{decimal(available)}: give --jobs {fit}"
-        + ("" if fit < estimate.jobs else ", or a smaller training.batch_size")
-    ]
+    if needed > available:
+        yield (
+            f"{estimate.jobs} runs at once hold up to {decimal(needed)} of memory, this machine has "
+            f"{decimal(available)}: give --jobs {max(1, int(estimate.jobs * available / needed))}, or a smaller "
+            "training.batch_size"
+        )
 
 
 def refuse_full_disk(estimate: Estimate, runs: Path) -> None:

@@ -3,7 +3,7 @@
 Also whether rows differ from the row they are compared with in more than their study declares.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -160,25 +160,16 @@ Difference = dict[str, tuple[Any, Any]]
 """Path of a setting -> its values in two configs."""
 
 
-def differences(one: RunConfig, other: RunConfig) -> Difference:
-    """Every setting in which two configs differ and that can change a number."""
-    found = dict(_different_fields(one, other, ""))
-    found.pop("seed", None)
-    return dict(sorted(found.items()))
-
-
-def _different_fields(one: BaseModel, other: BaseModel, before: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
+def differences(one: BaseModel, other: BaseModel, before: str = "") -> Difference:
+    """Every setting but the seed in which two configs (or sections, named by `before`) differ in what counts."""
+    different: Difference = {}
     for name in deciding_fields(type(one)):
-        values = getattr(one, name), getattr(other, name)
-        if values[0] == values[1]:
-            continue
-        if all(isinstance(value, BaseModel) for value in values):
-            yield from _different_fields(*values, f"{before}{name}.")
-        else:
-            first, second = (
-                value.model_dump(mode="json") if isinstance(value, BaseModel) else value for value in values
-            )
-            yield before + name, (first, second)
+        path, mine, its = before + name, getattr(one, name), getattr(other, name)
+        if isinstance(mine, BaseModel) and isinstance(its, BaseModel):
+            different |= differences(mine, its, f"{path}.")
+        elif mine != its and path != "seed":
+            different[path] = mine, its
+    return different
 
 
 def undeclared(plan: Plan) -> dict[str, Difference]:

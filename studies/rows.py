@@ -36,41 +36,30 @@ class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: Tree = {}
 
 
-class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An axis of a study: a declared one with some of its values, or with a `path` one of the study's own."""
-
-    name: str
-    values: tuple[Value, ...] = ()
-    path: str = ""
-    title: str = ""
-    sentence: str = ""
-    labels: tuple[str, ...] = ()
-
-    def axis(self) -> Axis:
-        """The axis that is chosen, in full."""
-        if self.path:
-            known = Axis(self.name, title=self.name, path=self.path, values=(), sentence="An axis of this study's own.")
-        else:
-            known = find_axis(self.name)
-        values = self.values or known.values
-        return msgspec.structs.replace(
-            known,
-            title=self.title or known.title,
-            sentence=self.sentence or known.sentence,
-            values=values,
-            labels=self.labels or tuple(known.label(value) for value in values),
-        )
-
-
-def resolve_axes(choices: Sequence[str | Choice]) -> tuple[Axis, ...]:
-    """The axes that a study names."""
-    axes = tuple(find_axis(choice) if isinstance(choice, str) else choice.axis() for choice in choices)
+def resolve_axes(chosen: Sequence[str | Axis]) -> tuple[Axis, ...]:
+    """The axes that a study names, in full: declared ones, maybe with some of their values, and those of its own."""
+    axes = tuple(find_axis(axis) if isinstance(axis, str) else complete_axis(axis) for axis in chosen)
     for field in ("name", "path"):
         values = [getattr(axis, field) for axis in axes]
         repeated = [value for value in values if values.count(value) > 1]
         if repeated:
             raise UserError(f"two axes have the {field} {repeated[0]}: give it once")
     return axes
+
+
+def complete_axis(axis: Axis) -> Axis:
+    """An axis of a study with what it leaves out: of the declared axis, or of any where it has a path of its own."""
+    own = Axis(axis.name, title=axis.name, path=axis.path, sentence="An axis of this study's own.")
+    known = own if axis.path else find_axis(axis.name)
+    values = axis.values or known.values
+    return Axis(
+        axis.name,
+        title=axis.title or known.title,
+        path=known.path,
+        values=values,
+        sentence=axis.sentence or known.sentence,
+        labels=axis.labels or tuple(known.label(value) for value in values),
+    )
 
 
 def rows_from_axes(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], dict[str, str]]:

@@ -16,7 +16,7 @@ from core.config.presets import NumberLoader, load_yaml, setting_names, unknown_
 from core.errors import UserError, did_you_mean
 from core.scoring.metrics import TASKS
 from studies.axes import Axis, find_axis
-from studies.rows import Base, Choice, Row, resolve_axes, rows_from_axes
+from studies.rows import Base, Row, resolve_axes, rows_from_axes
 from studies.search.space import SearchSpace
 from studies.search.spec import Search, Seed, check_search
 
@@ -43,7 +43,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     base: Base | None = None
     """What the rows that the axes make have in common."""
-    axes: tuple[str | Choice, ...] = ()
+    axes: tuple[str | Axis, ...] = ()
     """The axes whose combinations are rows."""
     varies: tuple[str, ...] = ()
     """Settings and sections in which rows may differ from their baseline; empty: those that axes and rows name."""
@@ -76,7 +76,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def is_from_axes(self, row: str) -> bool:
         """Whether the axes made this row."""
-        names = {choice if isinstance(choice, str) else choice.name for choice in self.axes}
+        names = {axis if isinstance(axis, str) else axis.name for axis in self.axes}
         return self.search is None and bool(names) and self.rows[row].at.keys() == names
 
 
@@ -124,7 +124,7 @@ def parse_study(tree: Any) -> Study:
         _convert(row, Row, f"row {name}: ")
     for axis in axes if isinstance(axes, list) else ():
         if not isinstance(axis, str):
-            _convert(axis, Choice, f"axis {axis.get('name', '') if isinstance(axis, dict) else axis}: ")
+            _convert(axis, Axis, f"axis {axis.get('name', '') if isinstance(axis, dict) else axis}: ")
     for name, kind in (("base", Base), ("search", Search)):
         if tree.get(name) is not None:
             _convert(tree[name], kind, f"{name}: ")

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -104,11 +103,6 @@ class SearchSpace:
             return self.point(as_it_is)
         except LookupError:
             return None
-
-    @property
-    def combinations(self) -> int:
-        """How many combinations of values there are, idle ones counted too."""
-        return prod(len(axis.values) for axis in self.axes)
 
     def _in_order(self) -> tuple[Axis, ...]:
         """The axes, those that make others idle before them, else as declared."""

@@ -191,7 +191,5 @@ def drop_half_written_line(journal: Path) -> None:
 
 def without_password(storage: str) -> str:
     """A storage as it may be shown."""
-    scheme, separator, rest = storage.partition("://")
-    user, at, host = rest.rpartition("@")
-    shown = f"{scheme}{separator}{user.partition(':')[0]}{at}{host}" if separator else storage
+    shown = re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1@", storage)
     return re.sub(r"([?&]password=)[^&]*", r"\1...", shown)

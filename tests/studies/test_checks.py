@@ -10,17 +10,17 @@ from core.config.signature import signature
 from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
 from core.records.summary import RunSummary, read_summary
-from studies.axes import AXES, find_axis
+from studies.axes import AXES, Axis, find_axis
 from studies.checks import NOTES, WARNINGS, code_warnings, run_checks, runs_to_repeat
 from studies.plan import Plan, plan
-from studies.rows import Base, Choice, Row
+from studies.rows import Base, Row
 from studies.study import Study, check_study, expand_axes, find_study, shipped_studies
 from tests.studies.planning import CLEAN, made
 
 WRITE_ONLY = {"read_mode": "none"}
 
 
-def product(*axes: str | Choice, base: dict | None = None) -> Study:
+def product(*axes: str | Axis, base: dict | None = None) -> Study:
     """The study of some axes on the memory model, its first row the baseline."""
     study = Study(question="?", baseline="", base=Base("memory-grc", base or {}), axes=axes, name="mine")
     study = expand_axes(study)
@@ -49,7 +49,7 @@ def test_negative_mentions_change_what_an_inverse_read_normalises_over(documents
 
 
 def test_an_axis_of_a_users_own_and_a_row_without_memory_are_told_of_it_too(documents: dict) -> None:
-    own = Choice(name="negatives", path="samples.neg_mentions", values=(50, 100))
+    own = Axis(name="negatives", path="samples.neg_mentions", values=(50, 100))
     [line] = run_checks(WARNINGS, planned(product(own), documents))
     assert "samples.neg_mentions (50, 100)" in line
     # A flag sets all rows alike, unless a row of the study says otherwise.

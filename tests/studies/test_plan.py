@@ -13,8 +13,9 @@ from core.config.presets import merge
 from core.config.schema import RunConfig
 from core.config.signature import signature
 from core.errors import UserError
+from studies.axes import Axis
 from studies.plan import Plan, differences, plan, refuse_undeclared, undeclared, undeclared_lines
-from studies.rows import Base, Choice, Row
+from studies.rows import Base, Row
 from studies.study import SEEDS, Study, find_study, shipped_studies
 from tests.settings import Setting, alternatives, every_setting
 from tests.studies.planning import made
@@ -176,7 +177,7 @@ def test_without_varies_a_product_says_its_axes_and_not_its_base(documents: dict
         {"a": Row(preset="jerex-grc")},
         documents,
         base=Base(preset="memory-grc", settings={"training": {"epochs": 9}}),
-        axes=("warmup", Choice(name="lr", path="training.lr", values=(1e-3, 1e-4))),
+        axes=("warmup", Axis(name="lr", path="training.lr", values=(1e-3, 1e-4))),
     )
     assert len(undeclared(found)) == 14
     assert all(rest == {"training.epochs": (4, 9)} for rest in undeclared(found).values())
