@@ -13,7 +13,7 @@ from core.data.documents import Annotation, Span
 from core.scoring.metrics import Measures, measures, ratio
 
 Clusters = Sequence[frozenset[Span]]
-Fractions = tuple[float, float, float, float]
+Fractions = tuple[int | float, int | float, int | float, int | float]
 """Numerator and denominator of precision, then of recall."""
 SMALL_BLOCK = (60, 8)
 """Blocks with at most this many clusters on the longer and the shorter side are aligned here; larger ones by scipy."""
