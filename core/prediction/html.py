@@ -7,7 +7,6 @@ once. Nothing is fetched: style and script are inline.
 
 import gzip
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +103,6 @@ def build_viewer(
             annotation = by_id.get(document.id)
             found = find_errors(document.gold, annotation) if document.gold and annotation else ()
             predictions[-1].append(PackedPrediction(packed_annotation(annotation), *found) if annotation else None)
-    errors = [Counter(error.kind for made in system if made for error in made.errors) for system in predictions]
     annotations = [*(made.predicted for system in predictions for made in system if made), *filter(None, golds)]
     types = {kind for annotation in annotations for _, kind in annotation.entities}
     data = {
@@ -113,8 +111,7 @@ def build_viewer(
         "names": names,
         "types": [kind for kind in names if kind in types] + sorted(types - names.keys()),
         "kinds": [
-            {"kind": kind, "name": name, "definition": definition, "errors": [counts[kind] for counts in errors]}
-            for kind, (name, definition) in (kinds or {}).items()
+            {"kind": kind, "name": name, "definition": definition} for kind, (name, definition) in (kinds or {}).items()
         ],
     }
     return Viewer(pack(packed), [pack(system) for system in predictions], data, any(golds), notes, compared)

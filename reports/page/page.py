@@ -21,6 +21,8 @@ from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.record import StudyRecord
 from studies.statistics import DASH
 
+DATELESS = {"Date": None, "Creator": None}
+"""What a drawing says of its making: nothing, so that the same study gives the same page."""
 ENVIRONMENT = templates(Path(__file__).with_name("templates"), TEMPLATES)
 
 
@@ -41,9 +43,12 @@ def build_study_page(
         lead=f"Study {study.study.name} under profile {study.profile}, {frame['split'].iloc[0]} split.{settings}",
         warning=EMBEDDED_CORPUS_NOTE if study.data_name == SYNTHETIC else "",
         metric=study.study.metric,
-        verdicts=_verdicts(study, compared),
+        verdicts=[
+            (f"{label(study, line['row'])} against {label(study, line['baseline'])}", line["verdict"])
+            for line in compared[compared["task"] == study.study.metric].to_dict("records")
+        ],
         tables=_template_tables(tables, "Results"),
-        figures=[(figure, _data_address(figure)) for figure in figures],
+        figures=[(figure, b64encode(render(figure.figure, "svg", DATELESS)).decode()) for figure in figures],
         viewer=viewer,
         rows=_runs_by_row(study, frame),
         problems=problems(frame),
@@ -61,30 +66,10 @@ def build_comparison_page(a: str, b: str, tables: Sequence[Table], viewer: Viewe
     )
 
 
-def _render(
-    *,
-    tables: Sequence[dict[str, Any]],
-    viewer: Viewer | None,
-    verdicts: Sequence[tuple[str, str]] = (),
-    figures: Sequence[tuple[ReportFigure, str]] = (),
-    rows: Sequence[dict[str, Any]] = (),
-    **texts: Any,
-) -> str:
-    """The template with everything in its place; what is empty has no section."""
-    sections = [("verdict", "What the seeds say")] if verdicts else []
-    sections += [(table["table"].name, table["heading"]) for table in tables]
-    later = (("figures", "Figures", figures), ("documents", "Documents", viewer), ("runs", "Runs", rows))
-    sections += [(anchor, name) for anchor, name, content in later if content]
-    content = {"tables": tables, "viewer": viewer, "verdicts": verdicts, "figures": figures, "rows": rows}
-    return ENVIRONMENT.get_template("page.html").render(sections=sections, **content, **texts)
-
-
-def _verdicts(study: StudyRecord, compared: pd.DataFrame) -> list[tuple[str, str]]:
-    """(what is compared, the words for it) on the study's metric."""
-    lines = compared[compared["task"] == study.study.metric].to_dict("records")
-    return [
-        (f"{label(study, line['row'])} against {label(study, line['baseline'])}", line["verdict"]) for line in lines
-    ]
+def _render(**content: Any) -> str:
+    """The template with everything in its place; what is not given has no section."""
+    absent = dict.fromkeys(("warning", "verdicts", "figures", "rows", "problems"), ())
+    return ENVIRONMENT.get_template("page.html").render({**absent, **content})
 
 
 def _template_tables(tables: Iterable[Table], first_heading: str) -> list[dict[str, Any]]:
@@ -117,12 +102,6 @@ def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:
     return {"text": column.write(cell), "sort": sort, "bold": cell.bold, "link": link}
 
 
-def _data_address(figure: ReportFigure) -> str:
-    """A figure as an address that contains it, drawn as vectors."""
-    content = render(figure.figure, "svg", {"Date": None, "Creator": None})
-    return f"data:image/svg+xml;base64,{b64encode(content).decode()}"
-
-
 def _runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row with its settings and, seed by seed, its runs and their score on the study's metric."""
     on_metric = frame[frame["task"] == study.study.metric]
@@ -136,6 +115,6 @@ def _runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]
     for row in rows_by_group(study):
         entry = study.study.rows[row]
         settings = json.dumps(entry.settings) if entry.settings else "none"
-        rows.append({"row": row, "label": label(study, row), "entry": entry, "settings": settings})
-        rows[-1]["runs"] = runs.get(row, [])
+        facts = {"row": row, "label": label(study, row), "entry": entry, "settings": settings}
+        rows.append({**facts, "runs": runs.get(row, [])})
     return rows

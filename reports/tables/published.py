@@ -84,11 +84,10 @@ def compare_published() -> pd.DataFrame:
                 | {"delta": test.estimate, "low": test.interval.low, "high": test.interval.high, "p": test.p}
                 | {"low_population": population.low, "high_population": population.high}
             )
-    corrected = holm({position: line["p"] for position, line in enumerate(lines)})
-    for position, line in enumerate(lines):
-        line["p_holm"] = corrected[position]
-        line["words"] = describe_difference(line["low"], line["high"], corrected[position])
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(lines)
+    frame["p_holm"] = pd.Series(holm(frame["p"].to_dict()))
+    frame["words"] = list(map(describe_difference, frame["low"], frame["high"], frame["p_holm"]))
+    return frame
 
 
 def describe_difference(low: float, high: float, p_holm: float) -> str:

@@ -34,39 +34,27 @@
   const longest = (tokens, [mentions]) => mentions.map(span => written(tokens, span)).reduce((a, b) => b.length > a.length ? b : a, "");
   const colour = type => `--c: var(--t${data.types.indexOf(type) % 9})`;
 
-  // Which documents are shown, where among them the reader is, and what a click has highlighted for good.
+  // Which documents match the controls, where among them the reader is, and what a click has highlighted for good.
   let matching = [], place = 0, pinned = null;
   let request = 0; // the newest request to draw: an older one that ends later is dropped
   const chosen = () => [systemA.value, systemB.value].filter(value => value !== "");
 
-  async function load() {
-    const mine = ++request;
-    const [documents, ...systems] = await Promise.all(["documents", ...chosen().map(value => `system-${value}`)].map(unpack));
-    return mine === request ? {documents, systems, names: chosen()} : null;
-  }
-
-  async function filter() {
-    const before = matching[place], loaded = await load();
-    if (!loaded) return;
-    const {documents, systems} = loaded, words = search.value.trim().toLowerCase();
-    const errors = index => systems.reduce((sum, system) => sum + (system[index]?.errors ?? []).filter(error => error[0] === kind.value).length, 0);
-    matching = [...documents.keys()].filter(index => documents[index].title.toLowerCase().includes(words) && (!kind.value || errors(index)));
-    place = Math.max(0, matching.indexOf(before));
-    choice.replaceChildren(...matching.map(index => make("option", {value: index}, documents[index].title + (kind.value ? ` (${errors(index)})` : ""))));
-    show(loaded);
-  }
-
-  async function go(to) {
-    place = to;
-    const loaded = await load();
-    if (loaded) show(loaded);
-  }
-
-  function show({documents, systems, names}) {
+  // Draws a document (the one shown before where none is named), or the first where it does not match the controls.
+  async function show(wanted = matching[place]) {
+    const mine = ++request, names = chosen();
+    const [documents, ...systems] = await Promise.all(["documents", ...names.map(value => `system-${value}`)].map(unpack));
+    if (mine !== request) return;
+    const words = search.value.trim().toLowerCase(), filter = kind.value, everywhere = [...documents.keys()];
+    const errors = (kind, indices) => indices.flatMap(index => systems.flatMap(system => system[index]?.errors ?? [])).filter(error => error[0] === kind).length;
+    kind.replaceChildren(make("option", {value: ""}, "any or no error"), ...data.kinds.map(({kind, name}) => make("option", {value: kind}, `${name} (${errors(kind, everywhere)})`)));
+    kind.value = filter;
+    matching = everywhere.filter(index => documents[index].title.toLowerCase().includes(words) && (!filter || errors(filter, [index])));
+    choice.replaceChildren(...matching.map(index => make("option", {value: index}, documents[index].title + (filter ? ` (${errors(filter, [index])})` : ""))));
+    place = Math.max(0, matching.indexOf(wanted));
     const index = matching[place];
     pinned = null;
-    byId("place").textContent = matching.length ? `${place + 1} of ${matching.length}` : "no such document";
     choice.value = index ?? "";
+    byId("place").textContent = matching.length ? `${place + 1} of ${matching.length}` : "no such document";
     // Not for the first document: the address may lead elsewhere on the page.
     if (index !== undefined && panels.childElementCount) history.replaceState(null, "", `#document=${encodeURIComponent(data.ids[index])}`);
     panels.classList.toggle("two", names.length > 1);
@@ -250,16 +238,10 @@
   });
 
   // Controls.
-  const errorKinds = () => {
-    const before = kind.value, total = errors => chosen().reduce((sum, system) => sum + errors[system], 0);
-    kind.replaceChildren(make("option", {value: ""}, "any or no error"), ...data.kinds.map(({kind, name, errors}) => make("option", {value: kind}, `${name} (${total(errors)})`)));
-    kind.value = before;
-  };
-  const step = by => matching.length && go((place + by + matching.length) % matching.length);
-  for (const select of [systemA, systemB]) select.addEventListener("change", () => { errorKinds(); filter(); });
-  kind.addEventListener("change", filter);
-  search.addEventListener("input", filter);
-  choice.addEventListener("change", () => go(matching.indexOf(Number(choice.value))));
+  const step = by => show(matching[(place + by + matching.length) % matching.length]);
+  for (const select of [systemA, systemB, kind]) select.addEventListener("change", () => show());
+  search.addEventListener("input", () => show());
+  choice.addEventListener("change", () => show(Number(choice.value)));
   byId("next").addEventListener("click", () => step(1));
   byId("previous").addEventListener("click", () => step(-1));
   document.addEventListener("keydown", event => {
@@ -278,13 +260,11 @@
     const index = data.ids.indexOf(decodeURIComponent(location.hash.slice("#document=".length)));
     if (index < 0) return false;
     [search.value, kind.value] = ["", ""];
-    await filter();
-    await go(matching.indexOf(index));
+    await show(index);
     document.getElementById("documents").scrollIntoView();
     choice.focus();
     return true;
   };
   addEventListener("hashchange", follow);
-  errorKinds();
-  follow().then(followed => followed || filter());
+  follow().then(followed => followed || show());
 })();

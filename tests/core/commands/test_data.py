@@ -113,7 +113,7 @@ def test_build_split_leaves_out_held_out_and_mixed_documents(
     assert [item.title for item in read_corpus(output).documents] == ["Plain", "Other"]
     assert msgspec.json.decode(output.read_bytes())[0] == plain
     printed = capsys.readouterr().out
-    assert "2 documents, but the split has 3,008" in printed
+    assert "2 documents; the split has 3,008" in printed
     assert "left out: 2 of JEREX's dev and test, 1 with mixed-type clusters" in printed
     assert "1 titles of JEREX's dev and test are in neither source, such as Nowhere" in printed
 

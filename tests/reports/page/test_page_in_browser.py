@@ -79,6 +79,7 @@ def test_documents_are_chosen_and_filtered_by_error(opened: OpenPage) -> None:
     assert "</script><img" in page.locator("#viewer-panels .text").inner_text()
     # JEREX (GRC) misses the place in documents 1, 2, 4 and 5.
     page.select_option("#viewer-kind", "mention-missed")
+    playwright.expect(page.locator("#viewer-kind option:checked")).to_have_text("missed mention (4)")
     at(page, "1 of 4")
     assert page.locator("#viewer-panels h3").inner_text() == "Document 1 & <i>1</i>"
     assert errors_of(page) == ["“Oslo”", "“Acme” → P159 → “Oslo”"]
