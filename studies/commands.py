@@ -81,19 +81,10 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
 def show_plan(arguments: Sequence[str]) -> None:
     """Print every run of a study, which of them are finished, what the rest takes, and warnings."""
     parser = StudyParser("engram study plan", DESCRIPTION)
-    parser.add_argument(
-        "--jobs", type=positive_int, help="estimate for so many runs at once (default: what `study run` would do)"
-    )
-    parser.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="time a few optimiser steps of the slowest row first, and remember them",
-    )
-    parser.add_argument(
-        "--commands",
-        action="store_true",
-        help="make the run folders, and print one shell line per run that is not finished, for any scheduler",
-    )
+    parser.add_argument("--jobs", type=positive_int, help="estimate for so many runs at once, as in `study run`")
+    parser.add_argument("--calibrate", action="store_true", help="time a few steps of the slowest row first")
+    commands = "make the run folders, and print one shell line per run that is not finished, for any scheduler"
+    parser.add_argument("--commands", action="store_true", help=commands)
     options, planned = parser.parse_plan(arguments)
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})

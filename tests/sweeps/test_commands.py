@@ -39,8 +39,8 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
     assert "1 failed, 2 finished, 1 waiting" in out
     assert "two seed 1 failed: its error" in out
     assert [line.split() for line in out.splitlines()[1:3]] == [
-        ["one", "●", "·", "40.00", "1"],
-        ["two", "●", "✗", "40.00", "1"],
+        ["one", "●", "·", "40.00", "±", "–", "1"],
+        ["two", "●", "✗", "40.00", "±", "–", "1"],
     ]
 
 
