@@ -18,7 +18,6 @@ from core.records.summary import (
     PartScores,
     RunSummary,
     TaskSummary,
-    TrackingSettings,
     read_summary,
 )
 from core.scoring.metrics import TASKS
@@ -116,10 +115,10 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
         "preset": settings.preset,
         "data": data,
         "seed_means": describe_seed(settings.data, data),
-        "device": settings.runtime.device,
-        "threads": settings.runtime.threads,
+        "device": settings.runtime.get("device", ""),
+        "threads": settings.runtime.get("threads"),
         "address": wandb_address(run.run_id, settings.tracking),
-        "reads": memory is not None and memory.read_mode != "none" and memory.warmup < 1.0,
+        "reads": memory is not None and memory.get("read_mode") != "none" and memory.get("warmup", 0.0) < 1.0,
     }
     if origin is not None:
         packages = " ".join(f"{name}={version}" for name, version in origin.packages.items())
@@ -128,11 +127,11 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
     return facts
 
 
-def wandb_address(run_id: str, tracking: TrackingSettings) -> str:
+def wandb_address(run_id: str, tracking: Mapping[str, Any]) -> str:
     """Where W&B shows the run; empty where it does not follow it, or the record does not name the entity."""
-    if tracking.wandb not in ("auto", "online") or not tracking.entity:
+    if tracking.get("wandb") not in ("auto", "online") or not tracking.get("entity"):
         return ""
-    return f"https://wandb.ai/{tracking.entity}/{tracking.project}/runs/{run_id}"
+    return f"https://wandb.ai/{tracking['entity']}/{tracking['project']}/runs/{run_id}"
 
 
 def data_hashes(data: Mapping[str, Any], origin: Provenance | None) -> Iterator[str]:

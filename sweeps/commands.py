@@ -6,10 +6,9 @@ What each `study run` cost, as its driver saw it, is kept in the study folder, a
 import argparse
 import shlex
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -43,7 +42,7 @@ Ctrl-C once: start nothing more, and let the running ones save; twice: stop now.
 
 
 class LaunchTiming(msgspec.Struct, frozen=True):
-    """What one `study run` took from its start to its end; one that was killed leaves none.
+    """What one `study run` took once its plan was made; one that was killed leaves none.
 
     `run_seconds` sums, over the runs that ended here, the time from being handed to a worker (for its first run: from
     the worker's start, the loading of torch included) to the end that the driver saw.
@@ -52,7 +51,7 @@ class LaunchTiming(msgspec.Struct, frozen=True):
     started: str
     """When, in UTC."""
     seconds: float
-    """Wall time of the command: planning, runs, closing."""
+    """Wall time from the plan to the end of its last run."""
     jobs: int
     ended: int
     """How many runs ended in it, however they ended."""
@@ -70,12 +69,6 @@ class LaunchTiming(msgspec.Struct, frozen=True):
         )
 
 
-def append_timing(folder: Path, timing: LaunchTiming) -> None:
-    """Append a timing to those of a study; no result depends on it, so a full disk is ignored."""
-    with suppress(OSError), open(folder / LAUNCH_TIMINGS, "ab") as file:
-        file.write(msgspec.json.encode(timing) + b"\n")
-
-
 def read_last_timing(folder: Path) -> LaunchTiming | None:
     """The latest timing of a study, None where there is none."""
     # What follows the last line end is empty, or a line that a full disk cut off.
@@ -84,20 +77,18 @@ def read_last_timing(folder: Path) -> LaunchTiming | None:
     return None
 
 
-def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) -> int:
+def run(arguments: Sequence[str], *, here: Callable[[Path], str]) -> int:
     """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped.
 
     `here` computes a run folder in this process, for `--engine in-process`.
     """
-    began = time.monotonic()
     parser = StudyParser("engram study run", DESCRIPTION)
     add_job_options(parser)
-    summaries = {name: (engine.__doc__ or "").partition(".")[0] for name, engine in ENGINES.items()}
     parser.add_argument(
         "--engine",
         choices=list(ENGINES),
         default=next(iter(ENGINES)),
-        help="; ".join(f"{name}: {summary[:1].lower()}{summary[1:]}" for name, summary in summaries.items()),
+        help="; ".join(f"{name}: {(engine.__doc__ or '').partition('.')[0]}" for name, engine in ENGINES.items()),
     )
     parser.add_argument(
         "--attempts",
@@ -125,7 +116,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str] | None = None) 
         )
     )
     with study_lock(planned, options, jobs=engine.slots, rerun=options.rerun) as again:
-        return run_plan(planned, options, arguments, engine, began=began, again=again, attempts=options.attempts)
+        return run_plan(planned, options, arguments, engine, again=again, attempts=options.attempts)
 
 
 def add_job_options(parser: StudyParser) -> None:
@@ -163,16 +154,12 @@ def run_plan(
     arguments: Sequence[str],
     engine: Engine,
     *,
-    began: float | None = None,
     again: Collection[str] = (),
     attempts: int = ATTEMPTS,
     verb: str = "run",
 ) -> int:
-    """Write the record of a plan, compute its runs, `again` those of other code, and mirror the study in W&B.
-
-    `began` is when the command began, on the monotonic clock, where it did something before.
-    """
-    began = time.monotonic() if began is None else began
+    """Write the record of a plan, compute its runs, `again` those of other code, and mirror the study in W&B."""
+    began = datetime.now(UTC)
     folder = study_folder(options.runs, planned.record.label)
     record = add_earlier_seeds(planned.record, folder)
     write_study_record(options.runs, record)
@@ -181,16 +168,17 @@ def run_plan(
     stopped = compute(run_states, planned, engine, attempts=attempts)
     print(f"{planned.record.label}: {count_statuses(run_states)}")
     if run_states.ended:
-        seconds = time.monotonic() - began
         timing = LaunchTiming(
-            started=f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC",
-            seconds=seconds,
+            started=f"{began:%Y-%m-%d %H:%M:%S} UTC",
+            seconds=(datetime.now(UTC) - began).total_seconds(),
             jobs=engine.slots,
             ended=run_states.ended,
             run_seconds=run_states.run_seconds,
         )
         say(str(timing))
-        append_timing(folder, timing)
+        # No result depends on it, so a full disk is ignored.
+        with suppress(OSError), open(folder / LAUNCH_TIMINGS, "ab") as file:
+            file.write(msgspec.json.encode(timing) + b"\n")
     command = f"engram study {verb} {shlex.join(arguments)}"
     if stopped:
         say(f"engram: stopped; resume with the same command: {command}")
@@ -204,8 +192,8 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     """Compute the runs of a plan that are waiting, and close the engine; whether the user stopped it."""
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     screen = Screen(run_states, slots=engine.slots)
+    say(f"{planned.record.label}: {total} runs, {finished} finished already, {engine.slots} at once")
     with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
-        screen.note(f"{planned.record.label}: {total} runs, {finished} finished already, {engine.slots} at once")
         for state in run_states.with_status(*BAD):
             screen.show_run(state)
         try:

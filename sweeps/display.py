@@ -1,8 +1,7 @@
 """Display of a study while it runs: a live grid of rows and seeds in a terminal, a line per run elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -18,8 +17,6 @@ from sweeps.run_states import BAD, ELSEWHERE, RUNNING, RunState, RunStates, coun
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 SYMBOLS |= dict.fromkeys(BAD, ("✗", "red"))
 WAITING_SYMBOL = ("·", "dim")
-MAX_SEED_COLUMNS = 8
-"""More seeds share one column."""
 FRAME_LINES = 4
 """Lines of a screen that are not rows: the head, the foot, and two below and above."""
 
@@ -29,43 +26,38 @@ class Screen:
 
     def __init__(self, run_states: RunStates, *, slots: int) -> None:
         self.run_states, self.slots = run_states, slots
-        self.live: Live | None = None
+        self.live = False
 
     def show_run(self, state: RunState) -> None:
         """The state of a run has changed."""
-        if self.live is not None:
-            self.live.refresh()
-            if state.status in BAD:
-                self.note(self._line(state), style="red")
-        elif state.status != RUNNING:
-            self.note(self._line(state))
-
-    def note(self, line: str, *, style: str = "") -> None:
-        """Print a line of its own."""
-        if self.live is not None:
-            self.live.console.print(Text(line, style=style), soft_wrap=True)
-        else:
-            say(line)
+        if state.status in BAD or (not self.live and state.status != RUNNING):
+            say(self._line(state))
 
     def _line(self, state: RunState) -> str:
         done, total = len(self.run_states.with_status(*SCORED)), len(self.run_states.by_id)
         metric = self.run_states.study.metric
-        line = f"[{done}/{total}]  {describe_run(state, metric, state.summary.f1(metric))}"
-        left = self.run_states.seconds_left(self.slots)
-        return f"{line}  {format_duration(left)} left" if left else line
+        return f"[{done}/{total}]  {describe_run(state, metric, state.summary.f1(metric))}{self._time_left()}"
+
+    def _time_left(self) -> str:
+        seconds = self._seconds_left()
+        return f"  about {format_duration(seconds)} left" if seconds else ""
+
+    def _seconds_left(self) -> float | None:
+        return self.run_states.seconds_left(self.slots)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # What is taller than the screen could not be drawn over in the next frame.
-        rows, room = self.run_states.by_row(), console.height - FRAME_LINES
-        shown = list(rows) if len(rows) <= room else active_rows(rows, max(1, room - 1))
-        yield grid(self.run_states, shown)
-        if len(shown) < len(rows):
-            hidden = count_statuses(state for row in rows.keys() - set(shown) for state in rows[row])
-            line = f"… and {len(rows) - len(shown)} other rows: {hidden}"
-            yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
-        left = self.run_states.seconds_left(self.slots)
-        foot = count_statuses(self.run_states) + (f"; {format_duration(left)} left" if left else "")
-        yield Text(foot, no_wrap=True, overflow="ellipsis")
+        rows, room = self.run_states.by_row(), max(1, console.height - FRAME_LINES)
+        if len(rows) <= room:
+            yield grid(self.run_states)
+        else:
+            room = max(1, room - 1)
+            states = enumerate(rows.values())
+            active = next((at for at, row in states if any(run.status in (RUNNING, ELSEWHERE) for run in row)), 0)
+            first = max(0, min(active - room // 2, len(rows) - room))
+            yield grid(self.run_states, list(rows)[first : first + room])
+            yield Text(f"… and {len(rows) - room} other rows", style="dim")
+        yield Text(count_statuses(self.run_states) + self._time_left(), no_wrap=True, overflow="ellipsis")
 
 
 def describe_run(state: RunState, metric: str, score: float | None) -> str:
@@ -87,44 +79,29 @@ def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
     `names` are the rows to show, all of them by default.
     """
     metric, rows = run_states.study.metric, run_states.by_row()
-    seeds = sorted({state.run.seed for state in run_states})
-    separate = len(seeds) <= MAX_SEED_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("row", min_width=12)
-    for heading in [f"s{seed}" for seed in seeds] if separate else [f"{len(seeds)} seeds"]:
-        table.add_column(heading, justify="center" if separate else "left", no_wrap=True)
+    table.add_column("seeds", no_wrap=True)
     table.add_column(f"{metric} F1", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     for row in names or rows:
-        symbols = [Text(*SYMBOLS.get(state.status, WAITING_SYMBOL)) for state in rows[row]]
+        symbols = Text(" ").join(Text(*SYMBOLS.get(state.status, WAITING_SYMBOL)) for state in rows[row])
         scores = [state.summary.f1(metric) for state in rows[row] if state.status in SCORED]
         mean = summarize(score for score in scores if score is not None)
-        name = Text(row, no_wrap=True, overflow="ellipsis")
-        table.add_row(name, *(symbols if separate else [Text.assemble(*symbols)]), str(mean), str(mean.n))
+        table.add_row(Text(row, no_wrap=True, overflow="ellipsis"), symbols, str(mean), str(mean.n))
     return table
 
 
-def active_rows(rows: Mapping[str, Sequence[RunState]], count: int) -> list[str]:
-    """The rows where something runs, and as many of their nearest neighbours as there is room for, in their order."""
-    names = list(rows)
-    active = [at for at, row in enumerate(names) if any(run.status in (RUNNING, ELSEWHERE) for run in rows[row])]
-    if not active:
-        unfinished = (at for at, row in enumerate(names) if any(run.status not in SCORED for run in rows[row]))
-        active = [next(unfinished, 0)]
-    nearest = sorted(range(len(names)), key=lambda at: min(abs(at - other) for other in active))
-    return [names[at] for at in sorted(nearest[:count])]
-
-
-AnyScreen = TypeVar("AnyScreen", bound=Screen)
-
-
 @contextmanager
-def live_display(screen: AnyScreen, *, console: Console | None = None, plain: bool = False) -> Iterator[AnyScreen]:
-    """Draw a screen while this lasts, on stderr by default; `plain`: lines also in a terminal."""
+def live_display(screen: Screen, *, console: Console | None = None, plain: bool = False) -> Iterator[None]:
+    """Draw a screen while this lasts, on stderr by default; `plain`: lines also in a terminal.
+
+    What is printed meanwhile appears above it.
+    """
     console = console or Console(stderr=True)
-    if plain or not console.is_terminal:
-        yield screen
+    screen.live = console.is_terminal and not plain
+    if not screen.live:
+        yield
         return
-    with Live(screen, console=console, refresh_per_second=2) as live:
-        screen.live = live
-        yield screen
+    with Live(screen, console=console, refresh_per_second=2):
+        yield

@@ -58,7 +58,6 @@ class RunStates:
         """How many runs ended here, however they ended."""
         self.run_seconds = 0.0
         """How long runs were in the hands of the engine, summed."""
-        self._finished_seconds: list[float] = []
         self._retry_failed = retry_failed
         for run in runs:
             self.add(run)
@@ -93,21 +92,23 @@ class RunStates:
     def end(self, state: RunState, status: str, error: str | None = None) -> None:
         """A run has ended, or is to wait again; its summary is read again, and says why where `error` does not."""
         if state.status == RUNNING:
-            seconds = time.monotonic() - state.started
             self.ended += 1
-            self.run_seconds += seconds
-            if status in SCORED:
-                self._finished_seconds.append(seconds)
+            self.run_seconds += time.monotonic() - state.started
         state.summary = read_summary(state.run.folder)
         state.status = DAMAGED if state.summary.status == DAMAGED else status
         state.error = state.summary.error if state.status in BAD and error is None else error
 
+    @property
+    def mean_seconds(self) -> float | None:
+        """How long a run takes, by the records of those that are finished; None without any."""
+        seconds = [state.summary.seconds for state in self.with_status(*SCORED)]
+        return sum(seconds) / len(seconds) if seconds else None
+
     def seconds_left(self, slots: int) -> float | None:
-        """How long the rest takes, from the runs that ended since the start, else from earlier records."""
-        known = self._finished_seconds or [state.summary.seconds for state in self.with_status(*SCORED)]
-        if not known:
+        """How long the rest takes; None before any run is finished."""
+        mean, now = self.mean_seconds, time.monotonic()
+        if mean is None:
             return None
-        mean, now = sum(known) / len(known), time.monotonic()
         left = mean * len(self.with_status(WAITING))
         left += sum(max(0.0, mean - (now - state.started)) for state in self.with_status(RUNNING))
         return left / slots

@@ -30,7 +30,7 @@ from sweeps.engines.local import LocalEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search_display import SearchScreen, summarize_search
-from sweeps.search_loop import PlanTrial, SearchLoop
+from sweeps.search_loop import SearchLoop
 
 JOB_TYPE = "trial"
 """What W&B calls the runs of trials."""
@@ -80,22 +80,6 @@ def search(arguments: Sequence[str]) -> int:
     options, planned = parser.parse_plan(arguments)
     # These words are printed again, and so end up in logs.
     arguments = [without_password(word) for word in arguments]
-    asked = read_search_flags(planned, options)
-    jobs = options.jobs or default_jobs(planned, options.devices)
-    with study_lock(planned, options, jobs=jobs):
-        if read_study_record(study_folder(options.runs, planned.record.label) / STUDY_RECORD) is None:
-            write_study_record(options.runs, planned.record)
-        record, code = run_search(planned, options, asked, arguments, jobs=jobs)
-        print("\n".join(summarize_search(record)))
-        if code or record.best_trial is None or options.no_report_runs:
-            return code
-        engine = LocalEngine(jobs=jobs, devices=options.devices)
-        best = plan_with_best(planned, record, record.best_trial, options)
-        return run_plan(best, options, arguments, engine, verb="search")
-
-
-def read_search_flags(planned: Plan, options: argparse.Namespace) -> Search:
-    """The search that a study and the flags ask for, checked against the rows' seeds and the settings of every run."""
     study = planned.study
     if study.search is None:
         raise UserError(
@@ -107,7 +91,17 @@ def read_search_flags(planned: Plan, options: argparse.Namespace) -> Search:
             raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
     asked = msgspec.structs.replace(study.search, trials=options.trials or study.search.trials)
     check_search(asked, seeds=options.seeds or study.seeds)
-    return asked
+    jobs = options.jobs or default_jobs(planned, options.devices)
+    with study_lock(planned, options, jobs=jobs):
+        if read_study_record(study_folder(options.runs, planned.record.label) / STUDY_RECORD) is None:
+            write_study_record(options.runs, planned.record)
+        record, code = run_search(planned, options, asked, arguments, jobs=jobs)
+        print("\n".join(summarize_search(record)))
+        if code or record.best_trial is None or options.no_report_runs:
+            return code
+        engine = LocalEngine(jobs=jobs, devices=options.devices)
+        best = plan_with_best(planned, record, record.best_trial, options)
+        return run_plan(best, options, arguments, engine, verb="search")
 
 
 def run_search(
@@ -123,17 +117,16 @@ def run_search(
             "or keep this search apart (--name NAME)"
         )
     loop = build_loop(planned, options.runs, asked, storage=storage, slots=jobs, retry_failed=bool(options.retry))
-    engine = LocalEngine(jobs=jobs, devices=options.devices)
+    screen, engine = SearchScreen(loop, slots=jobs), LocalEngine(jobs=jobs, devices=options.devices)
+
+    def on_trial(trial: SearchTrial) -> None:
+        screen.show_trial(trial)
+        write_search_record(folder, loop.record)
+
+    loop.on_trial = on_trial
+    say(f"{planned.record.label}: up to {asked.trials} trials over {len(loop.space.axes)} axes, runs at once: {jobs}")
     try:
-        with stop_on_signals() as stop, live_display(SearchScreen(loop, slots=jobs)) as screen:
-
-            def on_trial(trial: SearchTrial) -> None:
-                screen.show_trial(trial)
-                write_search_record(folder, loop.record)
-
-            loop.on_trial, loop.on_storage = on_trial, screen.show_storage
-            axes = len(loop.space.axes)
-            screen.note(f"{planned.record.label}: up to {asked.trials} trials over {axes} axes, runs at once: {jobs}")
+        with stop_on_signals() as stop, live_display(screen):
             Launcher(loop.run_states, engine, planned, on_change=screen.show_run, feed=loop.feed).run(stop)
     finally:
         engine.close()
@@ -156,12 +149,12 @@ def build_loop(
     planned: Plan, runs: Path, asked: Search, *, storage: str, slots: int, retry_failed: bool = False
 ) -> SearchLoop:
     """The loop of a search whose trials are in a storage; a UserError where the storage has another search."""
-    study = planned.study
+    study, record = planned.study, planned.record
     assert study.base is not None
-    space = SearchSpace(study.base, study.declared_axes)
+    preset, space = study.base.preset, SearchSpace(study.base, study.declared_axes)
     identity = {
-        "profile": planned.record.profile,
-        "settings": drop_neutral_sections(planned.record.settings),
+        "profile": record.profile,
+        "settings": drop_neutral_sections(record.settings),
         "metric": study.metric,
         "base": msgspec.to_builtins(study.base),
         "axes": {axis.path: list(axis.value_labels) for axis in study.declared_axes},
@@ -169,44 +162,32 @@ def build_loop(
     }
     base = space.base_point()
     header = SearchRecord(
-        label=planned.record.label,
+        label=record.label,
         question=study.question,
         metric=study.metric,
         search=asked,
-        profile=planned.record.profile,
-        settings=planned.record.settings,
+        profile=record.profile,
+        settings=record.settings,
         axes=[AxisLabels(axis.name, axis.title, list(axis.value_labels)) for axis in study.declared_axes],
         own=base.params if base is not None else {},
         storage=without_password(storage),
     )
-    return SearchLoop(
-        header,
-        space,
-        TrialStore(storage, name=planned.record.label, axes=space.axes, identity=identity),
-        RunStates(study, (), {}, retry_failed=retry_failed),
-        slots=slots,
-        plan_trial=trial_planner(planned, runs, asked),
-    )
-
-
-def trial_planner(planned: Plan, runs: Path, asked: Search) -> PlanTrial:
-    """What plans the runs of a trial: a row of its own on every seed of the search."""
-    study = planned.study
-    assert study.base is not None
-    preset = study.base.preset
     # Files are looked up once, not for every proposal.
     data, varied = planned.configs[BASE].data, {axis.path for axis in study.declared_axes}
     files: Tree = {file: getattr(data, file) for file in ("name", *DATA_FILES) if f"data.{file}" not in varied}
-    settings = merge(merge({"tracking": {"job_type": JOB_TYPE}}, planned.record.settings), {"data": files})
+    settings = merge(merge({"tracking": {"job_type": JOB_TYPE}}, record.settings), {"data": files})
 
     def plan_trial(number: int, point: Point) -> Mapping[int, PlannedRun]:
+        """The runs of a trial: a row of its own on every seed of the search."""
         name = f"trial {number}"
         rows = {name: Row(preset, point.settings, at=point.at)}
         alone = msgspec.structs.replace(study, rows=rows, baseline=name)
-        trial = plan(alone, profile=planned.record.profile, runs=runs, seeds=asked.shared_seeds, settings=settings)
+        trial = plan(alone, profile=record.profile, runs=runs, seeds=asked.shared_seeds, settings=settings)
         return {run.seed: run for run in trial.runs}
 
-    return plan_trial
+    store = TrialStore(storage, name=record.label, axes=space.axes, identity=identity)
+    run_states = RunStates(study, (), {}, retry_failed=retry_failed)
+    return SearchLoop(header, space, store, run_states, slots=slots, plan_trial=plan_trial)
 
 
 def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, options: argparse.Namespace) -> Plan:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from core.errors import UserError
+from core.progress import say
 from core.records.record import SCORED
 from studies.plan import PlannedRun
 from studies.search.proposals import propose
@@ -47,8 +48,6 @@ class SearchLoop:
         self._header, self._slots, self._plan_trial = header, slots, plan_trial
         self.on_trial: Callable[[SearchTrial], None] = lambda trial: None
         """Called with every trial that has started or was judged."""
-        self.on_storage: Callable[[StorageLost | None], None] = lambda lost: None
-        """Called when the storage does not answer, and with None when it does again."""
         self.trials: list[SearchTrial] = []
         self._runs: dict[int, Mapping[int, PlannedRun]] = {}
         self._signatures: dict[str, str] = {}
@@ -98,9 +97,11 @@ class SearchLoop:
             self._set_lost(None)
 
     def _set_lost(self, lost: StorageLost | None) -> None:
-        before, self.lost = self.lost, lost
-        if (before is None) != (lost is None):
-            self.on_storage(lost)
+        if lost is not None and self.lost is None:
+            say(f"{lost}; running runs continue, and are entered when it answers")
+        elif lost is None and self.lost is not None:
+            say("the trials can be reached again")
+        self.lost = lost
 
     def _load(self) -> None:
         self.trials = self.store.load()

@@ -110,10 +110,9 @@ def reading_memory(config: RunConfig, *, name: str, reading: float, epoch: int) 
 
 def choose_documents(documents: Sequence["EncodedDocument"], names: Sequence[str]) -> list["EncodedDocument"]:
     """The documents with these titles or ids, in that order; one whole number asks for so many of the first."""
-    known: dict[str, EncodedDocument] = {}
-    for encoded in documents:
-        for name in (encoded.document.id, encoded.document.title or encoded.document.id):
-            known.setdefault(name, encoded)
+    # Of documents with one title, the first; an id is one document's.
+    known = {encoded.document.title or encoded.document.id: encoded for encoded in reversed(documents)}
+    known |= {encoded.document.id: encoded for encoded in documents}
     if len(names) == 1 and names[0] not in known and names[0].isdecimal() and int(names[0]) > 0:
         return list(documents[: int(names[0])])
     for name in names:

@@ -1,6 +1,7 @@
 """Corpus: the documents of one file, with ids that are unique in it, and the data issues that reading it met."""
 
 from collections.abc import Iterable
+from itertools import chain, count
 
 import msgspec
 
@@ -21,7 +22,6 @@ class UniqueIds:
     def __init__(self, issues: Issues) -> None:
         self._issues = issues
         self._used: set[str] = set()
-        self._next: dict[str, int] = {}
 
     def remember(self, ids: Iterable[str]) -> None:
         """Note ids that earlier documents have."""
@@ -30,14 +30,8 @@ class UniqueIds:
     def take(self, title: str | None, index: int) -> str:
         """An unused id for the document at `index` (from 0): its title, or `document-<index>` where that is empty."""
         name = title or f"document-{index}"
-        if name not in self._used:
-            self._used.add(name)
-            return name
-        number = self._next.get(name, 2)
-        while f"{name}#{number}" in self._used:
-            number += 1
-        unique = f"{name}#{number}"
+        unique = next(text for text in chain([name], (f"{name}#{n}" for n in count(2))) if text not in self._used)
         self._used.add(unique)
-        self._next[name] = number + 1
-        self._issues.add("duplicate_title", f"document {index} is now {unique}")
+        if unique != name:
+            self._issues.add("duplicate_title", f"document {index} is now {unique}")
         return unique

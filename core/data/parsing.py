@@ -51,14 +51,9 @@ def named_file_errors(path: Path | str) -> Iterator[None]:
         raise fault(path, f"no such file{_similar_names(path)}") from None
     except IsADirectoryError:
         raise fault(path, "is a folder, not a file: give the path of a file in it") from None
-    except NotADirectoryError:
-        raise fault(path, "a part of the path before the last is a file, not a folder: correct the path") from None
-    except PermissionError:
-        raise fault(path, "no permission to read this file: change its mode (chmod u+r) or its owner") from None
-    except OSError as error:
-        raise fault(path, f"cannot be read ({error.strerror}): correct the path") from None
-    except ValueError as error:
-        raise fault(path, f"is not a usable path ({error}): correct it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise fault(path, f"cannot be read ({reason}): correct the path or its permissions") from None
 
 
 def _similar_names(path: Path) -> str:
@@ -83,13 +78,10 @@ def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data":
-            what = (
-                f"ends after {len(raw)} bytes inside a character: truncated or not UTF-8; copy it again or convert it"
-            )
-        else:
-            byte = f"byte {error.start} is 0x{raw[error.start]:02x}"
-            what = f"{byte}, which is not UTF-8: convert the file with `iconv -t UTF-8`"
+        byte = f"byte {error.start} is 0x{raw[error.start]:02x}"
+        what = (
+            f"{byte}, which is not UTF-8: convert the file with `iconv -t UTF-8`, or copy it again if it is truncated"
+        )
         raise fault(path, what, index=index, line=line) from None
 
 

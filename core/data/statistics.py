@@ -6,6 +6,7 @@ Word pieces are counted with the `tokenizers` library alone: no model library is
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -69,11 +70,19 @@ def load_tokenizer(source: str) -> Tokenizer:
 
     Truncation and padding are off. Raises `UserError` where there is none, or where it cannot be read.
     """
-    path = _find_tokenizer(source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        package = re.sub(r"[-.]+", "_", source.removeprefix(PACKAGE))
+        with suppress(UserError):
+            path = model_folder(f"{PACKAGE}{package}") or path
+    if path.is_dir():
+        path /= "tokenizer.json"
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every fault of the file
-        raise UserError(f"{path}: is no tokenizer file ({error}): give a folder with a tokenizer.json") from None
+        raise UserError(
+            f"{path}: is no tokenizer ({error}): give a folder with a tokenizer.json, or an installed package with one"
+        ) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -85,20 +94,3 @@ def count_wordpieces(documents: Sequence[Document], tokenizer: Tokenizer) -> lis
     encoded = tokenizer.encode_batch(words, add_special_tokens=False)
     pieces = {word: max(1, len(encoding.ids)) for word, encoding in zip(words, encoded, strict=True)}
     return [sum(pieces[token] for token in document.tokens) for document in documents]
-
-
-def _find_tokenizer(source: str) -> Path:
-    path = Path(source).expanduser()
-    if path.is_file():
-        return path
-    try:
-        package = re.sub(r"[-.]+", "_", source.removeprefix(PACKAGE))
-        folder = path if path.is_dir() else model_folder(f"{PACKAGE}{package}")
-    except UserError:
-        folder = None
-    if folder is None or not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"tokenizer {source} is neither a folder with a tokenizer.json nor an installed package that carries one: "
-            "give one of these (a hub name is not downloaded here)"
-        )
-    return folder / "tokenizer.json"

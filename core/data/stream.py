@@ -112,7 +112,7 @@ class DocumentStream:
                 raw = head + file.read()
             items = _split_array(raw, path) if raw.lstrip().startswith(b"[") else [(b"", raw)]
         else:
-            items = _split_lines(chain(BytesIO(head), _read_lines(file, path)), self.format)
+            items = _split_lines(chain(BytesIO(head), file), self.format)
         self._items = _mark_items(items, lead)
         self._ids = UniqueIds(Issues())
         self._index = 0
@@ -147,11 +147,6 @@ def open_documents(input: str, *, format: Format = "auto") -> Iterator[DocumentS
         file = path.open("rb")
     with file:
         yield DocumentStream(file, input, format=format, size=path.stat().st_size if path.is_file() else None)
-
-
-def _read_lines(file: BinaryIO | BufferedIOBase, path: Path | str) -> Iterator[bytes]:
-    with named_file_errors(path):
-        yield from file
 
 
 def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[bytes, int, Mark]]:

@@ -101,8 +101,8 @@ def build_viewer(
         predictions.append([])
         for document in documents:
             annotation = by_id.get(document.id)
-            found = find_errors(document.gold, annotation) if document.gold and annotation else ()
-            predictions[-1].append(PackedPrediction(packed_annotation(annotation), *found) if annotation else None)
+            errors = find_errors(document.gold, annotation) if document.gold and annotation else ()
+            predictions[-1].append(PackedPrediction(packed_annotation(annotation), *errors) if annotation else None)
     annotations = [*(made.predicted for system in predictions for made in system if made), *filter(None, golds)]
     types = {kind for annotation in annotations for _, kind in annotation.entities}
     data = {

@@ -64,33 +64,11 @@ class ModelSettings(msgspec.Struct, frozen=True, gc=False):
     relation_head: str = ""
 
 
-class MemorySettings(msgspec.Struct, frozen=True, gc=False):
-    """Whether a run reads memory."""
-
-    read_mode: str = "none"
-    warmup: float = 0.0
-
-
 class TrainingSettings(msgspec.Struct, frozen=True, gc=False):
     """How long it trains."""
 
     epochs: int = 1
     batch_size: int = 1
-
-
-class RuntimeSettings(msgspec.Struct, frozen=True, gc=False):
-    """Where it ran."""
-
-    device: str = ""
-    threads: int | None = None
-
-
-class TrackingSettings(msgspec.Struct, frozen=True, gc=False):
-    """How W&B follows it."""
-
-    wandb: str = ""
-    project: str = ""
-    entity: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -101,10 +79,10 @@ class Settings(msgspec.Struct, frozen=True):
     data: dict[str, Any] = {}
     encoder: dict[str, Any] = {}
     model: ModelSettings = ModelSettings()
-    memory: MemorySettings | None = None
+    memory: dict[str, Any] | None = None
     training: TrainingSettings = TrainingSettings()
-    runtime: RuntimeSettings = RuntimeSettings()
-    tracking: TrackingSettings = TrackingSettings()
+    runtime: dict[str, Any] = {}
+    tracking: dict[str, Any] = {}
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -144,10 +122,7 @@ class RunSummary(msgspec.Struct, frozen=True):
 
     def f1(self, task: str, *, splits: Sequence[str] = ("test", "validation")) -> float | None:
         """The F1 of a task in percent on the first of some splits that the run was scored on; None without one."""
-        scores: TaskSummary | None = next(
-            (getattr(self.metrics[name], task) for name in splits if name in self.metrics), None
-        )
-        return scores.f1 if scores is not None else None
+        return next((getattr(self.metrics[name], task).f1 for name in splits if name in self.metrics), None)
 
 
 def read_summary(folder: Path) -> RunSummary:
@@ -156,15 +131,9 @@ def read_summary(folder: Path) -> RunSummary:
         summary = read_json(folder / RECORD, RunSummary, DAMAGED_WAY_OUT)
     except UserError as error:
         return RunSummary("", DAMAGED, error=str(error), folder=folder)
-    if summary is None:
-        return RunSummary("", "running" if is_locked(folder) else WAITING, folder=folder)
-    return msgspec.structs.replace(summary, status=current_status(summary.status, folder), folder=folder)
-
-
-def current_status(recorded: RunStatus, folder: Path) -> RunStatus:
-    """The status of a run now: whoever computes a run holds its folder's lock; a killed process leaves "running"."""
-    if recorded in FINAL:
-        return recorded
-    if is_locked(folder):
-        return "running"
-    return KILLED if recorded == "running" else recorded
+    summary = summary or RunSummary("", WAITING)
+    status = summary.status
+    # Whoever computes a run holds its folder's lock; a killed process leaves "running".
+    if status not in FINAL:
+        status = "running" if is_locked(folder) else KILLED if status == "running" else status
+    return msgspec.structs.replace(summary, status=status, folder=folder)

@@ -60,7 +60,10 @@ class WandbRun:
             if self.mode == "online":
                 self._warn("W&B cannot be reached, so the run is written offline, to be uploaded later", error)
                 self.mode = "offline"
-                _end_service()
+                with suppress(Exception):
+                    import wandb
+
+                    wandb.teardown()  # its service keeps the id of a run that could not be opened
                 self._open()
             else:
                 self._warn(f"W&B cannot write in {self.identity.folder}, so this run is not tracked", error)
@@ -148,14 +151,6 @@ class WandbRun:
 
     def _warn(self, trouble: str, error: Exception) -> None:
         say(f"engram: warning: {self.identity.run_id}: {trouble} ({first_line(error)})")
-
-
-def _end_service() -> None:
-    """End W&B's service of this process, which keeps the id of a run that could not be opened."""
-    import wandb
-
-    with suppress(Exception):
-        wandb.teardown()
 
 
 def wandb_mode(settings: TrackingConfig) -> Mode:

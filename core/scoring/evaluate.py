@@ -130,8 +130,7 @@ def _require(titles: Sequence[str | None], other: Sequence[str | None], message:
     known = set(other)
     missing = [f'"{title}"' for title in titles if title not in known]
     if missing:
-        more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
-        raise UserError(message % f"{len(missing)} of {len(titles)} documents ({', '.join(missing[:MAX_NAMED])}{more})")
+        raise UserError(message % f"{len(missing)} of {len(titles)} documents ({', '.join(missing[:MAX_NAMED])})")
 
 
 def _check_tokens(gold: Document, predicted: Document, position: int, gold_path: Path, predictions_path: Path) -> None:

@@ -35,8 +35,8 @@ class EngineOptions:
     devices: tuple[str, ...]
     default_jobs: Callable[[], int]
     """How many runs at once this machine has room for."""
-    run: Callable[[Path], str] | None
-    """Computes a run folder in this process and returns the status of its record; None where that is not offered."""
+    run: Callable[[Path], str]
+    """Computes a run folder in this process and returns the status of its record."""
 
 
 class Engine(ABC):

@@ -29,8 +29,6 @@ class InProcessEngine(Engine):
             raise UserError(
                 "--engine in-process computes one run at a time in this process: leave out --jobs and --devices"
             )
-        if options.run is None:
-            raise UserError("--engine in-process works with `engram study run` only: use --engine local")
         return cls(options.run)
 
     def wait(self, seconds: float) -> list[EndedRun]:

@@ -124,21 +124,20 @@ def describe_exit(code: int, last_line: str) -> str:
 class LocalEngine(Engine):
     """Worker processes on this machine (default).
 
-    Up to `jobs` at once, with `threads` processor threads each (default: an equal share of the machine's). `devices`
-    are handed to the workers in turn: cpu, or cuda:N.
+    Up to `jobs` at once, each with an equal share of the machine's processors. `devices` are handed to the workers in
+    turn: cpu, or cuda:N.
     """
 
     def __init__(
         self,
         *,
         jobs: int,
-        threads: int | None = None,
         devices: Sequence[str] = (),
         program: Sequence[str] = PROGRAM,
     ) -> None:
         super().__init__()
         self.slots = jobs
-        self._threads = threads or max(1, (os.cpu_count() or 1) // jobs)
+        self._threads = max(1, (os.cpu_count() or 1) // jobs)
         self._devices = tuple(devices)
         self._program = tuple(program)
         self._workers: list[Worker] = []
@@ -231,14 +230,13 @@ def parse_devices(text: str) -> tuple[str, ...]:
     """The value of --devices: `cpu`, or `cuda:0,cuda:1` among those that this process may use."""
     devices = tuple(device.strip() for device in text.split(","))
     for device in devices:
-        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-            raise argparse.ArgumentTypeError(f"{device!r} is not a device: give cpu, or cuda:N, separated by commas")
         try:
+            if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+                raise IndexError
             device_environment(device, os.environ)
         except IndexError:
-            allowed = os.environ["CUDA_VISIBLE_DEVICES"]
             raise argparse.ArgumentTypeError(
-                f"{device} is not among the devices {allowed} (CUDA_VISIBLE_DEVICES)"
+                f"{device!r} is not a device: give cpu, or cuda:N (N counts CUDA_VISIBLE_DEVICES), separated by commas"
             ) from None
     return devices
 

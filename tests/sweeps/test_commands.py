@@ -22,7 +22,7 @@ from engram import main
 from reports.frame import load_study
 from studies.plan import Plan
 from studies.record import find_study_record, write_study_record
-from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, append_timing, read_last_timing
+from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, read_last_timing
 from tests.sweeps.fake_study import FakeRun, compute, run_ids
 from tests.sweeps.real_study import RealStudy, wait_until
 from tests.tiny import TINY, document
@@ -49,10 +49,8 @@ def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, caps
     assert account.overhead == pytest.approx(0.02)
     folder = write_study_record(tmp_path / "runs", planned.record).parent
     assert read_last_timing(folder) is None
-    append_timing(folder, msgspec.structs.replace(account, ended=1))
-    append_timing(folder, account)
-    with open(folder / LAUNCH_TIMINGS, "a") as file:
-        file.write('{"started": "cut o')
+    lines = [msgspec.json.encode(timing) for timing in (msgspec.structs.replace(account, ended=1), account)]
+    (folder / LAUNCH_TIMINGS).write_bytes(b"\n".join([*lines, b'{"started": "cut o']))
     assert read_last_timing(folder) == account
     main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
     assert (

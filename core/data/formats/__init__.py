@@ -18,7 +18,6 @@ from core.data.formats.pubtator import PubtatorConversion
 from core.data.formats.text import TextConversion
 from core.data.issues import Issues, count_issues
 from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
-from core.errors import UserError
 
 _FORMATS: dict[str, type[Conversion[Any]]] = {
     "docred": DocredConversion,
@@ -49,8 +48,6 @@ def parse_corpus(
     """The same from bytes that were read already; `path` only names them in messages."""
     if format == "auto":
         format = detect_format(raw, path)
-    if format not in _FORMATS:
-        raise UserError(f"format {format} is none of auto, {', '.join(_FORMATS)}: give one of these")
     issues = Issues()
     ids = UniqueIds(issues)
     documents = []

@@ -24,22 +24,18 @@ _CLOSERS = frozenset("\"'”’)]}»")
 _OPENERS = frozenset("\"'“‘([{«")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # Before a name: never the end of a sentence.
-_TITLES = _words("dr mr mrs ms prof st mt ft gen col lt sgt capt rev hon")
+_TITLES = frozenset("dr mr mrs ms prof st mt ft gen col lt sgt capt rev hon".split())
 # Before a number: the end of a sentence otherwise.
-_COUNTED = _words("no nos fig figs eq vol pp p ch sec art")
+_COUNTED = frozenset("no nos fig figs eq vol pp p ch sec art".split())
 # May end a sentence: the next word decides.
-_ABBREVIATIONS = _words(
+_ABBREVIATIONS = frozenset(
     "vs al approx ca cf dept est etc inc ltd co corp jr sr ed eds resp jan feb mar apr jun jul aug sep sept oct nov "
-    "dec viz spp var"
+    "dec viz spp var".split()
 )
-_STARTERS = _words(
+_STARTERS = frozenset(
     "The A An In On At He She It They We This That These Those There But And However After Before When While His Her "
-    "Its Their As For From With By To I You Our If Since During Although Both All No"
+    "Its Their As For From With By To I You Our If Since During Although Both All No".split()
 )
 
 

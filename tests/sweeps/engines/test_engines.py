@@ -59,7 +59,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         assert "no such library" in (ended.error or "")
 
     def test_one_worker_computes_many_folders_and_logs_into_each(self, tmp_path: Path) -> None:
-        engine = LocalEngine(jobs=1, threads=3, devices=("cpu",), program=FAKE)
+        engine = LocalEngine(jobs=1, devices=("cpu",), program=FAKE)
         folders = [self.folder(tmp_path, str(number)) for number in range(3)]
         for folder in folders:
             engine.submit(folder)
@@ -67,7 +67,7 @@ class TestLocalEngine(EngineOfProcessesContract):
         engine.close()
         lines = [(folder / DONE).read_text().split() for folder in folders]
         assert len({line[0] for line in lines}) == 1
-        assert {line[1] for line in lines} == {"3"}
+        assert {line[1] for line in lines} == {str(os.cpu_count())}
         assert all((folder / LOG).read_text() == "words of the run\n" for folder in folders)
 
     def test_a_worker_that_died_while_idle_costs_no_run(self, tmp_path: Path) -> None:

@@ -303,7 +303,8 @@ def test_no_part_of_a_search_looks_at_test(
 
     folder = SearchFolder(tmp_path)
     loop = folder.loop(slots=1)
-    with live_display(SearchScreen(loop, slots=1)) as shown:
+    shown = SearchScreen(loop, slots=1)
+    with live_display(shown):
         engine = InProcessEngine(FakeRun(test=upside_down))
         launch = Launcher(loop.run_states, engine, folder.planned(), on_change=shown.show_run, feed=loop.feed)
         loop.on_trial = shown.show_trial
@@ -325,7 +326,8 @@ def test_in_a_terminal_the_trials_are_a_table_and_what_failed_is_a_line(tmp_path
     loop = folder.loop()
     run = FakeRun(fails=lambda config: config.memory is not None and config.memory.read_mode == "normal")
     console = Console(file=shown, force_terminal=True, width=150)
-    with live_display(SearchScreen(loop, slots=1), console=console) as screen:
+    screen = SearchScreen(loop, slots=1)
+    with live_display(screen, console=console):
         launch = Launcher(
             loop.run_states, InProcessEngine(run), folder.planned(), on_change=screen.show_run, feed=loop.feed
         )

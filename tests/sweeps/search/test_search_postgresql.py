@@ -51,11 +51,12 @@ def test_a_database_that_dies_loses_nothing(
 
     run.before = dies
     try:
-        with live_display(SearchScreen(loop, slots=1)) as shown:
+        shown = SearchScreen(loop, slots=1)
+        with live_display(shown):
             launch = Launcher(
                 loop.run_states, InProcessEngine(run), folder.planned(), on_change=shown.show_run, feed=loop.feed
             )
-            loop.on_trial, loop.on_storage = shown.show_trial, shown.show_storage
+            loop.on_trial = shown.show_trial
             launch.run(StopRequest())
     finally:
         loop.store.close()

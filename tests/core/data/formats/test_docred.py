@@ -223,14 +223,14 @@ def test_a_path_that_is_no_file_is_one_clear_error(tmp_path: Path, monkeypatch: 
     assert "is a folder" in message_of(tmp_path)
     assert "Did you mean train.json?" in message_of(tmp_path / "trian.json")
     assert "nor a readable folder" in message_of(tmp_path / "none" / "train.json")
-    assert "is a file, not a folder" in message_of(tmp_path / "train.json" / "train.json")
-    assert "not a usable path" in message_of(tmp_path / "a\0b")
+    assert "cannot be read (Not a directory)" in message_of(tmp_path / "train.json" / "train.json")
+    assert "cannot be read (embedded null" in message_of(tmp_path / "a\0b")
 
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(source.Path, "read_bytes", refuse)
-    assert "no permission" in message_of(tmp_path / "train.json")
+    assert "cannot be read (Permission denied)" in message_of(tmp_path / "train.json")
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:

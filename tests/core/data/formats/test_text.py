@@ -54,7 +54,7 @@ def test_a_blank_line_separates_documents() -> None:
     [
         (b" \n\n ", "notes.txt: holds 0 documents"),
         (b"caf\xe9s", "byte 3 is 0xe9, which is not UTF-8"),
-        ("café".encode()[:-1], "truncated or not UTF-8"),
+        ("café".encode()[:-1], "byte 3 is 0xc3, which is not UTF-8: .* if it is truncated"),
     ],
 )
 def test_text_that_holds_none_is_one_clear_error(raw: bytes, message: str) -> None:
