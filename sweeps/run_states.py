@@ -98,21 +98,6 @@ class RunStates:
         state.status = DAMAGED if state.summary.status == DAMAGED else status
         state.error = state.summary.error if state.status in BAD and error is None else error
 
-    @property
-    def mean_seconds(self) -> float | None:
-        """How long a run takes, by the records of those that are finished; None without any."""
-        seconds = [state.summary.seconds for state in self.with_status(*SCORED)]
-        return sum(seconds) / len(seconds) if seconds else None
-
-    def seconds_left(self, slots: int) -> float | None:
-        """How long the rest takes; None before any run is finished."""
-        mean, now = self.mean_seconds, time.monotonic()
-        if mean is None:
-            return None
-        left = mean * len(self.with_status(WAITING))
-        left += sum(max(0.0, mean - (now - state.started)) for state in self.with_status(RUNNING))
-        return left / slots
-
 
 def count_statuses(states: Iterable[RunState]) -> str:
     """How many runs have each status, as `3 finished, 1 waiting`."""
