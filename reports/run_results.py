@@ -118,7 +118,7 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
         "device": settings.runtime.get("device", ""),
         "threads": settings.runtime.get("threads"),
         "address": wandb_address(run.run_id, settings.tracking),
-        "reads": memory is not None and memory.get("read_mode") != "none" and memory.get("warmup", 0.0) < 1.0,
+        "reads": memory is not None and memory.get("read_mode", "none") != "none" and memory.get("warmup", 0.0) < 1.0,
     }
     if origin is not None:
         packages = " ".join(f"{name}={version}" for name, version in origin.packages.items())

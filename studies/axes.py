@@ -34,11 +34,8 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def label(self, value: Value) -> str:
         """What rows and tables call a value."""
-        for own, label in zip(self.values, self.labels, strict=False):
-            # True is 1 in Python, but the setting that is on is not the setting that is 1.
-            if own == value and isinstance(own, bool) == isinstance(value, bool):
-                return label
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        labels = dict(zip(self.values, self.labels, strict=False))
+        return labels.get(value) or (f"{value:g}" if isinstance(value, float) else str(value))
 
     def setting(self, value: Value) -> Tree:
         """The settings that put a row at this value."""

@@ -8,7 +8,7 @@ turn stays in every table, and a kill at any moment leaves the old run in one of
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,6 @@ MIN_SEEDS = 5
 """Seeds from which a standard deviation and a paired test begin to show something."""
 MAX_NAMED_ROWS = 4
 """Rows that a line names; of more it gives the number."""
-SIZE_SETTINGS = ("slot_width", "slots_per_type", "pooling")
-"""Settings of memory that change how many parameters a model has, and little else that it does."""
 EARLIER = "earlier"
 """The folder, next to those of a row's seeds, in which runs that were computed again are kept."""
 
@@ -119,28 +117,14 @@ def early_choice(plan: Plan) -> Iterator[str]:
         )
 
 
-def different_sizes(plan: Plan) -> Iterator[str]:
-    """Rows with a memory that differ in a setting that changes the number of parameters."""
-    memories = [config.memory for config in plan.configs.values() if config.memory is not None]
-    varied = [f"memory.{name}" for name in SIZE_SETTINGS if len({getattr(memory, name) for memory in memories}) > 1]
-    if varied:
-        yield f"rows differ in parameters through {' and '.join(varied)}: a better score may come from size alone"
-
-
 def list_rows(names: Sequence[str]) -> str:
     """Some rows by name, or how many there are."""
     return ", ".join(names) if len(names) <= MAX_NAMED_ROWS else f"{len(names)} rows"
 
 
-Check = Callable[[Plan], Iterator[str]]
-WARNINGS: tuple[Check, ...] = (few_seeds, different_normalisation, rows_that_never_read, held_out_documents)
-"""What is warned of: comparisons that show another thing than they seem to."""
-NOTES: tuple[Check, ...] = (early_choice, different_sizes)
-"""What to keep in mind when the table is read."""
-
-
-def run_checks(checks: Sequence[Check], plan: Plan) -> list[str]:
-    """The lines of some checks of a plan."""
+def plan_warnings(plan: Plan) -> list[str]:
+    """Comparisons of a plan that show another thing than they seem to."""
+    checks = (few_seeds, different_normalisation, rows_that_never_read, held_out_documents)
     return [line for check in checks for line in check(plan)]
 
 
@@ -184,7 +168,7 @@ def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Re
     estimate = estimate_plan(plan, summaries, runs, jobs=jobs, again=again)
     refuse_full_disk(estimate, runs)
     kept = [summary for run_id, summary in summaries.items() if run_id not in again]
-    return Ready([*run_checks(WARNINGS, plan), *code_warnings(now, kept), *memory_warnings(estimate)], again)
+    return Ready([*plan_warnings(plan), *code_warnings(now, kept), *memory_warnings(estimate)], again)
 
 
 def runs_to_repeat(summaries: Mapping[str, RunSummary], now: Provenance) -> frozenset[str]:

@@ -16,7 +16,7 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
-from studies.checks import NOTES, WARNINGS, code_warnings, run_checks
+from studies.checks import code_warnings, early_choice, plan_warnings
 from studies.cost_calibration import calibrate
 from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
@@ -81,23 +81,14 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
 def show_plan(arguments: Sequence[str]) -> None:
     """Print every run of a study, which of them are finished, what the rest takes, and warnings."""
     parser = StudyParser("engram study plan", DESCRIPTION)
-    parser.add_argument(
-        "--jobs", type=positive_int, help="estimate for so many runs at once (default: what `study run` would do)"
-    )
-    parser.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="time a few optimiser steps of the slowest row first, and remember them",
-    )
-    parser.add_argument(
-        "--commands",
-        action="store_true",
-        help="make the run folders, and print one shell line per run that is not finished, for any scheduler",
-    )
+    parser.add_argument("--jobs", type=positive_int, help="estimate for so many runs at once, as in `study run`")
+    parser.add_argument("--calibrate", action="store_true", help="time a few steps of the slowest row first")
+    commands = "make the run folders, and print one shell line per run that is not finished, for any scheduler"
+    parser.add_argument("--commands", action="store_true", help=commands)
     options, planned = parser.parse_plan(arguments)
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})
-    for line in [*undeclared_lines(planned), *run_checks(WARNINGS, planned), *code_warnings(now, summaries.values())]:
+    for line in [*undeclared_lines(planned), *plan_warnings(planned), *code_warnings(now, summaries.values())]:
         print(f"engram: warning: {line}", file=sys.stderr)
     if options.commands:
         print_commands(planned, summaries, options.runs)
@@ -112,7 +103,7 @@ def show_plan(arguments: Sequence[str]) -> None:
     estimate = estimate_plan(planned, summaries, options.runs, jobs=options.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
-    for line in run_checks(NOTES, planned):
+    for line in early_choice(planned):
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")

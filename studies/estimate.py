@@ -66,11 +66,9 @@ class Estimate:
     @cached_property
     def weight_bytes(self) -> list[int]:
         """The size of each run's weights, by an earlier run or its encoder's; 0 where neither is known."""
-        counts = (
-            (cost.parameters if cost else None) or estimate_parameter_count(run.config) or 0
-            for run, cost in zip(self.runs, self.costs, strict=True)
-        )
-        return [4 * count for count in counts]
+        pairs = zip(self.runs, self.costs, strict=True)
+        known = ((cost and cost.parameters) or estimate_parameter_count(run.config) for run, cost in pairs)
+        return [4 * (count or 0) for count in known]
 
     @property
     def disk_bytes(self) -> int:

@@ -22,9 +22,6 @@ from studies.record import RowRuns, StudyRecord, StudyRun, study_label
 from studies.rows import Row
 from studies.study import Study
 
-NOT_IN_ROWS = ("seed", "preset", "profile")
-"""What is no setting of a row."""
-
 
 @dataclass(frozen=True)
 class PlannedRun(StudyRun):
@@ -118,7 +115,7 @@ def _tracking(config: RunConfig, name: str, study: Study, *, job_type: str) -> T
 
 def row_config(name: str, row: Row, *, profile: str, settings: Mapping[str, Any]) -> RunConfig:
     """The config of a row with flags on top; a mistake names the row."""
-    for setting in NOT_IN_ROWS:
+    for setting in ("seed", "preset", "profile"):
         if setting in row.settings:
             raise UserError(
                 f"row {name}: leave {setting} ({row.settings[setting]!r}) out of its settings: a row has its own "

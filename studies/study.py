@@ -177,9 +177,6 @@ def check_study(study: Study) -> Study:
         baseline = study.row_baseline(row)
         if "," in row or len(row) > MAX_NAME:
             raise UserError(f"row name {row!r}: use no commas and at most {MAX_NAME} characters")
-        if baseline in study.left_out:
-            reason = study.left_out[baseline]
-            raise UserError(f"baseline {baseline} is left out ({reason}): name another row")
         if baseline not in study.rows:
             raise UserError(
                 f"row {row} is compared with {baseline!r}, which is none of the rows "

@@ -24,31 +24,28 @@ Tree = dict[str, Any]
 
 
 @cache
-def _shipped(kind: str) -> dict[str, str]:
-    # Read once: a plan asks for them thousands of times.
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDERS[kind].glob("*.yaml"))}
-
-
-@cache
-def _differences(kind: str) -> dict[str, Tree]:
-    return {name: yaml.safe_load(text) or {} for name, text in _shipped(kind).items()}
+def _shipped(kind: str) -> dict[str, tuple[str, Tree]]:
+    """Name -> first comment and settings; read once, as a plan asks for them thousands of times."""
+    shipped = {}
+    for path in sorted(FOLDERS[kind].glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+        shipped[path.stem] = " ".join(line.strip("# ") for line in comment), yaml.safe_load(text) or {}
+    return shipped
 
 
 def names(kind: str = "presets") -> dict[str, str]:
     """The shipped presets or profiles and what the first comment of each says."""
-    comments = {
-        name: takewhile(lambda line: line.startswith("#"), text.splitlines()) for name, text in _shipped(kind).items()
-    }
-    return {name: " ".join(line.lstrip("# ").rstrip() for line in lines) for name, lines in comments.items()}
+    return {name: comment for name, (comment, _) in _shipped(kind).items()}
 
 
 def difference(name: str, kind: str = "presets") -> Tree:
     """What a preset or profile changes, as a nested dict; an unknown name is an error that lists the known ones."""
-    known = _differences(kind)
+    known = _shipped(kind)
     if name not in known:
         hint = did_you_mean(name, known)
         raise UserError(f"unknown {kind.removesuffix('s')} {name!r}: the {kind} are {', '.join(known)}.{hint}")
-    return deepcopy(known[name])
+    return deepcopy(known[name][1])
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Tree:

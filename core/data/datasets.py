@@ -100,16 +100,14 @@ def resolve_paths(data: DataConfig) -> DataConfig:
 
 def dataset_paths(name: str) -> dict[str, Path | None]:
     """The checked paths of a data set's `train`, `validation`, `test` and `types`, None where it has no such file."""
-    entry, paths = find_dataset(name), dict[str, Path | None]()
+    entry = find_dataset(name)
+    paths: dict[str, Path | None] = dict.fromkeys(DATA_FILES)
     checksums = {file.name: file.sha256 for file in entry.files}
     for kind in DATA_FILES:
-        file = getattr(entry, kind)
-        path = paths[kind] = data_root() / name / file if file is not None else None
-        if path is not None:
+        if (file := getattr(entry, kind)) is not None:
+            path = paths[kind] = data_root() / name / file
             if not path.is_file():
-                raise fault(
-                    path, f"data set {name} is not there: run `engram data fetch {name}`, or put the file there"
-                )
+                raise fault(path, f"data set {name} is not there: run `engram data fetch {name}`, or put it there")
             _verify(path, checksums.get(file))
     return paths
 

@@ -48,21 +48,15 @@ def named_file_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise fault(path, f"no such file{_similar_names(path)}") from None
+        names = [entry.name for entry in path.parent.glob("*")]
+        hint = did_you_mean(path.name, names, most=3)
+        what = f"no such file.{hint}" if hint else f"no such file in {path.parent.resolve()}: correct the path"
+        raise fault(path, what) from None
     except IsADirectoryError:
         raise fault(path, "is a folder, not a file: give the path of a file in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise fault(path, f"cannot be read ({reason}): correct the path or its permissions") from None
-
-
-def _similar_names(path: Path) -> str:
-    try:
-        names = [entry.name for entry in path.parent.iterdir()]
-    except OSError:
-        return f", nor a readable folder {path.parent}: correct the path"
-    hint = did_you_mean(path.name, names, most=3)
-    return f".{hint}" if hint else f" in {path.parent.resolve()}: correct the path"
 
 
 def empty_fault(path: Path | str, size: int) -> UserError:

@@ -8,23 +8,15 @@ by position.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from core.data.documents import Annotation, Span
 from core.scoring.metrics import Measures, measures, ratio
 
 Clusters = Sequence[frozenset[Span]]
+Fractions = tuple[int | float, int | float, int | float, int | float]
+"""Numerator and denominator of precision, then of recall."""
 SMALL_BLOCK = (60, 8)
 """Blocks with at most this many clusters on the longer and the shorter side are aligned here; larger ones by scipy."""
-
-
-class Fractions(NamedTuple):
-    """Numerators and denominators of precision and recall, of one document or summed."""
-
-    precision_part: int | float
-    precision_whole: int | float
-    recall_part: int | float
-    recall_whole: int | float
 
 
 def coreference_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, Measures]:
@@ -55,7 +47,7 @@ def partition(annotation: Annotation) -> list[frozenset[Span]]:
 
 def muc(key: Clusters, response: Clusters) -> Fractions:
     """Links kept of those that hold a cluster together (Vilain et al., 1995); singletons have none."""
-    return Fractions(*_links(response, key), *_links(key, response))
+    return *_links(response, key), *_links(key, response)
 
 
 def _links(clusters: Clusters, other: Clusters) -> tuple[int, int]:
@@ -71,7 +63,7 @@ def _links(clusters: Clusters, other: Clusters) -> tuple[int, int]:
 
 def b_cubed(key: Clusters, response: Clusters) -> Fractions:
     """The share of every mention's cluster that is right, averaged over mentions (Bagga & Baldwin, 1998)."""
-    return Fractions(*_shares(response, key), *_shares(key, response))
+    return *_shares(response, key), *_shares(key, response)
 
 
 def _shares(clusters: Clusters, other: Clusters) -> tuple[float, int]:
@@ -86,7 +78,7 @@ def _shares(clusters: Clusters, other: Clusters) -> tuple[float, int]:
 def ceaf_phi4(key: Clusters, response: Clusters) -> Fractions:
     """The similarity of the best one-to-one alignment of clusters, φ4 = 2|K∩R| / (|K|+|R|) (Luo, 2005)."""
     similarity = sum(_best_alignment(block) for block in _blocks(key, response))
-    return Fractions(similarity, len(response), similarity, len(key))
+    return similarity, len(response), similarity, len(key)
 
 
 MEASURES = {"muc": muc, "b_cubed": b_cubed, "ceaf_phi4": ceaf_phi4}

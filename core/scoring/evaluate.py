@@ -30,13 +30,12 @@ from core.scoring.metrics import DocumentCounts, Scores, count, score
 
 def count_documents(documents: Sequence[Document], predicted: Sequence[Annotation]) -> list[DocumentCounts]:
     """The counts of every document; ValueError for a document without gold: a missing metric raises, it is never 0."""
-    for document in documents:
+    counts = []
+    for document, annotation in zip(documents, predicted, strict=True):
         if document.gold is None:
             raise ValueError(f"document {document.id!r} has no gold annotation to score against")
-    return [
-        count(document.id, document.gold or Annotation(), annotation)
-        for document, annotation in zip(documents, predicted, strict=True)
-    ]
+        counts.append(count(document.id, document.gold, annotation))
+    return counts
 
 
 def evaluate(

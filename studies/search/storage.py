@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 JOURNAL = "optuna.journal"
 IDENTITY = "engram"
 """The study attribute that says of which search it is."""
-FIELDS = ("signature", "runs", "rung", "state", "scores", "n", "why")
-"""The fields of a trial that are attributes of it in the storage."""
 
 
 class StorageLost(UserError):
@@ -147,8 +145,9 @@ class TrialStore:
 def attributes(trial: SearchTrial) -> dict[str, Any]:
     """The attributes of a trial in the storage; `mean`, `sd` and `seeds` are for the dashboard."""
     fields = msgspec.to_builtins(trial, str_keys=True)
-    written = {name: fields[name] for name in FIELDS}
-    return written | {"mean": trial.value, "sd": trial.spread, "seeds": list(trial.scores)}
+    for derived in ("number", "params", "value", "spread"):
+        del fields[derived]
+    return fields | {"mean": trial.value, "sd": trial.spread, "seeds": list(trial.scores)}
 
 
 def open_storage(storage: str) -> "BaseStorage":
@@ -160,7 +159,10 @@ def open_storage(storage: str) -> "BaseStorage":
     if "://" in storage:
         # Asked before each use, so that a database that went and came back is found again.
         return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
-    drop_half_written_line(Path(storage))
+    journal = Path(storage)
+    if journal.is_file():
+        # A killed process may have left its last line half written: the next one would be written behind it.
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
     return JournalStorage(JournalFileBackend(storage))
 
 
@@ -181,12 +183,6 @@ def plain_errors(storage: str) -> Iterator[None]:
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()
         raise StorageLost(f"the trials in {shown} cannot be reached: {(reason or ['no answer'])[0]}") from None
-
-
-def drop_half_written_line(journal: Path) -> None:
-    """Remove a last line that a killed process left half written; else the next one would be written behind it."""
-    if journal.is_file():
-        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
 
 
 def without_password(storage: str) -> str:

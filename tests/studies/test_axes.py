@@ -33,8 +33,6 @@ def test_values_are_called_as_tables_call_them() -> None:
     assert list(find_axis("warmup").value_labels) == ["0", "0.1", "0.2", "0.4", "0.6", "0.8", "1"]
     assert list(find_axis("read-gradient").value_labels) == ["off", "on"]
     assert find_axis("slots-per-type").label(16) == "16"
-    mixed = Axis(name="a", title="A", path="p", values=(1, True), labels=("one", "on"), sentence="")
-    assert (mixed.label(True), mixed.label(1)) == ("on", "one")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
 from core.records.summary import RunSummary, read_summary
 from studies.axes import AXES, Axis, find_axis
-from studies.checks import NOTES, WARNINGS, code_warnings, run_checks, runs_to_repeat
+from studies.checks import code_warnings, early_choice, plan_warnings, runs_to_repeat
 from studies.plan import Plan, plan
 from studies.rows import Base, Row
 from studies.study import Study, check_study, expand_axes, find_study, shipped_studies
@@ -36,7 +36,7 @@ def draws(memory: dict, documents: dict, other: int = 100) -> list[str]:
         "a": Row(preset="memory-grc", settings={"memory": memory}),
         "b": Row(preset="memory-grc", settings={"memory": memory, "samples": {"neg_mentions": other}}),
     }
-    return run_checks(WARNINGS, made(rows, documents))
+    return plan_warnings(made(rows, documents))
 
 
 def test_negative_mentions_change_what_an_inverse_read_normalises_over(documents: dict) -> None:
@@ -50,13 +50,13 @@ def test_negative_mentions_change_what_an_inverse_read_normalises_over(documents
 
 def test_an_axis_of_a_users_own_and_a_row_without_memory_are_told_of_it_too(documents: dict) -> None:
     own = Axis(name="negatives", path="samples.neg_mentions", values=(50, 100))
-    [line] = run_checks(WARNINGS, planned(product(own), documents))
+    [line] = plan_warnings(planned(product(own), documents))
     assert "samples.neg_mentions (50, 100)" in line
     # A flag sets all rows alike, unless a row of the study says otherwise.
     rows = {"a": Row("jerex-grc", settings={"samples": {"neg_mentions": 50}}), "b": Row("memory-grc")}
     flags = documents | {"memory": {"inverse_scale": "mean"}}
-    assert run_checks(WARNINGS, made(rows, flags)) == []
-    assert "(b)" in run_checks(WARNINGS, made(rows, documents))[0]
+    assert plan_warnings(made(rows, flags)) == []
+    assert "(b)" in plan_warnings(made(rows, documents))[0]
 
 
 def test_rows_that_never_read_are_said_to_train_the_same_model(documents: dict) -> None:
@@ -68,32 +68,31 @@ def test_rows_that_never_read_are_said_to_train_the_same_model(documents: dict) 
         "e": Row("memory-grc", settings={"memory": WRITE_ONLY | {"slot_width": 32}}),
         "f": Row("jerex-grc"),
     }
-    [line] = run_checks(WARNINGS, made(rows, documents))
+    [line] = plan_warnings(made(rows, documents))
     assert line.startswith("rows b, c never read memory")
     del rows["c"]
-    assert run_checks(WARNINGS, made(rows, documents)) == []
+    assert plan_warnings(made(rows, documents)) == []
 
 
 def test_scores_on_documents_that_chose_or_trained_are_said(documents: dict) -> None:
     files = documents["data"]
     rows = {"a": Row("jerex-grc")}
-    [line] = run_checks(WARNINGS, made(rows, {"data": files | {"test": None}}))
+    [line] = plan_warnings(made(rows, {"data": files | {"test": None}}))
     assert line.startswith("no test documents (a): tables show validation, which has also chosen the epochs")
-    [line] = run_checks(WARNINGS, made(rows, {"data": files | {"validation": files["test"]}}))
+    [line] = plan_warnings(made(rows, {"data": files | {"validation": files["test"]}}))
     assert line.startswith("test and validation documents are the same file")
-    assert len(run_checks(WARNINGS, made(rows, {"data": files | {"test": files["train"]}}))) == 1
+    assert len(plan_warnings(made(rows, {"data": files | {"test": files["train"]}}))) == 1
 
 
 def test_notes_say_what_a_table_will_not(documents: dict) -> None:
-    early, parameters = run_checks(NOTES, planned(find_study("memory-size"), documents))
+    [early] = early_choice(planned(find_study("memory-size"), documents))
     assert early.startswith("validation may choose an epoch before memory is read in 6 rows")
     assert "--training.select_from 0.4 " in early
-    assert parameters.startswith("rows differ in parameters through memory.slot_width:")
     # Four epochs, a warm-up of the first tenth: the first epoch that ends has read.
-    assert run_checks(NOTES, made({"a": Row("memory-grc", settings={"memory": {"warmup": 0.2}})}, documents)) == []
+    assert not list(early_choice(made({"a": Row("memory-grc", settings={"memory": {"warmup": 0.2}})}, documents)))
     late = documents | {"training": {"select_from": 0.4}}
-    assert run_checks(NOTES, made({"a": Row("memory-grc"), "b": Row("jerex-grc")}, late)) == []
-    assert run_checks(NOTES, planned(find_study("paper"), documents | {"memory": {"warmup": 0}})) == []
+    assert not list(early_choice(made({"a": Row("memory-grc"), "b": Row("jerex-grc")}, late)))
+    assert not list(early_choice(planned(find_study("paper"), documents | {"memory": {"warmup": 0}})))
 
 
 PAIRS = [pytest.param(one.name, other.name, id=f"{one.name}+{other.name}") for one, other in combinations(AXES, 2)]
@@ -127,14 +126,14 @@ def by(commit: str | None, *, changed: bool = False, version: str = "1.0") -> Pr
 def test_shipped_studies_need_no_advice_on_a_clean_checkout(documents: dict) -> None:
     for study in shipped_studies().values():
         found = plan(study, profile="quick", runs=Path("runs"), settings=documents)
-        assert run_checks(WARNINGS, found) == []
+        assert plan_warnings(found) == []
     assert code_warnings(CLEAN, []) == []
 
 
 @pytest.mark.parametrize(("seeds", "count"), [([0], 1), ([0, 1, 2, 3], 1), ([0, 1, 2, 3, 9], 0)])
 def test_fewer_than_five_seeds_are_said(documents: dict, seeds: list[int], count: int) -> None:
     found = plan(find_study("paper"), profile="quick", runs=Path("runs"), seeds=seeds, settings=documents)
-    lines = run_checks(WARNINGS, found)
+    lines = plan_warnings(found)
     assert len(lines) == count
     assert all(line.startswith(f"{len(seeds)} seed") and "--seeds 5" in line for line in lines)
 

@@ -117,7 +117,7 @@ def test_rows_stand_next_to_axes_and_an_axis_may_be_the_studys_own(tmp_path: Pat
         (
             {"axes": [{"name": "read-mode", "values": ["none"]}, "warmup"]}
             | {"baseline": "read-mode=write-only+warmup=1"},
-            r"baseline read-mode=write-only\+warmup=1 is left out \(the same runs as read-mode=write-only\+warmup=0\)",
+            r"'read-mode=write-only\+warmup=1', which is none of the rows",
         ),
         ({"axes": ["warmup"], "rows": {"warmup=0": {"preset": "jerex-grc"}}}, "row warmup=0 is also made by the axes"),
         ({"base": None}, "needs `rows`"),

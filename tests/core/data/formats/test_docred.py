@@ -222,7 +222,7 @@ def test_a_path_that_is_no_file_is_one_clear_error(tmp_path: Path, monkeypatch: 
     (tmp_path / "train.json").write_text("[]")
     assert "is a folder" in message_of(tmp_path)
     assert "Did you mean train.json?" in message_of(tmp_path / "trian.json")
-    assert "nor a readable folder" in message_of(tmp_path / "none" / "train.json")
+    assert f"no such file in {tmp_path / 'none'}: correct the path" in message_of(tmp_path / "none" / "train.json")
     assert "cannot be read (Not a directory)" in message_of(tmp_path / "train.json" / "train.json")
     assert "cannot be read (embedded null" in message_of(tmp_path / "a\0b")
 
