@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.records.record import SCORED
 from core.records.summary import DAMAGED, KILLED, WAITING, RunSummary, read_summary
 from studies.record import StudyRun
 from studies.study import Study
