@@ -93,18 +93,13 @@ class StopRequest:
     """A request to stop, as signals make it."""
 
     def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-
-    @property
-    def asked(self) -> bool:
-        """Whether a stop has been asked for."""
-        return self.signal is not None
+        self.asked = False
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Remember the first request; raise KeyboardInterrupt on a second Ctrl-C."""
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = signal.Signals(number)
+        self.asked = True
 
 
 @contextmanager

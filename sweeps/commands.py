@@ -57,15 +57,12 @@ class LaunchTiming(msgspec.Struct, frozen=True):
     """How many runs ended in it, however they ended."""
     run_seconds: float
 
-    @property
-    def overhead(self) -> float:
-        """The share of the wall time beyond `run_seconds / jobs`: the driver's own, and what idle workers waited."""
-        return 1.0 - self.run_seconds / self.jobs / self.seconds
-
     def __str__(self) -> str:
+        # What the driver itself took, and what idle workers waited.
+        overhead = 1.0 - self.run_seconds / self.jobs / self.seconds
         return (
             f"{self.ended} runs in {self.seconds:.1f} s, {self.jobs} at once "
-            f"({self.run_seconds:.1f} s in sum; overhead of the driver {100 * self.overhead:.1f} %)"
+            f"({self.run_seconds:.1f} s in sum; overhead of the driver {100 * overhead:.1f} %)"
         )
 
 

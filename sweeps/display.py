@@ -1,5 +1,6 @@
 """Display of a study while it runs: a live grid of rows and seeds in a terminal, a line per run elsewhere."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from core.progress import say
 from core.records.record import SCORED
 from studies.estimate import format_duration
 from studies.statistics import summarize
-from sweeps.run_states import BAD, ELSEWHERE, RUNNING, RunState, RunStates, count_statuses
+from sweeps.run_states import BAD, ELSEWHERE, RUNNING, WAITING, RunState, RunStates, count_statuses
 
 SYMBOLS = {"running": ("▶", "cyan"), "finished": ("●", "green"), "imported": ("●", "green"), "elsewhere": ("▷", "cyan")}
 SYMBOLS |= dict.fromkeys(BAD, ("✗", "red"))
@@ -38,12 +39,23 @@ class Screen:
         metric = self.run_states.study.metric
         return f"[{done}/{total}]  {describe_run(state, metric, state.summary.f1(metric))}{self._time_left()}"
 
-    def _time_left(self) -> str:
-        seconds = self._seconds_left()
-        return f"  about {format_duration(seconds)} left" if seconds else ""
+    def runs_left(self) -> float:
+        """How many runs are still to be computed here, those that run now included."""
+        return len(self.run_states.with_status(WAITING, RUNNING))
 
-    def _seconds_left(self) -> float | None:
-        return self.run_states.seconds_left(self.slots)
+    def seconds_left(self) -> float | None:
+        """How long the rest takes; None before any run is finished."""
+        seconds = [state.summary.seconds for state in self.run_states.with_status(*SCORED)]
+        if not seconds:
+            return None
+        mean = sum(seconds) / len(seconds)
+        running = self.run_states.with_status(RUNNING)
+        ran = sum(min(mean, time.monotonic() - state.started) for state in running)
+        return max(0.0, mean * self.runs_left() - ran) / self.slots
+
+    def _time_left(self) -> str:
+        seconds = self.seconds_left()
+        return f"  about {format_duration(seconds)} left" if seconds else ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # What is taller than the screen could not be drawn over in the next frame.

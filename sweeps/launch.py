@@ -63,10 +63,12 @@ class Launcher:
                 if stop.asked and not stopping:
                     stopping = True
                     self.engine.cancel()
+                has_new = not stopping and self._take_new_runs()
                 if not stopping:
-                    self._take_new_runs()
                     self._submit_waiting()
-                if not self.run_states.with_status(RUNNING) and (stopping or self._is_done()):
+                # New ones that could not even start have left slots, for which `feed` is asked again.
+                is_left = has_new or self.run_states.with_status(WAITING, ELSEWHERE)
+                if not self.run_states.with_status(RUNNING) and (stopping or not is_left):
                     return
                 for ended in self.engine.wait(WAIT_SECONDS):
                     self._end(ended, stopping=stopping)
@@ -90,10 +92,6 @@ class Launcher:
             self.run_states.add(run)
             is_any = True
         return is_any
-
-    def _is_done(self) -> bool:
-        # Runs that could not even start have left slots for which `feed` was not asked.
-        return not self.run_states.with_status(WAITING, ELSEWHERE) and not self._take_new_runs()
 
     def _submit_waiting(self) -> None:
         running = len(self.run_states.with_status(RUNNING))

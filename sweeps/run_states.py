@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.records.record import SCORED
 from core.records.summary import DAMAGED, KILLED, WAITING, RunSummary, read_summary
 from studies.record import StudyRun
 from studies.study import Study
@@ -97,21 +96,6 @@ class RunStates:
         state.summary = read_summary(state.run.folder)
         state.status = DAMAGED if state.summary.status == DAMAGED else status
         state.error = state.summary.error if state.status in BAD and error is None else error
-
-    @property
-    def mean_seconds(self) -> float | None:
-        """How long a run takes, by the records of those that are finished; None without any."""
-        seconds = [state.summary.seconds for state in self.with_status(*SCORED)]
-        return sum(seconds) / len(seconds) if seconds else None
-
-    def seconds_left(self, slots: int) -> float | None:
-        """How long the rest takes; None before any run is finished."""
-        mean, now = self.mean_seconds, time.monotonic()
-        if mean is None:
-            return None
-        left = mean * len(self.with_status(WAITING))
-        left += sum(max(0.0, mean - (now - state.started)) for state in self.with_status(RUNNING))
-        return left / slots
 
 
 def count_statuses(states: Iterable[RunState]) -> str:

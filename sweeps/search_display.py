@@ -36,8 +36,12 @@ class SearchScreen(Screen):
         score = state.summary.f1(self.run_states.study.metric, splits=["validation"])
         return describe_run(state, "validation", score)
 
-    def _seconds_left(self) -> float | None:
-        return seconds_left(self.loop, self.slots)
+    def runs_left(self) -> float:
+        """As many as the trials that were started ask for, and the others need by the mean of these."""
+        trials = self.loop.trials
+        started = sum(trial.rung - trial.n for trial in trials if trial.is_open)
+        coming = 0 if self.loop.is_ended else max(0, self.loop.search.trials - len(trials))
+        return started + coming * sum(trial.rung for trial in trials) / max(1, len(trials))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -53,18 +57,6 @@ class SearchScreen(Screen):
         yield table
         failed = len(self.run_states.with_status(*BAD))
         yield Text(self.loop.record.progress + (f"; failed runs: {failed}" if failed else "") + self._time_left())
-
-
-def seconds_left(loop: SearchLoop, slots: int) -> float | None:
-    """How long the rest takes, if coming trials need as many runs as the ended ones; None before a run has ended."""
-    seconds = loop.run_states.mean_seconds
-    ended = [trial for trial in loop.trials if not trial.is_open]
-    if seconds is None or not ended:
-        return None
-    runs_per_trial = sum(trial.rung for trial in ended) / len(ended)
-    started = sum(trial.rung - trial.n for trial in loop.trials if trial.is_open)
-    left = 0 if loop.gave_up_because else max(0, loop.search.trials - len(loop.trials))
-    return (left * runs_per_trial + started) * seconds / slots
 
 
 def summarize_search(record: SearchRecord) -> list[str]:

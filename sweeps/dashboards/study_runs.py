@@ -64,12 +64,13 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) 
     digests: dict[str, str] = {}
     with suppress(OSError, msgspec.DecodeError):
         digests = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    new = [(run, run.digest) for run in (*aggregates, build_study_run(record, aggregates, folder))]
-    changed = [(run, digest) for run, digest in new if digests.get(run.identity.run_id) != digest]
     written = 0
-    with progress_bar("writing for W&B", len(changed)) as progress:
-        for run, digest in changed:
-            run_id = run.identity.run_id
+    with progress_bar("writing for W&B", len(aggregates) + 1) as progress:
+        for run in (*aggregates, build_study_run(record, aggregates, folder)):
+            progress.advance()
+            run_id, digest = run.identity.run_id, run.digest
+            if digests.get(run_id) == digest:
+                continue
             # Older offline files hold nothing that the new one does not; those that were uploaded stay.
             for older in (folder / WANDB).glob(f"offline-run-*-{run_id}"):
                 if older.name.split("-", 3)[3] == run_id and not list(older.glob(f"*{SYNCED}")):
@@ -81,7 +82,6 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) 
                 written += 1
                 digests[run_id] = digest
                 atomic_write(path, msgspec.json.encode(digests))
-            progress.advance()
     return written
 
 

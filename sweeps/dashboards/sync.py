@@ -127,8 +127,7 @@ def sync(
         write_study_runs(record, runs, tracking)
     files = pending_files(record, runs)
     if not files:
-        why = "; it was run with --wandb disabled" if tracking.wandb == "disabled" else ""
-        print(f"{record.label}: there is nothing to upload{why}")
+        print(f"{record.label}: there is nothing to upload")
     elif not online:
         print("\n".join(str(path.parent) for path in files))
         print(f"{record.label}: {len(files)} files to upload with `engram study sync`")

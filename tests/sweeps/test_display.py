@@ -3,10 +3,13 @@
 import io
 from pathlib import Path
 
+import msgspec
+import pytest
 from rich.console import Console
 from rich.text import Text
 
 from core.progress import say, stop_on_signals
+from core.records.record import RECORD
 from studies.plan import Plan
 from studies.record import StudyRun
 from studies.rows import Row
@@ -66,3 +69,14 @@ def test_of_more_rows_than_the_screen_has_lines_those_that_move_are_shown(tmp_pa
     assert "▶" in shown[9]
     assert shown[-2].startswith("… and 85 other rows")
     assert shown[-1].startswith("57 finished, 2 running, 141 waiting")
+
+
+def test_time_left_is_read_off_earlier_runs(planned: Plan) -> None:
+    run = FakeRun()
+    compute(planned, run)
+    last = planned.runs[-1].folder / RECORD
+    last.unlink()
+    run_states = read_states(planned)
+    assert Screen(run_states, slots=1).seconds_left() == pytest.approx(2.0)
+    assert Screen(run_states, slots=2).seconds_left() == pytest.approx(1.0)
+    assert msgspec.json.decode((planned.runs[0].folder / RECORD).read_bytes())["seconds"] == 2.0

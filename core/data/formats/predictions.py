@@ -111,8 +111,7 @@ class PredictionConversion(JsonConversion[_Document]):
                 raise self.error(f"field sentences[{number}] is [{start}, {end}], but {limit}")
             expected = end
         if expected != length:
-            limit = f"there are {length} tokens: the last end has to equal that"
-            raise self.error(f"field sentences ends at {expected}, but {limit}")
+            raise self.error(f"field sentences ends at {expected}, but there are {length} tokens: give them all")
         return tuple(self.raw.sentences)
 
     def annotation(self) -> Annotation:

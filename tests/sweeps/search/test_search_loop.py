@@ -21,7 +21,7 @@ from studies.search.trials import SearchTrial
 from sweeps.display import live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
-from sweeps.search_display import SearchScreen, seconds_left
+from sweeps.search_display import SearchScreen
 from tests.sweeps.search.fake_search import AnyOrderEngine, FakeRun, SearchFolder, hill
 
 WRITES = (
@@ -355,9 +355,11 @@ def test_the_live_table_holds_the_best_the_open_and_the_last(tmp_path: Path) -> 
 
 def test_time_left_counts_what_trials_have_needed(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path)
-    assert seconds_left(folder.loop(runs="none"), 1) is None
+    assert SearchScreen(folder.loop(runs="none"), slots=1).seconds_left() is None
     loop = folder.search(FakeRun())
-    assert seconds_left(loop, 1) == 0
+    assert SearchScreen(loop, slots=1).seconds_left() == 0
     runs = sum(trial.n for trial in loop.trials)
     loop.search = msgspec.structs.replace(loop.search, trials=16)
-    assert seconds_left(loop, 2) == pytest.approx(8 * (runs / 8) * 2.0 / 2), "pretended runs take two seconds"
+    assert SearchScreen(loop, slots=2).seconds_left() == pytest.approx(8 * (runs / 8) * 2.0 / 2), (
+        "pretended runs take two seconds"
+    )
