@@ -197,8 +197,8 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
     if needed > free:
         raise UserError(
             f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
-            f"free in {runs}: --training.keep none keeps no weights, --runs DIR may be on another disk, `engram runs gc "
-            f"--runs {runs}` lists what can be deleted"
+            f"free in {runs}: --training.keep none keeps no weights, --runs DIR may be on another disk, `engram runs "
+            f"gc --runs {runs}` lists what can be deleted"
         )
 
 

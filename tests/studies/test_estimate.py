@@ -232,7 +232,7 @@ def test_a_disk_that_cannot_hold_what_is_left_is_refused_with_numbers_and_ways_o
     with pytest.raises(UserError) as refused:
         refuse_full_disk(estimate, tmp_path)
     message = str(refused.value)
-    assert message.startswith("the 7 runs left need about 9.1 GiB on the disk, 7.0 GiB are free in ")
+    assert message.startswith("the 7 runs left need about 9.0 GiB on the disk, 7.0 GiB are free in ")
     assert "--training.keep none keeps no weights" in message
     assert "--runs DIR" in message
     assert "engram runs gc" in message
