@@ -19,7 +19,7 @@ from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.features.wordpieces import EncodedDocument
-from core.files import atomic_write, content_hash, lock_folder
+from core.files import atomic_write, content_hash, format_size, lock_folder
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
@@ -196,7 +196,7 @@ def check_disk(folder: Path, model: JointModel) -> None:
     needed, free = 8 * weights + 2**24, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"{free / 2**20:.0f} MiB are free in {folder}, the checkpoints of this run need {needed / 2**20:.0f} MiB: "
+            f"{format_size(free)} are free in {folder}, the checkpoints of this run need {format_size(needed)}: "
             "free some space, or give another disk (--runs DIR)"
         )
 
