@@ -39,7 +39,7 @@ from core.records.record import (
     read_record,
     write_record,
 )
-from core.records.tracking import Tracker, build_tracker
+from core.records.tracking import Tracker
 from core.run.device import find_device, keep_freed_memory, peak_memory, reset_peak_memory
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
@@ -48,7 +48,7 @@ from core.training.held_out import evaluate_split
 from core.training.loop import Diverged, total_steps, train
 
 
-def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
+def run(folder: Path) -> RunRecord:
     """Compute a run folder to its record; a finished run is not computed again, an interrupted one is resumed exactly.
 
     A run that fails or diverges is recorded as such and returned; a user's mistake is recorded and raised, and so is a
@@ -59,7 +59,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         clean_up_if_killed(folder)
         return before
     config = from_yaml(folder / CONFIG)
-    tracker = tracker if tracker is not None else build_tracker(config.tracking)
+    tracker = Tracker(config.tracking)
     with lock_folder(folder), stop_on_signals() as stop:
         # Until the lock was ours another process may have finished it.
         before = read_record(folder)
