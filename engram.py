@@ -32,7 +32,7 @@ VERBS = {
     "score": Verb("core.commands.score", "score", "score a file of predictions against gold, ours or JEREX's"),
     "import": Verb("core.commands.import_run", "import_run", "import a checkpoint of JEREX or the memory authors"),
     "data list": Verb("core.commands.data", "list_datasets", "the registered data sets and which of them are here"),
-    "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked and resumable"),
+    "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked"),
     "data report": Verb("core.commands.data", "report", "statistics and data issues of a file of documents"),
     "data sample": Verb("core.commands.data", "sample", "one document of a file, readably"),
     "data build-split": Verb("core.commands.data", "build_split", "the JEREX training part from DocRED's own files"),
