@@ -84,6 +84,11 @@ def read_json(path: Path, kind: type[Content], way_out: str) -> Content | None:
         raise UserError(f"{path} is damaged: {error}; {way_out}") from None
 
 
+def format_size(size: int | float) -> str:
+    """Bytes as messages write them: `12.3 MiB`, from a GiB on `1.2 GiB`."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
 def delete_leftovers(folder: Path) -> None:
     """Delete the temporary files of processes that were killed while writing into a folder."""
     for path in folder.glob(f".*{TEMPORARY_MARK}*"):

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rich.filesize import decimal
-
 from core.config.model_source import estimate_parameter_count
 from core.config.schema import RunConfig
 from core.errors import UserError
+from core.files import format_size
 from core.records.summary import RunSummary, read_summary
 from studies.cost_calibration import Calibration, Setup, read_calibrations, setup_of, system_of
 from studies.plan import Plan, PlannedRun
@@ -165,9 +164,9 @@ def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]
             f"time: about {format_duration(estimate.seconds(1))} one after another{together}{some} ({each} a run; "
             f"measured on {sources})"
         )
-        most = decimal(int(2**20 * max(cost.memory_mib for cost in known)))
-        together = f", {decimal(estimate.memory_bytes)} with {jobs} at once" if jobs > 1 else ""
-        lines.append(f"memory: up to {most} a run{together}; this machine has {decimal(machine_memory())}")
+        most = format_size(2**20 * max(cost.memory_mib for cost in known))
+        together = f", {format_size(estimate.memory_bytes)} with {jobs} at once" if jobs > 1 else ""
+        lines.append(f"memory: up to {most} a run{together}; this machine has {format_size(machine_memory())}")
     else:
         lines.append(
             f"time: unknown, as no run of profile {profile} on these documents has been computed in {runs}: add "
@@ -175,8 +174,8 @@ def describe_estimate(estimate: Estimate, profile: str, runs: Path) -> list[str]
         )
     unsized = "" if all(estimate.weight_bytes) else " without the weights, whose size is not known here,"
     lines.append(
-        f"disk: about {decimal(estimate.disk_bytes)}{unsized} while the last runs are computed; "
-        f"{decimal(free_bytes(runs))} are free in {runs}"
+        f"disk: about {format_size(estimate.disk_bytes)}{unsized} while the last runs are computed; "
+        f"{format_size(free_bytes(runs))} are free in {runs}"
     )
     return lines
 
@@ -186,8 +185,8 @@ def memory_warnings(estimate: Estimate) -> Iterator[str]:
     needed, available = estimate.memory_bytes, machine_memory()
     if needed > available:
         yield (
-            f"{estimate.jobs} runs at once hold up to {decimal(needed)} of memory, this machine has "
-            f"{decimal(available)}: give --jobs {max(1, int(estimate.jobs * available / needed))}, or a smaller "
+            f"{estimate.jobs} runs at once hold up to {format_size(needed)} of memory, this machine has "
+            f"{format_size(available)}: give --jobs {max(1, int(estimate.jobs * available / needed))}, or a smaller "
             "training.batch_size"
         )
 
@@ -197,9 +196,9 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
     needed, free = estimate.disk_bytes, free_bytes(runs)
     if needed > free:
         raise UserError(
-            f"the {len(estimate.runs)} runs left need about {decimal(needed)} on the disk, {decimal(free)} are free in "
-            f"{runs}: --training.keep none keeps no weights, --runs DIR may be on another disk, `engram runs gc --runs "
-            f"{runs}` lists what can be deleted"
+            f"the {len(estimate.runs)} runs left need about {format_size(needed)} on the disk, {format_size(free)} are "
+            f"free in {runs}: --training.keep none keeps no weights, --runs DIR may be on another disk, `engram runs "
+            f"gc --runs {runs}` lists what can be deleted"
         )
 
 

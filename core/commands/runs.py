@@ -8,7 +8,7 @@ import tyro
 
 from core.commands.console import print_json
 from core.errors import UserError
-from core.files import is_locked
+from core.files import format_size, is_locked
 from core.records.record import BEST, LAST, find_run, read_record, run_folders
 from core.records.summary import RunStatus, RunSummary, read_summary
 
@@ -67,10 +67,10 @@ def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: bool = False) -
                 files = [path, *path.rglob("*")]
                 size = sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
                 total += size
-                print(f"{'deleted' if yes else 'would delete'} {path} ({size / 2**20:.1f} MiB)")
+                print(f"{'deleted' if yes else 'would delete'} {path} ({format_size(size)})")
                 if yes:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    print(f"{total / 2**20:.1f} MiB {'freed' if yes else 'could be freed: add --yes'}")
+    print(f"{format_size(total)} {'freed' if yes else 'could be freed: add --yes'}")
 
 
 def _summaries(runs: Path) -> Iterator[RunSummary]:

@@ -44,20 +44,7 @@ FACTS = (
 
 
 class Tracker:
-    """Hears what a run does while it does it; this one follows nothing."""
-
-    def start(self, record: RunRecord, folder: Path) -> None:
-        """The run begins or is resumed; the record has its config and where it comes from."""
-
-    def log(self, row: Mapping[str, Any], *, step: int) -> None:
-        """A row of the history: losses, rates or validation measures at an optimiser step."""
-
-    def finish(self, record: RunRecord) -> None:
-        """The run ends, as its record says."""
-
-
-class WandbTracker(Tracker):
-    """Mirrors a run into W&B, online or into offline files under the run folder.
+    """Mirrors a run into W&B, online or into offline files under the run folder; nowhere if its settings say disabled.
 
     The W&B id is the run id, so that a resumed run stays itself.
     """
@@ -69,6 +56,8 @@ class WandbTracker(Tracker):
 
     def start(self, record: RunRecord, folder: Path) -> None:
         """Open the W&B run; a UserError where it is to be online and there is no key."""
+        if self.settings.wandb == "disabled":
+            return
         self.folder = folder
         preset, profile = str(record.config["preset"]), str(record.config["profile"])
         row, seed = self.settings.row, record.config.get("seed")
@@ -98,11 +87,6 @@ class WandbTracker(Tracker):
             self.run.log_artifact(f"run-{record.run_id}", "run", [path for path in files if path.exists()])
         self.run.close(wandb_summary(record), good=good, resumable=record.status == "interrupted")
         self.run = None
-
-
-def build_tracker(settings: TrackingConfig) -> Tracker:
-    """The tracker that a run's settings ask for."""
-    return Tracker() if settings.wandb == "disabled" else WandbTracker(settings)
 
 
 def wandb_summary(record: RunRecord) -> dict[str, Any]:

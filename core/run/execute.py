@@ -19,7 +19,7 @@ from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.features.wordpieces import EncodedDocument
-from core.files import atomic_write, content_hash, lock_folder
+from core.files import atomic_write, content_hash, format_size, lock_folder
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
@@ -39,7 +39,7 @@ from core.records.record import (
     read_record,
     write_record,
 )
-from core.records.tracking import Tracker, build_tracker
+from core.records.tracking import Tracker
 from core.run.device import find_device, keep_freed_memory, peak_memory, reset_peak_memory
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
@@ -59,7 +59,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         clean_up_if_killed(folder)
         return before
     config = from_yaml(folder / CONFIG)
-    tracker = tracker if tracker is not None else build_tracker(config.tracking)
+    tracker = tracker if tracker is not None else Tracker(config.tracking)
     with lock_folder(folder), stop_on_signals() as stop:
         # Until the lock was ours another process may have finished it.
         before = read_record(folder)
@@ -196,7 +196,7 @@ def check_disk(folder: Path, model: JointModel) -> None:
     needed, free = 8 * weights + 2**24, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"{free / 2**20:.0f} MiB are free in {folder}, the checkpoints of this run need {needed / 2**20:.0f} MiB: "
+            f"{format_size(free)} are free in {folder}, the checkpoints of this run need {format_size(needed)}: "
             "free some space, or give another disk (--runs DIR)"
         )
 

@@ -38,7 +38,7 @@ from studies.plan import Plan, PlannedRun, plan
 from studies.study import find_study
 from tests.studies.planning import CLEAN
 
-GB = 10**9
+GIB = 2**30
 
 
 def planned(tmp_path: Path, settings: Mapping[str, Any], name: str = "paper", *, seeds: int = 2) -> Plan:
@@ -151,7 +151,7 @@ def test_a_calibration_foretells_a_run_from_its_parts(tmp_path: Path, documents:
     assert [cost.seconds for cost in estimate.known] == pytest.approx([34.5] * 4)
     [time, memory, _] = describe_estimate(estimate, "quick", tmp_path)
     assert "measured on 8 steps of row memory-mrc" in time
-    assert "up to 734.0 MB a run" in memory
+    assert "up to 700.0 MiB a run" in memory
     # A run that was really computed knows better; of what it knows nothing, the calibration still speaks.
     finish(row_of(found, "jerex-grc"), seconds=20.0)
     assert [cost.seconds for cost in estimated(found, tmp_path).known] == pytest.approx([34.5] * 3)
@@ -199,7 +199,7 @@ def test_time_is_shared_out_but_never_less_than_the_longest_run(tmp_path: Path, 
     assert time.startswith(
         "time: about 10 min one after another, 5 min with 2 at once (60 s to 4 min a run; measured on"
     )
-    assert memory.startswith("memory: up to 536.9 MB a run, 1.1 GB with 2 at once;")
+    assert memory.startswith("memory: up to 512.0 MiB a run, 1.0 GiB with 2 at once;")
 
 
 def test_more_runs_at_once_than_memory_holds_are_warned_of(
@@ -207,11 +207,11 @@ def test_more_runs_at_once_than_memory_holds_are_warned_of(
 ) -> None:
     found = planned(tmp_path, documents)
     finish(row_of(found, "jerex-grc"))
-    monkeypatch.setattr("studies.estimate.machine_memory", lambda: 17 * GB // 10)
+    monkeypatch.setattr("studies.estimate.machine_memory", lambda: 16 * GIB // 10)
     assert not list(memory_warnings(estimated(found, tmp_path, jobs=3)))
     [line] = memory_warnings(estimated(found, tmp_path, jobs=6))
-    assert line.startswith("6 runs at once hold up to 3.2 GB of memory, this machine has 1.7 GB: give --jobs 3, or a")
-    monkeypatch.setattr("studies.estimate.machine_memory", lambda: 4 * GB // 10)
+    assert line.startswith("6 runs at once hold up to 3.0 GiB of memory, this machine has 1.6 GiB: give --jobs 3, or a")
+    monkeypatch.setattr("studies.estimate.machine_memory", lambda: 4 * GIB // 10)
     [line] = memory_warnings(estimated(found, tmp_path))
     assert line.endswith("give --jobs 1, or a smaller training.batch_size")
 
@@ -225,14 +225,14 @@ def test_a_disk_that_cannot_hold_what_is_left_is_refused_with_numbers_and_ways_o
     weights, beside = 400 * 2**20, BYTES_BESIDES_WEIGHTS
     # Seven runs keep their weights, and two at once hold eight times theirs while they train.
     assert estimate.disk_bytes == 7 * (weights + beside) + 16 * weights
-    free = {"bytes": 10 * GB}
+    free = {"bytes": 10 * GIB}
     monkeypatch.setattr("studies.estimate.free_bytes", lambda runs: free["bytes"])
     refuse_full_disk(estimate, tmp_path)
-    free["bytes"] = 7 * GB
+    free["bytes"] = 7 * GIB
     with pytest.raises(UserError) as refused:
         refuse_full_disk(estimate, tmp_path)
     message = str(refused.value)
-    assert message.startswith("the 7 runs left need about 9.7 GB on the disk, 7.0 GB are free in ")
+    assert message.startswith("the 7 runs left need about 9.0 GiB on the disk, 7.0 GiB are free in ")
     assert "--training.keep none keeps no weights" in message
     assert "--runs DIR" in message
     assert "engram runs gc" in message

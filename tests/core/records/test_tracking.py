@@ -25,7 +25,7 @@ from core.records.record import (
     Status,
     read_record,
 )
-from core.records.tracking import FACTS, Tracker, WandbTracker, build_tracker, flatten
+from core.records.tracking import FACTS, Tracker, flatten
 from core.records.wandb_run import wandb_mode
 from core.run.execute import run
 from core.scoring.metrics import TASKS
@@ -84,7 +84,7 @@ class TestTrackers:
 
     @pytest.fixture(params=["disabled", "offline"])
     def tracker(self, request: pytest.FixtureRequest) -> Tracker:
-        return build_tracker(TrackingConfig(wandb=request.param))
+        return Tracker(TrackingConfig(wandb=request.param))
 
     def test_it_takes_a_run_from_start_to_end(self, tracker: Tracker, tmp_path: Path) -> None:
         tracker.start(made("running"), tmp_path)
@@ -176,9 +176,11 @@ def test_auto_is_online_only_with_a_key(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert wandb_mode(TrackingConfig()) == "online"
 
 
-def test_disabled_follows_nothing() -> None:
-    assert type(build_tracker(TrackingConfig(wandb="disabled"))) is Tracker
-    assert isinstance(build_tracker(TrackingConfig()), WandbTracker)
+def test_disabled_follows_nothing(tmp_path: Path) -> None:
+    tracker = Tracker(TrackingConfig(wandb="disabled"))
+    tracker.start(made("running"), tmp_path)
+    assert tracker.run is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_record_and_predictions_become_an_artifact_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +190,7 @@ def test_record_and_predictions_become_an_artifact_when_asked(tmp_path: Path, mo
         folder.mkdir()
         (folder / "record.json").write_text("{}")
         (folder / "predictions.test.jsonl").write_text("{}\n")
-        tracker = WandbTracker(TrackingConfig(wandb="offline", artifacts=asked))
+        tracker = Tracker(TrackingConfig(wandb="offline", artifacts=asked))
         tracker.start(made("running"), folder)
         tracker.finish(made("finished"))
         (path,) = offline_files(folder)
@@ -198,7 +200,7 @@ def test_record_and_predictions_become_an_artifact_when_asked(tmp_path: Path, mo
 
 def test_a_resumed_run_keeps_its_identity_and_its_steps(tmp_path: Path) -> None:
     for step in (3, 7):
-        tracker = WandbTracker(TrackingConfig(wandb="offline"))
+        tracker = Tracker(TrackingConfig(wandb="offline"))
         tracker.start(made("running"), tmp_path)
         tracker.log({"loss/total": 1.0}, step=step)
         tracker.finish(made("interrupted", error="stopped by the user"))
@@ -217,7 +219,7 @@ def test_names_with_slashes_stay_one_name() -> None:
 
 def test_a_failed_run_says_why_and_a_resumed_one_no_longer_does(tmp_path: Path) -> None:
     for record in (made("failed", error="RuntimeError: no"), made("finished")):
-        tracker = WandbTracker(TrackingConfig(wandb="offline"))
+        tracker = Tracker(TrackingConfig(wandb="offline"))
         tracker.start(made("running"), tmp_path)
         tracker.finish(record)
     first, second = (json.loads(inspect(path, "--summary")) for path in offline_files(tmp_path))
@@ -233,7 +235,7 @@ def test_without_a_server_that_answers_the_run_is_followed_offline(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("core.records.wandb_run.INIT_SECONDS", 1.0)
     wandb.teardown()
-    tracker = WandbTracker(TrackingConfig(wandb="online"))
+    tracker = Tracker(TrackingConfig(wandb="online"))
     tracker.start(made("running"), tmp_path)
     tracker.log({"loss/total": 1.0}, step=3)
     tracker.finish(made("finished"))
@@ -250,7 +252,7 @@ def test_a_folder_that_takes_no_files_costs_the_run_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(wandb, "init", full)
-    tracker = WandbTracker(TrackingConfig(wandb="offline"))
+    tracker = Tracker(TrackingConfig(wandb="offline"))
     tracker.start(made("running"), tmp_path)
     tracker.log({"loss/total": 1.0}, step=3)
     tracker.finish(made("finished"))

@@ -123,7 +123,7 @@ def test_a_disk_too_small_for_the_study_is_said_before_anything_starts(
     assert main(arguments) == 2
     output = capsys.readouterr()
     assert "the 4 runs left need about" in output.err
-    assert "8.4 MB are free" in output.err
+    assert "8.0 MiB are free" in output.err
     assert list(run_folders(tmp_path / "runs")) == []
     mount(tmp_path / "runs", "size=60m")
     assert main(arguments) == 0

@@ -13,7 +13,7 @@ from core.config.schema import TrackingConfig
 from core.data.formats.docred import write_docred
 from core.files import lock_folder
 from core.records.record import RunRecord, Status
-from core.records.tracking import WandbTracker
+from core.records.tracking import Tracker
 from studies.record import StudyRecord, find_study_record
 from sweeps.dashboards.sync import pending_files, upload
 from tests.tiny import TINY, document
@@ -23,7 +23,7 @@ from tests.wandb_stand_in import KEY, serving
 def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: Status) -> None:
     """Write a fragment of a run as a worker would, offline."""
     settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", row="jerex-grc", job_type="baseline")
-    tracker = WandbTracker(settings)
+    tracker = Tracker(settings)
     config = {"preset": "jerex-grc", "profile": "quick", "seed": 0, "training": {"lr": 0.5}}
     record = RunRecord(run_id=run_id, status="running", config=config)
     tracker.start(record, folder)
@@ -156,7 +156,7 @@ def test_what_a_server_that_went_away_did_not_take_is_uploaded_later(
     with serving() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.address)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
-        tracker = WandbTracker(TrackingConfig(wandb="online"))
+        tracker = Tracker(TrackingConfig(wandb="online"))
         record = RunRecord(run_id=run_id, status="running", config={"preset": "x", "profile": "quick", "seed": 0})
         tracker.start(record, folder)
         server.broken = True
