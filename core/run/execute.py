@@ -48,7 +48,7 @@ from core.training.held_out import evaluate_split
 from core.training.loop import Diverged, total_steps, train
 
 
-def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
+def run(folder: Path) -> RunRecord:
     """Compute a run folder to its record; a finished run is not computed again, an interrupted one is resumed exactly.
 
     A run that fails or diverges is recorded as such and returned; a user's mistake is recorded and raised, and so is a
@@ -59,7 +59,7 @@ def run(folder: Path, tracker: Tracker | None = None) -> RunRecord:
         clean_up_if_killed(folder)
         return before
     config = from_yaml(folder / CONFIG)
-    tracker = tracker if tracker is not None else Tracker(config.tracking)
+    tracker = Tracker(config.tracking)
     with lock_folder(folder), stop_on_signals() as stop:
         # Until the lock was ours another process may have finished it.
         before = read_record(folder)
