@@ -5,13 +5,11 @@ What each `study run` cost, as its driver saw it, is kept in the study folder, a
 
 import argparse
 import shlex
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import tyro
 from rich.console import Console
 
@@ -34,44 +32,11 @@ from sweeps.engines.local import parse_devices
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import BAD, RunStates, count_statuses
 
-LAUNCH_TIMINGS = "driver.jsonl"
+DRIVER_LOG = "driver.log"
 DESCRIPTION = """Compute what a study still lacks: finished runs are kept, interrupted and killed ones resume.
 
 Ctrl-C once: start nothing more, and let the running ones save; twice: stop now. The same command resumes the study.
 """
-
-
-class LaunchTiming(msgspec.Struct, frozen=True):
-    """What one `study run` took once its plan was made; one that was killed leaves none.
-
-    `run_seconds` sums, over the runs that ended here, the time from being handed to a worker (for its first run: from
-    the worker's start, the loading of torch included) to the end that the driver saw.
-    """
-
-    started: str
-    """When, in UTC."""
-    seconds: float
-    """Wall time from the plan to the end of its last run."""
-    jobs: int
-    ended: int
-    """How many runs ended in it, however they ended."""
-    run_seconds: float
-
-    def __str__(self) -> str:
-        # What the driver itself took, and what idle workers waited.
-        overhead = 1.0 - self.run_seconds / self.jobs / self.seconds
-        return (
-            f"{self.ended} runs in {self.seconds:.1f} s, {self.jobs} at once "
-            f"({self.run_seconds:.1f} s in sum; overhead of the driver {100 * overhead:.1f} %)"
-        )
-
-
-def read_last_timing(folder: Path) -> LaunchTiming | None:
-    """The latest timing of a study, None where there is none."""
-    # What follows the last line end is empty, or a line that a full disk cut off.
-    with suppress(OSError, IndexError, msgspec.MsgspecError):
-        return msgspec.json.decode((folder / LAUNCH_TIMINGS).read_bytes().split(b"\n")[-2], type=LaunchTiming)
-    return None
 
 
 def run(arguments: Sequence[str], *, here: Callable[[Path], str]) -> int:
@@ -133,7 +98,7 @@ def study_lock(
     """Check that a plan may start, and keep other drivers off its study; yields the ids of runs to compute again."""
     ready = check_ready(planned, options.runs, jobs=jobs, rerun=rerun)
     for line in ready.warnings:
-        print(f"engram: warning: {line}", file=sys.stderr)
+        say(f"engram: warning: {line}")
     tracking = planned.runs[0].config.tracking
     if tracking.wandb != "disabled":
         # Every run would refuse for want of a key; say it before anything starts.
@@ -165,17 +130,17 @@ def run_plan(
     stopped = compute(run_states, planned, engine, attempts=attempts)
     print(f"{planned.record.label}: {count_statuses(run_states)}")
     if run_states.ended:
-        timing = LaunchTiming(
-            started=f"{began:%Y-%m-%d %H:%M:%S} UTC",
-            seconds=(datetime.now(UTC) - began).total_seconds(),
-            jobs=engine.slots,
-            ended=run_states.ended,
-            run_seconds=run_states.run_seconds,
+        seconds, run_seconds = (datetime.now(UTC) - began).total_seconds(), run_states.run_seconds
+        # What the driver itself took, and what idle workers waited.
+        overhead = 100 * (1.0 - run_seconds / engine.slots / seconds)
+        timing = (
+            f"{began:%Y-%m-%d %H:%M:%S} UTC: {run_states.ended} runs in {seconds:.1f} s, {engine.slots} at once "
+            f"({run_seconds:.1f} s in sum; overhead of the driver {overhead:.1f} %)"
         )
-        say(str(timing))
+        say(timing)
         # No result depends on it, so a full disk is ignored.
-        with suppress(OSError), open(folder / LAUNCH_TIMINGS, "ab") as file:
-            file.write(msgspec.json.encode(timing) + b"\n")
+        with suppress(OSError), open(folder / DRIVER_LOG, "a") as file:
+            file.write(timing + "\n")
     command = f"engram study {verb} {shlex.join(arguments)}"
     if stopped:
         say(f"engram: stopped; resume with the same command: {command}")
@@ -215,9 +180,10 @@ def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs
     run_states = RunStates(record.study, record.runs_in(runs), record.shared)
     Console().print(grid(run_states))
     print(count_statuses(run_states))
-    timing = read_last_timing(folder)
-    if timing is not None:
-        print(f"last computed {timing.started}: {timing}")
+    # A full disk may have left an empty file.
+    with suppress(OSError, ValueError):
+        *_, timing = (folder / DRIVER_LOG).read_text().splitlines()
+        print(f"last computed {timing}")
     search = read_search_record(folder)
     if search is not None:
         print(f"search: {search.progress}")

@@ -138,11 +138,13 @@ def run_search(
     command = f"engram study search {shlex.join(arguments)}"
     if stop.asked:
         say(f"engram: stopped; resume with the same command: {command}")
-    elif loop.lost is not None:
-        say(f"engram: {loop.lost}; when it answers, resume with the same command: {command}")
-    elif loop.gave_up_because is not None:
-        say(f"engram: {loop.gave_up_because}")
-    return record, 130 if stop.asked else int(loop.lost is not None or loop.gave_up_because is not None)
+        return record, 130
+    problem = loop.gave_up_because
+    if loop.lost is not None:
+        problem = f"{loop.lost}; when it answers, resume with the same command: {command}"
+    if problem:
+        say(f"engram: {problem}")
+    return record, int(problem is not None)
 
 
 def build_loop(

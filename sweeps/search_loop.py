@@ -92,16 +92,13 @@ class SearchLoop:
         except StorageLost as error:
             # What is in memory may be ahead of the storage: both start again from what is stored.
             self._loaded = False
-            self._set_lost(error)
+            if self.lost is None:
+                say(f"{error}; running runs continue, and are entered when it answers")
+            self.lost = error
         else:
-            self._set_lost(None)
-
-    def _set_lost(self, lost: StorageLost | None) -> None:
-        if lost is not None and self.lost is None:
-            say(f"{lost}; running runs continue, and are entered when it answers")
-        elif lost is None and self.lost is not None:
-            say("the trials can be reached again")
-        self.lost = lost
+            if self.lost is not None:
+                say("the trials can be reached again")
+            self.lost = None
 
     def _load(self) -> None:
         self.trials = self.store.load()

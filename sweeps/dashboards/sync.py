@@ -119,7 +119,7 @@ def sync(
             uploaded, disabled only lists.
     """
     record = find_study_record(study, runs, profile=profile)
-    online = wandb == "online" or (wandb == "auto" and wandb_mode(TrackingConfig()) == "online")
+    online = wandb == "online" or (wandb == "auto" and logged_in())
     if online:
         check_reachable()
     tracking = read_tracking(record, runs)

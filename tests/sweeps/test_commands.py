@@ -1,12 +1,12 @@
 """Commands `study run`, with real workers on small models, `study status`, and the lines of `study plan --commands`."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 import yaml
 
@@ -22,7 +22,7 @@ from engram import main
 from reports.frame import load_study
 from studies.plan import Plan
 from studies.record import find_study_record, write_study_record
-from sweeps.commands import LAUNCH_TIMINGS, LaunchTiming, read_last_timing
+from sweeps.commands import DRIVER_LOG
 from tests.sweeps.fake_study import FakeRun, compute, run_ids
 from tests.sweeps.real_study import RealStudy, wait_until
 from tests.tiny import TINY, document
@@ -45,17 +45,13 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    account = LaunchTiming(started="2030-01-02 03:04:05 UTC", seconds=100.0, jobs=2, ended=9, run_seconds=196.0)
     folder = write_study_record(tmp_path / "runs", planned.record).parent
-    assert read_last_timing(folder) is None
-    lines = [msgspec.json.encode(timing) for timing in (msgspec.structs.replace(account, ended=1), account)]
-    (folder / LAUNCH_TIMINGS).write_bytes(b"\n".join([*lines, b'{"started": "cut o']))
-    assert read_last_timing(folder) == account
     main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
-    assert (
-        "last computed 2030-01-02 03:04:05 UTC: 9 runs in 100.0 s, 2 at once (196.0 s in sum; overhead of the driver "
-        "2.0 %)\n"
-    ) in capsys.readouterr().out
+    assert "last computed" not in capsys.readouterr().out
+    took = "9 runs in 100.0 s, 2 at once (196.0 s in sum; overhead of the driver 2.0 %)"
+    (folder / DRIVER_LOG).write_text(f"2030-01-01 00:00:00 UTC: 1 run\n2030-01-02 03:04:05 UTC: {took}\n")
+    main(["study", "status", "mine", "--runs", str(tmp_path / "runs")])
+    assert f"last computed 2030-01-02 03:04:05 UTC: {took}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("more", [("--jobs", "2"), ("--devices", "cpu")])
@@ -96,6 +92,9 @@ def test_a_second_study_run_is_refused_and_ctrl_c_saves(study: RealStudy) -> Non
     code, _, err = study.run("runs")
     assert code == 0, err
     assert len(study.results("runs")) == 4
+    _, second = (study.folder / "runs" / "studies" / "mine@quick" / DRIVER_LOG).read_text().splitlines()
+    assert re.search(r"UTC: \d runs in \d+\.\d s, 2 at once \(.* overhead of the driver -?\d+\.\d %\)", second)
+    assert second in err
 
 
 def test_other_settings_ask_for_another_name(study: RealStudy) -> None:

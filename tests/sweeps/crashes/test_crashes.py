@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.commands import LAUNCH_TIMINGS
+from sweeps.commands import DRIVER_LOG
 from tests.sweeps.real_study import ROOT, STUDY, RealStudy
 
 ONE_RUN = STUDY | {"seeds": [0], "rows": {"plain": {"preset": "memory-mrc"}}}
@@ -59,7 +59,7 @@ def names(study: RealStudy, runs: str) -> list[str]:
     """Every file below a folder of runs, but for the timing of a driver, which one that was killed does not leave."""
     root = study.folder / runs
     return sorted(
-        path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != LAUNCH_TIMINGS
+        path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != DRIVER_LOG
     )
 
 
