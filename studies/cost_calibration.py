@@ -45,14 +45,14 @@ class Calibration(msgspec.Struct, frozen=True):
     costs: StepCosts
 
 
-def setup_of(config: RunConfig) -> Setup:
+def find_setup(config: RunConfig) -> Setup:
     """The setup of a config whose documents are files."""
     assert config.data.train is not None
     encoder = json.dumps(config.encoder.model_dump(mode="json"), sort_keys=True)
     return config.profile, content_hash(Path(config.data.train)), encoder
 
 
-def system_of(config: RunConfig | Settings) -> System:
+def find_system(config: RunConfig | Settings) -> System:
     """The system of a config, or of the settings in a run's summary."""
     return config.model.relation_head, config.memory is not None, config.training.batch_size
 
@@ -60,10 +60,10 @@ def system_of(config: RunConfig | Settings) -> System:
 def calibrate(plan: Plan, runs: Path) -> None:
     """Measure the slowest row of every setup that the plan has, and remember it."""
     slowest_last = sorted(plan.configs.items(), key=lambda item: cost_order(item[1]))
-    for row, config in {setup_of(config): (row, config) for row, config in slowest_last}.values():
+    for row, config in {find_setup(config): (row, config) for row, config in slowest_last}.values():
         say(f"calibration: {STEPS} steps of row {row}, the slowest; nothing of them is kept as a result")
         costs = measure_steps(config)
-        save_calibrations([Calibration(setup_of(config), system_of(config), row, platform.node(), costs)], runs)
+        save_calibrations([Calibration(find_setup(config), find_system(config), row, platform.node(), costs)], runs)
 
 
 def cost_order(config: RunConfig) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ from core.config.schema import RunConfig
 from core.errors import UserError
 from core.files import format_size
 from core.records.summary import RunSummary, read_summary
-from studies.cost_calibration import Calibration, Setup, read_calibrations, setup_of, system_of
+from studies.cost_calibration import Calibration, Setup, find_setup, find_system, read_calibrations
 from studies.plan import Plan, PlannedRun
 
 TRAINING_COPIES = 8
@@ -82,10 +82,10 @@ def nearest_cost(
     run: PlannedRun, finished: Mapping[Setup, Sequence[RunSummary]], calibrations: Sequence[Calibration]
 ) -> Cost | None:
     """The cost of a planned run by the measurement most like it; None where there is none in its setup."""
-    setup, system = setup_of(run.config), system_of(run.config)
+    setup, system = find_setup(run.config), find_system(run.config)
     runs = finished.get(setup, ())
     own = [other for other in runs if other.run_id.rpartition("-")[0] == run.signature]
-    alike = own or [other for other in runs if system_of(other.config) == system]
+    alike = own or [other for other in runs if find_system(other.config) == system]
     if alike:
         return average_cost(alike, run.config, "finished runs of these rows or of similar ones")
     measured = [calibration for calibration in calibrations if calibration.setup == setup]
@@ -110,7 +110,7 @@ def average_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> 
 
 
 def measured_setup(run: RunSummary) -> Setup:
-    """The setup of a run that was computed, as `setup_of` gives it for a planned one."""
+    """The setup of a run that was computed, as `find_setup` gives it for a planned one."""
     assert run.provenance is not None
     documents = run.provenance.data.get(run.config.data.get("train") or "", "")
     return run.config.profile, documents, json.dumps(run.config.encoder, sort_keys=True)

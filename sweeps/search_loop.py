@@ -168,13 +168,13 @@ class SearchLoop:
         """Propose and store the next trial; its first run, None where no config is left to try."""
         number, first_seed = len(self.trials), self.search.seeds[0]
 
-        def signature_of(point: Point) -> str:
+        def find_signature(point: Point) -> str:
             key = repr(point.params)
             if key not in self._signatures:
                 self._signatures[key] = self._plan_trial(number, point)[first_seed].signature
             return self._signatures[key]
 
-        point = propose(self.space, self.trials, self.search, signature_of)
+        point = propose(self.space, self.trials, self.search, find_signature)
         if point is None:
             self._tried_out = True
             return None

@@ -220,7 +220,7 @@ class MemoryConfig(Section):
         """The combination that follows a read of this mode."""
         return self.pooling or DEFAULT_POOLING[mode]
 
-    def width_of(self, memory: str) -> int | None:
+    def slot_width_for(self, memory: str) -> int | None:
         """Width D of the slots of the entity or relation memory; None: the width of the encoder."""
         return (self.entity_slot_width if memory == "entity" else self.relation_slot_width) or self.slot_width
 

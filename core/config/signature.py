@@ -71,7 +71,7 @@ def identity(config: RunConfig) -> dict[str, Any]:
 def _one_spelling(tree: dict[str, Any], memory: MemoryConfig) -> dict[str, Any]:
     """The identity of a memory, with what may be written in two ways written in one."""
     written = _written(memory)
-    widths = {f"{name}_slot_width": memory.width_of(name) if name in written else None for name in MEMORIES}
+    widths = {f"{name}_slot_width": memory.slot_width_for(name) if name in written else None for name in MEMORIES}
     pooling = {"pooling": [memory.pooling_after(mode) for mode in memory.modes]} if memory.modes else {}
     return {name: value for name, value in tree.items() if name != "slot_width"} | widths | pooling
 

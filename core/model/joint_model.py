@@ -166,7 +166,7 @@ def build_memories(memory: MemoryConfig | None, width: int, labels: LabelSet) ->
             memories[name] = Memory(
                 types=len(types),
                 slots_per_type=memory.slots_per_type,
-                width=memory.width_of(name) or width,
+                width=memory.slot_width_for(name) or width,
                 slot_logit=memory.slot_logit,
             )
     return memories

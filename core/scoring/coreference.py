@@ -51,7 +51,7 @@ def muc(key: Clusters, response: Clusters) -> Fractions:
 
 
 def _links(clusters: Clusters, other: Clusters) -> tuple[int, int]:
-    cluster_of = _cluster_of(other)
+    cluster_of = _cluster_by_span(other)
     kept = whole = 0
     for cluster in clusters:
         # A mention that the other annotation does not have is a part on its own.
@@ -67,7 +67,7 @@ def b_cubed(key: Clusters, response: Clusters) -> Fractions:
 
 
 def _shares(clusters: Clusters, other: Clusters) -> tuple[float, int]:
-    cluster_of = _cluster_of(other)
+    cluster_of = _cluster_by_span(other)
     right = 0.0
     for cluster in clusters:
         overlaps = Counter(cluster_of[mention] for mention in cluster if mention in cluster_of)
@@ -84,13 +84,13 @@ def ceaf_phi4(key: Clusters, response: Clusters) -> Fractions:
 MEASURES = {"muc": muc, "b_cubed": b_cubed, "ceaf_phi4": ceaf_phi4}
 
 
-def _cluster_of(clusters: Clusters) -> dict[Span, int]:
+def _cluster_by_span(clusters: Clusters) -> dict[Span, int]:
     return {mention: index for index, cluster in enumerate(clusters) for mention in cluster}
 
 
 def _blocks(key: Clusters, response: Clusters) -> list[list[list[float]]]:
     """Similarity matrices of the groups of clusters that share mentions: an alignment never crosses groups."""
-    in_response = _cluster_of(response)
+    in_response = _cluster_by_span(response)
     overlaps = [Counter(in_response[m] for m in cluster if m in in_response) for cluster in key]
     group_of: dict[int, list[int]] = {}  # response cluster -> the key clusters of its group (one shared list)
     for row, overlap in enumerate(overlaps):

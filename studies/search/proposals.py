@@ -30,7 +30,7 @@ MIN_SCORED_TRIALS = 10
 
 
 def propose(
-    space: SearchSpace, trials: Sequence[SearchTrial], search: Search, signature_of: Callable[[Point], str]
+    space: SearchSpace, trials: Sequence[SearchTrial], search: Search, find_signature: Callable[[Point], str]
 ) -> Point | None:
     """The next config, with a signature that no trial had; None where there is none.
 
@@ -55,14 +55,14 @@ def propose(
             return asked.suggest_categorical(axis.name, axis.value_labels)
 
         point = space.point(suggest)
-        if signature_of(point) not in tried:
+        if find_signature(point) not in tried:
             return point
         # Out of the way: a failed trial has no part in what is proposed next.
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
     generator = np.random.default_rng(seed_for("draw", search.sampler_seed, number))
     for _ in range(RANDOM_DRAWS):
         point = space.point(lambda axis, possible: possible[int(generator.integers(len(possible)))])
-        if signature_of(point) not in tried:
+        if find_signature(point) not in tried:
             return point
     return None
 

@@ -19,10 +19,10 @@ from studies.cost_calibration import (
     Calibration,
     calibrate,
     cost_order,
+    find_setup,
+    find_system,
     read_calibrations,
     save_calibrations,
-    setup_of,
-    system_of,
 )
 from studies.estimate import (
     BYTES_BESIDES_WEIGHTS,
@@ -137,7 +137,7 @@ COSTS = StepCosts(
 
 
 def calibration(run: PlannedRun, costs: StepCosts = COSTS, host: str = platform.node()) -> Calibration:
-    return Calibration(setup_of(run.config), system_of(run.config), run.row, host, costs)
+    return Calibration(find_setup(run.config), find_system(run.config), run.row, host, costs)
 
 
 def test_a_calibration_foretells_a_run_from_its_parts(tmp_path: Path, documents: dict) -> None:
