@@ -58,7 +58,8 @@ def complete_axis(axis: Axis) -> Axis:
         path=known.path,
         values=values,
         sentence=axis.sentence or known.sentence,
-        labels=axis.labels or tuple(known.label(value) for value in values),
+        # Values without labels label themselves: a plan of thousands of values asks for its axes at every row.
+        labels=axis.labels or (tuple(known.label(value) for value in values) if known.labels else ()),
     )
 
 
