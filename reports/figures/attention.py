@@ -60,13 +60,14 @@ def find_attention(frame: pd.DataFrame) -> Iterator[tuple[str, str, DocumentAtte
     Raises a UserError for a damaged file.
     """
     runs = run_facts(frame)
-    for row, scored in runs[runs["status"].isin(SCORED) & (runs["folder"] != "")].groupby("row", sort=False):
-        for run in scored.to_dict("records"):
-            path = attention_path(Path(run["folder"]), run["split"])
-            documents = read_attention(path) if path.is_file() else []
-            if documents and build_heat_maps(documents[0]):
-                yield str(row), run["run"], documents[0]
-                break
+    scored = runs[runs["status"].isin(SCORED) & (runs["folder"] != "")]
+    shown = set[str]()
+    for row, run, folder, split in scored[["row", "run", "folder", "split"]].itertuples(index=False):
+        path = attention_path(Path(folder), split)
+        documents = read_attention(path) if row not in shown and path.is_file() else []
+        if documents and build_heat_maps(documents[0]):
+            shown.add(row)
+            yield row, run, documents[0]
 
 
 def build_heat_maps(document: DocumentAttention) -> dict[Mode, list[HeatMap]]:
