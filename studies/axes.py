@@ -108,9 +108,17 @@ AXES = (
         name="pooling",
         title="Pooling",
         path="memory.pooling",
-        values=("mean", "sum", "concat", "gated"),
+        values=("mean", "sum", "concat", "gated", "residual"),
         sentence="How what was read joins the representation; without this axis mean after inverse, concat after "
-        "normal, as in the reference.",
+        "normal, as in the reference; residual (normal read) adds it through a map that starts as 0.",
+    ),
+    Axis(
+        name="slot-init",
+        title="Slot start",
+        path="memory.slot_init",
+        values=("normal", "fan-in"),
+        sentence="How slots and bilinear projections are drawn: N(0, 0.02), or with one over the root of their fan-in "
+        "as standard deviation.",
     ),
     Axis(
         name="places",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config.schema import MemoryConfig
+from core.config.memory import MemoryConfig
 from core.config.signature import signature
 from core.errors import UserError
 from core.files import content_hash, make_folder

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from core.config import presets
+from core.config.memory import MemoryConfig
 from core.config.presets import section_model
-from core.config.schema import MemoryConfig, RunConfig, Section
+from core.config.schema import RunConfig
+from core.config.section import Section
 from core.config.signature import read_markers
 from core.errors import UserError
 

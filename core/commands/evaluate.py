@@ -8,7 +8,8 @@ import msgspec
 import tyro
 
 from core.commands.console import print_json, print_scores
-from core.config.schema import Format, MemoryConfig, RunConfig
+from core.config.memory import MemoryConfig
+from core.config.schema import Format, RunConfig
 from core.data.corpus import Corpus
 from core.data.formats import read_corpus
 from core.data.issues import Issues

@@ -1,54 +1,17 @@
 """Config schema: the settings of one run, with every default, limit and explanation, each written once.
 
-Frozen pydantic models; an unknown or impossible setting is refused before anything is read or built. Markers in a
-field's annotation say what it means for the run's identity (`core.config.signature`): `NEUTRAL` settings cannot change
-a number, `CONTENT` settings are files that enter as a hash of what they hold, `SOURCE` settings are models, which may
-be a file, a folder, a package or a name.
+Frozen pydantic models; an unknown or impossible setting is refused before anything is read or built. The memories have
+a module of their own, `core.config.memory`.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Marker:
-    """How a field enters the signature of a run."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-NEUTRAL = Marker("neutral")
-"""Cannot change a number: left out of the signature."""
-CONTENT = Marker("content")
-"""A file: enters the signature as the hash of its content, wherever it lies."""
-SOURCE = Marker("source")
-"""A model: enters as the hash of the folder, file or package that it names, a hub name as name@revision."""
-ADDED_LATER = Marker("later")
-"""Added after the first release: enters the signature only where it differs from its default."""
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-TableSize = Annotated[int, Field(ge=2, le=100_000)]
-DrawCount = Annotated[int, Field(ge=0, le=100_000)]
+from core.config.memory import MemoryConfig
+from core.config.section import CONTENT, NEUTRAL, SOURCE, DrawCount, Positive, Probability, Section, Share, TableSize
 
 Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
-ReadMode = Literal["none", "inverse", "normal", "inverse-normal"]
-Mode = Literal["inverse", "normal"]
-Pooling = Literal["mean", "sum", "concat", "gated"]
-DEFAULT_POOLING: dict[Mode, Pooling] = {"inverse": "mean", "normal": "concat"}
-"""The authors' way of combining the reads of each mode with the representation."""
-MemoryChoice = Literal["entity", "relation", "both"]
-Reads = Literal["written", "learned", "random", "uniform", "constant"]
-
-
-class Section(BaseModel):
-    """A group of settings: immutable; a setting that it does not have is an error."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class DataConfig(Section):
@@ -146,83 +109,6 @@ class ModelConfig(Section):
     """Clusters merge while their complete-linkage distance stays under one minus this."""
     relation_threshold: Probability = 0.6
     """A relation holds where its sigmoid reaches this."""
-
-
-class MemoryConfig(Section):
-    """The two writable memories; a run without this section is JEREX."""
-
-    slot_width: Annotated[int, Field(ge=1, le=16_384)] | None = None
-    """Width D of the slots of both memories (the poster's memory size); none: the encoder's width."""
-    entity_slot_width: Annotated[int, Field(ge=1, le=16_384)] | None = None
-    """Width of the entity memory's slots where it differs from `slot_width`."""
-    relation_slot_width: Annotated[int, Field(ge=1, le=16_384)] | None = None
-    """Width of the relation memory's slots where it differs from `slot_width`."""
-    slots_per_type: Annotated[int, Field(ge=1, le=64)] = 1
-    """Slots that each type owns."""
-    slot_logit: Literal["max", "logsumexp"] = "max"
-    """How the logits of a type's slots become one; without effect at one slot per type."""
-    classifies: MemoryChoice = "both"
-    """Which memories replace their JEREX head as bilinear classifiers (only those are written and can be read)."""
-    read_mode: ReadMode = "inverse"
-    """How memories are read back: not at all, inverse, normal, or inverse and then normal."""
-    pooling: Pooling | None = None
-    """How reads combine with the representation; none: the authors' way, mean after inverse and concat after normal."""
-    places: Literal["tokens", "mentions", "both"] = "both"
-    """Where memories are read: token states, span vectors, or both."""
-    memories: MemoryChoice = "both"
-    """Which memories are read."""
-    warmup: Share = 0.4
-    """Share of all optimiser steps before reading starts; 0 reads from the start, 1 never reads."""
-    ramp: Share = 0.0
-    """Share of all optimiser steps over which reading fades in after the warm-up; 0 switches it on at once."""
-    read_grad: bool = True
-    """Let gradients of reading flow into the memory slots."""
-    inverse_scale: Literal["sum", "mean"] = "sum"
-    """Scale of the inverse read: attention as it is, or times positions over slots, so that weights average one."""
-    reads: Annotated[Reads, ADDED_LATER] = "written"
-    """What is read: the written slots; as controls a matrix trained by reading alone (learned), one that stays as drawn
-    (random), all slots or rows alike (uniform), or for the inverse read its mean weight in training (constant)."""
-
-    @model_validator(mode="after")
-    def _reads_what_is_written(self) -> "MemoryConfig":
-        if self.read_mode != "none" and self.classifies != "both" and self.memories != self.classifies:
-            raise ValueError(
-                f"memory.memories ({self.memories}) reads a memory that is not written, as memory.classifies is "
-                f"{self.classifies}: set memory.memories to {self.classifies}, or memory.read_mode to none"
-            )
-        if self.warmup + self.ramp > 1.0 and self.ramp > 0.0 and self.warmup < 1.0:
-            raise ValueError(
-                f"memory.warmup ({self.warmup}) + memory.ramp ({self.ramp}) is over 1: "
-                "lower one of them, as the ramp would not end in training"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _control_can_be(self) -> "MemoryConfig":
-        if self.reads == "learned" and self.read_mode != "none" and not self.read_grad:
-            raise ValueError(
-                "memory.reads (learned) and memory.read_grad (off) exclude each other: only reading trains that "
-                "matrix, so it would stay as drawn: set memory.read_grad to true, or memory.reads to random"
-            )
-        if self.reads == "constant" and self.read_mode not in ("none", "inverse"):
-            raise ValueError(
-                f"memory.reads (constant) stands in for the weights of the inverse read alone, and memory.read_mode is "
-                f"{self.read_mode}: set memory.read_mode to inverse, or memory.reads to uniform"
-            )
-        return self
-
-    @property
-    def modes(self) -> tuple[Mode, ...]:
-        """The modes that are read, in order."""
-        return tuple(mode for mode in get_args(Mode) if mode in self.read_mode.split("-"))
-
-    def pooling_after(self, mode: Mode) -> Pooling:
-        """The combination that follows a read of this mode."""
-        return self.pooling or DEFAULT_POOLING[mode]
-
-    def slot_width_for(self, memory: str) -> int | None:
-        """Width D of the slots of the entity or relation memory; None: the width of the encoder."""
-        return (self.entity_slot_width if memory == "entity" else self.relation_slot_width) or self.slot_width
 
 
 class SamplesConfig(Section):

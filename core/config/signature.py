@@ -13,9 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core.config.memory import MemoryConfig
 from core.config.model_source import encoder_width, model_identity
 from core.config.presets import section_model
-from core.config.schema import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker, MemoryConfig, RunConfig
+from core.config.schema import RunConfig
+from core.config.section import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker
 from core.errors import UserError
 from core.files import content_hash
 

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from core.config.schema import MemoryConfig, RunConfig
+from core.config.memory import MemoryConfig
+from core.config.schema import RunConfig
 from core.data.documents import LabelSet
 from core.features.batches import Clusters, EntityPairs, Pieces, SpanPairs, Spans, TrainingBatch
 from core.model.encoder import INITIAL_STD, Encoder, LoadedEncoder
@@ -60,18 +61,18 @@ class JointModel(nn.Module):
 
     def __init__(self, encoder: Encoder, config: RunConfig, labels: LabelSet) -> None:
         super().__init__()
-        width, model = encoder.width, config.model
+        width, model, memory = encoder.width, config.model, config.memory
         self.encoder = encoder
-        self.memories = build_memories(config.memory, width, labels)
-        self.reads, self.read_matrices = build_reads(config.memory, width, self.memories)
+        self.memories = build_memories(memory, width, labels)
+        self.reads, self.read_matrices = build_reads(memory, width, self.memories)
         self.mention_head = MentionHead(width=width, config=model)
         self.coref_head = CorefHead(width=width, config=model)
         self.entity_dropout = Dropout(model.dropout)
         self.entity_head: EntityHead | BilinearClassifier
         self.type_embedding: nn.Embedding | None
-        if "entity" in self.memories:
+        if memory is not None and "entity" in self.memories:
             type_width = self.memory("entity").width
-            self.entity_head = BilinearClassifier(width=width, slot_width=type_width)
+            self.entity_head = BilinearClassifier(memory, width=width, slot_width=type_width)
             self.type_embedding = None
         else:
             type_width, types = model.meta_width, len(labels.entity_types)
@@ -80,8 +81,8 @@ class JointModel(nn.Module):
         relation_head = GlobalRelationHead if model.relation_head == "grc" else MultiInstanceRelationHead
         self.relation_head = relation_head(width=width, type_width=type_width, config=model)
         self.relation_classifier: nn.Linear | BilinearClassifier
-        if "relation" in self.memories:
-            self.relation_classifier = BilinearClassifier(width=width, slot_width=self.memory("relation").width)
+        if memory is not None and "relation" in self.memories:
+            self.relation_classifier = BilinearClassifier(memory, width=width, slot_width=self.memory("relation").width)
         else:
             self.relation_classifier = Linear(width, len(labels.relation_types))
 
@@ -163,12 +164,7 @@ def build_memories(memory: MemoryConfig | None, width: int, labels: LabelSet) ->
     memories = nn.ModuleDict()
     for name, types in (("entity", labels.entity_types), ("relation", labels.relation_types)):
         if memory is not None and memory.classifies in (name, "both"):
-            memories[name] = Memory(
-                types=len(types),
-                slots_per_type=memory.slots_per_type,
-                width=memory.slot_width_for(name) or width,
-                slot_logit=memory.slot_logit,
-            )
+            memories[name] = Memory(memory, types=len(types), width=memory.slot_width_for(name) or width)
     return memories
 
 
@@ -190,7 +186,7 @@ def build_reads(
             reads[place] = PlaceRead(config=memory, width=width, slot_widths=slot_widths)
     if memory.reads in ("learned", "random"):
         for name, (slots, slot_width) in shapes.items():
-            matrices[name] = ReadMatrix(slots=slots, width=slot_width, frozen=memory.reads == "random")
+            matrices[name] = ReadMatrix(memory, slots=slots, width=slot_width)
     return reads, matrices
 
 
@@ -198,9 +194,15 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
     """Draw every weight that is not pretrained: N(0, 0.02), biases 0, norms 1, keyed by (seed, parameter name).
 
     The key makes modules that two systems share start equal, whatever else differs. `loaded` says what of
-    the encoder is pretrained; None means nothing. A frozen matrix is drawn as the learned one of its name.
+    the encoder is pretrained; None means nothing. A frozen matrix is drawn as the learned one of its name. The
+    `initial_std` of a module is that of its tensors which start with another standard deviation than 0.02.
     """
     norms = norm_parameters(model)
+    other_stds = {
+        f"{owner}.{name}": std
+        for owner, module in model.named_modules()
+        for name, std in getattr(module, "initial_std", {}).items()
+    }
     prefix = "encoder.transformer."
     with torch.no_grad():
         for name, parameter in drawn_tensors(model):
@@ -215,7 +217,7 @@ def initialise(model: JointModel, loaded: LoadedEncoder | None, *, seed: int) ->
                 parameter.fill_(1.0)
             else:
                 generator = torch.Generator().manual_seed(seed_for("weights", seed, name))
-                drawn = torch.randn(parameter.shape, generator=generator) * INITIAL_STD
+                drawn = torch.randn(parameter.shape, generator=generator) * other_stds.get(name, INITIAL_STD)
                 parameter[first:].copy_(drawn[first:])
 
 

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.config.schema import MemoryConfig, Mode, Pooling, SamplesConfig
+from core.config.memory import MemoryConfig, Mode, Pooling
+from core.config.schema import SamplesConfig
 from core.data.documents import LabelSet
 from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
@@ -24,13 +25,19 @@ from core.model.layers import Linear, linear
 from core.model.ops import softmax_within
 
 
+def slot_std(config: MemoryConfig, name: str, *, fan_in: int) -> dict[str, float]:
+    """The `initial_std` of a module (see `core.model.joint_model.initialise`) for a tensor of the memory's start."""
+    return {name: fan_in**-0.5} if config.slot_init == "fan-in" else {}
+
+
 class Memory(nn.Module):
     """The slots of one memory: `slots_per_type` rows of `width` for each type, row-major by type."""
 
-    def __init__(self, *, types: int, slots_per_type: int, width: int, slot_logit: Literal["max", "logsumexp"]) -> None:
+    def __init__(self, config: MemoryConfig, *, types: int, width: int) -> None:
         super().__init__()
-        self.types, self.slots_per_type, self.slot_logit = types, slots_per_type, slot_logit
-        self.slots = nn.Parameter(torch.empty(types * slots_per_type, width))
+        self.types, self.slots_per_type, self.slot_logit = types, config.slots_per_type, config.slot_logit
+        self.slots = nn.Parameter(torch.empty(types * config.slots_per_type, width))
+        self.initial_std = slot_std(config, "slots", fan_in=width)
 
     @property
     def width(self) -> int:
@@ -53,9 +60,10 @@ class Memory(nn.Module):
 class BilinearClassifier(nn.Module):
     """A bias-free Linear to slot width, then similarity to the slots: training it writes the memory."""
 
-    def __init__(self, *, width: int, slot_width: int) -> None:
+    def __init__(self, config: MemoryConfig, *, width: int, slot_width: int) -> None:
         super().__init__()
         self.project = Linear(width, slot_width, bias=False)
+        self.initial_std = slot_std(config, "project.weight", fan_in=width)
 
     def forward(self, vectors: Float[Tensor, "N H"], memory: Memory) -> Float[Tensor, "N types"]:
         """Logits (W x) M^T."""
@@ -68,13 +76,14 @@ class ReadMatrix(nn.Module):
     Both kinds start from the same draw (by seed and name). A frozen one is no parameter, but part of every checkpoint.
     """
 
-    def __init__(self, *, slots: int, width: int, frozen: bool) -> None:
+    def __init__(self, config: MemoryConfig, *, slots: int, width: int) -> None:
         super().__init__()
         self.slots: Tensor
-        if frozen:
+        if config.reads == "random":
             self.register_buffer("slots", torch.empty(slots, width))
         else:
             self.slots = nn.Parameter(torch.empty(slots, width))
+        self.initial_std = slot_std(config, "slots", fan_in=width)
 
 
 class SlotRead(nn.Module):
@@ -129,21 +138,28 @@ class InverseRead(SlotRead):
 
 
 class NormalRead(SlotRead):
-    """For every row the mean of the slots, weighted by its attention to them."""
+    """For every row the mean of the slots, weighted by its attention to them.
+
+    Under the pooling `residual` every read has a bias-free V [D, H] that is drawn as 0, so that reading starts as the
+    identity; then a slot's content reaches the row as far as V has learned to let it.
+    """
 
     over_rows = False
 
     def __init__(self, config: MemoryConfig, *, width: int, slot_width: int) -> None:
         super().__init__(config, width=width, slot_width=slot_width)
+        residual = config.pooling_after("normal") == "residual"
         # A slot of another width than the encoder cannot be added to, averaged with or gated into a state.
-        self.widen = Linear(slot_width, width, bias=False) if slot_width != width else None
+        self.widen = Linear(slot_width, width, bias=False) if residual or slot_width != width else None
+        self.initial_std = {"widen.weight": 0.0} if residual else {}
 
     def forward(
         self, rows: Float[Tensor, "S H"], slots: Float[Tensor, "C D"], counts: Sequence[int]
     ) -> Float[Tensor, "S H"]:
-        """The mean slots, widened to the encoder's width where they are not of it."""
-        read = self.attention(rows, slots, counts).to(rows.dtype) @ slots
-        return self.widen(read) if self.widen is not None else read
+        """The mean slots, mapped to the encoder's width where there is a map."""
+        attention = self.attention(rows, slots, counts).to(rows.dtype)
+        # As with W: slots are few, so the map is applied to them.
+        return attention @ (slots if self.widen is None else self.widen(slots))
 
 
 READ_MODES: dict[Mode, type[SlotRead]] = {"inverse": InverseRead, "normal": NormalRead}
@@ -254,6 +270,7 @@ POOLINGS: dict[Pooling, type[nn.Module]] = {
     "sum": SumPooling,
     "concat": ConcatPooling,
     "gated": GatedPooling,
+    "residual": SumPooling,
 }
 
 

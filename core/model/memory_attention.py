@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from torch import Tensor, nn
 
-from core.config.schema import MemoryConfig, Mode
+from core.config.memory import MemoryConfig, Mode
 from core.data.documents import Annotation, LabelSet, Span
 from core.data.issues import Issues
 from core.features.candidates import all_spans
@@ -19,7 +19,8 @@ from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
 from core.model.memory import READ_MODES, PlaceRead, SlotRead
-from core.records.memory_attention import DocumentAttention, MemoryName, Place, ReadAttention
+from core.records.memory_attention import DocumentAttention, ReadAttention
+from core.records.memory_use import MemoryName, Place
 
 STRONGEST = 20
 """Spans that are recorded in addition to the predicted mentions."""

@@ -5,17 +5,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from core.config.schema import Mode, Reads
+from core.config.memory import Mode, Reads
 from core.data.documents import Span
 from core.errors import UserError
 from core.files import atomic_write
-
-MemoryName = Literal["entity", "relation"]
-Place = Literal["tokens", "mentions"]
+from core.records.memory_use import MemoryName, Place
 
 
 class ReadAttention(msgspec.Struct, frozen=True):

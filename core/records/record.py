@@ -15,6 +15,7 @@ from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
 from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, read_json, was_killed, write_json
+from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
@@ -46,6 +47,10 @@ class RunRecord(msgspec.Struct, frozen=True):
     parameters: int | None = None
     repairs: dict[str, dict[str, int]] = {}
     """Split -> kind of data issue or repair -> how often."""
+    memory_use: MemoryUse | None = None
+    """None where memory is never read."""
+    type_names: dict[str, dict[str, str]] = {}
+    """`entity` and `relation` -> type -> its readable name, where the data give one (P26: spouse)."""
     notes: list[str] = []
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""

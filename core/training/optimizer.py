@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config.schema import MemoryConfig, TrainingConfig
+from core.config.memory import MemoryConfig
+from core.config.schema import TrainingConfig
 from core.model.joint_model import JointModel, norm_parameters
 
 BETAS = (0.9, 0.999)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from core.config.schema import Mode
+from core.config.memory import Mode
 from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, read_attention
 from core.records.record import SCORED
 from reports.captions import label

@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.config import presets
-from core.config.schema import (
-    DataConfig,
-    EncoderConfig,
-    MemoryConfig,
-    RunConfig,
-    ScratchConfig,
-    Section,
-)
+from core.config.memory import MemoryConfig
+from core.config.schema import DataConfig, EncoderConfig, RunConfig, ScratchConfig
+from core.config.section import Section
 from core.errors import UserError
 from tests.settings import Setting, changed, every_section, every_setting
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import pytest
 
 from core.config import presets
-from core.config.schema import ADDED_LATER, RunConfig
+from core.config.schema import RunConfig
+from core.config.section import ADDED_LATER
 from core.config.signature import READING, active_settings, identity, run_id, signature
 from core.errors import UserError
 from tests.settings import Setting, alternatives, changed, every_setting, full_config

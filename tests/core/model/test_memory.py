@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.config.schema import MemoryConfig
+from core.config.memory import MemoryConfig
 from core.model.memory import BilinearClassifier, Memory, PlaceRead
 
 WIDTH, TYPES, RELATIONS = 6, 3, 4

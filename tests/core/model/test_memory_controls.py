@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from core.config.schema import MemoryConfig
+from core.config.memory import MemoryConfig
 from core.features.wordpieces import EncodedDocument
 from core.model.joint_model import JointModel
 from core.model.memory import ConstantRead, InverseRead, NormalRead, mean_attention_shares

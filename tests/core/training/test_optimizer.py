@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from core.config.schema import MemoryConfig, TrainingConfig
+from core.config.memory import MemoryConfig
+from core.config.schema import TrainingConfig
 from core.training.optimizer import (
     ReadingSchedule,
     UncorrectedAdamW,

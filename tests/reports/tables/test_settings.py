@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from core.config.presets import build
-from core.config.schema import NEUTRAL, RunConfig
+from core.config.schema import RunConfig
+from core.config.section import NEUTRAL
 from core.config.signature import read_markers
 from core.records.record import RECORD
 from reports.frame import ReportData, load_study
