@@ -41,6 +41,8 @@ class ReportData:
     """Run id -> whether it uses its memory; scored runs that read one and were measured."""
     knock_outs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"row": []}))
     """What knock-outs change, see `reports.memory_use.compare_knock_outs`."""
+    type_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The readable names of types as the first record that has them holds them (`RunRecord.type_names`)."""
     search: SearchRecord | None = None
     """The trials that chose a row, where the study is a search."""
 
@@ -83,8 +85,9 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
     for position, name in enumerate(SCORES):
         frame.insert(4 + position, name, pd.Series([values[position] for values in scores], dtype=float))
     breakdowns = {run_id: result.breakdowns for run_id, result in results.items() if result.scores}
+    type_names = next((result.type_names for result in results.values() if result.type_names), {})
     memory_use = {run_id: use for run_id, result in results.items() if (use := result.memory_use) is not None}
-    return ReportData(study, frame, breakdowns, configs, memory_use=memory_use)
+    return ReportData(study, frame, breakdowns, configs, type_names=type_names, memory_use=memory_use)
 
 
 def run_facts(frame: pd.DataFrame) -> pd.DataFrame:

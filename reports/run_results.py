@@ -33,13 +33,15 @@ WHOLE_NUMBERS = ("chosen_epoch", "parameters", "steps", "threads", "documents")
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run: facts for the frame, scores per task, breakdowns of strict relation scores, config, and memory use."""
+    """One run: facts, scores per task, breakdowns of strict relation scores, config, type names, and memory use."""
 
     facts: dict[str, Any]
     scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
     breakdowns: dict[str, dict[str, PartScores]] = field(default_factory=dict)
     """Kind of breakdown (distance, type) -> name -> strict relation scores."""
     config: dict[str, Any] | None = None
+    type_names: dict[str, dict[str, str]] = field(default_factory=dict)
+    """As in the record; empty where the record was not read."""
     memory_use: MemoryUse | None = None
 
 
@@ -62,15 +64,17 @@ def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, t
     facts |= known_facts(summary)
     record = read_record(folder) if config or types else None
     settings = record.config if record is not None and config else None
+    names = record.type_names if record is not None else {}
     if not summary.is_done:
-        return RunResult(facts, config=settings)
+        return RunResult(facts, config=settings, type_names=names)
     scores = check_scores(summary, split)
     extra = summary.metrics[split].extra
     breakdowns = {"distance": extra.by_sentence_distance}
     if record is not None and types:
         by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
         breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
-    return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings, summary.memory_use)
+    facts |= {"documents": extra.documents}
+    return RunResult(facts, scores, breakdowns, settings, names, summary.memory_use)
 
 
 def describe_problem(run: RunSummary, run_id: str) -> str:

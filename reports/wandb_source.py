@@ -87,9 +87,10 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
-    names = {"distance": "by_sentence_distance", "type": "by_relation_type"}
-    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in names.items()}
-    return RunResult(facts, scores, breakdowns, dict(run.config), known.memory_use)
+    kinds = {"distance": "by_sentence_distance", "type": "by_relation_type"}
+    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in kinds.items()}
+    names = run.config.get("type_names", {})
+    return RunResult(facts, scores, breakdowns, dict(run.config), names, known.memory_use)
 
 
 def read_tree(summary: Mapping[str, Any], prefix: str) -> dict[str, Any]:
