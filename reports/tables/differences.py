@@ -85,7 +85,12 @@ def unpaired_notes(study: StudyRecord, compared: pd.DataFrame) -> Iterator[str]:
         for row, lines in compared[compared[column] != ""].groupby("row", sort=False):
             seeds = format_ranges(map(int, lines[column].iloc[0].split()))
             yield f"{label(study, str(row))}: seeds {seeds} left out: {reason}."
-    for reason, lines in compared[compared["without"] != ""].groupby("without", sort=False):
+    yield from resampling_notes(study, compared)
+
+
+def resampling_notes(study: StudyRecord, differences: pd.DataFrame) -> Iterator[str]:
+    """Which rows have no interval over documents and why: column `without` of differences or of knock-outs."""
+    for reason, lines in differences[differences["without"] != ""].groupby("without", sort=False):
         rows = list(dict.fromkeys(lines["row"]))
         names = f"{len(rows)} rows" if len(rows) > MAX_NAMED_ROWS else ", ".join(label(study, row) for row in rows)
         yield f"No interval over documents for {names}: {reason}."
