@@ -95,7 +95,8 @@ IMPOSSIBLE = {
     ),
     "a residual pooling of an inverse read": (
         {"memory": {"pooling": "residual", "read_mode": "inverse-normal"}},
-        r"memory\.pooling \(residual\).*memory\.read_mode is inverse-normal.*set memory\.read_mode to normal",
+        "memory.read_mode is inverse-normal",
+        "set memory.read_mode to normal, or memory.pooling to mean",
     ),
     "a constant in place of a normal read": (
         {"memory": {"reads": "constant", "read_mode": "inverse-normal"}},
