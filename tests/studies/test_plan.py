@@ -32,7 +32,9 @@ SETTINGS = [
 def test_the_six_systems_differ_in_relation_head_and_memory_alone(documents: dict) -> None:
     planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
     configs = {run.row: run.config for run in planned.runs if run.seed == 0}
-    assert list(configs) == [f"{system}-{head}" for head in ("grc", "mrc") for system in ("jerex", "memory", "residual")]
+    assert list(configs) == [
+        f"{system}-{head}" for head in ("grc", "mrc") for system in ("jerex", "memory", "residual")
+    ]
     reference = configs["jerex-grc"]
     found = {row: differences(reference, config) for row, config in configs.items()}
     assert found["jerex-grc"] == {}

@@ -102,9 +102,7 @@ def naive_read(config: MemoryConfig, place: PlaceRead, memories: nn.ModuleDict, 
 @pytest.mark.parametrize(
     "widths", [{"entity": 6, "relation": 6}, {"entity": 5, "relation": 9}, {"relation": 6}, {"entity": 4}]
 )
-@pytest.mark.parametrize(
-    ("mode", "pooling"), [*itertools.product(MODES, (None, *POOLINGS)), ("normal", "residual")]
-)
+@pytest.mark.parametrize(("mode", "pooling"), [*itertools.product(MODES, (None, *POOLINGS)), ("normal", "residual")])
 def test_a_read_is_its_formula(mode: Any, pooling: Any, widths: dict[str, int]) -> None:
     for scale, slots_per_type in (("sum", 1), ("mean", 2)):
         config = MemoryConfig(read_mode=mode, pooling=pooling, inverse_scale=scale, slots_per_type=slots_per_type)
