@@ -2,7 +2,8 @@
 
 A data set lies in `<data root>/<name>/`, or in the folder of the one whose files it shares. The registry is
 `datasets.yaml`; where it knows no checksum of a file, the first fetch computes it, shows it and pins it in
-`<file>.sha256` beside the file, and every later use is checked against that pin: this shows that a file has not changed since, not that the first download was the right one.
+`<file>.sha256` beside the file, and every later use is checked against that pin: this shows that a
+file has not changed since, not that the first download was the right one.
 """
 
 import gzip

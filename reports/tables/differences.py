@@ -90,7 +90,7 @@ def unpaired_notes(study: StudyRecord, compared: pd.DataFrame) -> Iterator[str]:
         pairs = list(dict.fromkeys(zip(lines["row"], lines["baseline"], strict=True)))
         names = ", ".join(comparison_label(study, *pair) for pair in pairs)
         if len(pairs) > MAX_NAMED_ROWS:
-            names = f"{len(pairs)} rows"
+            names = f"{lines['row'].nunique()} rows"
         yield f"No interval over documents for {names}: {reason}."
 
 

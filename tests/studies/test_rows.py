@@ -41,10 +41,11 @@ def test_one_axis_is_a_row_per_value(documents: dict) -> None:
 
 def test_two_axes_are_rows_and_columns(documents: dict) -> None:
     study = find_study("pooling")
-    assert len(study.rows) == 12
-    assert not study.left_out
+    assert len(study.rows) == 13
+    # Only a normal read has a residual.
+    assert study.left_out.keys() == {f"read-mode={mode}+pooling=residual" for mode in ("inverse", "inverse-normal")}
     assert Counter(row.group for row in study.rows.values()) == {
-        f"Read mode {mode}": 4 for mode in ("inverse", "normal", "inverse-normal")
+        f"Read mode {mode}": 4 + (mode == "normal") for mode in ("inverse", "normal", "inverse-normal")
     }
     row = study.rows["read-mode=normal+pooling=gated"]
     assert (row.title, row.at) == ("gated", {"read-mode": "normal", "pooling": "gated"})
@@ -231,7 +232,18 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict)
 
 def test_the_shipped_studies_share_their_common_runs(documents: dict) -> None:
     ids = {name: {run.run_id for run in planned(study, documents).runs} for name, study in shipped_studies().items()}
-    named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
+    named = {
+        "attribution",
+        "confounds",
+        "controls",
+        "ladder",
+        "memory-size",
+        "paper",
+        "pooling",
+        "read-mode",
+        "search",
+        "warmup",
+    }
     assert ids.keys() == named
     reference = {run.row: run.run_id for run in planned(find_study("paper"), documents).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}

@@ -135,9 +135,7 @@ def test_a_broken_archive_and_a_data_root_that_is_no_folder(
 def test_what_is_not_there_names_the_command(registered: Path) -> None:
     with pytest.raises(UserError, match=r"engram data fetch tiny"):
         dataset_paths("tiny")
-    with pytest.raises(
-        UserError, match=r"data set tinny is none of docred-joint, docred-small, docred, redocred, cdr, tiny"
-    ):
+    with pytest.raises(UserError, match=r"data set tinny is none of docred-joint, .*, redocred, cdr, tiny"):
         find_dataset("tinny")
 
 
