@@ -142,7 +142,7 @@ def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
 def resample_row(
     own: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
 ) -> dict[str, tuple[Any, ...]]:
-    """Task -> the columns of `add_document_intervals`, for the lines of one row and baseline; a UserError where counts are not there or differ."""
+    """Task -> the values of `DOCUMENT_COLUMNS`, for the lines of one row and baseline, as `resample_tasks`."""
     row, baseline, seeds = (own[name].iloc[0] for name in ("row", "baseline", "seeds"))
     runs = [[(name, seed) for seed in map(int, seeds.split())] for name in (row, baseline)]
     ours, theirs = (read_seed_counts(folders, of_name, f"documents.{split}.json") for of_name in runs)
