@@ -4,7 +4,8 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ import pandas as pd
 
 from core.errors import UserError
 from core.progress import progress_bar
-from core.scoring.metrics import DocumentCounts
 from reports.compare_inputs import read_counts
 from reports.frame import run_facts
 from reports.row_means import task_headings
-from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
+from studies.bootstrap import RESAMPLES, SeedCounts, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
@@ -28,10 +28,11 @@ COLUMNS = (
     "row baseline group task delta std low high n higher equal lower p_t p_holm p_sign_flip p_floor improvement "
     "detectable seeds left_out unlike verdict"
 ).split()
+DOCUMENT_COLUMNS = "low_all high_all above documents without".split()
 
 
 def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """A line per row that has a baseline and per task of the main table.
+    """A line per row and baseline of it, and per task of the main table.
 
     Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
     points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
@@ -48,8 +49,7 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
             f1.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
     for row, entry in study.study.rows.items():
-        baseline = study.study.row_baseline(row)
-        for task in task_headings(study) if baseline != row else ():
+        for baseline, task in product(study.study.row_baselines(row), task_headings(study)):
             ours, theirs = f1.get((row, task), {}), f1.get((baseline, task), {})
             unlike = {seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]}
             ours, theirs = ({s: scores[s] for s in scores if s not in unlike} for scores in (ours, theirs))
@@ -80,7 +80,8 @@ def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str
 def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
     """At most so many compared rows, in the study's order: those that differ most on the study's metric."""
     rows = list(dict.fromkeys(compared["row"]))
-    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
+    on_metric = compared[compared["task"] == study.study.metric]
+    sizes = on_metric["delta"].abs().groupby(on_metric["row"], sort=False).max()
     largest = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 
@@ -107,47 +108,66 @@ def add_document_intervals(
     They are of the same shared seeds as the line's t-interval. `without` is the reason why a line has none; its numbers
     are then missing. `above` is the share of resamples in which the row is higher.
     """
-    runs = run_facts(frame)
-    folders = {
-        (row, int(seed)): Path(folder)
-        for row, seed, folder in zip(runs["row"], runs["seed"], runs["folder"], strict=True)
-        if folder
-    }
-    intervals: dict[tuple[str, str], tuple[Any, ...]] = {}
-    reasons = dict.fromkeys(compared["row"], NOT_RESAMPLED)
-    rows = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
-    with progress_bar("intervals over documents", len(rows)) as progress:
-        for row in rows:
-            of_row = compared[(compared["row"] == row) & (compared["n"] > 0)]
+    folders = find_folders(frame)
+    intervals: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+    reasons = dict.fromkeys(zip(compared["row"], compared["baseline"], strict=True), NOT_RESAMPLED)
+    largest = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
+    pairs = [pair for pair in reasons if pair[0] in largest]
+    with progress_bar("intervals over documents", len(pairs)) as progress:
+        for row, baseline in pairs:
+            own = compared[(compared["row"] == row) & (compared["baseline"] == baseline) & (compared["n"] > 0)]
             try:
-                if len(of_row):
-                    intervals |= resample_row(of_row, folders, frame["split"].iloc[0], resamples)
+                if len(own):
+                    resampled = resample_row(own, folders, frame["split"].iloc[0], resamples)
+                    intervals |= {(row, baseline, task): columns for task, columns in resampled.items()}
             except UserError as error:
-                reasons[row] = str(error)
+                reasons[row, baseline] = str(error)
             progress.advance(text=row)
+    keys = zip(compared["row"], compared["baseline"], compared["task"], compared["n"], strict=True)
     lines = [
-        intervals.get((row, task), (math.nan, math.nan, math.nan, None, reasons[row] if n else ""))
-        for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True)
+        intervals.get((row, baseline, task), (math.nan, math.nan, math.nan, None, reasons[row, baseline] if n else ""))
+        for row, baseline, task, n in keys
     ]
-    columns = "low_all high_all above documents without".split()
-    added = pd.DataFrame(lines, columns=columns, index=compared.index).astype({"documents": "Int64"})
+    added = pd.DataFrame(lines, columns=DOCUMENT_COLUMNS, index=compared.index).astype({"documents": "Int64"})
     return pd.concat([compared, added], axis=1)
 
 
+def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
+    """(row, seed) -> run folder, of the runs that were read from one."""
+    runs = run_facts(frame)
+    columns = zip(runs["row"], runs["seed"], runs["folder"], strict=True)
+    return {(row, int(seed)): Path(folder) for row, seed, folder in columns if folder}
+
+
 def resample_row(
-    of_row: pd.DataFrame, folders: dict[tuple[str, int], Path], split: str, resamples: int
-) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """The columns of `add_document_intervals` by row and task; a UserError where counts are not there or differ."""
-    row, baseline, seeds = (of_row[name].iloc[0] for name in ("row", "baseline", "seeds"))
-    counts: dict[str, dict[int, list[DocumentCounts]]] = {row: {}, baseline: {}}
-    for name, by_seed in counts.items():
-        for seed in map(int, seeds.split()):
-            if (name, seed) not in folders:
-                raise UserError("the counts per document lie in the run folders, which were not read")
-            by_seed[seed] = read_counts(folders[name, seed] / f"documents.{split}.json")
-    pairs = [pair_counts(counts[row], counts[baseline], task) for task in of_row["task"]]
-    differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs], resamples=resamples)
+    own: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
+) -> dict[str, tuple[Any, ...]]:
+    """Task -> the values of `DOCUMENT_COLUMNS`, for the lines of one row and baseline, as `resample_tasks`."""
+    row, baseline, seeds = (own[name].iloc[0] for name in ("row", "baseline", "seeds"))
+    runs = [[(name, seed) for seed in map(int, seeds.split())] for name in (row, baseline)]
+    ours, theirs = (read_seed_counts(folders, of_name, f"documents.{split}.json") for of_name in runs)
+    return resample_tasks(ours, theirs, own["task"], resamples)
+
+
+def read_seed_counts(folders: Mapping[tuple[str, int], Path], runs: Iterable[tuple[str, int]], file: str) -> SeedCounts:
+    """Seed -> counts per document, of runs (row, seed) from the file of that name; a UserError where one has none."""
+    counts = {}
+    for run in runs:
+        if run not in folders:
+            raise UserError("the counts per document lie in the run folders, which were not read")
+        if not (folders[run] / file).is_file():
+            raise UserError(f"{file} is not there for seed {run[1]}")
+        counts[run[1]] = read_counts(folders[run] / file)
+    return counts
+
+
+def resample_tasks(
+    ours: SeedCounts, theirs: SeedCounts, tasks: Iterable[str], resamples: int
+) -> dict[str, tuple[Any, ...]]:
+    """Task -> the values of `DOCUMENT_COLUMNS`; a UserError where the documents or their gold differ."""
+    pairs = {task: pair_counts(ours, theirs, task) for task in tasks}
+    differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs.values()], resamples=resamples)
     return {
-        (row, task): (*difference.interval, difference.above, difference.documents, "")
-        for task, difference in zip(of_row["task"], differences, strict=True)
+        task: (*difference.interval, difference.above, difference.documents, "")
+        for task, difference in zip(pairs, differences, strict=True)
     }

@@ -1,14 +1,16 @@
 """Studies whose rows are the product of axes."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from core.data.splits import read_splits
 from core.errors import UserError
-from studies.plan import Plan, differences, plan
-from studies.study import Study, find_study, read_study, shipped_studies
+from studies.plan import Plan, differences, plan, refuse_undeclared
+from studies.study import SEEDS, Study, find_study, read_study, shipped_studies
 
 BASE = {"question": "?", "base": {"preset": "memory-grc"}}
 
@@ -161,15 +163,39 @@ def test_a_flag_that_overrides_an_axis_is_refused(documents: dict) -> None:
         planned(find_study("warmup"), documents | {"memory": {"warmup": "0.3"}})
 
 
+def test_attribution_tells_written_from_read_on_the_rows_of_the_paper(
+    shared_path: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docred-joint").symlink_to(shared_path("data/docred_joint/types.json").parent)
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
+    found, paper = (plan(find_study(name), profile="docred-small", runs=Path("r")) for name in ("attribution", "paper"))
+    assert len(found.runs) == 40
+    assert [run.seed for run in found.runs] == [seed for seed in SEEDS for _ in range(8)]
+    assert {run.run_id for run in paper.runs} <= {run.run_id for run in found.runs}
+    for head in ("grc", "mrc"):
+        written, read = (found.configs[f"{kind}-{head}"] for kind in ("written", "residual"))
+        assert differences(written, read) == {"memory.read_mode": ("none", "normal")}
+        assert found.study.row_baselines(f"residual-{head}") == (f"jerex-{head}", f"written-{head}")
+        assert found.study.row_baselines(f"memory-{head}") == found.study.row_baselines(f"written-{head}")
+    assert all(len(row.title) <= 10 for row in found.study.rows.values())
+    refuse_undeclared(found)
+    splits = read_splits(found.runs[0].config.data, max_span_tokens=10)
+    assert splits.test is not None
+    parts = [{document.id for document in part.documents} for part in (splits.train, splits.validation, splits.test)]
+    assert [len(part) for part in parts] == [600, 100, 300]
+    assert len(set.union(*parts)) == 1000
+
+
 def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
     found = planned(find_study("ladder"), documents)
     assert not found.record.shared
     steps = {
-        row: differences(found.configs[found.study.row_baseline(row)], found.configs[row]) for row in found.study.rows
+        row: differences(found.configs[baseline], found.configs[row])
+        for row in found.study.rows
+        for baseline in found.study.row_baselines(row)
     }
     inverse = {"memory.read_mode": ("none", "inverse")}
     residual = {"memory.read_mode": ("none", "normal"), "memory.pooling": (None, "residual")}
-    assert steps.pop("jerex") == {}
     assert steps.pop("entity-head").keys() == {"memory"}
     assert steps == {
         "both-heads": {"memory.classifies": ("entity", "both")},
@@ -187,11 +213,11 @@ def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
 def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_they_are_matched(documents: dict) -> None:
     found = planned(find_study("confounds"), documents)
     steps = {
-        row: set(differences(found.configs[found.study.row_baseline(row)], found.configs[row]))
+        row: set(differences(found.configs[baseline], found.configs[row]))
         for row in found.study.rows
+        for baseline in found.study.row_baselines(row)
     }
     assert steps == {
-        "jerex": set(),
         "memory": {"memory"},
         "memory-mean": {"memory.inverse_scale"},
         "jerex-100": {"samples.neg_corefs"},
@@ -205,10 +231,10 @@ def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_the
 def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict) -> None:
     found = planned(find_study("controls"), documents)
     assert not found.record.shared
-    baselines = {row: found.study.row_baseline(row) for row in found.configs}
-    assert baselines == {row: "residual" if row.startswith("residual") else "memory" for row in found.configs}
-    steps = {row: differences(found.configs[baselines[row]], config) for row, config in found.configs.items()}
-    assert steps.pop("memory") == steps.pop("residual") == {}
+    compared = {row: found.study.row_baselines(row) for row in found.configs}
+    assert compared.pop("memory") == compared.pop("residual") == ()
+    assert compared == {row: ("residual" if row.startswith("residual") else "memory",) for row in compared}
+    steps = {row: differences(found.configs[baseline], found.configs[row]) for row, (baseline,) in compared.items()}
     assert steps.pop("jerex").keys() == {"memory"}
     assert steps == {
         "write-only": {"memory.read_mode": ("inverse", "none")},
@@ -222,7 +248,18 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict)
 
 def test_the_shipped_studies_share_their_common_runs(documents: dict) -> None:
     ids = {name: {run.run_id for run in planned(study, documents).runs} for name, study in shipped_studies().items()}
-    named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
+    named = {
+        "attribution",
+        "confounds",
+        "controls",
+        "ladder",
+        "memory-size",
+        "paper",
+        "pooling",
+        "read-mode",
+        "search",
+        "warmup",
+    }
     assert ids.keys() == named
     reference = {run.row: run.run_id for run in planned(find_study("paper"), documents).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}
