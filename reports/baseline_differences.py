@@ -5,6 +5,7 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ COLUMNS = (
 
 
 def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """A line per row that has a baseline and per task of the main table.
+    """A line per row and baseline of it, and per task of the main table.
 
     Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
     points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
@@ -47,8 +48,7 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
             f1.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
     for row, entry in study.study.rows.items():
-        baseline = study.study.row_baseline(row)
-        for task in task_headings(study) if baseline != row else ():
+        for baseline, task in product(study.study.row_baselines(row), task_headings(study)):
             ours, theirs = f1.get((row, task), {}), f1.get((baseline, task), {})
             unlike = {seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]}
             ours, theirs = ({s: scores[s] for s in scores if s not in unlike} for scores in (ours, theirs))
@@ -87,7 +87,8 @@ def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str
 def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
     """At most so many compared rows, in the study's order: those that differ most on the study's metric."""
     rows = list(dict.fromkeys(compared["row"]))
-    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
+    on_metric = compared[compared["task"] == study.study.metric]
+    sizes = on_metric["delta"].abs().groupby(on_metric["row"], sort=False).max()
     largest = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 

@@ -14,7 +14,7 @@ from reports.captions import METRIC, format_seeds, label, measured_on
 from reports.frame import ReportData, run_facts
 from reports.memory_use import DIFFERENCE, Difference, Verdict, find_judged, judge
 from reports.row_means import TASK_NAMES, rows_by_group
-from reports.tables.differences import resampling_notes
+from reports.tables.differences import MAX_NAMED_ROWS
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES
 from studies.statistics import DASH, Summary, summarize
@@ -194,4 +194,7 @@ def missing_notes(data: ReportData, runs: pd.DataFrame) -> Iterator[str]:
     ):
         reason = "chosen before memory was read" if early else "not computed"
         yield f"{label(data.study, str(row))}: no knock-out of {format_seeds(of_row['seed'])}: {reason}."
-    yield from resampling_notes(data.study, data.knock_outs)
+    for reason, lines in data.knock_outs[data.knock_outs["without"] != ""].groupby("without", sort=False):
+        names = [label(data.study, row) for row in dict.fromkeys(lines["row"])]
+        named = f"{len(names)} rows" if len(names) > MAX_NAMED_ROWS else ", ".join(names)
+        yield f"No interval over documents for {named}: {reason}."
