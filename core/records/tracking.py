@@ -8,12 +8,16 @@ signature. In W&B's config, summary and history:
               tracking.study   `<study>@<profile>`; none for a run of its own
               tracking.row     the row of that study
               provenance       commit, uncommitted_changes, packages, python, command, machine, processors, data
+              type_names       entity, relation: type -> readable name, of the types that have one
     summary   <split>/<task>/<measure>   percent; precision, recall, f1, macro_precision, macro_recall, macro_f1
               <split>/extra/...          every other number of the record (`core.scoring.evaluate.evaluate`)
               status, steps, chosen_epoch, chosen_reading, seconds, peak_memory_mib, parameters, error, notes,
               commit (once more, as a column next to the scores)
               repairs/<split>/<kind>     how often
-    history   loss/<task>, validation/<task>/f1, ... at `global_step`, the optimiser step
+              memory_use/...             whether memory is used: by the fields of `core.records.memory_use.MemoryUse`,
+                                         as in memory_use/reads/test/mentions/factor
+    history   loss/<task>, validation/<task>/f1, validation/memory/<place>/<field>, ... at `global_step`, the optimiser
+              step
 
 A name that has a slash is written with %2F. What the record does not know is not there. A summary also holds the last
 values of the history: of a run that is not finished these are all the scores there are.
@@ -68,7 +72,11 @@ class Tracker:
             job_type=self.settings.job_type,
             group=self.settings.group or record.run_id.rpartition("-")[0],
             tags=[preset, profile, *(tag.strip() for tag in self.settings.tags.split(","))],
-            config={**record.config, "provenance": msgspec.to_builtins(record.provenance)},
+            config={
+                **record.config,
+                "provenance": msgspec.to_builtins(record.provenance),
+                "type_names": record.type_names,
+            },
         )
         self.run = WandbRun(identity, self.settings, mode=wandb_mode(self.settings))
 
@@ -96,7 +104,8 @@ def wandb_summary(record: RunRecord) -> dict[str, Any]:
         facts["commit"] = record.provenance.commit
     # A run that is resumed and ends well must not keep the error of its first part.
     facts["error"] = record.error or ""
-    return dict(flatten(record.metrics)) | dict(flatten({"repairs": record.repairs})) | facts
+    trees = {"repairs": record.repairs, "memory_use": msgspec.to_builtins(record.memory_use)}
+    return dict(flatten(record.metrics | trees)) | facts
 
 
 def flatten(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

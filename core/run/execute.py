@@ -15,6 +15,7 @@ from core.config.presets import from_yaml
 from core.config.schema import RunConfig
 from core.config.signature import run_id
 from core.data.formats.predictions import write_predictions
+from core.data.formats.types_file import read_types
 from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
@@ -25,6 +26,7 @@ from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.model.memory import set_constant_reads
 from core.progress import StopRequest, progress_bar, say, stop_on_signals
+from core.records.memory_use import MemoryUse
 from core.records.provenance import collect_provenance
 from core.records.record import (
     BEST,
@@ -44,7 +46,7 @@ from core.run.device import find_device, keep_freed_memory, peak_memory, reset_p
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
 from core.training.checkpoints import ChosenEpoch, load_model, recover_model
-from core.training.held_out import evaluate_split
+from core.training.held_out import SplitResult, evaluate_split
 from core.training.loop import Diverged, total_steps, train
 
 
@@ -84,7 +86,8 @@ def run(folder: Path) -> RunRecord:
             return ended
 
         try:
-            record = msgspec.structs.replace(record, provenance=collect_provenance(data_hashes(config)))
+            provenance = collect_provenance(data_hashes(config))
+            record = msgspec.structs.replace(record, provenance=provenance, type_names=read_type_names(config))
             write_record(folder, record)
             tracker.start(record, folder)
             record = compute(folder, config, record, tracker, stop)
@@ -132,12 +135,16 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     repairs = {name: dict(issues.counts) for name, issues in data.issues.items()} | {"epochs": observer.repairs}
     facts = training_facts(document.document for document in data.splits["train"])
     metrics: dict[str, dict[str, Any]] = {}
+    reads = {"validation": observer.chosen.reads}
     for split in ("validation", "test"):
         if split in data.splits:
             issues = Issues()
-            metrics[split] = evaluate_and_write(
+            result = evaluate_and_write(
                 folder, split, data.splits[split], decoder, reading=reading, facts=facts, issues=issues, stop=stop
             )
+            metrics[split] = result.scores
+            # Those of validation are of the same weights, and know a sample as in training too.
+            reads.setdefault(split, result.reads)
             repairs[split] = repairs.get(split, {}) | dict(issues.counts)
     return msgspec.structs.replace(
         record,
@@ -147,6 +154,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
         chosen_reading=reading,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         repairs={name: counts for name, counts in repairs.items() if counts},
+        memory_use=MemoryUse(reads=reads) if any(reads.values()) else None,
     )
 
 
@@ -173,8 +181,8 @@ def evaluate_and_write(
     facts: frozenset[Fact],
     issues: Issues,
     stop: StopRequest,
-) -> dict[str, Any]:
-    """The scores of a split; writes its predictions and its counts per document."""
+) -> SplitResult:
+    """Evaluate a split, and write its predictions and its counts per document."""
     with progress_bar(f"evaluating {split}", len(documents)) as progress:
 
         def advance(done: int) -> None:
@@ -187,7 +195,7 @@ def evaluate_and_write(
         )
     write_predictions(zip(result.documents, result.annotations, strict=True), folder / f"predictions.{split}.jsonl")
     atomic_write(folder / f"documents.{split}.json", msgspec.json.encode(result.counts))
-    return result.scores
+    return result
 
 
 def check_disk(folder: Path, model: JointModel) -> None:
@@ -231,6 +239,11 @@ def build_fresh_model(config: RunConfig, data: PreparedData) -> JointModel:
     initialise(model, loaded, seed=config.seed)
     set_constant_reads(model.reads, data.splits["train"], config.samples, data.labels)
     return model
+
+
+def read_type_names(config: RunConfig) -> dict[str, dict[str, str]]:
+    """The readable names of the run's types, which a types file alone gives."""
+    return read_types(config.data.types).type_names() if config.data.types is not None else {}
 
 
 def data_hashes(config: RunConfig) -> dict[str, str]:
