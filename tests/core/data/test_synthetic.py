@@ -88,7 +88,8 @@ def test_files_of_the_first_release_are_still_the_same_bytes() -> None:
 
 def test_the_larger_validation_begins_with_the_documents_of_the_first_release() -> None:
     smaller, larger = (
-        msgspec.json.decode(synthetic.files()[name], type=list[msgspec.Raw]) for name in ("validation", "validation_100")
+        msgspec.json.decode(synthetic.files()[name], type=list[msgspec.Raw])
+        for name in ("validation", "validation_100")
     )
     assert (len(smaller), len(larger)) == (40, 100)
     assert [bytes(document) for document in larger[:40]] == [bytes(document) for document in smaller]
