@@ -21,8 +21,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the table calls it; empty: its name."""
     group: str = ""
     """The part of the table that it stands in; the best of a group is set in bold."""
-    baseline: str = ""
-    """The row it is compared with; empty: the study's baseline."""
+    baseline: str | tuple[str, ...] = ""
+    """The row that it is compared with, or several; empty: the study's baseline."""
     at: dict[str, Value] = {}
     """Axis -> the value that the row stands at, for curves along an axis."""
     tried: int = 1

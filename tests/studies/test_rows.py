@@ -1,14 +1,16 @@
 """Studies whose rows are the product of axes."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from core.data.splits import read_splits
 from core.errors import UserError
-from studies.plan import Plan, differences, plan
-from studies.study import Study, find_study, read_study, shipped_studies
+from studies.plan import Plan, differences, plan, refuse_undeclared
+from studies.study import SEEDS, Study, find_study, read_study, shipped_studies
 
 BASE = {"question": "?", "base": {"preset": "memory-grc"}}
 
@@ -39,10 +41,11 @@ def test_one_axis_is_a_row_per_value(documents: dict) -> None:
 
 def test_two_axes_are_rows_and_columns(documents: dict) -> None:
     study = find_study("pooling")
-    assert len(study.rows) == 12
-    assert not study.left_out
+    assert len(study.rows) == 13
+    # Only a normal read has a residual.
+    assert study.left_out.keys() == {f"read-mode={mode}+pooling=residual" for mode in ("inverse", "inverse-normal")}
     assert Counter(row.group for row in study.rows.values()) == {
-        f"Read mode {mode}": 4 for mode in ("inverse", "normal", "inverse-normal")
+        f"Read mode {mode}": 4 + (mode == "normal") for mode in ("inverse", "normal", "inverse-normal")
     }
     row = study.rows["read-mode=normal+pooling=gated"]
     assert (row.title, row.at) == ("gated", {"read-mode": "normal", "pooling": "gated"})
@@ -155,13 +158,37 @@ def test_a_flag_that_overrides_an_axis_is_refused(documents: dict) -> None:
         planned(find_study("warmup"), documents | {"memory": {"warmup": "0.3"}})
 
 
+def test_attribution_tells_written_from_read_on_the_rows_of_the_paper(
+    shared_path: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docred-joint").symlink_to(shared_path("data/docred_joint/types.json").parent)
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
+    found, paper = (plan(find_study(name), profile="docred-small", runs=Path("r")) for name in ("attribution", "paper"))
+    assert len(found.runs) == 40
+    assert [run.seed for run in found.runs] == [seed for seed in SEEDS for _ in range(8)]
+    assert {run.run_id for run in paper.runs} <= {run.run_id for run in found.runs}
+    for head in ("grc", "mrc"):
+        written, read = (found.configs[f"{kind}-{head}"] for kind in ("written", "residual"))
+        assert differences(written, read) == {"memory.read_mode": ("none", "normal")}
+        assert found.study.row_baselines(f"residual-{head}") == (f"jerex-{head}", f"written-{head}")
+        assert found.study.row_baselines(f"memory-{head}") == found.study.row_baselines(f"written-{head}")
+    assert all(len(row.title) <= 10 for row in found.study.rows.values())
+    refuse_undeclared(found)
+    splits = read_splits(found.runs[0].config.data, max_span_tokens=10)
+    assert splits.test is not None
+    parts = [{document.id for document in part.documents} for part in (splits.train, splits.validation, splits.test)]
+    assert [len(part) for part in parts] == [600, 100, 300]
+    assert len(set.union(*parts)) == 1000
+
+
 def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
     found = planned(find_study("ladder"), documents)
     assert not found.record.shared
     steps = {
-        row: differences(found.configs[found.study.row_baseline(row)], found.configs[row]) for row in found.study.rows
+        row: differences(found.configs[baseline], found.configs[row])
+        for row in found.study.rows
+        for baseline in found.study.row_baselines(row)
     }
-    assert steps.pop("jerex") == {}
     assert steps.pop("entity-head").keys() == {"memory"}
     assert steps == {
         "both-heads": {"memory.classifies": ("entity", "both")},
@@ -175,11 +202,11 @@ def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
 def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_they_are_matched(documents: dict) -> None:
     found = planned(find_study("confounds"), documents)
     steps = {
-        row: set(differences(found.configs[found.study.row_baseline(row)], found.configs[row]))
+        row: set(differences(found.configs[baseline], found.configs[row]))
         for row in found.study.rows
+        for baseline in found.study.row_baselines(row)
     }
     assert steps == {
-        "jerex": set(),
         "memory": {"memory"},
         "memory-mean": {"memory.inverse_scale"},
         "jerex-100": {"samples.neg_corefs"},
@@ -195,7 +222,7 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict)
     assert not found.record.shared
     model = found.configs["memory"]
     steps = {row: differences(model, config) for row, config in found.configs.items()}
-    assert {found.study.row_baseline(row) for row in steps} == {"memory"}
+    assert {name for row in steps for name in found.study.row_baselines(row)} == {"memory"}
     assert steps.pop("memory") == {}
     assert steps.pop("jerex").keys() == {"memory"}
     assert steps == {"write-only": {"memory.read_mode": ("inverse", "none")}} | {
@@ -205,7 +232,18 @@ def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict)
 
 def test_the_shipped_studies_share_their_common_runs(documents: dict) -> None:
     ids = {name: {run.run_id for run in planned(study, documents).runs} for name, study in shipped_studies().items()}
-    named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
+    named = {
+        "attribution",
+        "confounds",
+        "controls",
+        "ladder",
+        "memory-size",
+        "paper",
+        "pooling",
+        "read-mode",
+        "search",
+        "warmup",
+    }
     assert ids.keys() == named
     reference = {run.row: run.run_id for run in planned(find_study("paper"), documents).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}
