@@ -29,25 +29,28 @@ SETTINGS = [
 ]
 
 
-def test_the_four_systems_differ_in_relation_head_and_memory_alone(documents: dict) -> None:
+def test_the_six_systems_differ_in_relation_head_and_memory_alone(documents: dict) -> None:
     planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
     configs = {run.row: run.config for run in planned.runs if run.seed == 0}
-    assert list(configs) == ["jerex-grc", "memory-grc", "jerex-mrc", "memory-mrc"]
+    assert list(configs) == [
+        f"{system}-{head}" for head in ("grc", "mrc") for system in ("jerex", "memory", "residual")
+    ]
     reference = configs["jerex-grc"]
     found = {row: differences(reference, config) for row, config in configs.items()}
     assert found["jerex-grc"] == {}
     assert found["jerex-mrc"] == {"model.relation_head": ("grc", "mrc")}
     assert found["memory-grc"].keys() == {"memory"}
     assert found["memory-grc"]["memory"][0] is None
-    assert found["memory-mrc"].keys() == {"memory", "model.relation_head"}
-    assert found["memory-mrc"]["memory"] == found["memory-grc"]["memory"]
+    for system in ("memory", "residual"):
+        assert found[f"{system}-mrc"].keys() == {"memory", "model.relation_head"}
+        assert found[f"{system}-mrc"]["memory"] == found[f"{system}-grc"]["memory"]
 
 
 def test_runs_come_seed_by_seed_with_one_signature_per_row(documents: dict) -> None:
     planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
-    assert len(planned.runs) == 4 * len(SEEDS)
-    assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(4)]
-    assert len({run.run_id for run in planned.runs}) == 20
+    assert len(planned.runs) == 6 * len(SEEDS)
+    assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(6)]
+    assert len({run.run_id for run in planned.runs}) == 30
     for row in planned.record.row_runs:
         assert list(row.runs.values()) == [f"{row.signature}-s{seed}" for seed in SEEDS]
     assert all(run.folder == Path("runs") / run.run_id.split("-")[0] / f"s{run.seed}" for run in planned.runs)

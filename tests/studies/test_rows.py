@@ -41,11 +41,16 @@ def test_one_axis_is_a_row_per_value(documents: dict) -> None:
 
 def test_two_axes_are_rows_and_columns(documents: dict) -> None:
     study = find_study("pooling")
-    assert len(study.rows) == 13
-    # Only a normal read has a residual.
-    assert study.left_out.keys() == {f"read-mode={mode}+pooling=residual" for mode in ("inverse", "inverse-normal")}
     assert Counter(row.group for row in study.rows.values()) == {
-        f"Read mode {mode}": 4 + (mode == "normal") for mode in ("inverse", "normal", "inverse-normal")
+        "Read mode inverse": 4,
+        "Read mode normal": 6,
+        "Read mode inverse-normal": 4,
+    }
+    assert set(study.left_out) == {f"read-mode={mode}+pooling=residual" for mode in ("inverse", "inverse-normal")}
+    assert all("set memory.read_mode to normal" in reason for reason in study.left_out.values())
+    found = planned(study, documents)
+    assert differences(found.configs["read-mode=normal+pooling=residual"], found.configs["residual-fan-in"]) == {
+        "memory.slot_init": ("normal", "fan-in")
     }
     row = study.rows["read-mode=normal+pooling=gated"]
     assert (row.title, row.at) == ("gated", {"read-mode": "normal", "pooling": "gated"})
@@ -189,13 +194,19 @@ def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
         for row in found.study.rows
         for baseline in found.study.row_baselines(row)
     }
+    inverse = {"memory.read_mode": ("none", "inverse")}
+    residual = {"memory.read_mode": ("none", "normal"), "memory.pooling": (None, "residual")}
     assert steps.pop("entity-head").keys() == {"memory"}
     assert steps == {
         "both-heads": {"memory.classifies": ("entity", "both")},
-        "tokens": {"memory.read_mode": ("none", "inverse"), "memory.places": ("both", "tokens")},
-        "mentions": {"memory.read_mode": ("none", "inverse"), "memory.places": ("both", "mentions")},
-        "both-places": {"memory.places": ("tokens", "both")},
-        "ramp": {"memory.ramp": (0.0, 0.2)},
+        "fan-in": {"memory.slot_init": ("normal", "fan-in")},
+        "residual-tokens": residual | {"memory.places": ("both", "tokens")},
+        "residual-mentions": residual | {"memory.places": ("both", "mentions")},
+        "residual-both": residual,
+        "tokens": inverse | {"memory.places": ("both", "tokens")},
+        "mentions": inverse | {"memory.places": ("both", "mentions")},
+        "both-places": inverse,
+        "ramp": inverse | {"memory.ramp": (0.0, 0.2)},
     }
 
 
@@ -220,14 +231,19 @@ def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_the
 def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict) -> None:
     found = planned(find_study("controls"), documents)
     assert not found.record.shared
-    model = found.configs["memory"]
-    steps = {row: differences(model, config) for row, config in found.configs.items()}
-    assert {name for row in steps for name in found.study.row_baselines(row)} == {"memory"}
-    assert steps.pop("memory") == {}
+    compared = {row: found.study.row_baselines(row) for row in found.configs}
+    assert compared.pop("memory") == compared.pop("residual") == ()
+    assert compared == {row: ("residual" if row.startswith("residual") else "memory",) for row in compared}
+    steps = {row: differences(found.configs[baseline], found.configs[row]) for row, (baseline,) in compared.items()}
     assert steps.pop("jerex").keys() == {"memory"}
-    assert steps == {"write-only": {"memory.read_mode": ("inverse", "none")}} | {
-        reads: {"memory.reads": ("written", reads)} for reads in ("learned", "random", "uniform", "constant")
+    assert steps == {
+        "write-only": {"memory.read_mode": ("inverse", "none")},
+        "residual-write-only": {"memory.read_mode": ("normal", "none")},
+        **{reads: {"memory.reads": ("written", reads)} for reads in ("learned", "random", "uniform", "constant")},
+        **{f"residual-{reads}": {"memory.reads": ("written", reads)} for reads in ("learned", "random")},
     }
+    # The start is not what differs.
+    assert {found.configs[row].memory.slot_init for row in found.configs if row.startswith("residual")} == {"fan-in"}
 
 
 def test_the_shipped_studies_share_their_common_runs(documents: dict) -> None:
