@@ -31,16 +31,16 @@ VERDICTS: dict[Verdict, str] = {
 }
 """Verdict -> its words in the table; those of `content` name what is read."""
 READS_CAPTION = (
-    "Change: norm of what reading adds over the norm before, in percent, for gold mentions, at tokens (word pieces) "
-    "and at mentions (spans). Ratio: factor of gold mentions (norm after reading over norm before) among inference's "
-    "candidates over that among training's, both on validation documents: 1 where reading means the same. Entropy: of "
-    "the attention over its maximum, the smallest over places and memories: 1 is attention to all alike. All are means "
-    "over seeds; ±: sample standard deviation (ddof 1)."
+    "Tokens %, mentions %: norm of what reading adds over the norm before, for the word pieces and for the spans of gold "
+    "mentions. Ratio: factor of gold mentions (norm after reading over norm before) among inference's candidates over "
+    "that among training's, both on validation documents: 1 where reading means the same. Entropy: of the attention over "
+    "its maximum, the smallest over places and memories: 1 is attention to all alike. All are means over seeds; ±: "
+    "sample standard deviation (ddof 1)."
 )
 KNOCK_OUTS_CAPTION = (
     "Δ: the same trained weights without (a part of) reading minus the whole model, mean over seeds, in points of F1; "
-    "reading off: memory is not read; mean read: all reads of a document are replaced by their mean. A "
-    "knock-out loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
+    "reading off: memory is not read; mean read: all reads of a document are replaced by their mean. A knock-out loses "
+    "where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
     f"{RESAMPLES:,} resamples), or, for the rows named below, the t-interval over seeds. Uses its memory: mean read "
     "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses."
 )
@@ -75,8 +75,8 @@ def memory_use_table(data: ReportData) -> Table | None:
         lines.append(Line(cells, data.study.study.rows[row].group, row))
     columns = [
         Column("row", "System"),
-        Column("tokens", "Change at tokens", "mean", decimals=1),
-        Column("mentions", "Change at mentions", "mean", decimals=1),
+        Column("tokens", "Tokens %", "mean", decimals=1),
+        Column("mentions", "Mentions %", "mean", decimals=1),
         Column("ratio", "Ratio", "mean"),
         Column("entropy", "Entropy", "number"),
         Column("reading-off", "Δ reading off", "difference", signed=True),
