@@ -31,17 +31,17 @@ VERDICTS: dict[Verdict, str] = {
 }
 """Verdict -> its words in the table; those of `content` name what is read."""
 READS_CAPTION = (
-    "Tokens %, mentions %: norm of what reading adds over the norm before, for the word pieces and for the spans of gold "
-    "mentions. Ratio: factor of gold mentions (norm after reading over norm before) among inference's candidates over "
-    "that among training's, both on validation documents: 1 where reading means the same. Entropy: of the attention over "
-    "its maximum, the smallest over places and memories: 1 is attention to all alike. All are means over seeds; ±: "
-    "sample standard deviation (ddof 1)."
+    "Tokens %, mentions %: norm of what reading adds over the norm before, for the word pieces and for the spans of "
+    "gold mentions. Ratio: factor of gold mentions (norm after reading over norm before) among inference's candidates "
+    "over that among training's, both on validation documents: 1 where reading means the same. Entropy: of the "
+    "attention over its maximum, the smallest over places and memories: 1 is attention to all alike. All are means "
+    "over seeds; ±: sample standard deviation (ddof 1)."
 )
 KNOCK_OUTS_CAPTION = (
     "Δ: the same trained weights without (a part of) reading minus the whole model, mean over seeds, in points of F1; "
-    "reading off: memory is not read; mean read: all reads of a document are replaced by their mean. A knock-out loses "
-    "where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
-    f"{RESAMPLES:,} resamples), or, for the rows named below, the t-interval over seeds. Uses its memory: mean read "
+    "reading off: memory is not read; mean read: all reads of a document are replaced by their mean. A knock-out "
+    "loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
+    f"{RESAMPLES:,} resamples), or, for rows that a note names, the t-interval over seeds. Uses its memory: mean read "
     "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses."
 )
 

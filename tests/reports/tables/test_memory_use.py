@@ -189,7 +189,7 @@ def test_caption_and_notes_say_which_interval_decides(study: StudyRecord, tmp_pa
         for name in ("test", "test.reading-off", "test.mean-read"):
             store_counts(tmp_path, 2, seed, name, [5, 6, 7])
     table = present(memory_use_table(read_data(study, tmp_path)))
-    assert "over documents and seeds (hierarchical paired bootstrap, 10,000 resamples), or, for the rows" in " ".join(
+    assert "over documents and seeds (hierarchical paired bootstrap, 10,000 resamples), or, for rows that" in " ".join(
         table.caption
     )
     assert table.notes == [
