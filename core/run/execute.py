@@ -25,6 +25,7 @@ from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
 from core.model.memory import set_constant_reads
 from core.progress import StopRequest, progress_bar, say, stop_on_signals
+from core.records.memory_use import MemoryUse
 from core.records.provenance import collect_provenance
 from core.records.record import (
     BEST,
@@ -41,6 +42,7 @@ from core.records.record import (
 )
 from core.records.tracking import Tracker
 from core.run.device import find_device, keep_freed_memory, peak_memory, reset_peak_memory
+from core.run.knock_out import has_reads, write_knock_outs
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
 from core.training.checkpoints import ChosenEpoch, load_model, recover_model
@@ -139,6 +141,19 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
                 folder, split, data.splits[split], decoder, reading=reading, facts=facts, issues=issues, stop=stop
             )
             repairs[split] = repairs.get(split, {}) | dict(issues.counts)
+    memory_use = None
+    if has_reads(config, reading):
+        memory_use = MemoryUse()
+        if "test" in metrics:
+            memory_use = write_knock_outs(
+                folder,
+                decoder,
+                data.splits["test"],
+                memory_use,
+                whole=metrics["test"],
+                reading=reading,
+                stop=stop,
+            )
     return msgspec.structs.replace(
         record,
         metrics=metrics,
@@ -147,6 +162,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
         chosen_reading=reading,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         repairs={name: counts for name, counts in repairs.items() if counts},
+        memory_use=memory_use,
     )
 
 
