@@ -70,7 +70,7 @@ def report(
     written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
     viewer = None
     if documents > 0 and from_wandb is None:
-        viewer = build_study_viewer(record, data.frame, max_documents=documents)
+        viewer = build_study_viewer(data, max_documents=documents)
     page = build_study_page(record, data.frame, data.compared, tables, figures, viewer)
     written.append(write_text(page, folder / "index.html"))
     for problem in problems(data.frame):

@@ -38,9 +38,11 @@ def type_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
     """Strict relation types whose F1, counts summed over seeds, differ most."""
     counts_a, counts_b = (total(all_documents(system), HEADLINE) for system in (a, b))
     none = TypeCounts(0, 0, 0)
-    names = sorted(counts_a.keys() | counts_b.keys())
-    counts = {name: (counts_a.get(name, none), counts_b.get(name, none)) for name in names}
+    types = sorted(counts_a.keys() | counts_b.keys())
+    counts = {name: (counts_a.get(name, none), counts_b.get(name, none)) for name in types}
     data = sort_by_difference(count_frame("type", counts, len(a.counts)))
+    names = (a.type_names or b.type_names).get("relation", {})
+    data["type"] = [names.get(name, name) for name in data["type"]]
     caption = f"Strict relation F1, counts summed over seeds; the {MAX_LINES} types that differ most."
     columns, lines = count_columns("type", "Relation type"), write_lines(data.head(MAX_LINES), equal=False)
     return Table("compare-types", "Relation types", columns, lines, [caption], data=data)

@@ -26,6 +26,8 @@ class ComparedSystem:
     """Seed -> what goes beyond the five tasks, as `core.scoring.evaluate` has it."""
     folders: dict[int, Path] = field(default_factory=dict)
     """Seed -> run folder, where the system is runs."""
+    type_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Readable names of types, as the first record that has them holds them."""
     predictions: Sequence[Prediction] = ()
     """Gold documents and what was predicted for them, where the system is a prediction file."""
 
@@ -75,15 +77,17 @@ def read_prediction_file(path: Path, gold: Path) -> ComparedSystem:
 def read_run_folders(label: str, folders: dict[int, Path], split: str) -> ComparedSystem:
     """Some run folders by seed; those that are not finished are left out, but one must be."""
     system = ComparedSystem(label, {}, {}, {})
+    type_names: Mapping[str, Mapping[str, str]] = {}
     for seed, folder in folders.items():
         record = read_record(folder)
         if record is not None and record.status in SCORED:
             system.counts[seed] = read_counts(folder / f"documents.{split}.json")
             system.extra[seed] = record.metrics.get(split, {}).get("extra", {})
             system.folders[seed] = folder
+            type_names = type_names or record.type_names
     if not system.counts:
         raise UserError(f"{label} has no finished run to compare: let it finish, or give another")
-    return system
+    return replace(system, type_names=type_names)
 
 
 def read_counts(path: Path) -> list[DocumentCounts]:

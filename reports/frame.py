@@ -36,6 +36,8 @@ class ReportData:
     """Row -> the resolved config of its first run that has a record."""
     compared: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"row": []}))
     """The differences to the baselines, see `reports.baseline_differences.compare_to_baselines`."""
+    type_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The readable names of types as the first record that has them holds them (`RunRecord.type_names`)."""
     search: SearchRecord | None = None
     """The trials that chose a row, where the study is a search."""
 
@@ -77,7 +79,8 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
     for position, name in enumerate(SCORES):
         frame.insert(4 + position, name, pd.Series([values[position] for values in scores], dtype=float))
     breakdowns = {run_id: result.breakdowns for run_id, result in results.items() if result.scores}
-    return ReportData(study, frame, breakdowns, configs)
+    type_names = next((result.type_names for result in results.values() if result.type_names), {})
+    return ReportData(study, frame, breakdowns, configs, type_names=type_names)
 
 
 def run_facts(frame: pd.DataFrame) -> pd.DataFrame:

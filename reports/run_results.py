@@ -32,13 +32,15 @@ WHOLE_NUMBERS = ("chosen_epoch", "parameters", "steps", "threads", "documents")
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run: facts for the frame, scores per task, breakdowns of strict relation scores, and its config."""
+    """One run: facts for the frame, scores per task, breakdowns of strict relation scores, config and type names."""
 
     facts: dict[str, Any]
     scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
     breakdowns: dict[str, dict[str, PartScores]] = field(default_factory=dict)
     """Kind of breakdown (distance, type) -> name -> strict relation scores."""
     config: dict[str, Any] | None = None
+    type_names: dict[str, dict[str, str]] = field(default_factory=dict)
+    """As in the record; empty where the record was not read."""
 
 
 def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, types: bool) -> RunResult:
@@ -60,15 +62,16 @@ def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, t
     facts |= known_facts(summary)
     record = read_record(folder) if config or types else None
     settings = record.config if record is not None and config else None
+    names = record.type_names if record is not None else {}
     if not summary.is_done:
-        return RunResult(facts, config=settings)
+        return RunResult(facts, config=settings, type_names=names)
     scores = check_scores(summary, split)
     extra = summary.metrics[split].extra
     breakdowns = {"distance": extra.by_sentence_distance}
     if record is not None and types:
         by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
         breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
-    return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings)
+    return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings, names)
 
 
 def describe_problem(run: RunSummary, run_id: str) -> str:

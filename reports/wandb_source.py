@@ -88,7 +88,7 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
     names = {"distance": "by_sentence_distance", "type": "by_relation_type"}
     breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in names.items()}
-    return RunResult(facts, scores, breakdowns, dict(run.config))
+    return RunResult(facts, scores, breakdowns, dict(run.config), run.config.get("type_names", {}))
 
 
 def read_breakdown(summary: Mapping[str, Any], prefix: str) -> dict[str, PartScores]:

@@ -43,7 +43,9 @@ def test_config_record_history_and_counts_agree(folder: Path, corpus: None) -> N
     assert (signature(config), f"s{config.seed}") == (folder.parent.name, folder.name)
     assert record.run_id == run_id(config)
     assert record.config == json.loads((folder / "record.json").read_bytes())["config"]
-    assert msgspec.to_builtins(record) == json.loads((folder / "record.json").read_bytes())
+    # What later releases added is not there.
+    later = {"memory_use": None, "type_names": {}}
+    assert msgspec.to_builtins(record) == json.loads((folder / "record.json").read_bytes()) | later
     history = read_history(folder / "history.jsonl")
     assert last_step(folder / "history.jsonl") == record.steps == 160
     assert sum("validation/mention/f1" in row for row in history) == 8

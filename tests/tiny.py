@@ -1,5 +1,6 @@
 """Small documents, encoders and models, made on the spot: what tests of the model train and decode."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from core.run.execute import build_fresh_model
 torch.set_num_threads(1)
 
 LABELS = LabelSet(entity_types=("PER", "ORG", "LOC"), relation_types=("works_for", "based_in", "born_in"))
+TYPE_NAMES = {"entity": {"PER": "person"}, "relation": {"works_for": "employer / 100 %"}}
 SYSTEMS = ("jerex-grc", "jerex-mrc", "memory-grc", "memory-mrc")
 FIRST = ("Ada", "Alan", "Grace", "Kurt", "Emmy", "Paul")
 LAST = ("Byron", "Turing", "Hopper", "Noether")
@@ -95,6 +97,17 @@ def tiny_config(preset: str = "jerex-grc", row: Mapping[str, Any] | None = None)
 def write_corpus(path: Path, *, count: int) -> Path:
     """A DocRED file of the first small documents."""
     write_docred([document(number) for number in range(count)], path)
+    return path
+
+
+def write_types(path: Path) -> Path:
+    """A types file of the small documents, in which some types have the readable names `TYPE_NAMES`."""
+    kinds = {"entity": ("entities", LABELS.entity_types), "relation": ("relations", LABELS.relation_types)}
+    named = {
+        key: {name: {"verbose": TYPE_NAMES[kind].get(name, name)} for name in types}
+        for kind, (key, types) in kinds.items()
+    }
+    path.write_text(json.dumps(named))
     return path
 
 

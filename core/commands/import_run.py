@@ -55,6 +55,7 @@ def import_run(
         provenance=collect_provenance({str(checkpoint): content_hash(checkpoint)}),
         chosen_reading=imported.trained.state.reading,
         parameters=sum(parameter.numel() for parameter in imported.trained.model.parameters()),
+        type_names=imported.trained.labels.type_names(),
         notes=[f"assumed: {assumption}" for assumption in imported.assumptions],
     )
     write_record(output, record)

@@ -101,6 +101,15 @@ class LabelSet(msgspec.Struct, frozen=True):
         if not self.relation_names:
             msgspec.structs.force_setattr(self, "relation_names", self.relation_types)
 
+    def type_names(self) -> dict[str, dict[str, str]]:
+        """`entity` and `relation` -> type -> readable name, of the types that have one: what a run record holds."""
+        pairs = {
+            "entity": zip(self.entity_types, self.entity_names, strict=True),
+            "relation": zip(self.relation_types, self.relation_names, strict=True),
+        }
+        named = {kind: {key: name for key, name in types if name != key} for kind, types in pairs.items()}
+        return {kind: names for kind, names in named.items() if names}
+
     def relation_name(self, relation_type: str) -> str:
         """The readable name of a relation type; the type itself where the set does not hold it."""
         return dict(zip(self.relation_types, self.relation_names, strict=True)).get(relation_type, relation_type)

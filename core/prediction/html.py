@@ -7,7 +7,7 @@ once. Nothing is fetched: style and script are inline.
 
 import gzip
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,17 +79,18 @@ def build_viewer(
     documents: Sequence[Document],
     systems: Sequence[System],
     *,
-    names: dict[str, str],
+    type_names: Mapping[str, Mapping[str, str]],
     find_errors: Callable[[Annotation, Annotation], tuple[Sequence[Any], Sequence[int]]] = lambda *_: ((), ()),
     kinds: dict[str, tuple[str, str]] | None = None,
     notes: Sequence[str] = (),
     compared: int | None = None,
 ) -> Viewer:
-    """The viewer of some documents; `names` gives readable names of types, and the order of their colours.
+    """The viewer of some documents; `type_names` are those of a run record, and the order of the types' colours.
 
     Spans, heads and tails must lie within their document (readers see to it). `find_errors` compares gold and a
     prediction, and `kinds` has the name and definition of each kind of error that it finds.
     """
+    names = {**type_names.get("entity", {}), **type_names.get("relation", {})}
     golds = [packed_annotation(document.gold) if document.gold else None for document in documents]
     packed = [
         PackedDocument(document.title or document.id, spaced_tokens(document), gold)
@@ -122,7 +123,7 @@ def render_predictions(
 ) -> str:
     """The page of some documents and what was predicted for them; `labels` gives readable names of types."""
     documents = [msgspec.structs.replace(document, gold=None) for document, _ in predictions]
-    viewer = build_viewer(documents, [System("", predictions)], names=type_names(labels) if labels else {})
+    viewer = build_viewer(documents, [System("", predictions)], type_names=labels.type_names() if labels else {})
     return templates(TEMPLATES).get_template("predictions.html").render(viewer=viewer, title=title)
 
 
@@ -135,12 +136,6 @@ def templates(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def type_names(labels: LabelSet) -> dict[str, str]:
-    """Type -> readable name, entity types first."""
-    types, names = (*labels.entity_types, *labels.relation_types), (*labels.entity_names, *labels.relation_names)
-    return dict(zip(types, names, strict=True))
 
 
 def packed_annotation(annotation: Annotation) -> PackedAnnotation:

@@ -51,7 +51,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     memory_use: MemoryUse | None = None
     """None where memory is never read."""
     type_names: dict[str, dict[str, str]] = {}
-    """`entity` and `relation` -> type -> its readable name, where the data give one (P26: spouse)."""
+    """`entity` and `relation` -> type -> its readable name, where the types file gives one (P26: spouse)."""
     notes: list[str] = []
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""

@@ -8,6 +8,7 @@ signature. In W&B's config, summary and history:
               tracking.study   `<study>@<profile>`; none for a run of its own
               tracking.row     the row of that study
               provenance       commit, uncommitted_changes, packages, python, command, machine, processors, data
+              type_names       entity, relation: type -> readable name, of the types that have one
     summary   <split>/<task>/<measure>   percent; precision, recall, f1, macro_precision, macro_recall, macro_f1
               <split>/extra/...          every other number of the record (`core.scoring.evaluate.evaluate`)
               status, steps, chosen_epoch, chosen_reading, seconds, peak_memory_mib, parameters, error, notes,
@@ -68,7 +69,11 @@ class Tracker:
             job_type=self.settings.job_type,
             group=self.settings.group or record.run_id.rpartition("-")[0],
             tags=[preset, profile, *(tag.strip() for tag in self.settings.tags.split(","))],
-            config={**record.config, "provenance": msgspec.to_builtins(record.provenance)},
+            config={
+                **record.config,
+                "provenance": msgspec.to_builtins(record.provenance),
+                "type_names": record.type_names,
+            },
         )
         self.run = WandbRun(identity, self.settings, mode=wandb_mode(self.settings))
 

@@ -15,6 +15,7 @@ from core.config.presets import from_yaml
 from core.config.schema import RunConfig
 from core.config.signature import run_id
 from core.data.formats.predictions import write_predictions
+from core.data.formats.types_file import read_types
 from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
@@ -86,7 +87,8 @@ def run(folder: Path) -> RunRecord:
             return ended
 
         try:
-            record = msgspec.structs.replace(record, provenance=collect_provenance(data_hashes(config)))
+            provenance = collect_provenance(data_hashes(config))
+            record = msgspec.structs.replace(record, provenance=provenance, type_names=read_type_names(config))
             write_record(folder, record)
             tracker.start(record, folder)
             record = compute(folder, config, record, tracker, stop)
@@ -247,6 +249,11 @@ def build_fresh_model(config: RunConfig, data: PreparedData) -> JointModel:
     initialise(model, loaded, seed=config.seed)
     set_constant_reads(model.reads, data.splits["train"], config.samples, data.labels)
     return model
+
+
+def read_type_names(config: RunConfig) -> dict[str, dict[str, str]]:
+    """The readable names of the run's types, which a types file alone gives."""
+    return read_types(config.data.types).type_names() if config.data.types is not None else {}
 
 
 def data_hashes(config: RunConfig) -> dict[str, str]:

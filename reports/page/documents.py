@@ -4,47 +4,43 @@ Gold is read again from the file that a run was scored on, and only where that f
 record holds; where it has not, predictions are shown alone, and the page says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from core.config.schema import DataConfig
 from core.data.datasets import SYNTHETIC, synthetic_paths
 from core.data.documents import Annotation, Document
 from core.data.formats import read_corpus
 from core.data.formats.predictions import read_predictions
-from core.data.formats.types_file import read_types
 from core.data.splits import validation_split
 from core.errors import UserError
 from core.files import content_hash
-from core.prediction.html import System, Viewer, build_viewer, type_names
+from core.prediction.html import System, Viewer, build_viewer
 from core.records.record import SCORED, RunRecord, read_record
 from core.scoring.metrics import items
 from reports.captions import label
 from reports.compare_inputs import ComparedSystem
-from reports.frame import run_facts
+from reports.frame import ReportData, run_facts
 from reports.page.errors import KINDS, PredictionError, find_errors
-from studies.record import StudyRecord
 
 MAX_RUNS = 40
 """Runs whose predictions a page holds; seeds in order, every row's first seed before any row's second."""
 
 
-def build_study_viewer(study: StudyRecord, frame: pd.DataFrame, *, max_documents: int) -> Viewer | None:
+def build_study_viewer(data: ReportData, *, max_documents: int) -> Viewer | None:
     """The first documents of the frame's split, as a study's finished runs see them; None where there are none."""
-    split = str(frame["split"].iloc[0])
-    runs = run_facts(frame)
+    split = str(data.frame["split"].iloc[0])
+    runs = run_facts(data.frame)
     finished = runs[runs["status"].isin(SCORED)].sort_values("seed", kind="stable").drop_duplicates("run")
     notes = []
     if len(finished) > MAX_RUNS:
         notes.append(f"The first {MAX_RUNS} of {len(finished)} runs, seed by seed.")
     systems = []
     for run in finished.head(MAX_RUNS).to_dict("records"):
-        name = f"{label(study, run['row'])}, seed {run['seed']}"
+        name = f"{label(data.study, run['row'])}, seed {run['seed']}"
         systems += read_system(name, Path(run["folder"]), split, notes)
     record = read_record(Path(finished["folder"].iloc[0])) if systems else None
-    return viewer(record, systems, notes, split=split, max_documents=max_documents)
+    return viewer(record, systems, notes, split=split, max_documents=max_documents, type_names=data.type_names)
 
 
 def build_comparison_viewer(a: ComparedSystem, b: ComparedSystem, *, split: str, max_documents: int) -> Viewer | None:
@@ -62,7 +58,16 @@ def build_comparison_viewer(a: ComparedSystem, b: ComparedSystem, *, split: str,
     folders = [*a.folders.values(), *b.folders.values()]
     record = read_record(folders[0]) if folders else None
     gold = [prediction.document for prediction in (*a.predictions, *b.predictions)]
-    return viewer(record, systems, notes, split=split, max_documents=max_documents, gold=gold, compared=compared)
+    return viewer(
+        record,
+        systems,
+        notes,
+        split=split,
+        max_documents=max_documents,
+        type_names=a.type_names or b.type_names,
+        gold=gold,
+        compared=compared,
+    )
 
 
 def read_system(name: str, folder: Path, split: str, notes: list[str]) -> list[System]:
@@ -82,6 +87,7 @@ def viewer(
     *,
     split: str,
     max_documents: int,
+    type_names: Mapping[str, Mapping[str, str]],
     gold: Sequence[Document] = (),
     compared: int | None = None,
 ) -> Viewer | None:
@@ -99,8 +105,9 @@ def viewer(
     # A document that was cut to the encoder's positions is shown whole: what was cut off was missed.
     by_id = {document.id: document for document in gold}
     documents = [by_id.get(document.id, document) for document in documents]
-    names = read_type_names(record) if record is not None else {}
-    return build_viewer(documents, systems, names=names, find_errors=judge, kinds=KINDS, notes=notes, compared=compared)
+    return build_viewer(
+        documents, systems, type_names=type_names, find_errors=judge, kinds=KINDS, notes=notes, compared=compared
+    )
 
 
 def judge(gold: Annotation, predicted: Annotation) -> tuple[list[PredictionError], list[int]]:
@@ -122,7 +129,7 @@ def read_gold(record: RunRecord, *, split: str) -> Sequence[Document]:
 
 
 def data_file(record: RunRecord, data: DataConfig, name: str) -> Path:
-    """The train, validation, test or types file of a run, which must have the content hash that the record holds."""
+    """The train, validation or test file of a run, which must have the content hash that the record holds."""
     setting = getattr(data, name)
     path = Path(setting)
     if not path.is_file() and path.parent.name == SYNTHETIC:
@@ -132,12 +139,3 @@ def data_file(record: RunRecord, data: DataConfig, name: str) -> Path:
     if not path.is_file() or content_hash(path) != expected:
         raise UserError(f"{path} is missing, or was changed after {record.run_id} read it")
     return path
-
-
-def read_type_names(record: RunRecord) -> dict[str, str]:
-    """Type -> readable name, from the types file of a run; empty where it has none, or it is gone."""
-    data = DataConfig.model_validate(record.config["data"])
-    try:
-        return type_names(read_types(data_file(record, data, "types"))) if data.types is not None else {}
-    except UserError:
-        return {}

@@ -62,11 +62,12 @@ def distance_table(data: ReportData) -> Table | None:
 
 def type_table(data: ReportData) -> Table | None:
     """Strict relation F1 per relation type, the most frequent in gold first, a column per row; None where not read."""
-    study, scores = data.study, breakdown_frame(data, "type")
+    study, scores, names = data.study, breakdown_frame(data, "type"), data.type_names.get("relation", {})
     if not len(scores):
         return None
     values, rows = row_values(scores), rows_by_group(study)
     gold = scores.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
+    most = gold.head(MAX_TYPES)
     left_out = f", {len(gold) - MAX_TYPES} rarer ones left out (see the CSV file)" if len(gold) > MAX_TYPES else ""
     return Table(
         name="types",
@@ -77,8 +78,8 @@ def type_table(data: ReportData) -> Table | None:
             *(Column(row, label(study, row), "mean", decimals=1) for row in rows),
         ],
         lines=[
-            Line([str(name), Value(float(count)), *(values.get((row, str(name)), Value()) for row in rows)])
-            for name, count in gold.head(MAX_TYPES).items()
+            Line([names.get(name, name), Value(float(count)), *(values.get((row, name), Value()) for row in rows)])
+            for name, count in zip(map(str, most.index), most, strict=True)
         ],
         caption=[
             f"Strict relation F1 in percent per relation type, {MEAN_STD}; the most frequent in gold first{left_out}. "
@@ -86,5 +87,5 @@ def type_table(data: ReportData) -> Table | None:
             METRIC,
             *measured_on(study, data.frame),
         ],
-        data=scores,
+        data=scores.assign(readable_name=[names.get(name, name) for name in scores["name"]]),
     )

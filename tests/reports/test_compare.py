@@ -67,6 +67,14 @@ def test_where_they_differ_is_listed_largest_first() -> None:
     assert documents.data.iloc[0]["delta"] == 1.0
 
 
+def test_types_have_the_names_that_a_record_of_either_has(runs: Path) -> None:
+    changes = {"preset": "memory-grc", "type_names": {"relation": {"P1": "spouse"}}}
+    make_run(runs, f"{1:012x}", 1, f1=41.0, **changes)
+    systems = (read_system(f"{row:012x}", runs=runs, split="test", gold=None) for row in (0, 1))
+    types = type_differences_table(*systems)
+    assert [line.cells[0] for line in types.lines] == ["spouse"]
+
+
 def test_two_single_runs_are_one_pair_whatever_their_seeds() -> None:
     one, other = pair_systems(ComparedSystem("a", {3: counted(5, 5)}), ComparedSystem("b", {7: counted(5, 6)}))
     table = f1_table(one, other, resamples=200)

@@ -17,7 +17,7 @@ from reports.frame import load_study
 from reports.wandb_source import RemoteRun, find_study_in_project, load_from_wandb
 from studies.record import StudyRecord
 from studies.study import shipped_studies
-from tests.reports.records import make_study
+from tests.reports.records import make_run, make_study
 from tests.reports.wandb_project import node, serving
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}}
@@ -43,6 +43,8 @@ def remote_runs(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[s
             tracking = {"study": f"{name}@paper", "row": cell.row}
             origin = msgspec.to_builtins(record.provenance)
             config = {**record.config, "tracking": tracking, "provenance": origin}
+            if record.type_names:  # runs of earlier releases have none
+                config["type_names"] = record.type_names
             summary = {**flat_scores(record.metrics), "status": record.status}
             summary |= {cost: getattr(record, cost) for cost in COSTS}
             found[run_id] = RemoteRun(run_id, config, summary, url="https://w/1")
@@ -51,12 +53,14 @@ def remote_runs(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[s
 
 def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
+    make_run(tmp_path, "000000000000", 1, f1=39.0, type_names={"relation": {"P17": "country"}})
     here, there = load_study(study, tmp_path), load_from_wandb(study, remote_runs(study, tmp_path))
     assert list(there.frame.columns) == list(here.frame.columns)
     same = [name for name in here.frame.columns if name not in ("folder", "address")]
     pd.testing.assert_frame_equal(there.frame[same], here.frame[same], check_dtype=False)
     assert set(there.frame["address"]) == {"https://w/1"}
     assert there.breakdowns == here.breakdowns
+    assert there.type_names == here.type_names == {"relation": {"P17": "country"}}
     assert there.breakdowns["000000000000-s0"]["distance"]["intra"].f1 == 40.0
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import engram
 from core.checkpoint_import.convert import ImportedCheckpoint, import_checkpoint
 from core.checkpoint_import.weights import PREFIXES, read_checkpoint
 from core.data.documents import LabelSet
@@ -20,6 +21,7 @@ from core.data.issues import Issues
 from core.errors import UserError
 from core.features.wordpieces import load_wordpieces
 from core.model.decoder import Decoder, DecoderSettings
+from core.records.record import read_record
 from tests.tiny import document, wordpieces
 
 Weights = dict[str, torch.Tensor]
@@ -142,6 +144,19 @@ def test_the_golden_memory_model_with_other_sizes(tmp_path: Path, shared: Path) 
     )
     assert (imported.config.model.meta_width, imported.config.model.width_table) == (75, 60)
     assert imported.trained.model.encoder.positions == 1000
+
+
+def test_the_command_keeps_the_readable_names_of_its_types_file(tmp_path: Path) -> None:
+    checkpoint = write(tmp_path / "m.safetensors", random_weights(multi_instance=False, memory=True))
+    types = {"entities": {key: {} for key in ENTITY_TYPES}, "relations": {key: {} for key in RELATION_TYPES}}
+    types["relations"]["born_in"] = {"verbose": "place of birth"}
+    (tmp_path / "types.json").write_text(json.dumps(types))
+    wordpieces().tokenizer.save_pretrained(tmp_path / "tokenizer")
+    flags = ["--types", str(tmp_path / "types.json"), "--tokenizer", str(tmp_path / "tokenizer")]
+    assert engram.main(["import", str(checkpoint), *flags, "--output", str(tmp_path / "run")]) == 0
+    record = read_record(tmp_path / "run")
+    assert record is not None
+    assert record.type_names == {"relation": {"born_in": "place of birth"}}
 
 
 def test_poolers_and_position_ids_are_ignored(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from core.records.tracking import FACTS, Tracker, flatten
 from core.records.wandb_run import wandb_mode
 from core.run.execute import run
 from core.scoring.metrics import TASKS
-from tests.tiny import document, tiny_config
+from tests.tiny import TYPE_NAMES, document, tiny_config, write_types
 from tests.wandb_stand_in import KEY, serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -68,8 +68,9 @@ def read_back(run_id: str, config: dict[str, Any], summary: dict[str, Any]) -> R
         tree[split]["relation_strict"].pop("average_precision", None)
     known = {name: tree[name] for name in FACTS if name in tree} | {"repairs": tree.get("repairs", {})}
     known |= {"error": tree["error"] or None, "metrics": {name: tree[name] for name in ("validation", "test")}}
-    settings = {name: value for name, value in config.items() if name not in ("provenance", "_wandb")}
-    sent = known | {"run_id": run_id, "config": settings, "provenance": config["provenance"]}
+    beside = {name: config[name] for name in ("provenance", "type_names")}
+    settings = {name: value for name, value in config.items() if name not in (*beside, "_wandb")}
+    sent = known | beside | {"run_id": run_id, "config": settings}
     return msgspec.convert(sent, RunRecord)
 
 
@@ -99,8 +100,9 @@ def prepared(tmp_path: Path, **tracking: str) -> Path:
     """The folder of a tiny run that is followed as the settings say."""
     corpus, folder = tmp_path / "corpus.json", tmp_path / "run"
     write_docred([document(number) for number in range(6)], corpus)
+    types = write_types(tmp_path / "types.json")
     settings = {
-        "data": {name: str(corpus) for name in ("train", "validation", "test")},
+        "data": {name: str(corpus) for name in ("train", "validation", "test")} | {"types": str(types)},
         "training": {"epochs": 2, "batch_size": 2},
         "runtime": {"device": "cpu", "threads": 1, "log_every": 1},
         "tracking": tracking,
@@ -142,6 +144,7 @@ def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
     assert record.status in SCORED
     assert record.metrics.keys() == {"validation", "test"}
     assert read_back(record.run_id, sent["config"], sent["summary"]) == record
+    assert sent["config"]["type_names"] == TYPE_NAMES
     for task in TASKS:
         assert sent["summary"][f"test/{task}/f1"] == record.metrics["test"][task]["f1"]
     assert record.provenance is not None

@@ -41,11 +41,13 @@ from core.training.checkpoints import load_model
 from core.training.loss import LOSS_NAMES, Losses
 from tests.tiny import (
     SYSTEMS,
+    TYPE_NAMES,
     dead_process,
     document,
     tiny_config,
     write_corpus,
     write_run,
+    write_types,
 )
 
 
@@ -92,6 +94,7 @@ def test_a_run_leaves_a_whole_folder(tmp_path: Path, corpus: Path, preset: str) 
         assert [one["id"] for one in counts] == [f"tiny {number}" for number in range(6)]
         predicted = read_predictions(folder / f"predictions.{split}.jsonl")
         assert [one.document.tokens for one in predicted] == [document(number).tokens for number in range(6)]
+    assert record.type_names == {}
     assert record.provenance is not None
     assert len(record.provenance.data[str(corpus)]) == 64
     assert record.seconds > 0
@@ -162,6 +165,12 @@ def test_a_handful_of_documents_is_learned_by_heart(
     if learned is not None:
         assert record.metrics["validation"]["mention"]["f1"] > learned
         assert record.metrics["validation"]["relation_strict"]["f1"] > learned
+
+
+def test_a_record_holds_the_readable_names_of_its_types_file(tmp_path: Path, corpus: Path) -> None:
+    types = str(write_types(tmp_path / "types.json"))
+    write_run(tmp_path / "run", corpus, training={"epochs": 1}, data={"types": types})
+    assert run(tmp_path / "run").type_names == TYPE_NAMES
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, failing: Callable[..., Any]) -> None:

@@ -5,9 +5,11 @@ import json
 from base64 import b64decode
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.prediction.html import Viewer
+from core.records.record import read_record, write_record
 from reports.frame import load_study
 from reports.page.documents import build_study_viewer
 from studies.record import StudyRecord
@@ -22,7 +24,7 @@ def study(tmp_path: Path) -> StudyRecord:
 
 
 def build(study: StudyRecord, runs: Path, *, max_documents: int = 300) -> Viewer:
-    viewer = build_study_viewer(study, load_study(study, runs).frame, max_documents=max_documents)
+    viewer = build_study_viewer(load_study(study, runs), max_documents=max_documents)
     assert viewer is not None
     return viewer
 
@@ -85,6 +87,19 @@ def test_changed_or_missing_gold_is_not_shown_and_said(study: StudyRecord, tmp_p
     assert not viewer.has_gold
     assert "is missing, or was changed after 000000000000-s0 read it" in viewer.notes[0]
     assert unpacked(viewer.predictions[0])[1]["errors"] == []
+
+
+def test_types_have_the_names_of_a_record_without_any_file(study: StudyRecord, tmp_path: Path) -> None:
+    assert build(study, tmp_path).data["names"] == {}
+    folder = tmp_path / f"{1:012x}" / "s0"
+    record = read_record(folder)
+    assert record is not None
+    names = {"entity": {"PER": "person"}, "relation": {"P108": "employer"}}
+    write_record(folder, msgspec.structs.replace(record, type_names=names))
+    (tmp_path / "gold.json").unlink()
+    viewer = build(study, tmp_path)
+    assert viewer.data["names"] == {"PER": "person", "P108": "employer"}
+    assert viewer.data["types"] == ["PER", "LOC", "ORG"]
 
 
 def test_a_run_without_predictions_is_left_out_by_name(study: StudyRecord, tmp_path: Path) -> None:

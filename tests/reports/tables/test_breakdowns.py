@@ -26,6 +26,21 @@ def test_means_over_seeds_by_distance_and_type(tmp_path: Path) -> None:
     assert "0.0 ± 0.0" in to_markdown(types)
 
 
+def test_types_have_the_names_of_the_first_record_that_has_them(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    bare = present(type_table(load_study(study, tmp_path)))
+    assert [line.cells[0] for line in bare.lines] == ["P17", "P_27 & 1%"]
+    # The first run is of an earlier release; no file of the data is there.
+    make_run(tmp_path, f"{1:012x}", 0, f1=41.0, preset="memory-grc", type_names={"relation": {"P17": "country"}})
+    types = present(type_table(load_study(study, tmp_path)))
+    assert [line.cells[0] for line in types.lines] == ["country", "P_27 & 1%"]
+    assert [line.cells[1:] for line in types.lines] == [line.cells[1:] for line in bare.lines]
+    assert set(zip(types.data["name"], types.data["readable_name"], strict=True)) == {
+        ("P17", "country"),
+        ("P_27 & 1%", "P_27 & 1%"),
+    }
+
+
 def test_records_without_a_breakdown_give_no_table(tmp_path: Path) -> None:
     study = make_study(tmp_path, {"jerex-grc": {0: None}})
     plain = scores_of(38.0) | {"extra": {}}

@@ -103,6 +103,16 @@ def test_the_order_of_the_types_is_that_of_the_file(shared_path) -> None:
     assert list(labels.entity_types) == list(raw["entities"]) != sorted(raw["entities"])
     assert list(labels.relation_types) == list(raw["relations"]) != sorted(raw["relations"])
     assert labels.relation_name("P1376") == "capital of"
+    # The entity types' verbose names are the types themselves.
+    assert labels.type_names().keys() == {"relation"}
+    assert labels.type_names()["relation"]["P26"] == "spouse"
+
+
+def test_a_type_without_a_name_of_its_own_has_none(tmp_path: Path) -> None:
+    entities = {"PER": {"short": "PER", "verbose": "Person"}, "LOC": {"verbose": "LOC"}, "ORG": {}}
+    path = tmp_path / "types.json"
+    path.write_bytes(msgspec.json.encode({"entities": entities, "relations": {"born_in": {}}}))
+    assert read_types(path).type_names() == {"entity": {"PER": "Person"}}
 
 
 def test_a_document_becomes_document_spans(tmp_path: Path) -> None:
