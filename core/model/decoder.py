@@ -40,6 +40,8 @@ from core.features.wordpieces import EncodedDocument, WordPieces
 from core.model.clustering import cluster_mentions
 from core.model.joint_model import EntityStage, JointModel, MentionStage
 
+OnBatch = Callable[[Sequence[EncodedDocument], Sequence[np.ndarray]], None]
+"""Is called before a batch is computed, with its documents and the candidate spans [S, 2] of each."""
 # Relation candidates below this score are not kept for ranking measures; no threshold is that low.
 MIN_RANKED_SCORE = 0.01
 MAX_RANKED = 1_000
@@ -94,6 +96,7 @@ class Decoder:
         reading: float,
         issues: Issues,
         on_gold: bool = False,
+        on_batch: OnBatch = lambda documents, spans: None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> list[Decoded]:
         """The predictions, in input order; `advance` is called with the number of documents of each finished batch.
@@ -112,7 +115,8 @@ class Decoder:
                 lengths = [len(document.ids) for document in documents]
                 for numbers in length_buckets(lengths, self.settings.piece_budget):
                     batch = [documents[number] for number in numbers]
-                    results.update(zip(numbers, self._decode_batch(batch, reading, issues, on_gold), strict=True))
+                    decoded = self._decode_batch(batch, reading, issues, on_gold, on_batch)
+                    results.update(zip(numbers, decoded, strict=True))
                     advance(len(numbers))
         finally:
             if was_training:
@@ -120,13 +124,14 @@ class Decoder:
         return [results[number] for number in range(len(documents))]
 
     def _decode_batch(
-        self, batch: list[EncodedDocument], reading: float, issues: Issues, on_gold: bool
+        self, batch: list[EncodedDocument], reading: float, issues: Issues, on_gold: bool, on_batch: OnBatch
     ) -> list[Decoded]:
         gold = [trainable_gold(document.document, self.labels) for document in batch] if on_gold else None
-        states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         candidates = [all_spans(document.document, self.settings.max_span_tokens) for document in batch]
         if gold is not None:
             candidates = [add_spans(own, known.mentions) for own, known in zip(candidates, gold, strict=True)]
+        on_batch(batch, candidates)
+        states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         stage = self.model.mentions(states, to_device(build_spans(batch, candidates), self.device), reading=reading)
         if gold is not None:
             accepted = [find_rows(own, known.mentions) for own, known in zip(candidates, gold, strict=True)]

@@ -218,23 +218,32 @@ def mean_attention_shares(
     return {place: sum(map(bool, sizes)) / max(1, sum(sizes)) for place, sizes in rows.items()}
 
 
-class SumPooling(nn.Module):
-    """X plus the sum of the reads."""
+class AddingPooling(nn.Module):
+    """X plus what each read contributes."""
+
+    def __init__(self, *, width: int, reads: int) -> None:
+        super().__init__()
+
+    def contributions(
+        self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]
+    ) -> Sequence[Float[Tensor, "S H"]]:
+        """What each read adds to the rows: the read itself."""
+        return reads
+
+    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
+        """The rows with their reads."""
+        return rows + torch.stack(list(self.contributions(rows, reads))).sum(0)
+
+
+class MeanPooling(nn.Module):
+    """The mean of X and the reads."""
 
     def __init__(self, *, width: int, reads: int) -> None:
         super().__init__()
 
     def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
         """The rows with their reads."""
-        return rows + torch.stack(list(reads)).sum(0)
-
-
-class MeanPooling(SumPooling):
-    """The mean of X and the reads."""
-
-    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
-        """The rows with their reads."""
-        return super().forward(rows, reads) / (1 + len(reads))
+        return (rows + torch.stack(list(reads)).sum(0)) / (1 + len(reads))
 
 
 class ConcatPooling(nn.Module):
@@ -250,27 +259,26 @@ class ConcatPooling(nn.Module):
         return pooled
 
 
-class GatedPooling(nn.Module):
+class GatedPooling(AddingPooling):
     """X plus sigmoid(W [X; read]) * read for each read."""
 
     def __init__(self, *, width: int, reads: int) -> None:
-        super().__init__()
+        super().__init__(width=width, reads=reads)
         self.gates = nn.ModuleList(Linear(2 * width, width) for _ in range(reads))
 
-    def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
-        """The rows with their reads."""
-        gated = [
-            gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)
-        ]
-        return rows + torch.stack(gated).sum(0)
+    def contributions(
+        self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]
+    ) -> Sequence[Float[Tensor, "S H"]]:
+        """What each read adds to the rows: as much of it as its gate lets through."""
+        return [gate(torch.cat([rows, read], 1)).sigmoid() * read for gate, read in zip(self.gates, reads, strict=True)]
 
 
 POOLINGS: dict[Pooling, type[nn.Module]] = {
     "mean": MeanPooling,
-    "sum": SumPooling,
+    "sum": AddingPooling,
     "concat": ConcatPooling,
     "gated": GatedPooling,
-    "residual": SumPooling,
+    "residual": AddingPooling,
 }
 
 

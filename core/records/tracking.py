@@ -14,7 +14,10 @@ signature. In W&B's config, summary and history:
               status, steps, chosen_epoch, chosen_reading, seconds, peak_memory_mib, parameters, error, notes,
               commit (once more, as a column next to the scores)
               repairs/<split>/<kind>     how often
-    history   loss/<task>, validation/<task>/f1, ... at `global_step`, the optimiser step
+              memory_use/...             whether memory is used: by the fields of `core.records.memory_use.MemoryUse`,
+                                         as in memory_use/reads/test/mentions/factor
+    history   loss/<task>, validation/<task>/f1, validation/memory/<place>/<field>, ... at `global_step`, the optimiser
+              step
 
 A name that has a slash is written with %2F. What the record does not know is not there. A summary also holds the last
 values of the history: of a run that is not finished these are all the scores there are.
@@ -101,7 +104,8 @@ def wandb_summary(record: RunRecord) -> dict[str, Any]:
         facts["commit"] = record.provenance.commit
     # A run that is resumed and ends well must not keep the error of its first part.
     facts["error"] = record.error or ""
-    return dict(flatten(record.metrics)) | dict(flatten({"repairs": record.repairs})) | facts
+    trees = {"repairs": record.repairs, "memory_use": msgspec.to_builtins(record.memory_use)}
+    return dict(flatten(record.metrics | trees)) | facts
 
 
 def flatten(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

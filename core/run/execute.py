@@ -47,7 +47,7 @@ from core.run.knock_out import has_reads, write_knock_outs
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
 from core.training.checkpoints import ChosenEpoch, load_model, recover_model
-from core.training.held_out import evaluate_split
+from core.training.held_out import SplitResult, evaluate_split
 from core.training.loop import Diverged, total_steps, train
 
 
@@ -136,26 +136,22 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
     repairs = {name: dict(issues.counts) for name, issues in data.issues.items()} | {"epochs": observer.repairs}
     facts = training_facts(document.document for document in data.splits["train"])
     metrics: dict[str, dict[str, Any]] = {}
+    reads = {"validation": observer.chosen.reads}
     for split in ("validation", "test"):
         if split in data.splits:
             issues = Issues()
-            metrics[split] = evaluate_and_write(
+            result = evaluate_and_write(
                 folder, split, data.splits[split], decoder, reading=reading, facts=facts, issues=issues, stop=stop
             )
+            metrics[split] = result.scores
+            # Those of validation are of the same weights, and know a sample as in training too.
+            reads.setdefault(split, result.reads)
             repairs[split] = repairs.get(split, {}) | dict(issues.counts)
-    memory_use = None
-    if has_reads(config, reading):
-        memory_use = MemoryUse()
-        if "test" in metrics:
-            memory_use = write_knock_outs(
-                folder,
-                decoder,
-                data.splits["test"],
-                memory_use,
-                whole=metrics["test"],
-                reading=reading,
-                stop=stop,
-            )
+    memory_use = MemoryUse(reads=reads) if has_reads(config, reading) else None
+    if memory_use is not None and "test" in metrics:
+        memory_use = write_knock_outs(
+            folder, decoder, data.splits["test"], memory_use, whole=metrics["test"], reading=reading, stop=stop
+        )
     return msgspec.structs.replace(
         record,
         metrics=metrics,
@@ -191,8 +187,8 @@ def evaluate_and_write(
     facts: frozenset[Fact],
     issues: Issues,
     stop: StopRequest,
-) -> dict[str, Any]:
-    """The scores of a split; writes its predictions and its counts per document."""
+) -> SplitResult:
+    """Evaluate a split, and write its predictions and its counts per document."""
     with progress_bar(f"evaluating {split}", len(documents)) as progress:
 
         def advance(done: int) -> None:
@@ -205,7 +201,7 @@ def evaluate_and_write(
         )
     write_predictions(zip(result.documents, result.annotations, strict=True), folder / f"predictions.{split}.jsonl")
     atomic_write(folder / f"documents.{split}.json", msgspec.json.encode(result.counts))
-    return result.scores
+    return result
 
 
 def check_disk(folder: Path, model: JointModel) -> None:

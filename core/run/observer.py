@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from core.config.schema import RunConfig
@@ -14,7 +15,7 @@ from core.model.joint_model import JointModel
 from core.progress import ProgressBar, StopRequest, say
 from core.records.history import STEP, VALIDATION, History
 from core.records.record import BEST, HISTORY, LAST
-from core.records.tracking import Tracker
+from core.records.tracking import Tracker, flatten
 from core.scoring.metrics import HEADLINE, TASKS
 from core.training.checkpoints import ChosenEpoch, ModelState, TrainedModel, restore_training, save_model, save_training
 from core.training.held_out import evaluate_split, held_out_loss
@@ -93,17 +94,25 @@ class RunObserver:
 
         result = evaluate_split(self.decoder, documents, reading=reading, issues=issues, advance=advance)
         padding = self.data.wordpieces.padding
-        losses = held_out_loss(state.model, documents, self.config, self.data.labels, padding=padding, reading=reading)
+        held_out = held_out_loss(
+            state.model, documents, self.config, self.data.labels, padding=padding, reading=reading
+        )
+        reads = {
+            place: msgspec.structs.replace(use, factor_training=held_out.reads[place].factor)
+            for place, use in result.reads.items()
+        }
         self._report_flood(issues, len(documents))
         row: dict[str, Any] = {"epoch": epoch, "reading": reading}
-        row |= {f"validation/loss/{name}": value for name, value in losses.items()}
+        row |= {f"validation/loss/{name}": value for name, value in held_out.losses.items()}
         row |= {f"validation/{task}/f1": result.scores[task]["f1"] for task in TASKS}
         row["validation/relation_strict/average_precision"] = result.scores["extra"]["ranking"]["average_precision"]
-        self._choose(state, ModelState(epoch, step, reading), float(result.scores[HEADLINE]["f1"]))
+        uses = {place: msgspec.to_builtins(use) | {"ratio": use.ratio} for place, use in reads.items()}
+        row |= dict(flatten({"validation": {"memory": uses}}))
+        self._choose(state, ChosenEpoch(ModelState(epoch, step, reading), float(result.scores[HEADLINE]["f1"]), reads))
         self.history.add(VALIDATION, step, row)
         self.tracker.log(row, step=step)
         scores = "  ".join(f"{task} {result.scores[task]['f1']:.2f}" for task in TASKS)
-        say(f"epoch {epoch}: validation loss {losses['total']:.3f}, F1 {scores}")
+        say(f"epoch {epoch}: validation loss {held_out.losses['total']:.3f}, F1 {scores}")
         if step == self.steps or self._is_time_to_save():
             self.save(state)
         self._logged, self._documents = time.perf_counter(), 0
@@ -121,14 +130,15 @@ class RunObserver:
         say(f"interrupted at step {state.position.step} of {self.steps} and saved: the same command resumes it")
         raise KeyboardInterrupt
 
-    def _choose(self, state: TrainingState, when: ModelState, headline: float) -> None:
+    def _choose(self, state: TrainingState, epoch: ChosenEpoch) -> None:
         # The last epoch may always be chosen: a run must end with a model.
-        if when.step <= self.config.training.select_from * self.steps and when.step < self.steps:
+        step = epoch.state.step
+        if step <= self.config.training.select_from * self.steps and step < self.steps:
             return
-        if self.chosen is None or headline >= self.chosen.headline:
-            trained = TrainedModel(state.model, self.data.wordpieces, self.data.labels, when)
+        if self.chosen is None or epoch.headline >= self.chosen.headline:
+            trained = TrainedModel(state.model, self.data.wordpieces, self.data.labels, epoch.state)
             save_model(self.folder / BEST, trained)
-            self.chosen = ChosenEpoch(when, headline)
+            self.chosen = epoch
 
     def _report_flood(self, issues: Issues, documents: int) -> None:
         flooded = issues.counts.get("mention_flood", 0)

@@ -27,6 +27,7 @@ from core.features.wordpieces import WordPieces, load_wordpieces
 from core.files import TEMPORARY_MARK, temporary_path
 from core.model.encoder import Encoder, build_transformer
 from core.model.joint_model import JointModel
+from core.records.memory_use import Place, PlaceUse
 from core.training.loop import Position, TrainingState
 
 WEIGHTS, ARCHITECTURE, LABELS = "model.safetensors", "encoder.json", "labels.json"
@@ -127,10 +128,11 @@ def load_weights(model: JointModel, weights: dict[str, torch.Tensor], source: st
 
 
 class ChosenEpoch(msgspec.Struct, frozen=True):
-    """The epoch that validation has chosen so far, and its strict relation F1."""
+    """The epoch that validation has chosen so far, its strict relation F1, and what reading did at its validation."""
 
     state: ModelState
     headline: float
+    reads: dict[Place, PlaceUse] = {}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Held-out documents: predictions, counts and scores of a model on a split, and its loss on it.
 
-The loss is that of the training forward without dropout, on samples that are the same in every epoch.
+The loss is that of the training forward without dropout, on samples that are the same in every epoch. Both say in
+passing what reading memory does: among the candidates of inference, and among those of a sample as in training.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,20 +19,24 @@ from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
+from core.records.memory_use import Place, PlaceUse
 from core.scoring.diagnostics import Fact
 from core.scoring.evaluate import count_documents, evaluate
 from core.scoring.metrics import DocumentCounts
 from core.training.loss import LOSS_NAMES, joint_loss
+from core.training.memory_use import measure_reads
 
 
 @dataclass(frozen=True)
 class SplitResult:
-    """The predictions of a model for a split, their counts per document, and the `scores` as in a record."""
+    """The predictions of a model for a split, their counts per document, the `scores` as in a record, and what reading
+    does at each place; nothing where memory is not read."""
 
     documents: list[Document]
     annotations: list[Annotation]
     counts: list[DocumentCounts]
     scores: dict[str, Any]
+    reads: dict[Place, PlaceUse]
 
 
 def evaluate_split(
@@ -49,7 +54,10 @@ def evaluate_split(
     `extra.ranking` is over all relation candidates, accepted or not. With `on_gold` the documents are decoded a second
     time on gold mentions and clusters: `extra.on_gold` holds the relation scores that no mention gain can lift.
     """
-    decoded = decoder.decode(documents, reading=reading, issues=issues, advance=advance)
+    with measure_reads(decoder.model, decoder.labels, max_span_tokens=decoder.settings.max_span_tokens) as measured:
+        decoded = decoder.decode(
+            documents, reading=reading, issues=issues, on_batch=measured.start_batch, advance=advance
+        )
     plain = [document.document for document in documents]
     annotations = [prediction.annotation for prediction in decoded]
     candidates = [msgspec.structs.replace(prediction.annotation, relations=prediction.ranked) for prediction in decoded]
@@ -58,11 +66,19 @@ def evaluate_split(
         decoded = decoder.decode(documents, reading=reading, issues=Issues(), on_gold=True)
         gold_scores = msgspec.to_builtins(evaluate(plain, [prediction.annotation for prediction in decoded]))
         scores["extra"]["on_gold"] = {name: gold_scores[name] for name in ("entity", "relation", "relation_strict")}
-    return SplitResult(plain, annotations, count_documents(plain, annotations), scores)
+    return SplitResult(plain, annotations, count_documents(plain, annotations), scores, measured.place_uses())
 
 
 # Training epochs count from 0: no epoch has these draws.
 HELD_OUT_EPOCH = -1
+
+
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """The mean over documents of each loss, and what reading does among the candidates of a sample."""
+
+    losses: dict[str, float]
+    reads: dict[Place, PlaceUse]
 
 
 def held_out_loss(
@@ -73,20 +89,22 @@ def held_out_loss(
     *,
     padding: int,
     reading: float,
-) -> dict[str, float]:
-    """The mean over documents of each loss, each document a batch of its own."""
+) -> HeldOutLoss:
+    """The losses of held-out documents, each a batch of its own."""
     device = next(model.parameters()).device
     totals = dict.fromkeys(LOSS_NAMES, 0.0)
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        max_span_tokens = config.samples.max_span_tokens
+        with torch.inference_mode(), measure_reads(model, labels, max_span_tokens=max_span_tokens) as measured:
             for document in documents:
                 sample = draw_sample(document, config.samples, labels, seed=config.seed, epoch=HELD_OUT_EPOCH)
+                measured.start_batch([document], [sample.spans])
                 batch = to_device(collate([sample], padding=padding, multi_instance=model.multi_instance), device)
                 losses = joint_loss(model(batch, reading=reading), batch.targets, config.loss)
                 for name, value in losses.values().items():
                     totals[name] += value / len(documents)
     finally:
         model.train(was_training)
-    return totals
+    return HeldOutLoss(totals, measured.place_uses())

@@ -65,8 +65,10 @@ def read_back(run_id: str, config: dict[str, Any], summary: dict[str, Any]) -> R
     for split in ("validation", "test"):
         # Those of the history, which are not of the record.
         tree[split].pop("loss", None)
+        tree[split].pop("memory", None)
         tree[split]["relation_strict"].pop("average_precision", None)
     known = {name: tree[name] for name in FACTS if name in tree} | {"repairs": tree.get("repairs", {})}
+    known["memory_use"] = tree.get("memory_use")
     known |= {"error": tree["error"] or None, "metrics": {name: tree[name] for name in ("validation", "test")}}
     beside = {name: config[name] for name in ("provenance", "type_names")}
     settings = {name: value for name, value in config.items() if name not in (*beside, "_wandb")}

@@ -73,7 +73,15 @@ def outcome(folder: Path) -> tuple[bytes, str, object]:
     assert record is not None
     assert record.status == "finished", record.error
     chosen = record.chosen_epoch, record.chosen_reading, record.steps, record.repairs
-    return (folder / BEST / "model.safetensors").read_bytes(), (folder / HISTORY).read_text(), (record.metrics, chosen)
+    return (
+        (folder / BEST / "model.safetensors").read_bytes(),
+        (folder / HISTORY).read_text(),
+        (
+            record.metrics,
+            record.memory_use,
+            chosen,
+        ),
+    )
 
 
 # Each kill is a fresh process; what differs between systems is only the model, whose state is saved the same way.
