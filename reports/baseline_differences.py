@@ -5,6 +5,7 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ DOCUMENT_COLUMNS = "low_all high_all above documents without".split()
 
 
 def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """A line per row that has a baseline and per task of the main table.
+    """A line per row and baseline of it, and per task of the main table.
 
     Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
     points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
@@ -48,8 +49,7 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
             f1.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
     for row, entry in study.study.rows.items():
-        baseline = study.study.row_baseline(row)
-        for task in task_headings(study) if baseline != row else ():
+        for baseline, task in product(study.study.row_baselines(row), task_headings(study)):
             ours, theirs = f1.get((row, task), {}), f1.get((baseline, task), {})
             unlike = {seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]}
             ours, theirs = ({s: scores[s] for s in scores if s not in unlike} for scores in (ours, theirs))
@@ -80,7 +80,8 @@ def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str
 def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
     """At most so many compared rows, in the study's order: those that differ most on the study's metric."""
     rows = list(dict.fromkeys(compared["row"]))
-    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
+    on_metric = compared[compared["task"] == study.study.metric]
+    sizes = on_metric["delta"].abs().groupby(on_metric["row"], sort=False).max()
     largest = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 
@@ -108,21 +109,24 @@ def add_document_intervals(
     are then missing. `above` is the share of resamples in which the row is higher.
     """
     folders = find_folders(frame)
-    intervals: dict[tuple[str, str], tuple[Any, ...]] = {}
-    reasons = dict.fromkeys(compared["row"], NOT_RESAMPLED)
-    rows = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
-    with progress_bar("intervals over documents", len(rows)) as progress:
-        for row in rows:
-            of_row = compared[(compared["row"] == row) & (compared["n"] > 0)]
+    intervals: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+    reasons = dict.fromkeys(zip(compared["row"], compared["baseline"], strict=True), NOT_RESAMPLED)
+    largest = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
+    pairs = [pair for pair in reasons if pair[0] in largest]
+    with progress_bar("intervals over documents", len(pairs)) as progress:
+        for row, baseline in pairs:
+            own = compared[(compared["row"] == row) & (compared["baseline"] == baseline) & (compared["n"] > 0)]
             try:
-                if len(of_row):
-                    intervals |= resample_row(of_row, folders, frame["split"].iloc[0], resamples)
+                if len(own):
+                    resampled = resample_row(own, folders, frame["split"].iloc[0], resamples)
+                    intervals |= {(row, baseline, task): columns for task, columns in resampled.items()}
             except UserError as error:
-                reasons[row] = str(error)
+                reasons[row, baseline] = str(error)
             progress.advance(text=row)
+    keys = zip(compared["row"], compared["baseline"], compared["task"], compared["n"], strict=True)
     lines = [
-        intervals.get((row, task), (math.nan, math.nan, math.nan, None, reasons[row] if n else ""))
-        for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True)
+        intervals.get((row, baseline, task), (math.nan, math.nan, math.nan, None, reasons[row, baseline] if n else ""))
+        for row, baseline, task, n in keys
     ]
     added = pd.DataFrame(lines, columns=DOCUMENT_COLUMNS, index=compared.index).astype({"documents": "Int64"})
     return pd.concat([compared, added], axis=1)
@@ -136,14 +140,13 @@ def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
 
 
 def resample_row(
-    of_row: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
-) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """The columns of `add_document_intervals` by row and task; a UserError where counts are not there or differ."""
-    row, baseline, seeds = (of_row[name].iloc[0] for name in ("row", "baseline", "seeds"))
+    own: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
+) -> dict[str, tuple[Any, ...]]:
+    """Task -> the values of `DOCUMENT_COLUMNS`, for the lines of one row and baseline, as `resample_tasks`."""
+    row, baseline, seeds = (own[name].iloc[0] for name in ("row", "baseline", "seeds"))
     runs = [[(name, seed) for seed in map(int, seeds.split())] for name in (row, baseline)]
     ours, theirs = (read_seed_counts(folders, of_name, f"documents.{split}.json") for of_name in runs)
-    resampled = resample_tasks(ours, theirs, of_row["task"], resamples)
-    return {(row, task): columns for task, columns in resampled.items()}
+    return resample_tasks(ours, theirs, own["task"], resamples)
 
 
 def read_seed_counts(folders: Mapping[tuple[str, int], Path], runs: Iterable[tuple[str, int]], file: str) -> SeedCounts:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.config.memory import MemoryConfig
@@ -21,12 +23,7 @@ def build(config: MemoryConfig, widths: dict[str, int]) -> tuple[PlaceRead, nn.M
     generator = torch.Generator().manual_seed(1)
     memories = nn.ModuleDict(
         {
-            name: Memory(
-                types=TYPES if name == "entity" else RELATIONS,
-                slots_per_type=config.slots_per_type,
-                width=width,
-                slot_logit=config.slot_logit,
-            )
+            name: Memory(config, types=TYPES if name == "entity" else RELATIONS, width=width)
             for name, width in widths.items()
         }
     )
@@ -95,7 +92,8 @@ def naive_read(config: MemoryConfig, place: PlaceRead, memories: nn.ModuleDict, 
                 reads.append(naive_inverse(result, reader.key.weight, memory.slots, config.inverse_scale))
             else:
                 read = naive_normal(result, reader.key.weight, memory.slots)
-                reads.append(read if memory.slots.shape[1] == WIDTH else read @ reader.widen.weight.T)
+                mapped = config.pooling == "residual" or memory.slots.shape[1] != WIDTH
+                reads.append(read @ reader.widen.weight.T if mapped else read)
         pooling = config.pooling or ("mean" if mode == "inverse" else "concat")
         result = naive_combine(result, reads, pooling, place, mode)
     return result
@@ -104,8 +102,7 @@ def naive_read(config: MemoryConfig, place: PlaceRead, memories: nn.ModuleDict, 
 @pytest.mark.parametrize(
     "widths", [{"entity": 6, "relation": 6}, {"entity": 5, "relation": 9}, {"relation": 6}, {"entity": 4}]
 )
-@pytest.mark.parametrize("pooling", [None, *POOLINGS])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "pooling"), [*itertools.product(MODES, (None, *POOLINGS)), ("normal", "residual")])
 def test_a_read_is_its_formula(mode: Any, pooling: Any, widths: dict[str, int]) -> None:
     for scale, slots_per_type in (("sum", 1), ("mean", 2)):
         config = MemoryConfig(read_mode=mode, pooling=pooling, inverse_scale=scale, slots_per_type=slots_per_type)
@@ -153,6 +150,26 @@ def test_the_ramp_goes_from_the_rows_to_the_read(mode: Any) -> None:
             torch.testing.assert_close(found, (1 - strength) * rows + strength * full)
 
 
+@given(
+    counts=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    seed=st.integers(0, 1000),
+    slots_per_type=st.integers(1, 2),
+    slot_width=st.sampled_from([None, 3, 9]),
+    data=st.data(),
+)
+def test_a_residual_read_reads_every_row_alone(
+    counts: list[int], seed: int, slots_per_type: int, slot_width: int | None, data: st.DataObject
+) -> None:
+    config = MemoryConfig(read_mode="normal", pooling="residual", slots_per_type=slots_per_type, slot_width=slot_width)
+    place, memories = build(config, dict.fromkeys(("entity", "relation"), slot_width or WIDTH))
+    rows = torch.randn(sum(counts), WIDTH, generator=torch.Generator().manual_seed(seed))
+    kept = data.draw(st.permutations(range(len(rows))))[: data.draw(st.integers(0, len(rows)))]
+    with torch.no_grad():
+        read = place(rows, memories, counts, 1.0)
+        alone = place(rows[kept], memories, (len(kept),), 1.0)
+    torch.testing.assert_close(alone, read[kept], rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("mode", MODES)
 def test_read_grad_off_detaches_the_slots_and_never_the_weights(mode: Any, pooling: Any) -> None:
@@ -171,7 +188,7 @@ def test_read_grad_off_detaches_the_slots_and_never_the_weights(mode: Any, pooli
 @pytest.mark.parametrize("slot_logit", ["max", "logsumexp"])
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_type_with_several_slots_has_one_logit(slots: int, slot_logit: Any) -> None:
-    memory = Memory(types=TYPES, slots_per_type=slots, width=5, slot_logit=slot_logit)
+    memory = Memory(MemoryConfig(slots_per_type=slots, slot_logit=slot_logit), types=TYPES, width=5)
     with torch.no_grad():
         memory.slots.copy_(torch.randn(TYPES * slots, 5, generator=torch.Generator().manual_seed(0)))
     queries = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
@@ -184,7 +201,7 @@ def test_a_type_with_several_slots_has_one_logit(slots: int, slot_logit: Any) ->
 
 
 def test_a_type_row_is_the_detached_mean_of_its_slots() -> None:
-    memory = Memory(types=2, slots_per_type=3, width=4, slot_logit="max")
+    memory = Memory(MemoryConfig(slots_per_type=3), types=2, width=4)
     with torch.no_grad():
         memory.slots.copy_(torch.arange(24.0).view(6, 4))
     assert torch.equal(memory.type_rows(), torch.stack([memory.slots[:3].mean(0), memory.slots[3:].mean(0)]).detach())
@@ -192,8 +209,8 @@ def test_a_type_row_is_the_detached_mean_of_its_slots() -> None:
 
 
 def test_writing_is_a_bilinear_classifier_without_bias() -> None:
-    memory = Memory(types=TYPES, slots_per_type=1, width=5, slot_logit="max")
-    classifier = BilinearClassifier(width=WIDTH, slot_width=5)
+    memory = Memory(MemoryConfig(), types=TYPES, width=5)
+    classifier = BilinearClassifier(MemoryConfig(), width=WIDTH, slot_width=5)
     with torch.no_grad():
         memory.slots.copy_(torch.randn(TYPES, 5, generator=torch.Generator().manual_seed(2)))
     assert [name for name, _ in classifier.named_parameters()] == ["project.weight"]
