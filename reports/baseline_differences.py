@@ -4,7 +4,7 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ COLUMNS = (
     "row baseline group task delta std low high n higher equal lower p_t p_holm p_sign_flip p_floor improvement "
     "detectable seeds left_out unlike verdict"
 ).split()
-DOCUMENT_COLUMNS = "low_all high_all above documents without".split()
 
 
 def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
@@ -59,7 +58,15 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
     for position, line in enumerate(lines):
         line["p_holm"] = corrected[position]
         line["verdict"] = verdict(line)
-    return add_document_intervals(study, frame, pd.DataFrame(lines, columns=COLUMNS), resamples)
+    folders, file = find_folders(frame), f"documents.{frame['split'].iloc[0]}.json"
+
+    def read_pair(line: pd.Series) -> tuple[SeedCounts, SeedCounts]:
+        row, baseline = (read_seed_counts(folders, line[name], line["seeds"], file) for name in ("row", "baseline"))
+        return row, baseline
+
+    return add_document_intervals(
+        study, pd.DataFrame(lines, columns=COLUMNS), ["row", "baseline"], read_pair, resamples
+    )
 
 
 def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str, Any]:
@@ -101,35 +108,40 @@ def verdict(line: Mapping[Any, Any]) -> str:
 
 
 def add_document_intervals(
-    study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, resamples: int
+    study: StudyRecord,
+    differences: pd.DataFrame,
+    names: list[str],
+    read_pair: Callable[[pd.Series], tuple[SeedCounts, SeedCounts]],
+    resamples: int,
 ) -> pd.DataFrame:
-    """The comparisons with the columns low_all, high_all (95 %, points of F1), above, documents and without.
+    """Differences, a line per task, with the columns low_all, high_all (95 %, points of F1), above, documents, without.
 
-    They are of the same shared seeds as the line's t-interval. `without` is the reason why a line has none; its numbers
-    are then missing. `above` is the share of resamples in which the row is higher.
+    `names` are the columns, row the first, that name what is compared; `read_pair` reads the counts of both sides, of
+    the seeds of the line's t-interval, or raises a UserError. `without` is then that reason, and the numbers are
+    missing. `above` is the share of resamples in which the difference is above 0.
     """
-    folders = find_folders(frame)
-    intervals: dict[tuple[str, str, str], tuple[Any, ...]] = {}
-    reasons = dict.fromkeys(zip(compared["row"], compared["baseline"], strict=True), NOT_RESAMPLED)
-    largest = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
-    pairs = [pair for pair in reasons if pair[0] in largest]
-    with progress_bar("intervals over documents", len(pairs)) as progress:
-        for row, baseline in pairs:
-            own = compared[(compared["row"] == row) & (compared["baseline"] == baseline) & (compared["n"] > 0)]
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    reasons: dict[tuple[Any, ...], str] = {}
+    rows = find_largest_differences(study, differences, MAX_RESAMPLED_ROWS)
+    compared = differences[differences["row"].isin(rows) & (differences["n"] > 0)]
+    groups = list(compared.groupby(names, sort=False))
+    with progress_bar("intervals over documents", len(groups)) as progress:
+        for key, lines in groups:
             try:
-                if len(own):
-                    resampled = resample_row(own, folders, frame["split"].iloc[0], resamples)
-                    intervals |= {(row, baseline, task): columns for task, columns in resampled.items()}
+                resampled = resample_tasks(*read_pair(lines.iloc[0]), lines["task"], resamples)
+                known |= {(*key, task): columns for task, columns in resampled.items()}
             except UserError as error:
-                reasons[row, baseline] = str(error)
-            progress.advance(text=row)
-    keys = zip(compared["row"], compared["baseline"], compared["task"], compared["n"], strict=True)
-    lines = [
-        intervals.get((row, baseline, task), (math.nan, math.nan, math.nan, None, reasons[row, baseline] if n else ""))
-        for row, baseline, task, n in keys
+                reasons[key] = str(error)
+            progress.advance(text=str(key[0]))
+    added = [
+        known.get(
+            (*key, task), (math.nan, math.nan, math.nan, None, reasons.get(tuple(key), NOT_RESAMPLED) if n else "")
+        )
+        for *key, task, n in differences[[*names, "task", "n"]].itertuples(index=False)
     ]
-    added = pd.DataFrame(lines, columns=DOCUMENT_COLUMNS, index=compared.index).astype({"documents": "Int64"})
-    return pd.concat([compared, added], axis=1)
+    columns = "low_all high_all above documents without".split()
+    frame = pd.DataFrame(added, columns=columns, index=differences.index).astype({"documents": "Int64"})
+    return pd.concat([differences, frame], axis=1)
 
 
 def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
@@ -139,32 +151,23 @@ def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
     return {(row, int(seed)): Path(folder) for row, seed, folder in columns if folder}
 
 
-def resample_row(
-    own: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
-) -> dict[str, tuple[Any, ...]]:
-    """Task -> the values of `DOCUMENT_COLUMNS`, for the lines of one row and baseline, as `resample_tasks`."""
-    row, baseline, seeds = (own[name].iloc[0] for name in ("row", "baseline", "seeds"))
-    runs = [[(name, seed) for seed in map(int, seeds.split())] for name in (row, baseline)]
-    ours, theirs = (read_seed_counts(folders, of_name, f"documents.{split}.json") for of_name in runs)
-    return resample_tasks(ours, theirs, own["task"], resamples)
-
-
-def read_seed_counts(folders: Mapping[tuple[str, int], Path], runs: Iterable[tuple[str, int]], file: str) -> SeedCounts:
-    """Seed -> counts per document, of runs (row, seed) from the file of that name; a UserError where one has none."""
+def read_seed_counts(folders: Mapping[tuple[str, int], Path], row: str, seeds: str, file: str) -> SeedCounts:
+    """Seed -> counts per document, from the file of that name in the row's runs; a UserError where one has none."""
     counts = {}
-    for run in runs:
-        if run not in folders:
+    for seed in map(int, seeds.split()):
+        if (row, seed) not in folders:
             raise UserError("the counts per document lie in the run folders, which were not read")
-        if not (folders[run] / file).is_file():
-            raise UserError(f"{file} is not there for seed {run[1]}")
-        counts[run[1]] = read_counts(folders[run] / file)
+        path = folders[row, seed] / file
+        if not path.is_file():
+            raise UserError(f"{file} is not there for seed {seed}")
+        counts[seed] = read_counts(path)
     return counts
 
 
 def resample_tasks(
     ours: SeedCounts, theirs: SeedCounts, tasks: Iterable[str], resamples: int
 ) -> dict[str, tuple[Any, ...]]:
-    """Task -> the values of `DOCUMENT_COLUMNS`; a UserError where the documents or their gold differ."""
+    """Task -> low_all, high_all, above, documents, without; a UserError where the documents or their gold differ."""
     pairs = {task: pair_counts(ours, theirs, task) for task in tasks}
     differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs.values()], resamples=resamples)
     return {

@@ -99,7 +99,9 @@ def resolve_paths(data: DataConfig) -> DataConfig:
     """
     paths: dict[str, str | Path | None] = {file: getattr(data, file) for file in DATA_FILES}
     if data.name == SYNTHETIC:
-        paths |= synthetic_paths()
+        folder = make_synthetic()
+        paths |= {file: folder / f"{file}.json" for file in DATA_FILES}
+        paths["validation"] = folder / f"{synthetic.VALIDATION}.json"
     elif data.name is not None:
         paths |= dataset_paths(data.name)
     absolute = {file: str(Path(path).expanduser().absolute()) if path else None for file, path in paths.items()}
@@ -120,15 +122,14 @@ def dataset_paths(name: str) -> dict[str, Path | None]:
     return paths
 
 
-def synthetic_paths() -> dict[str, Path]:
-    """The files of the synthetic corpus, generated where they are not there, or are not what is generated."""
+def make_synthetic() -> Path:
+    """The folder of the synthetic corpus; a file is generated where it is not there, or is not what is generated."""
     folder = _make_data_folder(data_root() / SYNTHETIC)
-    paths = {}
     for name, content in synthetic.files().items():
-        path = paths[name] = folder / f"{name}.json"
+        path = folder / f"{name}.json"
         if not path.is_file() or path.read_bytes() != content:
             atomic_write(path, content)
-    return paths
+    return folder
 
 
 def fetch(name: str) -> Iterator[FetchedFile]:
