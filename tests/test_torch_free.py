@@ -26,6 +26,7 @@ LIGHT = {
     "study show search": 0,
     "study show search --wandb-sweep": 0,
     "study plan search --data.name none --data.train {file}": 0,
+    "study evaluate paper --knock-out": 2,
     "study search --help": 0,
     "study search paper --data.name none --data.train {file}": 2,
     "report paper": 2,

@@ -50,8 +50,7 @@ def evaluate(
         input: an annotated file in place of the run's splits (an imported run has none).
         format: the format of the input; auto recognises it by the content.
         json: one JSON object instead of tables.
-        knock_out: also score the same weights without reading (reading-off), and with one read for all rows of a
-            document (mean-read): does the model use its memory?
+        knock_out: also score the same weights with reading taken away: does the model use its memory?
         attention: also store which tokens and mentions the slots of the memories read: a line per document in
             attention.SPLIT.jsonl, in the run's folder.
         documents: the documents whose attention is stored, by title or id, or how many of the first (default: 10).
