@@ -69,7 +69,7 @@ def test_an_unknown_command_lists_the_commands(misuse: Misuse) -> None:
 
 def test_an_unknown_preset_or_profile_lists_the_known_ones(misuse: Misuse) -> None:
     line = misuse("train", "memory-grk")
-    assert "unknown preset 'memory-grk': the presets are jerex-grc, jerex-mrc, memory-grc, memory-mrc." in line
+    assert "unknown preset 'memory-grk': the presets are jerex-grc, jerex-mrc, memory-grc, memory-mrc, " in line
     assert line.endswith("Did you mean memory-grc?")
     assert "unknown profile 'paperr'" in misuse("train", "memory-grc", "--profile", "paperr")
 
