@@ -43,8 +43,8 @@ KNOCK_OUTS_CAPTION = (
     "loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
     f"{RESAMPLES:,} resamples), or, for rows that a note names, the t-interval over seeds. Uses its memory: mean read "
     "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses. A loss shows "
-    "that these weights depend on their reads, not that reading helped (the differences to the baseline show that), nor that "
-    "what was written matters (a row that reads a random matrix shows that)."
+    "that these weights depend on their reads, not that reading helped (see the differences to the baseline), nor "
+    "that what was written matters (compare with a row that reads a random matrix)."
 )
 
 
