@@ -21,12 +21,7 @@ def build(config: MemoryConfig, widths: dict[str, int]) -> tuple[PlaceRead, nn.M
     generator = torch.Generator().manual_seed(1)
     memories = nn.ModuleDict(
         {
-            name: Memory(
-                types=TYPES if name == "entity" else RELATIONS,
-                slots_per_type=config.slots_per_type,
-                width=width,
-                slot_logit=config.slot_logit,
-            )
+            name: Memory(config, types=TYPES if name == "entity" else RELATIONS, width=width)
             for name, width in widths.items()
         }
     )
@@ -171,7 +166,7 @@ def test_read_grad_off_detaches_the_slots_and_never_the_weights(mode: Any, pooli
 @pytest.mark.parametrize("slot_logit", ["max", "logsumexp"])
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_type_with_several_slots_has_one_logit(slots: int, slot_logit: Any) -> None:
-    memory = Memory(types=TYPES, slots_per_type=slots, width=5, slot_logit=slot_logit)
+    memory = Memory(MemoryConfig(slots_per_type=slots, slot_logit=slot_logit), types=TYPES, width=5)
     with torch.no_grad():
         memory.slots.copy_(torch.randn(TYPES * slots, 5, generator=torch.Generator().manual_seed(0)))
     queries = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
@@ -184,7 +179,7 @@ def test_a_type_with_several_slots_has_one_logit(slots: int, slot_logit: Any) ->
 
 
 def test_a_type_row_is_the_detached_mean_of_its_slots() -> None:
-    memory = Memory(types=2, slots_per_type=3, width=4, slot_logit="max")
+    memory = Memory(MemoryConfig(slots_per_type=3), types=2, width=4)
     with torch.no_grad():
         memory.slots.copy_(torch.arange(24.0).view(6, 4))
     assert torch.equal(memory.type_rows(), torch.stack([memory.slots[:3].mean(0), memory.slots[3:].mean(0)]).detach())
@@ -192,8 +187,8 @@ def test_a_type_row_is_the_detached_mean_of_its_slots() -> None:
 
 
 def test_writing_is_a_bilinear_classifier_without_bias() -> None:
-    memory = Memory(types=TYPES, slots_per_type=1, width=5, slot_logit="max")
-    classifier = BilinearClassifier(width=WIDTH, slot_width=5)
+    memory = Memory(MemoryConfig(), types=TYPES, width=5)
+    classifier = BilinearClassifier(MemoryConfig(), width=WIDTH, slot_width=5)
     with torch.no_grad():
         memory.slots.copy_(torch.randn(TYPES, 5, generator=torch.Generator().manual_seed(2)))
     assert [name for name, _ in classifier.named_parameters()] == ["project.weight"]
