@@ -4,7 +4,7 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ import pandas as pd
 
 from core.errors import UserError
 from core.progress import progress_bar
-from core.scoring.metrics import DocumentCounts
 from reports.compare_inputs import read_counts
 from reports.frame import run_facts
 from reports.row_means import task_headings
-from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
+from studies.bootstrap import RESAMPLES, SeedCounts, bootstrap_differences, pair_counts
 from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
@@ -28,6 +27,7 @@ COLUMNS = (
     "row baseline group task delta std low high n higher equal lower p_t p_holm p_sign_flip p_floor improvement "
     "detectable seeds left_out unlike verdict"
 ).split()
+DOCUMENT_COLUMNS = "low_all high_all above documents without".split()
 
 
 def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
@@ -107,12 +107,7 @@ def add_document_intervals(
     They are of the same shared seeds as the line's t-interval. `without` is the reason why a line has none; its numbers
     are then missing. `above` is the share of resamples in which the row is higher.
     """
-    runs = run_facts(frame)
-    folders = {
-        (row, int(seed)): Path(folder)
-        for row, seed, folder in zip(runs["row"], runs["seed"], runs["folder"], strict=True)
-        if folder
-    }
+    folders = find_folders(frame)
     intervals: dict[tuple[str, str], tuple[Any, ...]] = {}
     reasons = dict.fromkeys(compared["row"], NOT_RESAMPLED)
     rows = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
@@ -129,25 +124,47 @@ def add_document_intervals(
         intervals.get((row, task), (math.nan, math.nan, math.nan, None, reasons[row] if n else ""))
         for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True)
     ]
-    columns = "low_all high_all above documents without".split()
-    added = pd.DataFrame(lines, columns=columns, index=compared.index).astype({"documents": "Int64"})
+    added = pd.DataFrame(lines, columns=DOCUMENT_COLUMNS, index=compared.index).astype({"documents": "Int64"})
     return pd.concat([compared, added], axis=1)
 
 
+def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
+    """(row, seed) -> run folder, of the runs that were read from one."""
+    runs = run_facts(frame)
+    columns = zip(runs["row"], runs["seed"], runs["folder"], strict=True)
+    return {(row, int(seed)): Path(folder) for row, seed, folder in columns if folder}
+
+
 def resample_row(
-    of_row: pd.DataFrame, folders: dict[tuple[str, int], Path], split: str, resamples: int
+    of_row: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
 ) -> dict[tuple[str, str], tuple[Any, ...]]:
     """The columns of `add_document_intervals` by row and task; a UserError where counts are not there or differ."""
     row, baseline, seeds = (of_row[name].iloc[0] for name in ("row", "baseline", "seeds"))
-    counts: dict[str, dict[int, list[DocumentCounts]]] = {row: {}, baseline: {}}
-    for name, by_seed in counts.items():
-        for seed in map(int, seeds.split()):
-            if (name, seed) not in folders:
-                raise UserError("the counts per document lie in the run folders, which were not read")
-            by_seed[seed] = read_counts(folders[name, seed] / f"documents.{split}.json")
-    pairs = [pair_counts(counts[row], counts[baseline], task) for task in of_row["task"]]
-    differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs], resamples=resamples)
+    runs = [[(name, seed) for seed in map(int, seeds.split())] for name in (row, baseline)]
+    ours, theirs = (read_seed_counts(folders, of_name, f"documents.{split}.json") for of_name in runs)
+    resampled = resample_tasks(ours, theirs, of_row["task"], resamples)
+    return {(row, task): columns for task, columns in resampled.items()}
+
+
+def read_seed_counts(folders: Mapping[tuple[str, int], Path], runs: Iterable[tuple[str, int]], file: str) -> SeedCounts:
+    """Seed -> counts per document, of runs (row, seed) from the file of that name; a UserError where one has none."""
+    counts = {}
+    for run in runs:
+        if run not in folders:
+            raise UserError("the counts per document lie in the run folders, which were not read")
+        if not (folders[run] / file).is_file():
+            raise UserError(f"{file} is not there for seed {run[1]}")
+        counts[run[1]] = read_counts(folders[run] / file)
+    return counts
+
+
+def resample_tasks(
+    ours: SeedCounts, theirs: SeedCounts, tasks: Iterable[str], resamples: int
+) -> dict[str, tuple[Any, ...]]:
+    """Task -> the values of `DOCUMENT_COLUMNS`; a UserError where the documents or their gold differ."""
+    pairs = {task: pair_counts(ours, theirs, task) for task in tasks}
+    differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs.values()], resamples=resamples)
     return {
-        (row, task): (*difference.interval, difference.above, difference.documents, "")
-        for task, difference in zip(of_row["task"], differences, strict=True)
+        task: (*difference.interval, difference.above, difference.documents, "")
+        for task, difference in zip(pairs, differences, strict=True)
     }

@@ -16,6 +16,7 @@ from reports.compare import COMPARISON_TABLES, pair_systems
 from reports.compare_inputs import read_system
 from reports.figures.style import save_figure
 from reports.frame import ReportData, load_study, run_facts
+from reports.memory_use import compare_knock_outs
 from reports.page.documents import build_comparison_viewer, build_study_viewer
 from reports.page.page import build_comparison_page, build_study_page
 from reports.sections import make_figures, make_tables
@@ -61,7 +62,7 @@ def report(
         data = load_from_wandb(record, remote, split=split)
     data = replace(data, search=read_search_record(study_folder(runs, record.label)))
     require_a_scored_run(data)
-    data = replace(data, compared=compare_to_baselines(record, data.frame))
+    data = replace(data, compared=compare_to_baselines(record, data.frame), knock_outs=compare_knock_outs(data))
     tables, figures = make_tables(data), make_figures(data)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from core.progress import progress_bar
+from core.records.memory_use import MemoryUse
 from core.records.summary import PartScores
 from core.scoring.metrics import TASKS
 from reports.run_results import SCORES, WHOLE_NUMBERS, RunResult, read_run
@@ -36,6 +37,10 @@ class ReportData:
     """Row -> the resolved config of its first run that has a record."""
     compared: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"row": []}))
     """The differences to the baselines, see `reports.baseline_differences.compare_to_baselines`."""
+    memory_use: Mapping[str, MemoryUse] = field(default_factory=dict)
+    """Run id -> whether it uses its memory; scored runs that read one and were measured."""
+    knock_outs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"row": []}))
+    """What knock-outs change, see `reports.memory_use.compare_knock_outs`."""
     type_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The readable names of types as the first record that has them holds them (`RunRecord.type_names`)."""
     search: SearchRecord | None = None
@@ -43,7 +48,8 @@ class ReportData:
 
 
 def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> ReportData:
-    """Read a study's records; scores are those of one split. `compared` and `search` are the caller's to add.
+    """Read a study's records; scores are those of one split. `compared`, `knock_outs` and `search` are the caller's to
+    add.
 
     Raises a UserError for a finished run without scores of the split.
     """
@@ -80,7 +86,8 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
         frame.insert(4 + position, name, pd.Series([values[position] for values in scores], dtype=float))
     breakdowns = {run_id: result.breakdowns for run_id, result in results.items() if result.scores}
     type_names = next((result.type_names for result in results.values() if result.type_names), {})
-    return ReportData(study, frame, breakdowns, configs, type_names=type_names)
+    memory_use = {run_id: use for run_id, result in results.items() if (use := result.memory_use) is not None}
+    return ReportData(study, frame, breakdowns, configs, type_names=type_names, memory_use=memory_use)
 
 
 def run_facts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
+from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 from core.records.record import read_record
 from core.records.summary import (
@@ -32,7 +33,7 @@ WHOLE_NUMBERS = ("chosen_epoch", "parameters", "steps", "threads", "documents")
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run: facts for the frame, scores per task, breakdowns of strict relation scores, config and type names."""
+    """One run: facts, scores per task, breakdowns of strict relation scores, config, type names, and memory use."""
 
     facts: dict[str, Any]
     scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class RunResult:
     config: dict[str, Any] | None = None
     type_names: dict[str, dict[str, str]] = field(default_factory=dict)
     """As in the record; empty where the record was not read."""
+    memory_use: MemoryUse | None = None
 
 
 def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, types: bool) -> RunResult:
@@ -71,7 +73,8 @@ def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, t
     if record is not None and types:
         by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
         breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
-    return RunResult(facts | {"documents": extra.documents}, scores, breakdowns, settings, names)
+    facts |= {"documents": extra.documents}
+    return RunResult(facts, scores, breakdowns, settings, names, summary.memory_use)
 
 
 def describe_problem(run: RunSummary, run_id: str) -> str:
@@ -106,7 +109,7 @@ def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | Non
 def unknown_facts(run_id: str, signature: str) -> dict[str, Any]:
     """The facts of a run of which nothing is known but its name."""
     texts = ("folder", "commit", "machine", "device", "data", "seed_means", "packages", "preset", "address", "problem")
-    others = (*WHOLE_NUMBERS, *COSTS, "reads", "uncommitted_changes")
+    others = (*WHOLE_NUMBERS, *COSTS, "knock_out_seconds", "reads", "uncommitted_changes")
     return {"run": run_id, "signature": signature} | dict.fromkeys(texts, "") | dict.fromkeys(others)
 
 
@@ -121,6 +124,7 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
         "device": settings.runtime.get("device", ""),
         "threads": settings.runtime.get("threads"),
         "address": wandb_address(run.run_id, settings.tracking),
+        "knock_out_seconds": run.memory_use.knock_out_seconds if run.memory_use is not None else None,
         "reads": memory is not None and memory.get("read_mode", "none") != "none" and memory.get("warmup", 0.0) < 1.0,
     }
     if origin is not None:

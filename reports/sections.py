@@ -10,6 +10,7 @@ from reports.figures.attention import attention_figures
 from reports.figures.axis_curve import axis_figure
 from reports.figures.forest import forest_figures, scores_figure
 from reports.figures.heat_map import heat_map_figure
+from reports.figures.memory_use import memory_use_figure
 from reports.figures.search import search_figures
 from reports.figures.style import ReportFigure
 from reports.figures.training_curves import training_figure
@@ -18,6 +19,7 @@ from reports.tables.breakdowns import distance_table, type_table
 from reports.tables.cost import cost_table
 from reports.tables.differences import differences_table
 from reports.tables.layout import Table
+from reports.tables.memory_use import memory_use_table
 from reports.tables.published import published_table
 from reports.tables.results import ablation_table, main_table
 from reports.tables.search import search_table
@@ -27,6 +29,7 @@ TABLES: tuple[Callable[[ReportData], Table | None], ...] = (
     main_table,
     ablation_table,
     differences_table,
+    memory_use_table,
     published_table,
     distance_table,
     type_table,
@@ -37,6 +40,7 @@ TABLES: tuple[Callable[[ReportData], Table | None], ...] = (
 FIGURES: tuple[Callable[[ReportData], list[ReportFigure]], ...] = (
     forest_figures,
     scores_figure,
+    memory_use_figure,
     axis_figure,
     heat_map_figure,
     training_figure,

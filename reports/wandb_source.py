@@ -75,20 +75,36 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
         status = KILLED
     costs = {name: number for name in COSTS if (number := read_number(run.summary.get(name))) is not None}
     record = {"run_id": run.id, "status": status, "config": run.config, "provenance": run.config.get("provenance")}
+    record["memory_use"] = read_tree(run.summary, "memory_use/") or None
     try:
-        facts = known_facts(msgspec.convert(record | costs, RunSummary))
+        known = msgspec.convert(record | costs, RunSummary)
     except msgspec.ValidationError as error:
         raise UserError(f"W&B run {run.id} is not a run of Engram: {error}") from None
-    facts = unknown_facts(run.id, signature) | facts | {"address": run.url}
+    facts = unknown_facts(run.id, signature) | known_facts(known) | {"address": run.url}
     if status not in SCORED:
         return RunResult(facts | {"problem": f"{run.id}: {status} in W&B"}, config=dict(run.config))
     scores = {task: {name: read_number(run.summary.get(f"{split}/{task}/{name}")) for name in SCORES} for task in TASKS}
     absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
-    names = {"distance": "by_sentence_distance", "type": "by_relation_type"}
-    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in names.items()}
-    return RunResult(facts, scores, breakdowns, dict(run.config), run.config.get("type_names", {}))
+    kinds = {"distance": "by_sentence_distance", "type": "by_relation_type"}
+    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in kinds.items()}
+    names = run.config.get("type_names", {})
+    return RunResult(facts, scores, breakdowns, dict(run.config), names, known.memory_use)
+
+
+def read_tree(summary: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The numbers of a summary under a prefix, nested as the path of their keys says; a slash in a name is %2F."""
+    tree: dict[str, Any] = {}
+    for key, value in summary.items():
+        number = read_number(value)
+        if key.startswith(prefix) and number is not None:
+            *path, name = map(unquote, key.removeprefix(prefix).split("/"))
+            branch = tree
+            for step in path:
+                branch = branch.setdefault(step, {})
+            branch[name] = number
+    return tree
 
 
 def read_breakdown(summary: Mapping[str, Any], prefix: str) -> dict[str, PartScores]:

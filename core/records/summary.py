@@ -12,6 +12,7 @@ import msgspec
 
 from core.errors import UserError
 from core.files import is_locked, read_json
+from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance, is_other_code
 from core.records.record import DAMAGED_WAY_OUT, FINAL, RECORD, SCORED, Status
 
@@ -102,6 +103,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     peak_memory_mib: float | None = None
     parameters: int | None = None
+    memory_use: MemoryUse | None = None
     error: str | None = None
     """The record's; of a damaged record what is wrong with it."""
     folder: Path = Path()

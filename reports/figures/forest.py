@@ -1,8 +1,10 @@
 """Forest plots: differences to the baseline, and scores, of every row: each seed a dot, mean and 95 % interval."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -20,6 +22,19 @@ MAX_ROWS_IN_COLUMN = 8
 COLUMNS = "row label task seed value mean low high".split()
 LABEL_LINE = 0.125
 """Inches that a line of a label takes."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values of every row: their name, where a forest shows several, their colours, and the marker of their mean."""
+
+    name: str = ""
+    dot: str = DOT
+    mean: str = MEAN
+    marker: str = "D"
+
+
+ONE = (Series(),)
 
 
 def forest_figures(data: ReportData) -> list[ReportFigure]:
@@ -91,11 +106,14 @@ def scores_frame(data: ReportData) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def draw_rows(numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: bool = False) -> Figure:
+def draw_rows(
+    numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: bool = False, series: Sequence[Series] = ONE
+) -> Figure:
     """A panel per task and in it a line of dots, a mean and an interval per row; `zero` draws a line at 0.
 
-    `numbers` has a line per row, task and seed. Several panels stand two by two in one column, or side by side where
-    the rows are many.
+    `numbers` has a line per row, task and seed, with several `series` also per series, named in its column of that
+    name: they stand below each other in a row. Several panels stand two by two in one column, or side by side where the
+    rows are many.
     """
     rows = list(dict.fromkeys(numbers["label"]))
     across = 1 if len(tasks) == 1 else 2 if len(rows) <= MAX_ROWS_IN_COLUMN else len(tasks)
@@ -103,7 +121,8 @@ def draw_rows(numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: 
     labels = [wrap_label(name, 14 if across == 2 else 20) for name in rows]
     tallest = max((name.count("\n") + 1 for name in labels), default=1)
     with house_style():
-        height = 0.45 + down * (0.4 + max(0.31, 0.06 + LABEL_LINE * tallest) * max(1, len(rows)))
+        row_height = max(0.31 * len(series), 0.06 + LABEL_LINE * tallest)
+        height = 0.45 + down * (0.4 + row_height * max(1, len(rows)))
         figure = Figure(figsize=(COLUMN if across < 3 else WIDE, height))
         panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
         for panel, task in zip(panels, tasks, strict=True):
@@ -111,16 +130,27 @@ def draw_rows(numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: 
             of_task = of_task.assign(y=of_task["label"].map({name: y for y, name in enumerate(rows)}))
             if zero:
                 panel.axvline(0, color=BASELINE, linewidth=0.9, linestyle="--")
-            panel.plot(of_task["value"], of_task["y"] - 0.17, "o", color=DOT, markersize=3.5)
-            means = of_task.drop_duplicates("label")
-            # An interval that is not known (one seed) is nan, and nothing is drawn.
-            panel.hlines(means["y"] + 0.13, means["low"], means["high"], color=MEAN, linewidth=1.2)
-            panel.plot(means["mean"], means["y"] + 0.13, "D", color=MEAN, markersize=4)
+            for place, one in enumerate(series):
+                part = of_task[of_task["series"] == one.name] if len(series) > 1 else of_task
+                middle = 0.85 * ((place + 0.5) / len(series) - 0.5)
+                draw_series(panel, part.assign(y=part["y"] + middle), one, share=1 / len(series))
             if len(tasks) > 1:
                 panel.set_title(TASK_HEADINGS[task])
             panel.grid(visible=False, axis="y")
             panel.xaxis.set_major_locator(MaxNLocator(5 if across < 2 else 4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
         panels[0].set_yticks(range(len(rows)), labels)
         panels[0].set_ylim(len(rows) - 0.5, -0.5)
+        if len(series) > 1:
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(series))
         figure.supxlabel(label, fontsize=8)
     return figure
+
+
+def draw_series(panel: Axes, numbers: pd.DataFrame, series: Series, *, share: float = 1.0) -> None:
+    """Dots, and below them mean and interval, around the height `y` of every row; `share` of a row's height is used."""
+    panel.plot(numbers["value"], numbers["y"] - 0.17 * share, "o", color=series.dot, markersize=3.5)
+    means = numbers.drop_duplicates("label")
+    y = means["y"] + 0.13 * share
+    # An interval that is not known (one seed) is nan, and nothing is drawn.
+    panel.hlines(y, means["low"], means["high"], color=series.mean, linewidth=1.2)
+    panel.plot(means["mean"], y, series.marker, color=series.mean, markersize=4, label=series.name)

@@ -10,8 +10,9 @@ from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import Summary, summarize
 
-MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch")
-"""Facts of a run of which the table shows mean and std."""
+MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch", "knock_out_seconds")
+"""Facts of a run of which the table shows mean and std; the last one where any run has it."""
+KNOCK_OUTS = "Knock-outs: scoring test without (a part of) reading, once per run after training, not in its seconds."
 
 
 def cost_table(data: ReportData) -> Table:
@@ -19,15 +20,18 @@ def cost_table(data: ReportData) -> Table:
     study, runs = data.study, run_facts(data.frame)
     scored = runs[runs["status"].isin(SCORED)]
     by_row = dict(list(scored.groupby("row")))
+    knocked_out = scored["knock_out_seconds"].notna().any()
+    measures = MEASURES if knocked_out else MEASURES[:-1]
     lines, tidy = [], []
     for row in rows_by_group(study):
         of_row = by_row.get(row, scored[:0])
-        summaries = {name: summarize(of_row[name].dropna()) for name in MEASURES}
+        summaries = {name: summarize(of_row[name].dropna()) for name in measures}
         sizes = of_row["parameters"].dropna().unique()
         parameters = Value(float(sizes[0])) if len(sizes) == 1 else Value()
-        seconds, memory, epoch = (Value(summary.mean, summary.std) for summary in summaries.values())
+        seconds, memory, epoch, *more = (Value(summary.mean, summary.std) for summary in summaries.values())
         hours = Value(float(of_row["seconds"].sum()) / 3600) if len(of_row) else Value()
-        cells: list[Cell] = [study.study.row_title(row), seconds, hours, memory, parameters, epoch, str(len(of_row))]
+        cells: list[Cell] = [study.study.row_title(row), seconds, hours, memory, parameters, epoch, *more]
+        cells.append(str(len(of_row)))
         lines.append(Line(cells, study.study.rows[row].group, row))
         summaries["parameters"] = Summary(parameters.number, math.nan, len(of_row))
         tidy += [{"row": row, "measure": name, "mean": s.mean, "std": s.std, "n": s.n} for name, s in summaries.items()]
@@ -41,12 +45,14 @@ def cost_table(data: ReportData) -> Table:
             Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
             Column("parameters", "Parameters", "number", decimals=0),
             Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
+            *([Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1)] if knocked_out else ()),
             Column("n", "Runs"),
         ],
         lines=lines,
         caption=[
             "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
             "standard deviation over seeds (ddof 1).",
+            *([KNOCK_OUTS] if knocked_out else ()),
             total_hours_sentence(runs.drop_duplicates("run")),
         ],
         notes=["Runs that were computed at the same time shared a machine: these times are no benchmark."],

@@ -100,6 +100,8 @@ class Table:
     """The same numbers, tidy and unrounded: what the CSV file holds."""
     appendix: bool = False
     """For files and the page, too long for a screen."""
+    findings: Sequence[str] = ()
+    """What the numbers show, above the table on a screen: sentences."""
 
     @property
     def grouped(self) -> bool:
@@ -111,7 +113,7 @@ class Table:
         if len(self.lines) <= most:
             return self
         note = f"The first {most} of {len(self.lines):,} lines; every number is in {self.name}.csv."
-        return replace(self, lines=self.lines[:most], notes=[*self.notes, note])
+        return replace(self, lines=self.lines[:most], findings=self.findings[:most], notes=[*self.notes, note])
 
     @property
     def headings(self) -> list[str]:

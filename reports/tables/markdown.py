@@ -1,4 +1,4 @@
-"""Markdown of a table: bold with asterisks, caption and notes below it."""
+"""Markdown of a table: bold with asterisks, findings above it, caption and notes below."""
 
 from tabulate import tabulate
 
@@ -8,14 +8,16 @@ SPECIAL = str.maketrans({"\\": "\\\\", "|": "\\|", "*": "\\*", "_": "\\_", "<": 
 
 
 def to_markdown(table: Table) -> str:
-    """The table with title, caption and notes; text cells are escaped, numbers stand to the right."""
+    """The table with title, findings, caption and notes; text cells are escaped, numbers stand to the right."""
     rows = table.write_cells(write_cell)
     aligned = ["left"] * table.grouped
     aligned += ["left" if column.kind == "text" else "right" for column in table.columns]
     body = tabulate(rows, table.headings, tablefmt="pipe", colalign=aligned if rows else None, disable_numparse=True)
     caption = " ".join(table.caption).translate(SPECIAL)
     notes = "".join(f"- {note.translate(SPECIAL)}\n" for note in table.notes)
-    return "\n\n".join([f"### {table.title.translate(SPECIAL)}", body, caption]) + (f"\n\n{notes}" if notes else "\n")
+    findings = "\n".join(f"- {finding.translate(SPECIAL)}" for finding in table.findings)
+    parts = [f"### {table.title.translate(SPECIAL)}", *([findings] if findings else ()), body, caption]
+    return "\n\n".join(parts) + (f"\n\n{notes}" if notes else "\n")
 
 
 def write_cell(column: Column, cell: Cell) -> str:

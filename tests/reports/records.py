@@ -13,6 +13,7 @@ from core.records.record import RunRecord, Status, write_record
 from core.scoring.metrics import TASKS
 from reports.baseline_differences import compare_to_baselines
 from reports.frame import ReportData, load_study
+from reports.memory_use import compare_knock_outs
 from reports.tables.layout import Table
 from studies.record import RowRuns, StudyRecord, write_study_record
 from studies.rows import Row
@@ -70,7 +71,8 @@ def make_study(
 def read_data(study: StudyRecord, runs: Path, *, resamples: int = 500) -> ReportData:
     """What a report of the study is made of."""
     data = load_study(study, runs)
-    return replace(data, compared=compare_to_baselines(study, data.frame, resamples=resamples))
+    knock_outs = compare_knock_outs(data, resamples=resamples)
+    return replace(data, compared=compare_to_baselines(study, data.frame, resamples=resamples), knock_outs=knock_outs)
 
 
 def present(table: Table | None) -> Table:

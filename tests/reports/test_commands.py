@@ -9,6 +9,7 @@ import pytest
 
 import engram
 from reports.frame import load_study
+from tests.reports.memory_use_records import store_memory_use
 from tests.reports.records import make_run, make_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,15 @@ def test_the_table_goes_to_stdout_and_three_files_beside_the_study(
     assert sorted(written) == sorted(path.name for path in folder.iterdir())
     kept = pd.read_csv(folder / "runs.csv")
     assert kept["f1"].tolist() == pytest.approx(load_study(study, tmp_path).frame["f1"].tolist(), nan_ok=True)
+
+
+def test_the_printed_report_says_whether_memory_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 40.5}})
+    store_memory_use(tmp_path, 1, {"reading-off": [-3.0, -3.2], "mean-read": [-3.0, -3.2]})
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--documents", "0"]) == 0
+    out, err = capsys.readouterr()
+    assert "### made@paper: does it use its memory?\n\n- JEREX + memory (GRC) uses its memory: " in out
+    assert {"memory-use.md", "memory-use.tex", "memory-use.csv", "memory-use.pdf"} <= set(err.strip().split(", "))
 
 
 def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

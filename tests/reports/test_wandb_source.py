@@ -14,9 +14,12 @@ import engram
 from core.errors import UserError
 from core.records.record import read_record
 from reports.frame import load_study
+from reports.memory_use import COLUMNS as KNOCK_OUT_COLUMNS
+from reports.memory_use import compare_knock_outs
 from reports.wandb_source import RemoteRun, find_study_in_project, load_from_wandb
 from studies.record import StudyRecord
 from studies.study import shipped_studies
+from tests.reports.memory_use_records import store_counts, store_memory_use
 from tests.reports.records import make_run, make_study
 from tests.reports.wandb_project import node, serving
 
@@ -47,6 +50,8 @@ def remote_runs(study: StudyRecord, runs: Path, *, name: str = "made") -> dict[s
                 config["type_names"] = record.type_names
             summary = {**flat_scores(record.metrics), "status": record.status}
             summary |= {cost: getattr(record, cost) for cost in COSTS}
+            if record.memory_use is not None:
+                summary |= flat_scores({"memory_use": msgspec.to_builtins(record.memory_use)})
             found[run_id] = RemoteRun(run_id, config, summary, url="https://w/1")
     return found
 
@@ -62,6 +67,21 @@ def test_the_frame_is_that_of_the_records(tmp_path: Path) -> None:
     assert there.breakdowns == here.breakdowns
     assert there.type_names == here.type_names == {"relation": {"P17": "country"}}
     assert there.breakdowns["000000000000-s0"]["distance"]["intra"].f1 == 40.0
+
+
+def test_memory_use_is_that_of_the_records_but_for_the_counts_per_document(tmp_path: Path) -> None:
+    study = make_study(tmp_path, SEEDS)
+    store_memory_use(tmp_path, 1, {"reading-off": [-1.0, -2.5], "mean-read": [0.5]})
+    for seed in (0, 1):
+        store_counts(tmp_path, 1, seed, "test", [5, 6, 7])
+        store_counts(tmp_path, 1, seed, "test.reading-off", [5, 4, 3])
+    here, there = load_study(study, tmp_path), load_from_wandb(study, remote_runs(study, tmp_path))
+    assert there.memory_use == here.memory_use
+    assert set(there.memory_use) == {"000000000001-s0", "000000000001-s1"}
+    differences, mirrored = compare_knock_outs(here, resamples=100), compare_knock_outs(there)
+    pd.testing.assert_frame_equal(mirrored[KNOCK_OUT_COLUMNS], differences[KNOCK_OUT_COLUMNS])
+    assert differences["low_all"].notna().any()
+    assert mirrored["low_all"].isna().all()
 
 
 def test_what_the_project_lacks_is_missing_and_named(tmp_path: Path) -> None:

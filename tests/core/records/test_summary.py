@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import UserError
 from core.files import lock_folder
+from core.records.memory_use import KnockOutScores, MemoryUse
 from core.records.provenance import collect_provenance
 from core.records.record import RECORD, RunRecord, Status, read_record, write_record
 from core.records.summary import RunSummary, read_summary
@@ -28,6 +29,7 @@ RECORDED = RunRecord(
     seconds=60.0,
     peak_memory_mib=100.0,
     parameters=1_000,
+    memory_use=MemoryUse(knock_outs={"mean-read": KnockOutScores({"coref": 20.0}, {"coref": -1.0})}),
     error="x",
 )
 

@@ -7,6 +7,7 @@ import pytest
 
 import engram
 from studies.rows import Row
+from tests.reports.memory_use_records import store_memory_use
 from tests.reports.records import PAPER, make_study
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 42.0}, "odd": {0: 37.0, 1: None}}
@@ -16,6 +17,7 @@ SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 42.0}, "odd
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tmp_path = tmp_path_factory.mktemp("page")
     make_study(tmp_path, SEEDS, rows={**PAPER, "odd": Row("jerex-grc", title="<b>&odd", group="GRC")}, profile="quick")
+    store_memory_use(tmp_path, 1, {"reading-off": [-3.0, -3.2], "mean-read": [-0.1, 0.1]})
     assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     return tmp_path / "out" / "index.html"
 
@@ -45,3 +47,13 @@ def test_every_run_is_listed_and_titles_are_escaped(made: Path) -> None:
     assert "&lt;b&gt;&amp;odd" in text
     assert "<b>&odd" not in text
     assert "000000000002-s1 was not started" in text
+
+
+def test_whether_memory_is_used_is_said_before_its_table(made: Path) -> None:
+    section = made.read_text(encoding="utf-8").partition('<section id="memory-use">')[2].partition("</section>")[0]
+    assert section.lstrip().startswith("<h2>Does it use its memory?</h2>")
+    sentences, _, table = section.partition("<table")
+    assert "JEREX + memory (GRC) uses only the scale: with reading off it loses 3.10 points" in sentences
+    assert "(ratio .70)" in sentences
+    assert "uses only the scale" in table
+    assert "data:image" in made.read_text(encoding="utf-8").partition('aria-label="memory-use"')[2][:200]

@@ -1,0 +1,213 @@
+"""Memory use table: what reading does to what it reads, what knock-outs change, and a sentence per verdict."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+import pandas as pd
+
+from core.records.memory_use import KnockOut, MemoryUse
+from core.records.record import SCORED
+from core.records.tracking import flatten
+from reports.captions import METRIC, format_seeds, label, measured_on
+from reports.frame import ReportData, run_facts
+from reports.memory_use import DIFFERENCE, Difference, Verdict, find_judged, judge
+from reports.row_means import TASK_NAMES, rows_by_group
+from reports.tables.layout import Cell, Column, Line, Table, Value
+from studies.bootstrap import RESAMPLES
+from studies.statistics import DASH, Summary, summarize
+
+RATIOS = (0.9, 1.1)
+"""Factor at inference over factor in training: outside of these reading does not mean the same in both."""
+MATRICES = {"written": "its memory", "learned": "its learned matrix", "random": "its random matrix"}
+"""memory.reads -> what such a row reads; of the other controls it is not one matrix."""
+VERDICTS: dict[Verdict, str] = {
+    "scale": "uses only the scale",
+    "better without": "no use, better without",
+    "none": "no use shown",
+    "unknown": DASH,
+}
+"""Verdict -> its words in the table; those of `content` name what is read."""
+READS_CAPTION = (
+    "Change: norm of what reading adds over the norm before, in percent, for gold mentions, at tokens (word pieces) "
+    "and at mentions (spans). Ratio: factor of gold mentions (norm after reading over norm before) among inference's "
+    "candidates over that among training's, both on validation documents: 1 where reading means the same. Entropy: of "
+    "the attention over its maximum, the smallest over places and memories: 1 is attention to all alike. All are means "
+    "over seeds; ±: sample standard deviation (ddof 1)."
+)
+KNOCK_OUTS_CAPTION = (
+    "Δ: the same trained weights without (a part of) reading minus the whole model, mean over seeds, in points of F1; "
+    "reading off: memory is not read; mean read: every row of a document reads the mean of what its rows read. A "
+    "knock-out loses where its 95 % interval lies below 0. Uses its memory: mean read loses. Uses only the scale: "
+    "reading off loses, mean read does not. No use shown: neither loses."
+)
+
+
+def memory_use_table(data: ReportData) -> Table | None:
+    """A line per row that reads, with its sentences as findings; None where no run of the study was measured.
+
+    Knock-outs have columns where any was made. The CSV file holds all that `summarize_reads` gives, and the differences
+    of all tasks.
+    """
+    if not data.memory_use:
+        return None
+    runs, judged = run_facts(data.frame), find_judged(data)
+    ids = {str(row): of_row["run"].tolist() for row, of_row in runs[runs["reads"].eq(True)].groupby("row")}
+    rows = [row for row in rows_by_group(data.study) if row in ids]
+    reads = {row: summarize_reads(data.memory_use[run] for run in ids[row] if run in data.memory_use) for row in rows}
+    split = str(data.frame["split"].iloc[0])
+    lines, findings = [], []
+    for row in rows:
+        places = [find_value(reads[row], f"{split}/{place}/change_gold", 100) for place in ("tokens", "mentions")]
+        ratio = find_value(reads[row], "validation/mentions/ratio")
+        entropy = find_value(reads[row], f"{split}/smallest_entropy")
+        cells: list[Cell] = [data.study.study.row_title(row), *places, ratio, entropy]
+        if judged:
+            pair = find_pair(judged, row)
+            verdict, matrix = judge(*pair), find_matrix(data, row)
+            cells += [Value(one.delta, low=one.low, high=one.high) for one in pair]
+            cells.append(VERDICTS.get(verdict, f"uses {matrix}"))
+            findings.append(write_verdict(label(data.study, row), matrix, data.study.study.metric, *pair))
+        findings += write_ratio(label(data.study, row), reads[row])
+        lines.append(Line(cells, data.study.study.rows[row].group, row))
+    columns = [
+        Column("row", "System"),
+        Column("tokens", "Change at tokens", "mean", decimals=1),
+        Column("mentions", "Change at mentions", "mean", decimals=1),
+        Column("ratio", "Ratio", "mean"),
+        Column("entropy", "Entropy", "number"),
+        Column("reading-off", "Δ reading off", "difference", signed=True),
+        Column("mean-read", "Δ mean read", "difference", signed=True),
+        Column("verdict", "Verdict"),
+    ]
+    return Table(
+        name="memory-use",
+        title=f"{data.study.label}: does it use its memory?",
+        columns=columns if judged else columns[:5],
+        lines=lines,
+        findings=findings,
+        caption=[
+            READS_CAPTION,
+            *([KNOCK_OUTS_CAPTION, describe_intervals(data), METRIC] if judged else ()),
+            *measured_on(data.study, data.frame),
+        ],
+        notes=list(missing_notes(data, runs)) if judged else (),
+        data=build_tidy_numbers(reads, data.knock_outs),
+    )
+
+
+def build_tidy_numbers(reads: Mapping[str, Mapping[str, Summary]], knock_outs: pd.DataFrame) -> pd.DataFrame:
+    """A line per row and measure: of its reads, and `<knock-out>/<task>` with the columns of `compare_knock_outs`."""
+    tidy = [
+        {"row": row, "measure": measure, "mean": summary.mean, "std": summary.std, "n": summary.n}
+        for row, measures in reads.items()
+        for measure, summary in measures.items()
+    ]
+    for line in knock_outs.to_dict("records"):
+        measure = f"{line.pop('knock_out')}/{line.pop('task')}"
+        tidy.append({"row": line.pop("row"), "measure": measure, "mean": line.pop("delta"), **line})
+    return pd.DataFrame(tidy)
+
+
+def summarize_reads(uses: Iterable[MemoryUse]) -> dict[str, Summary]:
+    """`<split>/<place>/<field of PlaceUse>` -> mean and std over runs; with the ratio, and the smallest entropy."""
+    values: dict[str, list[float]] = {}
+    for use in uses:
+        measures: dict[str, float] = dict(flatten(msgspec.to_builtins(use.reads)))
+        for split, places in use.reads.items():
+            ratios = {f"{split}/{place}/ratio": reads.ratio for place, reads in places.items()}
+            measures |= {name: ratio for name, ratio in ratios.items() if ratio is not None}
+            entropies = [value for reads in places.values() for value in reads.entropy.values()]
+            if entropies:
+                measures[f"{split}/smallest_entropy"] = min(entropies)
+        for name, value in measures.items():
+            values.setdefault(name, []).append(value)
+    return {name: summarize(numbers) for name, numbers in values.items()}
+
+
+def find_value(reads: Mapping[str, Summary], measure: str, scale: float = 1.0) -> Value:
+    """A measure of a row as a cell; missing where no run has it."""
+    summary = reads.get(measure)
+    return Value(scale * summary.mean, scale * summary.std) if summary is not None else Value()
+
+
+def find_pair(judged: Mapping[str, Mapping[KnockOut, Difference]], row: str) -> tuple[Difference, Difference]:
+    """What reading-off and mean-read change in a row; without a seed where it has no knock-out."""
+    knock_outs = judged.get(row, {})
+    return knock_outs.get("reading-off", Difference()), knock_outs.get("mean-read", Difference())
+
+
+def find_matrix(data: ReportData, row: str) -> str:
+    """What a row reads, in words: `its memory`, `its random matrix`, or `what it reads`."""
+    memory = data.configs.get(row, {}).get("memory") or {}
+    return MATRICES.get(memory.get("reads", "written"), "what it reads")
+
+
+def write_verdict(name: str, matrix: str, metric: str, off: Difference, mean: Difference) -> str:
+    """The sentence of a row, by the rules of `reports.memory_use.judge`."""
+    points, both = f"points of {TASK_NAMES[metric]} F1", f"reading off {off}, mean read {mean}"
+    match judge(off, mean):
+        case "content":
+            rest = f"; yet it is better with reading off: {off}" if off.gains else ""
+            rest = rest or ("" if off.loses else f"; with reading off no loss is shown: {off}")
+            return f"{name} uses {matrix}: where every row reads the mean it loses {write_loss(mean, points)}{rest}."
+        case "scale":
+            better = " it is better" if mean.gains else ""
+            loss = write_loss(off, points)
+            return f"{name} uses only the scale: with reading off it loses {loss}; with the mean read{better} {mean}."
+        case "better without":
+            where = "without reading" if off.gains else "where every row reads the mean"
+            return f"{name} is better {where}, and no use is shown: {both} {points}."
+        case "none":
+            largest = max(off, mean, key=lambda difference: difference.detectable)
+            seen = f"{largest.n} seeds could have seen {largest.detectable:.2f}"
+            seen = seen if largest.detectable > 0 else "the score of every seed stays as it is"
+            return f"{name}: no use shown: {both} {points}; {seen}."
+        case "unknown":
+            few = "one seed only" if off.n == mean.n == 1 else "too few seeds with a knock-out"
+            if off.n == mean.n == 0:
+                return f"{name}: no seed has a knock-out: no statement."
+            return f"{name}: {few}: {both} {points}: no statement about other seeds."
+
+
+def write_loss(loss: Difference, points: str) -> str:
+    """`3.10 points of strict relation F1 [-4.00, -2.20], in 5 of 5 seeds`."""
+    interval = DIFFERENCE.interval(Value(loss.delta, low=loss.low, high=loss.high))
+    return f"{-loss.delta:.2f} {points} {interval}, in {loss.lower} of {loss.n} seeds"
+
+
+def write_ratio(name: str, reads: Mapping[str, Summary]) -> Iterator[str]:
+    """A sentence where a gold mention's factor is another one at inference than in training."""
+    measures = [reads.get(f"validation/mentions/{measure}") for measure in ("factor_training", "factor", "ratio")]
+    training, inference, ratio = (measure.mean if measure is not None else math.nan for measure in measures)
+    if ratio < RATIOS[0] or ratio > RATIOS[1]:
+        written = [f"{value:.2f}".removeprefix("0") for value in (training, inference, ratio)]
+        yield (
+            f"{name}: reading does not mean the same in training and at inference: a gold mention's factor is "
+            f"{written[0]} among training's candidates and {written[1]} among inference's (ratio {written[2]})."
+        )
+
+
+def describe_intervals(data: ReportData) -> str:
+    """Which intervals decide, and of what they are."""
+    if data.knock_outs["low_all"].notna().any():
+        return (
+            f"Intervals: over documents and seeds, hierarchical paired bootstrap with {RESAMPLES:,} resamples; where a "
+            "row has none (below), t-interval over seeds."
+        )
+    return "Intervals: t-intervals over seeds."
+
+
+def missing_notes(data: ReportData, runs: pd.DataFrame) -> Iterator[str]:
+    """Scored seeds of reading rows that have no knock-out, and rows that have no interval over documents, and why."""
+    scored = runs[runs["status"].isin(SCORED) & runs["reads"].eq(True)]
+    done = {run_id for run_id, use in data.memory_use.items() if use.knock_outs}
+    for (row, early), of_row in scored[~scored["run"].isin(done)].groupby(
+        ["row", scored["chosen_reading"] == 0], sort=False
+    ):
+        reason = "chosen before memory was read" if early else "not computed"
+        yield f"{label(data.study, str(row))}: no knock-out of {format_seeds(of_row['seed'])}: {reason}."
+    without = data.knock_outs[data.knock_outs["without"] != ""].drop_duplicates("row")
+    for reason, lines in without.groupby("without", sort=False):
+        names = ", ".join(label(data.study, row) for row in dict.fromkeys(lines["row"]))
+        yield f"No interval over documents for {names}: {reason}."
