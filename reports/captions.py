@@ -104,9 +104,14 @@ def label(study: StudyRecord, row: str) -> str:
     return f"{title} ({group})" if group else title
 
 
-def baseline_label(study: StudyRecord, row: str) -> str:
+def comparison_label(study: StudyRecord, row: str, baseline: str) -> str:
+    """A row that is compared, as text names it; with the baseline where it is compared with several."""
+    several = len(study.study.row_baselines(row)) > 1
+    return label(study, row) + (f" against {baseline_label(study, row, baseline)}" if several else "")
+
+
+def baseline_label(study: StudyRecord, row: str, baseline: str) -> str:
     """What a row's baseline is called next to it: with its group, where that is another."""
-    baseline = study.study.row_baseline(row)
     same = study.study.rows[row].group == study.study.rows[baseline].group
     return study.study.row_title(baseline) if same else label(study, baseline)
 

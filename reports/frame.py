@@ -20,7 +20,7 @@ from reports.run_results import SCORES, WHOLE_NUMBERS, RunResult, read_run
 from studies.record import RowRuns, StudyRecord
 from studies.search.trials import SearchRecord
 
-MAX_ROWS_WITH_TYPES = 6
+MAX_ROWS_WITH_TYPES = 8
 """Rows whose scores per relation type fit side by side; of more rows they are not read."""
 
 

@@ -11,22 +11,12 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
-from core.errors import UserError
-from core.progress import progress_bar
 from core.records.memory_use import KnockOut
-from reports.baseline_differences import (
-    DOCUMENT_COLUMNS,
-    MAX_RESAMPLED_ROWS,
-    NOT_RESAMPLED,
-    find_folders,
-    find_largest_differences,
-    read_seed_counts,
-    resample_tasks,
-)
+from reports.baseline_differences import add_document_intervals, find_folders, read_seed_counts
 from reports.frame import ReportData
 from reports.row_means import rows_by_group, task_headings
 from reports.tables.layout import Column, Value
-from studies.bootstrap import RESAMPLES
+from studies.bootstrap import RESAMPLES, SeedCounts
 from studies.statistics import smallest_detectable_effect, summarize, t_test
 
 COLUMNS = "row knock_out task delta std low high n lower detectable seeds".split()
@@ -104,7 +94,15 @@ def compare_knock_outs(data: ReportData, *, resamples: int = RESAMPLES) -> pd.Da
                 measures = (summary.mean, summary.std, *t_test(summary).interval, summary.n, lower)
                 detectable = summary.std * smallest_detectable_effect(summary.n)
                 lines.append((row, knock_out, task, *measures, detectable, " ".join(map(str, by_seed))))
-    return add_document_intervals(data, pd.DataFrame(lines, columns=COLUMNS), resamples)
+    folders = find_folders(data.frame)
+
+    def read_pair(line: pd.Series) -> tuple[SeedCounts, SeedCounts]:
+        files = (f"documents.test.{line['knock_out']}.json", "documents.test.json")
+        without, whole = (read_seed_counts(folders, line["row"], line["seeds"], file) for file in files)
+        return without, whole
+
+    names = ["row", "knock_out", "seeds"]
+    return add_document_intervals(data.study, pd.DataFrame(lines, columns=COLUMNS), names, read_pair, resamples)
 
 
 def find_differences(data: ReportData, runs: Mapping[int, str], knock_out: KnockOut, task: str) -> dict[int, float]:
@@ -117,43 +115,15 @@ def find_differences(data: ReportData, runs: Mapping[int, str], knock_out: Knock
     return differences
 
 
-def add_document_intervals(data: ReportData, knock_outs: pd.DataFrame, resamples: int) -> pd.DataFrame:
-    """The lines with the intervals over documents and seeds, from the counts that the runs of a line keep."""
-    folders = find_folders(data.frame)
-    known: dict[tuple[str, str, str], tuple[Any, ...]] = {}
-    rows = find_largest_differences(data.study, knock_outs, MAX_RESAMPLED_ROWS)
-    several = knock_outs[(knock_outs["n"] > 1) & knock_outs["row"].isin(rows)]
-    reasons: dict[tuple[str, str], str] = {}
-    groups = list(several.groupby(["row", "knock_out"], sort=False))
-    with progress_bar("intervals of knock-outs", len(groups)) as progress:
-        for (row, knock_out), lines in groups:
-            runs = [(row, int(seed)) for seed in lines["seeds"].iloc[0].split()]
-            try:
-                without, whole = (
-                    read_seed_counts(folders, runs, f"documents.{name}.json") for name in (f"test.{knock_out}", "test")
-                )
-                resampled = resample_tasks(without, whole, lines["task"], resamples)
-                known |= {(row, knock_out, task): columns for task, columns in resampled.items()}
-            except UserError as error:
-                reasons[row, knock_out] = str(error)
-            progress.advance(text=row)
-    added = []
-    for row, knock_out, task, n in knock_outs[["row", "knock_out", "task", "n"]].itertuples(index=False):
-        reason = reasons.get((row, knock_out), NOT_RESAMPLED) if n > 1 else ""
-        added.append(known.get((row, knock_out, task), (math.nan, math.nan, math.nan, None, reason)))
-    columns = pd.DataFrame(added, columns=DOCUMENT_COLUMNS, index=knock_outs.index).astype({"documents": "Int64"})
-    return pd.concat([knock_outs, columns], axis=1)
-
-
 def find_judged(data: ReportData) -> dict[str, dict[KnockOut, Difference]]:
-    """Row -> knock-out -> what it changes on the study's metric.
+    """Row -> knock-out -> what it changes on the study's metric, where there is any.
 
     The interval is the one over documents and seeds where there is one, else the one over seeds.
     """
     judged: dict[str, dict[KnockOut, Difference]] = {}
     for line in data.knock_outs.to_dict("records"):
         if line["task"] == data.study.study.metric:
-            ends = ("low_all", "high_all") if math.isfinite(line["low_all"]) else ("low", "high")
-            names = ("delta", *ends, "n", "lower", "detectable")
-            judged.setdefault(line["row"], {})[line["knock_out"]] = Difference(*(line[name] for name in names))
+            ends = ("low_all", "high_all") if line["n"] > 1 and math.isfinite(line["low_all"]) else ("low", "high")
+            difference = Difference(*(line[name] for name in ("delta", *ends, "n", "lower", "detectable")))
+            judged.setdefault(line["row"], {})[line["knock_out"]] = difference
     return judged

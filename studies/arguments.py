@@ -32,7 +32,7 @@ A study of your own is a YAML file of rows, or of axes on a base (`engram study 
       settings: {{memory: {{slot_width: 128}}}}        - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
 
 It may also have: seeds: [0, 1, 2], metric: relation, varies: [memory] (all in which rows may differ from their
-baseline); and in a row: title, group (a part of the table), baseline (the row it is compared with).
+baseline); and in a row: title, group (a part of the table), baseline (the row it is compared with, or a list).
 """
 
 

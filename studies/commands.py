@@ -67,8 +67,8 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
     print()
     width = max(map(len, chosen.rows)) + 2
     for name, row in chosen.rows.items():
-        baseline = chosen.row_baseline(name)
-        compared = f"; compared with {baseline}" if baseline not in (name, chosen.baseline) else ""
+        baselines = chosen.row_baselines(name)
+        compared = f"; compared with {' and '.join(baselines)}" if baselines not in ((), (chosen.baseline,)) else ""
         title = ", ".join(part for part in (row.group, chosen.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
         print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")

@@ -68,7 +68,7 @@ def plan(
     configs: dict[str, RunConfig] = {}
     first: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    baselines = {study.row_baseline(row) for row in study.rows}
+    baselines = {study.baseline, *(name for row in study.rows for name in study.row_baselines(row))}
     for name, row in study.rows.items():
         config = row_config(name, row, profile=profile, settings=settings)
         check_position(name, row, study, config)
@@ -169,36 +169,36 @@ def differences(one: BaseModel, other: BaseModel, before: str = "") -> Differenc
     return different
 
 
-def undeclared(plan: Plan) -> dict[str, Difference]:
-    """Row -> the settings in which it differs from its baseline though the study does not declare it.
+def undeclared(plan: Plan) -> dict[tuple[str, str], Difference]:
+    """(row, its baseline) -> the settings in which they differ though the study does not declare it.
 
     A study declares it by `varies`. Without that, its axes, the presets that rows start from, and a row's own settings
     declare it; the settings of its baseline alone do not, nor do those of the axes' base. A setting that another one
     switches off can change no number, and is no difference.
     """
-    rows: dict[str, Difference] = {}
-    for name, config in plan.configs.items():
-        baseline = plan.configs[plan.study.row_baseline(name)]
-        declared = declared_settings(plan.study, name)
+    pairs: dict[tuple[str, str], Difference] = {}
+    for name, baseline in [(row, other) for row in plan.configs for other in plan.study.row_baselines(row)]:
+        config, other = plan.configs[name], plan.configs[baseline]
+        declared = declared_settings(plan.study, name, baseline)
         rest = {
             path: values
-            for path, values in differences(baseline, config).items()
+            for path, values in differences(other, config).items()
             if not any(path == setting or path.startswith(f"{setting}.") for setting in declared)
-            and changes_a_number(baseline, config, path)
+            and changes_a_number(other, config, path)
         }
         if rest:
-            rows[name] = rest
-    return rows
+            pairs[name, baseline] = rest
+    return pairs
 
 
-def declared_settings(study: Study, name: str) -> tuple[str, ...]:
-    """The settings and sections in which a study declares that a row may differ from its baseline."""
+def declared_settings(study: Study, name: str, baseline: str) -> tuple[str, ...]:
+    """The settings and sections in which a study declares that a row may differ from a baseline."""
     if study.varies:
         return study.varies
-    row, baseline = study.rows[name], study.rows[study.row_baseline(name)]
+    row = study.rows[name]
     own = () if study.is_from_axes(name) else leaves(row.settings)
     axes = (axis.path for axis in study.declared_axes)
-    return (*axes, *differences(build(baseline.preset), build(row.preset)), *own)
+    return (*axes, *differences(build(study.rows[baseline].preset), build(row.preset)), *own)
 
 
 def changes_a_number(one: RunConfig, other: RunConfig, path: str) -> bool:
@@ -217,10 +217,10 @@ def _with_value_from(source: Any, config: Any, path: str) -> Any:
 def undeclared_lines(plan: Plan) -> list[str]:
     """A line for every row that differs from its baseline in more than the study declares."""
     return [
-        f"row {name} differs from {plan.study.row_baseline(name)} in more than the study declares: "
+        f"row {name} differs from {baseline} in more than the study declares: "
         + "; ".join(f"{path} {there!r}, not {here!r}" for path, (here, there) in rest.items())
         + ": make them equal, or name these settings in `varies`"
-        for name, rest in undeclared(plan).items()
+        for (name, baseline), rest in undeclared(plan).items()
     ]
 
 

@@ -9,7 +9,7 @@ from core.config.presets import Tree, build, merge
 from core.config.schema import DataConfig, RunConfig
 from core.config.signature import signature
 from core.errors import UserError
-from studies.axes import Axis, Value, find_axis
+from studies.axes import AXES, Axis, Value, find_axis
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,8 +21,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the table calls it; empty: its name."""
     group: str = ""
     """The part of the table that it stands in; the best of a group is set in bold."""
-    baseline: str = ""
-    """The row it is compared with; empty: the study's baseline."""
+    baseline: str | tuple[str, ...] = ""
+    """The row that it is compared with, or several; empty: the study's baseline."""
     at: dict[str, Value] = {}
     """Axis -> the value that the row stands at, for curves along an axis."""
     tried: int = 1
@@ -111,15 +111,20 @@ def _combine(base: Base, axes: Sequence[Axis], values: Sequence[Value]) -> Row:
 
 
 def refuse_invalid(base: Base, values: Sequence[tuple[Axis, Value]]) -> None:
-    """Raise a UserError for the first of some values of axes that are valid in no combination."""
+    """Raise a UserError for the first of some values of axes that are valid in no combination.
+
+    A value that the axis of this name is declared with is no misspelling: under this base it is only left out.
+    """
+    declared = {(axis.name, axis.path, value) for axis in AXES for value in axis.values}
+    mistakes = [(axis, value) for axis, value in values if (axis.name, axis.path, value) not in declared]
     # Those that are invalid by themselves first: they also spoil the values of other axes.
-    for axis, value in values:
+    for axis, value in mistakes:
         try:
             build(base.preset, row=merge(base.settings, axis.setting(value)))
         except UserError as error:
             raise UserError(f"axis {axis.name}: {error}") from None
-    if values:
-        axis, value = values[0]
+    if mistakes:
+        axis, value = mistakes[0]
         raise UserError(
             f"axis {axis.name}: {axis.label(value)} is valid with no values of the other axes: leave it out"
         )

@@ -56,9 +56,10 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What a table calls a row."""
         return self.rows[row].title or row
 
-    def row_baseline(self, row: str) -> str:
-        """The row that a row is compared with."""
-        return self.rows[row].baseline or self.baseline
+    def row_baselines(self, row: str) -> tuple[str, ...]:
+        """The rows that a row is compared with; none for a row that is its own baseline."""
+        named = self.rows[row].baseline or self.baseline
+        return tuple(name for name in ((named,) if isinstance(named, str) else named) if name != row)
 
     @property
     def declared_axes(self) -> tuple[Axis, ...]:
@@ -174,14 +175,14 @@ def check_study(study: Study) -> Study:
     if not study.rows:
         raise UserError("a study needs `rows`, or `base` and `axes`")
     for row in study.rows:
-        baseline = study.row_baseline(row)
         if "," in row or len(row) > MAX_NAME:
             raise UserError(f"row name {row!r}: use no commas and at most {MAX_NAME} characters")
-        if baseline not in study.rows:
-            raise UserError(
-                f"row {row} is compared with {baseline!r}, which is none of the rows "
-                f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
-            )
+        for baseline in study.row_baselines(row):
+            if baseline not in study.rows:
+                raise UserError(
+                    f"row {row} is compared with {baseline!r}, which is none of the rows "
+                    f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
+                )
     if study.metric not in TASKS:
         hint = did_you_mean(study.metric, TASKS)
         raise UserError(f"metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")

@@ -206,6 +206,6 @@ def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, optio
 
     configs = plan_rows(row).configs
     # Of the rows that others are compared with, the one that differs least: the same relation head, say.
-    candidates = dict.fromkeys([study.baseline, *(study.row_baseline(name) for name in study.rows)])
+    candidates = dict.fromkeys([study.baseline, *(row for name in study.rows for row in study.row_baselines(name))])
     nearest = min(candidates, key=lambda name: len(differences(configs[name], configs[BEST])))
     return plan_rows(msgspec.structs.replace(row, baseline=nearest))

@@ -139,9 +139,9 @@ def list_datasets() -> None:
     """Print the registered data sets, where they belong on this machine, and which of their files are there."""
     print(f"data folder: {data_root()} (ENGRAM_DATA sets another)")
     for entry in REGISTRY.values():
-        print(f"\n{entry.name}: {entry.what}\n  licence: {entry.licence}")
+        print(f"\n{entry.name}: {entry.what}\n  licence: {entry.licence}; folder: {entry.path.name}")
         for file in entry.files:
-            there = (data_root() / entry.name / file.name).is_file()
+            there = (entry.path / file.name).is_file()
             print(f"  {'present' if there else 'absent ':7}  {file.name}  <- {file.address or 'no address'}")
         if entry.notes:
             print(f"  {entry.notes}")

@@ -103,7 +103,7 @@ def _width_in(path: Path) -> int | None:
 def estimate_parameter_count(config: RunConfig) -> int | None:
     """About how many parameters a run has, from its encoder's sizes or files; None where only the hub would know.
 
-    Heads and memories come to 10 to 25 H² in the four systems, and to some hundred H for types and tables.
+    Heads and memories come to 10 to 25 H² in the six systems, and to some hundred H for types and tables.
     """
     encoder, width = config.encoder, encoder_width(config.encoder)
     if encoder.source == "scratch":

@@ -1,8 +1,9 @@
 """Data sets: where the registered ones lie, how their files are fetched, whether these are still what they were.
 
-A data set lies in `<data root>/<name>/`. The registry is `datasets.yaml`; where it knows no checksum of a file, the
-first fetch computes it, shows it and pins it in `<file>.sha256` beside the file, and every later use is checked against
-that pin: this shows that a file has not changed since, not that the first download was the right one.
+A data set lies in `<data root>/<name>/`, or in the folder of the one whose files it shares. The registry is
+`datasets.yaml`; where it knows no checksum of a file, the first fetch computes it, shows it and pins it in
+`<file>.sha256` beside the file, and every later use is checked against that pin: this shows that a
+file has not changed since, not that the first download was the right one.
 """
 
 import gzip
@@ -54,6 +55,13 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validation: str | None = None
     types: str | None = None
     notes: str = ""
+    folder: str = ""
+    """The data set in whose folder its files lie, where it is another use of that one's; empty: its own."""
+
+    @property
+    def path(self) -> Path:
+        """Where its files lie."""
+        return data_root() / (self.folder or self.name)
 
 
 class FetchedFile(msgspec.Struct, frozen=True):
@@ -91,7 +99,9 @@ def resolve_paths(data: DataConfig) -> DataConfig:
     """
     paths: dict[str, str | Path | None] = {file: getattr(data, file) for file in DATA_FILES}
     if data.name == SYNTHETIC:
-        paths |= synthetic_paths()
+        folder = make_synthetic()
+        paths |= {file: folder / f"{file}.json" for file in DATA_FILES}
+        paths["validation"] = folder / f"{synthetic.VALIDATION}.json"
     elif data.name is not None:
         paths |= dataset_paths(data.name)
     absolute = {file: str(Path(path).expanduser().absolute()) if path else None for file, path in paths.items()}
@@ -105,39 +115,38 @@ def dataset_paths(name: str) -> dict[str, Path | None]:
     checksums = {file.name: file.sha256 for file in entry.files}
     for kind in DATA_FILES:
         if (file := getattr(entry, kind)) is not None:
-            path = paths[kind] = data_root() / name / file
+            path = paths[kind] = entry.path / file
             if not path.is_file():
                 raise fault(path, f"data set {name} is not there: run `engram data fetch {name}`, or put it there")
             _verify(path, checksums.get(file))
     return paths
 
 
-def synthetic_paths() -> dict[str, Path]:
-    """The files of the synthetic corpus, generated where they are not there, or are not what is generated."""
-    folder = _make_data_folder(SYNTHETIC)
-    paths = {}
+def make_synthetic() -> Path:
+    """The folder of the synthetic corpus; a file is generated where it is not there, or is not what is generated."""
+    folder = _make_data_folder(data_root() / SYNTHETIC)
     for name, content in synthetic.files().items():
-        path = paths[name] = folder / f"{name}.json"
+        path = folder / f"{name}.json"
         if not path.is_file() or path.read_bytes() != content:
             atomic_write(path, content)
-    return paths
+    return folder
 
 
 def fetch(name: str) -> Iterator[FetchedFile]:
     """Download the files of a data set one by one, each checked and pinned; those in place are only checked."""
-    for file in find_dataset(name).files:
-        path, state = data_root() / name / file.name, "present"
+    entry = find_dataset(name)
+    for file in entry.files:
+        path, state = entry.path / file.name, "present"
         if not path.exists():
             if file.address is None:
                 yield FetchedFile(path, "no address")
                 continue
-            _fetch_file(file, file.address, _make_data_folder(name) / file.name)
+            _fetch_file(file, file.address, _make_data_folder(entry.path) / file.name)
             state = "fetched"
         yield FetchedFile(path, state, _verify(path, file.sha256, pin_new=True))
 
 
-def _make_data_folder(name: str) -> Path:
-    folder = data_root() / name
+def _make_data_folder(folder: Path) -> Path:
     make_folder(folder, "set ENGRAM_DATA to a folder of yours")
     return folder
 

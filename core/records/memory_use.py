@@ -15,7 +15,7 @@ KnockOut = Literal["reading-off", "mean-read"]
 mean vector; inverse: the mean weight). Under both the classifiers and the type rows keep their slots."""
 
 
-class PlaceUse(msgspec.Struct, frozen=True):
+class PlaceUse(msgspec.Struct, frozen=True, gc=False):
     """What reading does at one place; None where no row, or no read with an attention, was there to measure.
 
     A change is the norm of what reading adds to a row over the norm of the row, a factor the norm after reading over
@@ -42,7 +42,7 @@ class PlaceUse(msgspec.Struct, frozen=True):
         return self.factor / self.factor_training if self.factor is not None and self.factor_training else None
 
 
-class KnockOutScores(msgspec.Struct, frozen=True):
+class KnockOutScores(msgspec.Struct, frozen=True, gc=False):
     """Test scores of the same weights without (a part of) reading."""
 
     f1: dict[str, float]
@@ -51,7 +51,7 @@ class KnockOutScores(msgspec.Struct, frozen=True):
     """Task -> that F1 minus the F1 of the whole model, in points: negative where the model loses."""
 
 
-class MemoryUse(msgspec.Struct, frozen=True):
+class MemoryUse(msgspec.Struct, frozen=True, gc=False):
     """All that is known of whether a run uses its memory."""
 
     reads: dict[str, dict[Place, PlaceUse]] = {}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.baseline_differences import find_largest_differences
-from reports.captions import label, measured_on
+from reports.captions import comparison_label, label, measured_on
 from reports.figures.style import BASELINE, COLUMN, DOT, MEAN, WIDE, ReportFigure, house_style, wrap_label
 from reports.frame import ReportData
 from reports.row_means import TASK_HEADINGS, TASK_NAMES, rows_by_group
@@ -73,7 +73,7 @@ def scores_figure(data: ReportData) -> list[ReportFigure]:
 
 
 def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
-    """A line per row, task and shared seed: `value` the difference of that seed; `mean`, `low`, `high` of all.
+    """A line per row, baseline, task and shared seed: `value` that seed's difference; `mean`, `low`, `high` of all.
 
     Lines with one shared seed have no interval; rows without any are left out.
     """
@@ -84,9 +84,10 @@ def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
     lines = []
     for line in sorted(compared, key=lambda line: order[line["row"]]):
         row, task, baseline = line["row"], line["task"], line["baseline"]
+        name = comparison_label(data.study, row, baseline)
         for seed in map(int, line["seeds"].split()):
             value = scored[row, task, seed] - scored[baseline, task, seed]
-            lines.append((row, label(data.study, row), task, seed, value, line["delta"], line["low"], line["high"]))
+            lines.append((row, name, task, seed, value, line["delta"], line["low"], line["high"]))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 

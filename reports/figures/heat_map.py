@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from reports.captions import measured_on
-from reports.figures.style import BASELINE, COLUMN, ReportFigure, house_style
+from reports.figures.style import BASELINE, COLUMN, WIDE, ReportFigure, house_style
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means
 from studies.statistics import write_mean
 
 MAX_CELLS = 80
+MAX_IN_COLUMN = 4
+"""Values across with which the numbers still fit into one column."""
 DARK_TEXT_FROM = 0.5
 """Share of the scale from which on a cell is light enough for black letters."""
 
@@ -68,7 +70,8 @@ def draw_heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
     low, high = float(numbers["mean"].min()), float(numbers["mean"].max())
     high = high if high > low else low + 1
     with house_style():
-        figure = Figure(figsize=(COLUMN, 1.15 + 0.42 * len(downs)))
+        width = COLUMN if len(acrosses) <= MAX_IN_COLUMN else WIDE
+        figure = Figure(figsize=(width, 1.15 + 0.42 * len(downs)))
         panel = figure.subplots()
         image = panel.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
         for (y, down), (x, across) in product(enumerate(downs), enumerate(acrosses)):

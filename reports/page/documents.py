@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.config.schema import DataConfig
-from core.data.datasets import SYNTHETIC, synthetic_paths
+from core.data.datasets import SYNTHETIC, make_synthetic
 from core.data.documents import Annotation, Document
 from core.data.formats import read_corpus
 from core.data.formats.predictions import read_predictions
@@ -134,7 +134,7 @@ def data_file(record: RunRecord, data: DataConfig, name: str) -> Path:
     path = Path(setting)
     if not path.is_file() and path.parent.name == SYNTHETIC:
         # The embedded corpus can be made again, wherever the study was computed.
-        path = synthetic_paths().get(name, path)
+        path = make_synthetic() / path.name
     expected = record.provenance.data.get(setting) if record.provenance is not None else None
     if not path.is_file() or content_hash(path) != expected:
         raise UserError(f"{path} is missing, or was changed after {record.run_id} read it")

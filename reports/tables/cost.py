@@ -12,7 +12,9 @@ from studies.statistics import Summary, summarize
 
 MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch", "knock_out_seconds")
 """Facts of a run of which the table shows mean and std; the last one where any run has it."""
-KNOCK_OUTS = "Knock-outs: scoring test without (a part of) reading, once per run after training, not in its seconds."
+KNOCK_OUTS = (
+    "Knock-outs: test scored again with reading taken away, once per run; part of its seconds, where not added later."
+)
 
 
 def cost_table(data: ReportData) -> Table:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.captions import COVERAGE_NOTE, METRIC, baseline_label, format_ranges, label, measured_on
+from reports.captions import COVERAGE_NOTE, METRIC, baseline_label, comparison_label, format_ranges, measured_on
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, rows_by_group, task_headings
 from reports.tables.layout import Cell, Column, Line, Table, Value
@@ -34,7 +34,7 @@ def differences_table(data: ReportData) -> Table | None:
     for row in rows_by_group(study):
         for line in by_row.get(row, ()):
             cells: list[Cell] = [
-                f"{study.study.row_title(row)} against {baseline_label(study, row)}",
+                f"{study.study.row_title(row)} against {baseline_label(study, row, line['baseline'])}",
                 headings[line["task"]],
                 Value(line["delta"]),
                 Value(line["delta"], low=line["low"], high=line["high"]),
@@ -82,12 +82,15 @@ def differences_table(data: ReportData) -> Table | None:
 def unpaired_notes(study: StudyRecord, compared: pd.DataFrame) -> Iterator[str]:
     """Which seeds were not paired and why, and which rows have no interval over documents."""
     for column, reason in UNPAIRED_REASONS.items():
-        for row, lines in compared[compared[column] != ""].groupby("row", sort=False):
-            seeds = format_ranges(map(int, lines[column].iloc[0].split()))
-            yield f"{label(study, str(row))}: seeds {seeds} left out: {reason}."
+        unpaired = compared[compared[column] != ""].drop_duplicates(["row", "baseline"])
+        for row, baseline, listed in unpaired[["row", "baseline", column]].itertuples(index=False):
+            seeds = format_ranges(map(int, listed.split()))
+            yield f"{comparison_label(study, row, baseline)}: seeds {seeds} left out: {reason}."
     for reason, lines in compared[compared["without"] != ""].groupby("without", sort=False):
-        rows = list(dict.fromkeys(lines["row"]))
-        names = f"{len(rows)} rows" if len(rows) > MAX_NAMED_ROWS else ", ".join(label(study, row) for row in rows)
+        pairs = list(dict.fromkeys(zip(lines["row"], lines["baseline"], strict=True)))
+        names = ", ".join(comparison_label(study, *pair) for pair in pairs)
+        if len(pairs) > MAX_NAMED_ROWS:
+            names = f"{lines['row'].nunique()} rows"
         yield f"No interval over documents for {names}: {reason}."
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import get_args
 
 import msgspec
 import pandas as pd
@@ -13,6 +14,7 @@ from reports.captions import METRIC, format_seeds, label, measured_on
 from reports.frame import ReportData, run_facts
 from reports.memory_use import DIFFERENCE, Difference, Verdict, find_judged, judge
 from reports.row_means import TASK_NAMES, rows_by_group
+from reports.tables.differences import MAX_NAMED_ROWS
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES
 from studies.statistics import DASH, Summary, summarize
@@ -38,8 +40,9 @@ READS_CAPTION = (
 KNOCK_OUTS_CAPTION = (
     "Δ: the same trained weights without (a part of) reading minus the whole model, mean over seeds, in points of F1; "
     "reading off: memory is not read; mean read: every row of a document reads the mean of what its rows read. A "
-    "knock-out loses where its 95 % interval lies below 0. Uses its memory: mean read loses. Uses only the scale: "
-    "reading off loses, mean read does not. No use shown: neither loses."
+    "knock-out loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
+    f"{RESAMPLES:,} resamples), or, for the rows named below, the t-interval over seeds. Uses its memory: mean read "
+    "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses."
 )
 
 
@@ -63,11 +66,11 @@ def memory_use_table(data: ReportData) -> Table | None:
         entropy = find_value(reads[row], f"{split}/smallest_entropy")
         cells: list[Cell] = [data.study.study.row_title(row), *places, ratio, entropy]
         if judged:
-            pair = find_pair(judged, row)
-            verdict, matrix = judge(*pair), find_matrix(data, row)
-            cells += [Value(one.delta, low=one.low, high=one.high) for one in pair]
+            off, mean = (judged.get(row, {}).get(name, Difference()) for name in get_args(KnockOut))
+            verdict, matrix = judge(off, mean), find_matrix(data, row)
+            cells += [Value(one.delta, low=one.low, high=one.high) for one in (off, mean)]
             cells.append(VERDICTS.get(verdict, f"uses {matrix}"))
-            findings.append(write_verdict(label(data.study, row), matrix, data.study.study.metric, *pair))
+            findings.append(write_verdict(label(data.study, row), matrix, data.study.study.metric, off, mean))
         findings += write_ratio(label(data.study, row), reads[row])
         lines.append(Line(cells, data.study.study.rows[row].group, row))
     columns = [
@@ -88,7 +91,7 @@ def memory_use_table(data: ReportData) -> Table | None:
         findings=findings,
         caption=[
             READS_CAPTION,
-            *([KNOCK_OUTS_CAPTION, describe_intervals(data), METRIC] if judged else ()),
+            *([KNOCK_OUTS_CAPTION, METRIC] if judged else ()),
             *measured_on(data.study, data.frame),
         ],
         notes=list(missing_notes(data, runs)) if judged else (),
@@ -129,12 +132,6 @@ def find_value(reads: Mapping[str, Summary], measure: str, scale: float = 1.0) -
     """A measure of a row as a cell; missing where no run has it."""
     summary = reads.get(measure)
     return Value(scale * summary.mean, scale * summary.std) if summary is not None else Value()
-
-
-def find_pair(judged: Mapping[str, Mapping[KnockOut, Difference]], row: str) -> tuple[Difference, Difference]:
-    """What reading-off and mean-read change in a row; without a seed where it has no knock-out."""
-    knock_outs = judged.get(row, {})
-    return knock_outs.get("reading-off", Difference()), knock_outs.get("mean-read", Difference())
 
 
 def find_matrix(data: ReportData, row: str) -> str:
@@ -188,16 +185,6 @@ def write_ratio(name: str, reads: Mapping[str, Summary]) -> Iterator[str]:
         )
 
 
-def describe_intervals(data: ReportData) -> str:
-    """Which intervals decide, and of what they are."""
-    if data.knock_outs["low_all"].notna().any():
-        return (
-            f"Intervals: over documents and seeds, hierarchical paired bootstrap with {RESAMPLES:,} resamples; where a "
-            "row has none (below), t-interval over seeds."
-        )
-    return "Intervals: t-intervals over seeds."
-
-
 def missing_notes(data: ReportData, runs: pd.DataFrame) -> Iterator[str]:
     """Scored seeds of reading rows that have no knock-out, and rows that have no interval over documents, and why."""
     scored = runs[runs["status"].isin(SCORED) & runs["reads"].eq(True)]
@@ -207,7 +194,7 @@ def missing_notes(data: ReportData, runs: pd.DataFrame) -> Iterator[str]:
     ):
         reason = "chosen before memory was read" if early else "not computed"
         yield f"{label(data.study, str(row))}: no knock-out of {format_seeds(of_row['seed'])}: {reason}."
-    without = data.knock_outs[data.knock_outs["without"] != ""].drop_duplicates("row")
-    for reason, lines in without.groupby("without", sort=False):
-        names = ", ".join(label(data.study, row) for row in dict.fromkeys(lines["row"]))
-        yield f"No interval over documents for {names}: {reason}."
+    for reason, lines in data.knock_outs[data.knock_outs["without"] != ""].groupby("without", sort=False):
+        names = [label(data.study, row) for row in dict.fromkeys(lines["row"])]
+        named = f"{len(names)} rows" if len(names) > MAX_NAMED_ROWS else ", ".join(names)
+        yield f"No interval over documents for {named}: {reason}."

@@ -85,14 +85,16 @@ def ablation_table(data: ReportData) -> Table | None:
     means = means[means["task"] == metric]
     own = {row: Value(mean, std) for row, mean, std in zip(means["row"], means["mean"], means["std"], strict=True)}
     differences = {
-        (line["row"], line["task"]): Value(line["delta"], low=line["low"], high=line["high"])
+        (line["row"], line["baseline"], line["task"]): Value(line["delta"], low=line["low"], high=line["high"])
         for line in compared.to_dict("records")
     }
     lines = []
     for row in rows_by_group(study):
-        baseline = baseline_label(study, row) if study.study.row_baseline(row) != row else DASH
-        changes = [differences.get((row, task), Value()) for task in tasks]
-        lines.append(Line([study.study.row_title(row), baseline, own[row], *changes], study.study.rows[row].group, row))
+        title, group = study.study.row_title(row), study.study.rows[row].group
+        for baseline in study.study.row_baselines(row) or (row,):
+            name = baseline_label(study, row, baseline) if baseline != row else DASH
+            changes = [differences.get((row, baseline, task), Value()) for task in tasks]
+            lines.append(Line([title, name, own[row], *changes], group, row))
     return Table(
         name="ablation",
         title=f"{study.label}: what each row changes",

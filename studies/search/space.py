@@ -50,7 +50,7 @@ class SearchSpace:
         for axis in axes:
             axis.check(base.preset)
         values = [(axis, index) for axis in axes for index in range(len(axis.values))]
-        refuse_invalid(base, [(axis, axis.values[index]) for axis, index in values if not self._is_valid(axis, index)])
+        refuse_invalid(base, [(axis, axis.values[index]) for axis, index in values if not self.is_valid(axis, index)])
         self.axes = self._in_order()
 
     def point(self, choose: Choose) -> Point:
@@ -137,7 +137,7 @@ class SearchSpace:
         except UserError:
             return None
 
-    def _is_valid(self, axis: Axis, index: int) -> bool:
+    def is_valid(self, axis: Axis, index: int) -> bool:
         """Whether a value goes with the base, or with some value of another axis."""
         own = (axis, index)
         others = [(other, number) for other in self.axes if other is not axis for number in range(len(other.values))]
@@ -159,15 +159,24 @@ def quiet_optuna() -> None:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-def build_wandb_sweep(base: Base, axes: Iterable[Axis], *, name: str, metric: str, profile: str) -> str:
-    """The YAML that `wandb sweep` takes: over the axes, for validation F1, by agents that run `engram train`."""
+def build_wandb_sweep(base: Base, axes: Sequence[Axis], *, name: str, metric: str, profile: str) -> str:
+    """The YAML that `wandb sweep` takes: over the axes, for validation F1, by agents that run `engram train`.
+
+    Values that go with no others are left out. A W&B sweep has no conditions: an agent's run of a combination that
+    cannot be ends as failed.
+    """
+    space = SearchSpace(base, axes)
+
+    def sweep_values(axis: Axis) -> list[Any]:
+        return [_flag_value(value) for index, value in enumerate(axis.values) if space.is_valid(axis, index)]
+
     settings = [f"--{path}={_flag_value(value)}" for path, value in leaves(base.settings).items()]
     command = ["engram", "train", base.preset, "--profile", profile, *settings]
     sweep = {
         "name": name,
         "method": "bayes",
         "metric": {"name": f"validation/{metric}/f1", "goal": "maximize"},
-        "parameters": {axis.path: {"values": [_flag_value(value) for value in axis.values]} for axis in axes},
+        "parameters": {axis.path: {"values": sweep_values(axis)} for axis in axes},
         "command": ["${env}", *command, "${args}"],
     }
     opening = f"# wandb sweep FILE; its agents run: {shlex.join(command)} --SETTING=VALUE ...\n"

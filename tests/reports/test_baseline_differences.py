@@ -15,6 +15,7 @@ from reports.tables.differences import differences_table
 from reports.tables.markdown import to_markdown
 from studies.bootstrap import bootstrap_differences
 from studies.record import StudyRecord
+from studies.rows import Row
 from tests.reports.records import make_study, present, read_data
 
 SEEDS = {
@@ -69,6 +70,34 @@ def test_runs_without_counts_have_a_dash_and_a_reason(made: tuple[StudyRecord, P
     assert "documents.test.json is not there" in " ".join(table.notes)
     assert "95 % documents and seeds" in to_markdown(table)
     assert "this bootstrap covers 88 to 97 %" in " ".join(table.caption)
+
+
+def test_a_row_is_compared_with_each_of_its_baselines(made: tuple[StudyRecord, Path, np.ndarray]) -> None:
+    study, runs, right = made
+    rows = {"jerex": Row("jerex-grc"), "written": Row("memory-grc")}
+    rows |= {"read": Row("memory-grc", title="+ read", baseline=("jerex", "written"))}
+    seeds = {"jerex": {0: 38.0, 1: 39.0}, "written": {0: 40.0, 1: 42.0}, "read": {0: 41.0, 1: 44.0}}
+    study = make_study(runs, seeds, rows=rows)
+    for seed in range(2):
+        store(runs, 2, seed, right[0, seed].tolist())
+    data = read_data(study, runs)
+    lines = data.compared[data.compared["task"] == "entity"].set_index(["row", "baseline"])
+    assert lines["delta"].to_dict() == {("written", "jerex"): 2.5, ("read", "jerex"): 4.0, ("read", "written"): 1.5}
+    # In the counts `read` is `jerex` again, and as far from `written` as `jerex` is.
+    assert (lines.at[("read", "jerex"), "low_all"], lines.at[("read", "jerex"), "high_all"]) == (0, 0)
+    assert lines.at[("read", "written"), "low_all"] == pytest.approx(-lines.at[("written", "jerex"), "high_all"])
+    # Holm's family has every comparison.
+    smallest = data.compared["p_t"].idxmin()
+    assert data.compared.at[smallest, "p_holm"] == pytest.approx(min(1, 12 * data.compared.at[smallest, "p_t"]))
+    text = to_markdown(present(differences_table(data)))
+    assert "+ read against jerex" in text
+    assert "+ read against written" in text
+    store(runs, 1, 1, [3] * (DOCUMENTS - 1))
+    notes = present(differences_table(read_data(study, runs))).notes
+    assert [note.partition(":")[0] for note in notes] == [
+        "No interval over documents for written",
+        "No interval over documents for + read against written",
+    ]
 
 
 def test_counts_of_other_gold_are_not_paired(made: tuple[StudyRecord, Path, np.ndarray]) -> None:

@@ -36,13 +36,13 @@ def finish(runs: Path, run_id: str, **changes: object) -> None:
 
 def test_list_and_show_tell_the_question_and_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "list"]) == 0
-    assert "paper            4    20  Do two writable memories" in capsys.readouterr().out
+    assert "paper            6    30  Do two writable memories" in capsys.readouterr().out
     assert main(["study", "show", "paper"]) == 0
     out = capsys.readouterr().out
     assert "answered by relation_strict F1, a row's mean over seeds 0, 1, 2, 3, 4\n" in out
     assert "rows are compared with jerex-grc, seed by seed" in out
-    assert "memory-mrc  MRC, JEREX + memory: preset memory-mrc; compared with jerex-mrc\n" in out
-    assert out.endswith("4 rows x 5 seeds; time, memory and disk: `engram study plan paper --profile P`\n")
+    assert "memory-mrc    MRC, + memory: preset memory-mrc; compared with jerex-mrc\n" in out
+    assert out.endswith("6 rows x 5 seeds; time, memory and disk: `engram study plan paper --profile P`\n")
 
 
 def test_show_explains_axes_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,14 +105,14 @@ def test_plan_names_every_run_and_what_the_rest_takes(
 ) -> None:
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
     out = capsys.readouterr().out
-    assert len(runs_in(out)) == 8
-    assert "8 runs: 8 waiting\ntime: unknown, as no run of profile quick on these documents" in out
+    assert len(runs_in(out)) == 12
+    assert "12 runs: 12 waiting\ntime: unknown, as no run of profile quick on these documents" in out
     assert "--calibrate" in out
     finish(tmp_path / "runs", runs_in(out)[0].split()[0], provenance=collect_provenance({}))
     assert main(["study", "plan", "paper", "--seeds", "0,4", *flags]) == 0
     out = capsys.readouterr().out
     assert runs_in(out)[0].endswith("seed 0  finished")
-    assert "8 runs: 1 finished, 7 waiting\n" in out
+    assert "12 runs: 1 finished, 11 waiting\n" in out
 
 
 def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +135,7 @@ def test_run_refuses_a_full_disk_before_anything_starts(
 ) -> None:
     monkeypatch.setattr("studies.estimate.free_bytes", lambda runs: 2**24)
     assert main(["study", "run", "paper", "--wandb", "disabled", *flags]) == 2
-    assert "the 20 runs left need about" in capsys.readouterr().err
+    assert "the 30 runs left need about" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
@@ -151,10 +151,12 @@ def test_plan_commands_make_folders_that_any_scheduler_can_compute(
     assert [from_yaml(folder / CONFIG).preset for folder in folders] == [
         "jerex-grc",
         "memory-grc",
+        "memory-residual-grc",
         "jerex-mrc",
         "memory-mrc",
+        "memory-residual-mrc",
     ]
-    assert len(find_study_record("paper", tmp_path / "runs").row_runs) == 4
+    assert len(find_study_record("paper", tmp_path / "runs").row_runs) == 6
     # Seeds that are asked for later join those of before, as with `study run`.
     assert main(["study", "plan", "paper", "--seeds", "5,", "--commands", *flags]) == 0
     assert list(find_study_record("paper", tmp_path / "runs").row_runs[0].runs) == [0, 5]

@@ -29,25 +29,28 @@ SETTINGS = [
 ]
 
 
-def test_the_four_systems_differ_in_relation_head_and_memory_alone(documents: dict) -> None:
+def test_the_six_systems_differ_in_relation_head_and_memory_alone(documents: dict) -> None:
     planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
     configs = {run.row: run.config for run in planned.runs if run.seed == 0}
-    assert list(configs) == ["jerex-grc", "memory-grc", "jerex-mrc", "memory-mrc"]
+    assert list(configs) == [
+        f"{system}-{head}" for head in ("grc", "mrc") for system in ("jerex", "memory", "residual")
+    ]
     reference = configs["jerex-grc"]
     found = {row: differences(reference, config) for row, config in configs.items()}
     assert found["jerex-grc"] == {}
     assert found["jerex-mrc"] == {"model.relation_head": ("grc", "mrc")}
     assert found["memory-grc"].keys() == {"memory"}
     assert found["memory-grc"]["memory"][0] is None
-    assert found["memory-mrc"].keys() == {"memory", "model.relation_head"}
-    assert found["memory-mrc"]["memory"] == found["memory-grc"]["memory"]
+    for system in ("memory", "residual"):
+        assert found[f"{system}-mrc"].keys() == {"memory", "model.relation_head"}
+        assert found[f"{system}-mrc"]["memory"] == found[f"{system}-grc"]["memory"]
 
 
 def test_runs_come_seed_by_seed_with_one_signature_per_row(documents: dict) -> None:
     planned = plan(find_study("paper"), profile="quick", runs=Path("runs"), settings=documents)
-    assert len(planned.runs) == 4 * len(SEEDS)
-    assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(4)]
-    assert len({run.run_id for run in planned.runs}) == 20
+    assert len(planned.runs) == 6 * len(SEEDS)
+    assert [run.seed for run in planned.runs] == [seed for seed in SEEDS for _ in range(6)]
+    assert len({run.run_id for run in planned.runs}) == 30
     for row in planned.record.row_runs:
         assert list(row.runs.values()) == [f"{row.signature}-s{seed}" for seed in SEEDS]
     assert all(run.folder == Path("runs") / run.run_id.split("-")[0] / f"s{run.seed}" for run in planned.runs)
@@ -95,7 +98,7 @@ def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: di
     study = STUDIES[name]
     planned = plan(study, profile="quick", runs=Path("runs"), settings=documents)
     found, unchanged = set(), set()
-    for row in [row for row in planned.configs if study.row_baseline(row) != row][-1:]:
+    for row in [row for row in planned.configs if study.row_baselines(row)][-1:]:
         for setting in SETTINGS:
             for config in changed_in(planned.configs[row], setting):
                 after = dataclasses.replace(planned, configs=planned.configs | {row: config})
@@ -105,8 +108,9 @@ def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: di
                     unchanged.add(setting.path)
                     continue
                 # The row itself, and the rows that are compared with it.
-                assert row in undeclared(after), setting.path
-                assert all(row in (one, study.row_baseline(one)) for one in undeclared(after))
+                pairs = undeclared(after).keys()
+                assert {(row, baseline) for baseline in study.row_baselines(row)} <= pairs, setting.path
+                assert all(row in pair for pair in pairs)
                 with pytest.raises(UserError, match=rf"row {re.escape(row)} differs .*{setting.path}"):
                     refuse_undeclared(after)
                 found.add(setting.path)
@@ -119,7 +123,7 @@ def test_any_one_setting_of_one_row_that_changes_a_number_is_found(documents: di
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_row_on_other_documents_is_found(documents: dict, name: str) -> None:
     study = STUDIES[name]
-    row = next(row for row in study.rows if study.row_baseline(row) != row)
+    row = next(row for row in study.rows if study.row_baselines(row))
     for part in ("train", "test", "validation", "types"):
         other = documents["data"]["test" if part == "train" else "train"]
         # Flags stand over rows, so that the files of this row have to be its own alone.
@@ -129,8 +133,8 @@ def test_a_row_on_other_documents_is_found(documents: dict, name: str) -> None:
         }
         found = plan(msgspec.structs.replace(study, rows=rows), profile="quick", runs=Path("runs"), settings=flags)
         rest = undeclared(found)
-        assert row in rest, part
-        assert all(one == row or study.row_baseline(one) == row for one in rest)
+        assert {(row, baseline) for baseline in study.row_baselines(row)} <= rest.keys(), part
+        assert all(row in pair for pair in rest)
 
 
 def nested_data(row: Row, documents: dict, more: dict[str, str]) -> Row:
@@ -152,7 +156,7 @@ def test_what_varies_is_all_that_may_differ(documents: dict) -> None:
         "d": Row(preset="memory-mrc", baseline="c", settings={"samples": {"neg_corefs": 100}, "loss": {"entity": 1}}),
     }
     found = undeclared(made(rows, documents, varies=("memory", "loss.entity")))
-    assert found == {"c": {"model.relation_head": ("grc", "mrc"), "samples.neg_corefs": (40, 100)}}
+    assert found == {("c", "a"): {"model.relation_head": ("grc", "mrc"), "samples.neg_corefs": (40, 100)}}
     [line] = undeclared_lines(made(rows, documents, varies=("memory", "loss", "model")))
     assert line.startswith("row c differs from a in more than the study declares: samples.neg_corefs 100, not 40:")
 
@@ -160,7 +164,9 @@ def test_what_varies_is_all_that_may_differ(documents: dict) -> None:
 def test_the_name_of_a_section_covers_what_is_in_it_not_what_begins_alike(documents: dict) -> None:
     rows = {"a": Row("memory-grc"), "b": Row("memory-grc", settings={"training": {"lr_warmup": 0.5}})}
     assert undeclared(made(rows, documents, varies=("training",))) == {}
-    assert undeclared(made(rows, documents, varies=("training.lr",))) == {"b": {"training.lr_warmup": (0.1, 0.5)}}
+    assert undeclared(made(rows, documents, varies=("training.lr",))) == {
+        ("b", "a"): {"training.lr_warmup": (0.1, 0.5)}
+    }
 
 
 def test_without_varies_rows_say_what_they_change_and_baselines_do_not(documents: dict) -> None:
@@ -169,7 +175,7 @@ def test_without_varies_rows_say_what_they_change_and_baselines_do_not(documents
         "b": Row(preset="memory-mrc", settings={"loss": {"entity": 1.0}}),
         "c": Row(preset="memory-mrc", settings={"training": {"epochs": 9}}),
     }
-    assert undeclared(made(rows, documents)) == {"b": {"training.epochs": (9, 4)}}
+    assert undeclared(made(rows, documents)) == {("b", "a"): {"training.epochs": (9, 4)}}
 
 
 def test_without_varies_a_product_says_its_axes_and_not_its_base(documents: dict) -> None:

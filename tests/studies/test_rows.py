@@ -1,14 +1,16 @@
 """Studies whose rows are the product of axes."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from core.data.splits import read_splits
 from core.errors import UserError
-from studies.plan import Plan, differences, plan
-from studies.study import Study, find_study, read_study, shipped_studies
+from studies.plan import Plan, differences, plan, refuse_undeclared
+from studies.study import SEEDS, Study, find_study, read_study, shipped_studies
 
 BASE = {"question": "?", "base": {"preset": "memory-grc"}}
 
@@ -39,10 +41,16 @@ def test_one_axis_is_a_row_per_value(documents: dict) -> None:
 
 def test_two_axes_are_rows_and_columns(documents: dict) -> None:
     study = find_study("pooling")
-    assert len(study.rows) == 12
-    assert not study.left_out
     assert Counter(row.group for row in study.rows.values()) == {
-        f"Read mode {mode}": 4 for mode in ("inverse", "normal", "inverse-normal")
+        "Read mode inverse": 4,
+        "Read mode normal": 6,
+        "Read mode inverse-normal": 4,
+    }
+    assert set(study.left_out) == {f"read-mode={mode}+pooling=residual" for mode in ("inverse", "inverse-normal")}
+    assert all("set memory.read_mode to normal" in reason for reason in study.left_out.values())
+    found = planned(study, documents)
+    assert differences(found.configs["read-mode=normal+pooling=residual"], found.configs["residual-fan-in"]) == {
+        "memory.slot_init": ("normal", "fan-in")
     }
     row = study.rows["read-mode=normal+pooling=gated"]
     assert (row.title, row.at) == ("gated", {"read-mode": "normal", "pooling": "gated"})
@@ -155,31 +163,62 @@ def test_a_flag_that_overrides_an_axis_is_refused(documents: dict) -> None:
         planned(find_study("warmup"), documents | {"memory": {"warmup": "0.3"}})
 
 
+def test_attribution_tells_written_from_read_on_the_rows_of_the_paper(
+    shared_path: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docred-joint").symlink_to(shared_path("data/docred_joint/types.json").parent)
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
+    found, paper = (plan(find_study(name), profile="docred-small", runs=Path("r")) for name in ("attribution", "paper"))
+    assert len(found.runs) == 40
+    assert [run.seed for run in found.runs] == [seed for seed in SEEDS for _ in range(8)]
+    shared = {run.run_id for run in found.runs if not run.row.startswith("written")}
+    assert {run.run_id for run in paper.runs} == shared
+    for head in ("grc", "mrc"):
+        written, read = (found.configs[f"{kind}-{head}"] for kind in ("written", "residual"))
+        assert differences(written, read) == {"memory.read_mode": ("none", "normal")}
+        assert found.study.row_baselines(f"residual-{head}") == (f"jerex-{head}", f"written-{head}")
+        assert found.study.row_baselines(f"memory-{head}") == found.study.row_baselines(f"written-{head}")
+    assert all(len(row.title) <= 10 for row in found.study.rows.values())
+    refuse_undeclared(found)
+    splits = read_splits(found.runs[0].config.data, max_span_tokens=10)
+    assert splits.test is not None
+    parts = [{document.id for document in part.documents} for part in (splits.train, splits.validation, splits.test)]
+    assert [len(part) for part in parts] == [600, 100, 300]
+    assert len(set.union(*parts)) == 1000
+
+
 def test_the_ladder_adds_a_part_at_a_time(documents: dict) -> None:
     found = planned(find_study("ladder"), documents)
     assert not found.record.shared
     steps = {
-        row: differences(found.configs[found.study.row_baseline(row)], found.configs[row]) for row in found.study.rows
+        row: differences(found.configs[baseline], found.configs[row])
+        for row in found.study.rows
+        for baseline in found.study.row_baselines(row)
     }
-    assert steps.pop("jerex") == {}
+    inverse = {"memory.read_mode": ("none", "inverse")}
+    residual = {"memory.read_mode": ("none", "normal"), "memory.pooling": (None, "residual")}
     assert steps.pop("entity-head").keys() == {"memory"}
     assert steps == {
         "both-heads": {"memory.classifies": ("entity", "both")},
-        "tokens": {"memory.read_mode": ("none", "inverse"), "memory.places": ("both", "tokens")},
-        "mentions": {"memory.read_mode": ("none", "inverse"), "memory.places": ("both", "mentions")},
-        "both-places": {"memory.places": ("tokens", "both")},
-        "ramp": {"memory.ramp": (0.0, 0.2)},
+        "fan-in": {"memory.slot_init": ("normal", "fan-in")},
+        "residual-tokens": residual | {"memory.places": ("both", "tokens")},
+        "residual-mentions": residual | {"memory.places": ("both", "mentions")},
+        "residual-both": residual,
+        "tokens": inverse | {"memory.places": ("both", "tokens")},
+        "mentions": inverse | {"memory.places": ("both", "mentions")},
+        "both-places": inverse,
+        "ramp": inverse | {"memory.ramp": (0.0, 0.2)},
     }
 
 
 def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_they_are_matched(documents: dict) -> None:
     found = planned(find_study("confounds"), documents)
     steps = {
-        row: set(differences(found.configs[found.study.row_baseline(row)], found.configs[row]))
+        row: set(differences(found.configs[baseline], found.configs[row]))
         for row in found.study.rows
+        for baseline in found.study.row_baselines(row)
     }
     assert steps == {
-        "jerex": set(),
         "memory": {"memory"},
         "memory-mean": {"memory.inverse_scale"},
         "jerex-100": {"samples.neg_corefs"},
@@ -193,19 +232,35 @@ def test_the_confounds_differ_from_their_baselines_in_the_memory_alone_where_the
 def test_a_control_differs_from_the_model_in_what_is_read_alone(documents: dict) -> None:
     found = planned(find_study("controls"), documents)
     assert not found.record.shared
-    model = found.configs["memory"]
-    steps = {row: differences(model, config) for row, config in found.configs.items()}
-    assert {found.study.row_baseline(row) for row in steps} == {"memory"}
-    assert steps.pop("memory") == {}
+    compared = {row: found.study.row_baselines(row) for row in found.configs}
+    assert compared.pop("memory") == compared.pop("residual") == ()
+    assert compared == {row: ("residual" if row.startswith("residual") else "memory",) for row in compared}
+    steps = {row: differences(found.configs[baseline], found.configs[row]) for row, (baseline,) in compared.items()}
     assert steps.pop("jerex").keys() == {"memory"}
-    assert steps == {"write-only": {"memory.read_mode": ("inverse", "none")}} | {
-        reads: {"memory.reads": ("written", reads)} for reads in ("learned", "random", "uniform", "constant")
+    assert steps == {
+        "write-only": {"memory.read_mode": ("inverse", "none")},
+        "residual-write-only": {"memory.read_mode": ("normal", "none")},
+        **{reads: {"memory.reads": ("written", reads)} for reads in ("learned", "random", "uniform", "constant")},
+        **{f"residual-{reads}": {"memory.reads": ("written", reads)} for reads in ("learned", "random")},
     }
+    # The start is not what differs.
+    assert {found.configs[row].memory.slot_init for row in found.configs if row.startswith("residual")} == {"fan-in"}
 
 
 def test_the_shipped_studies_share_their_common_runs(documents: dict) -> None:
     ids = {name: {run.run_id for run in planned(study, documents).runs} for name, study in shipped_studies().items()}
-    named = {"confounds", "controls", "ladder", "memory-size", "paper", "pooling", "read-mode", "search", "warmup"}
+    named = {
+        "attribution",
+        "confounds",
+        "controls",
+        "ladder",
+        "memory-size",
+        "paper",
+        "pooling",
+        "read-mode",
+        "search",
+        "warmup",
+    }
     assert ids.keys() == named
     reference = {run.row: run.run_id for run in planned(find_study("paper"), documents).runs}["memory-grc"]
     assert {name for name, found in ids.items() if reference in found} == ids.keys() - {"confounds"}

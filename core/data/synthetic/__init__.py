@@ -31,8 +31,11 @@ LABELS = LabelSet(
     relation_types=tuple(RELATIONS),
     relation_names=tuple(RELATIONS.values()),
 )
-SIZES = {"train": 1000, "validation": 40, "test": 100}
-"""Documents of each split; the splits are drawn with seeds of their own."""
+FILES = {"train": (1, 1000), "validation": (2, 40), "validation_100": (2, 100), "test": (3, 100)}
+"""File of documents -> the seed that it is drawn with, and how many. The first release validated on `validation`: it is
+made for the runs of that release, and `validation_100` begins with its documents."""
+VALIDATION = "validation_100"
+"""The file that new runs validate on."""
 
 SUBJECTS = ("persons", "persons", "persons", "organisations", "organisations", "works")
 SUBJECT_CLAUSES = 3
@@ -52,15 +55,13 @@ def generate(count: int, *, seed: int = 0) -> list[Document]:
 
 
 def files() -> dict[str, bytes]:
-    """The whole corpus as DocRED files by the name of the split, and its types file as `types`."""
-    splits = {
-        name: encode_docred(generate(count, seed=seed)) for seed, (name, count) in enumerate(SIZES.items(), start=1)
-    }
+    """The whole corpus as DocRED files by the names of `FILES`, and its types file as `types`."""
+    documents = {name: encode_docred(generate(count, seed=seed)) for name, (seed, count) in FILES.items()}
     entities = {name: {"short": name, "verbose": name} for name in LABELS.entity_types}
     relations = {
         name: {"short": name, "verbose": verbose, "symmetric": name in SYMMETRIC} for name, verbose in RELATIONS.items()
     }
-    return splits | {"types": msgspec.json.encode({"entities": entities, "relations": relations})}
+    return documents | {"types": msgspec.json.encode({"entities": entities, "relations": relations})}
 
 
 def _document(number: int, *, seed: int) -> Document:

@@ -15,7 +15,7 @@ from core.config.schema import RunConfig
 from core.errors import UserError
 from tests.settings import Setting, candidates, changed, every_setting, value_at
 
-SYSTEMS = ("jerex-grc", "jerex-mrc", "memory-grc", "memory-mrc")
+SYSTEMS = ("jerex-grc", "jerex-mrc", "memory-grc", "memory-mrc", "memory-residual-grc", "memory-residual-mrc")
 SETTINGS = list(every_setting())
 SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -42,7 +42,7 @@ def difference(one: RunConfig, two: RunConfig) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def test_the_shipped_presets_are_the_four_systems_and_say_what_they_are() -> None:
+def test_the_shipped_presets_are_the_six_systems_and_say_what_they_are() -> None:
     assert tuple(presets.names()) == SYSTEMS
     assert set(presets.names("profiles")) >= {"minilm", "paper"}
     for kind in ("presets", "profiles"):
@@ -59,11 +59,15 @@ def test_every_preset_builds_under_every_profile(system: str, profile: str | Non
 
 @pytest.mark.parametrize("profile", [None, *presets.names("profiles")])
 def test_systems_differ_in_nothing_but_what_their_row_says(profile: str | None) -> None:
-    jerex_grc, jerex_mrc, memory_grc, memory_mrc = (presets.build(name, profile=profile) for name in SYSTEMS)
+    built = [presets.build(name, profile=profile) for name in SYSTEMS]
     head = {"model.relation_head": ("grc", "mrc")}
-    assert difference(jerex_grc, jerex_mrc) == head
-    assert difference(memory_grc, memory_mrc) == head
-    for baseline, ours in ((jerex_grc, memory_grc), (jerex_mrc, memory_mrc)):
+    assert all(difference(grc, mrc) == head for grc, mrc in zip(built[::2], built[1::2], strict=True))
+    assert difference(built[2], built[4]) == {
+        "memory.pooling": (None, "residual"),
+        "memory.read_mode": ("inverse", "normal"),
+        "memory.slot_init": ("normal", "fan-in"),
+    }
+    for baseline, ours in zip(built[:2] * 2, built[2:], strict=True):
         assert {path.partition(".")[0] for path in difference(baseline, ours)} == {"memory"}
         assert ours.memory is not None
         assert baseline == ours.model_copy(update={"memory": None, "preset": baseline.preset})

@@ -93,6 +93,11 @@ IMPOSSIBLE = {
         "memory.read_grad (off)",
         "set memory.read_grad to true, or memory.reads to random",
     ),
+    "a residual pooling of an inverse read": (
+        {"memory": {"pooling": "residual", "read_mode": "inverse-normal"}},
+        "memory.read_mode is inverse-normal",
+        "set memory.read_mode to normal, or memory.pooling to mean",
+    ),
     "a constant in place of a normal read": (
         {"memory": {"reads": "constant", "read_mode": "inverse-normal"}},
         "memory.read_mode is inverse-normal",
@@ -113,6 +118,7 @@ def test_what_nothing_writes_may_stay_unread() -> None:
     config = MemoryConfig(classifies="entity", memories="relation", read_mode="none")
     assert config.memories == "relation"
     assert MemoryConfig(read_mode="none", reads="constant").reads == "constant"
+    assert MemoryConfig(read_mode="none", pooling="residual").modes == ()
     assert not MemoryConfig(read_mode="none", reads="learned", read_grad=False).read_grad
 
 

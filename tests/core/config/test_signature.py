@@ -228,9 +228,9 @@ def test_memory_off_is_not_memory_unread() -> None:
     assert len({baseline, memory(), memory(read_mode="none")}) == 3
 
 
-def test_the_four_systems_are_four_runs() -> None:
+def test_the_six_systems_are_six_runs() -> None:
     assert (
-        len({signature(presets.build(name, row={"encoder": {"source": "scratch"}})) for name in presets.names()}) == 4
+        len({signature(presets.build(name, row={"encoder": {"source": "scratch"}})) for name in presets.names()}) == 6
     )
 
 

@@ -66,6 +66,19 @@ def test_fetch_brings_pins_and_checks(registered: Path) -> None:
     assert dataset_paths("tiny") == paths
 
 
+def test_another_use_of_a_data_sets_files_lies_in_its_folder_and_is_not_fetched_again(
+    registered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = find_dataset("tiny").files[:2]
+    entry = datasets.Dataset("half", "other splits", shared, "none", train="member.txt", folder="tiny")
+    monkeypatch.setitem(datasets.REGISTRY, "half", entry)
+    assert [item.state for item in fetch("half")] == ["fetched", "fetched"]
+    requests = LocalHost.requests
+    assert [item.state for item in fetch("tiny")][:2] == ["present", "present"]
+    assert LocalHost.requests == requests + 1, "dev.json.gz alone"
+    assert dataset_paths("half")["train"] == registered / "member.txt"
+
+
 def test_a_download_that_breaks_off_leaves_nothing_and_can_be_repeated(registered: Path) -> None:
     LocalHost.breaks = [8_192]
     with pytest.raises(UserError, match=r"a.bin cannot be downloaded \(ChunkedEncodingError\): fetch again"):
@@ -122,7 +135,7 @@ def test_a_broken_archive_and_a_data_root_that_is_no_folder(
 def test_what_is_not_there_names_the_command(registered: Path) -> None:
     with pytest.raises(UserError, match=r"engram data fetch tiny"):
         dataset_paths("tiny")
-    with pytest.raises(UserError, match=r"data set tinny is none of docred-joint, docred, redocred, cdr, tiny"):
+    with pytest.raises(UserError, match=r"data set tinny is none of docred-joint, .*, redocred, cdr, tiny"):
         find_dataset("tinny")
 
 
@@ -130,7 +143,9 @@ def test_the_registry_names_its_own_files(shared_path) -> None:
     for entry in datasets.REGISTRY.values():
         names = [file.name for file in entry.files]
         assert {entry.train, entry.validation, entry.test, entry.types} - {None} <= set(names)
-    for name, file in (("docred-joint", "docred_joint/dev_joint.json"), ("redocred", "redocred/dev_revised.json")):
+    files = [("redocred", "redocred/dev_revised.json")]
+    files += [("docred-small", f"docred_joint/{file.name}") for file in find_dataset("docred-small").files]
+    for name, file in files:
         path = shared_path(f"data/{file}")
         known = {item.name: item.sha256 for item in find_dataset(name).files}
         assert known[path.name] == content_hash(path)

@@ -1,7 +1,9 @@
 """The synthetic corpus: the same anywhere, whole, and as varied as its docstring says."""
 
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.config.schema import DataConfig
@@ -18,7 +20,7 @@ def test_a_document_depends_on_seed_and_number_alone() -> None:
 
 
 def test_the_corpus_holds_all_types_and_both_distances() -> None:
-    statistics = compute_statistics(synthetic.generate(synthetic.SIZES["train"], seed=1))
+    statistics = compute_statistics(synthetic.generate(1000, seed=1))
     assert set(statistics.entity_types) == set(synthetic.LABELS.entity_types)
     assert set(statistics.relation_types) == set(synthetic.LABELS.relation_types)
     assert len(synthetic.LABELS.relation_types) >= 10
@@ -73,6 +75,26 @@ def test_no_seed_runs_out_of_words(seed: int) -> None:
         assert len(document.sentences) == 4
 
 
+def test_files_of_the_first_release_are_still_the_same_bytes() -> None:
+    files = synthetic.files()
+    # The signatures of its runs hold these hashes.
+    assert {name: sha256(files[name]).hexdigest()[:12] for name in ("train", "validation", "test", "types")} == {
+        "train": "8f0bc0e8efe1",
+        "validation": "f76e648ba748",
+        "test": "4d78d17d8b91",
+        "types": "55d496ebf5f5",
+    }
+
+
+def test_the_larger_validation_begins_with_the_documents_of_the_first_release() -> None:
+    smaller, larger = (
+        msgspec.json.decode(synthetic.files()[name], type=list[msgspec.Raw])
+        for name in ("validation", "validation_100")
+    )
+    assert (len(smaller), len(larger)) == (40, 100)
+    assert [bytes(document) for document in larger[:40]] == [bytes(document) for document in smaller]
+
+
 def test_the_data_set_is_files_that_docreds_reader_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
     data = resolve_paths(DataConfig(name="synthetic"))
@@ -81,13 +103,28 @@ def test_the_data_set_is_files_that_docreds_reader_reads(tmp_path: Path, monkeyp
     labels = read_types(data.types)
     assert labels == synthetic.LABELS
     titles: set[str] = set()
-    for part, path in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+    for path, count in ((data.train, 1000), (data.validation, 100), (data.test, 100)):
         assert path is not None
         documents = read_corpus(path, labels=labels).documents
-        assert len(documents) == synthetic.SIZES[part]
+        assert len(documents) == count
         assert not titles & {document.id for document in documents}
         titles |= {document.id for document in documents}
     before = Path(data.train or "").read_bytes()
     Path(data.train or "").write_bytes(b"[]")
     assert resolve_paths(DataConfig(name="synthetic")) == data
     assert Path(data.train or "").read_bytes() == before
+
+
+def test_a_data_folder_of_the_first_release_gets_the_larger_validation_and_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path))
+    folder = tmp_path / "synthetic"
+    folder.mkdir()
+    for name in ("train", "validation", "test", "types"):
+        (folder / f"{name}.json").write_bytes(synthetic.files()[name])
+    written = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    data = resolve_paths(DataConfig(name="synthetic"))
+    assert data.validation == str(folder / "validation_100.json")
+    assert Path(data.validation).read_bytes() == synthetic.files()["validation_100"]
+    assert {name: (folder / name).stat().st_mtime_ns for name in written} == written

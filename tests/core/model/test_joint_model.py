@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from core.model.encoder import load_encoder
 from core.model.joint_model import initialise
-from tests.tiny import tiny_config, tiny_model, wordpieces
+from core.training.loop import train_step
+from core.training.optimizer import build_optimizer
+from tests.tiny import document, encoded, tiny_batch, tiny_config, tiny_model, wordpieces
 
 LARGER = {"encoder": {"scratch": {"width": 64, "layers": 2, "intermediate": 128}}, "model": {"meta_width": 25}}
 
@@ -35,6 +38,7 @@ def test_shared_modules_of_jerex_and_memory_start_equal(head: str) -> None:
 @pytest.mark.parametrize(
     "row",
     [{"read_mode": "normal"}, {"read_mode": "inverse-normal"}, {"slots_per_type": 2}]
+    + [{"read_mode": "normal", "pooling": "residual"}]
     + [{"reads": control} for control in ("learned", "random", "uniform", "constant")],
 )
 def test_memory_rows_share_what_they_have_in_common(row: dict) -> None:
@@ -89,6 +93,62 @@ def test_weights_are_narrow_normals_biases_zero_and_norms_one(preset: str) -> No
             assert abs(float(value.mean())) < bound, name
             assert float(value.std()) == pytest.approx(0.02, abs=bound), name
     assert min(kinds.values()) >= 5
+
+
+FAN_IN = {"memory": {"slot_init": "fan-in", "slot_width": 40}}
+FAN_IN_STDS = {"memories.entity.slots": 40, "memories.relation.slots": 40, "read_matrices.entity.slots": 40} | {
+    "read_matrices.relation.slots": 40,
+    "entity_head.project.weight": 64,
+    "relation_classifier.project.weight": 64,
+}
+
+
+@pytest.mark.parametrize("control", ["written", "learned", "random"])
+def test_the_fan_in_start_scales_the_normal_draw_of_slots_and_projections(control: str) -> None:
+    row = LARGER | {"memory": {"slot_width": 40, "reads": control}}
+    plain = weights("memory-mrc", row)
+    scaled = weights("memory-mrc", LARGER | {"memory": FAN_IN["memory"] | {"reads": control}})
+    assert list(plain) == list(scaled)
+    for name, value in plain.items():
+        fan_in = FAN_IN_STDS.get(name)
+        torch.testing.assert_close(scaled[name], value if fan_in is None else value * (fan_in**-0.5 / 0.02))
+        if fan_in is not None:
+            deviations = scaled[name].std() * fan_in**0.5
+            assert float(deviations) == pytest.approx(1.0, abs=5 / value.numel() ** 0.5), name
+
+
+@pytest.mark.parametrize("slot_width", [None, 5])
+@pytest.mark.parametrize("preset", ["memory-residual-grc", "memory-residual-mrc"])
+def test_a_residual_read_starts_as_no_change_and_then_trains_all_of_its_parts(
+    preset: str, slot_width: int | None
+) -> None:
+    config = tiny_config(preset, {"memory": {"slot_width": slot_width}, "training": {"lr": 1e-2}})
+    model = tiny_model(config).train()
+    optimizer = build_optimizer(model, config.training)
+    batch = tiny_batch(config, encoded(document(0), document(1, extra=1)))
+    maps = {name for name, _ in model.named_parameters() if name.startswith("reads.") and "widen" in name}
+    keys = {name for name, _ in model.named_parameters() if name.startswith("reads.") and "key" in name}
+    assert len(maps) == len(keys) == 4
+    # A few steps of warm-up: the slots are written, and the read is still no change.
+    for _ in range(3):
+        train_step(model, batch, config, Accelerator(cpu=True), optimizer, 0.0)
+    model.eval()
+    unread, read = (vars(model(batch, reading=strength)) for strength in (0.0, 1.0))
+    assert all(torch.equal(value, read[task]) for task, value in unread.items())
+
+    def mention_gradients() -> dict[str, float]:
+        """What reaches every parameter from the mentions, for which no memory classifies."""
+        model.zero_grad()
+        model(batch, reading=1.0).mention.square().sum().backward()
+        gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+        return {name: 0.0 if value is None else float(value.abs().max()) for name, value in gradients.items()}
+
+    slots = {"memories.entity.slots", "memories.relation.slots"}
+    first = mention_gradients()
+    assert all(first[name] > 0 for name in maps)
+    assert all(first[name] == 0 for name in keys | slots)
+    train_step(model, batch, config, Accelerator(cpu=True), optimizer, 1.0)
+    assert all(value > 0 for name, value in mention_gradients().items() if name in maps | keys | slots)
 
 
 def save_encoder(folder: Path) -> Path:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.config.memory import MemoryConfig
@@ -90,7 +92,8 @@ def naive_read(config: MemoryConfig, place: PlaceRead, memories: nn.ModuleDict, 
                 reads.append(naive_inverse(result, reader.key.weight, memory.slots, config.inverse_scale))
             else:
                 read = naive_normal(result, reader.key.weight, memory.slots)
-                reads.append(read if memory.slots.shape[1] == WIDTH else read @ reader.widen.weight.T)
+                mapped = config.pooling == "residual" or memory.slots.shape[1] != WIDTH
+                reads.append(read @ reader.widen.weight.T if mapped else read)
         pooling = config.pooling or ("mean" if mode == "inverse" else "concat")
         result = naive_combine(result, reads, pooling, place, mode)
     return result
@@ -99,8 +102,7 @@ def naive_read(config: MemoryConfig, place: PlaceRead, memories: nn.ModuleDict, 
 @pytest.mark.parametrize(
     "widths", [{"entity": 6, "relation": 6}, {"entity": 5, "relation": 9}, {"relation": 6}, {"entity": 4}]
 )
-@pytest.mark.parametrize("pooling", [None, *POOLINGS])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "pooling"), [*itertools.product(MODES, (None, *POOLINGS)), ("normal", "residual")])
 def test_a_read_is_its_formula(mode: Any, pooling: Any, widths: dict[str, int]) -> None:
     for scale, slots_per_type in (("sum", 1), ("mean", 2)):
         config = MemoryConfig(read_mode=mode, pooling=pooling, inverse_scale=scale, slots_per_type=slots_per_type)
@@ -146,6 +148,26 @@ def test_the_ramp_goes_from_the_rows_to_the_read(mode: Any) -> None:
         for strength in (0.25, 0.8):
             found = place(rows, memories, COUNTS, strength)
             torch.testing.assert_close(found, (1 - strength) * rows + strength * full)
+
+
+@given(
+    counts=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    seed=st.integers(0, 1000),
+    slots_per_type=st.integers(1, 2),
+    slot_width=st.sampled_from([None, 3, 9]),
+    data=st.data(),
+)
+def test_a_residual_read_reads_every_row_alone(
+    counts: list[int], seed: int, slots_per_type: int, slot_width: int | None, data: st.DataObject
+) -> None:
+    config = MemoryConfig(read_mode="normal", pooling="residual", slots_per_type=slots_per_type, slot_width=slot_width)
+    place, memories = build(config, dict.fromkeys(("entity", "relation"), slot_width or WIDTH))
+    rows = torch.randn(sum(counts), WIDTH, generator=torch.Generator().manual_seed(seed))
+    kept = data.draw(st.permutations(range(len(rows))))[: data.draw(st.integers(0, len(rows)))]
+    with torch.no_grad():
+        read = place(rows, memories, counts, 1.0)
+        alone = place(rows[kept], memories, (len(kept),), 1.0)
+    torch.testing.assert_close(alone, read[kept], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -86,7 +86,7 @@ def outcome(folder: Path) -> tuple[bytes, str, object]:
 
 # Each kill is a fresh process; what differs between systems is only the model, whose state is saved the same way.
 @pytest.mark.parametrize(
-    ("preset", "kills", "threads"), [("jerex-grc", 1, 1), ("jerex-mrc", 1, 1), ("memory-mrc", 3, 2)]
+    ("preset", "kills", "threads"), [("jerex-grc", 1, 1), ("memory-residual-mrc", 1, 1), ("memory-mrc", 3, 2)]
 )
 def test_a_killed_run_equals_the_uninterrupted_one(
     tmp_path: Path, corpus: Path, preset: str, kills: int, threads: int

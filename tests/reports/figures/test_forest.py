@@ -34,6 +34,17 @@ def test_forest_numbers_are_differences_of_the_same_seed(tmp_path: Path) -> None
     assert len(numbers) == 3 * len(TASK_HEADINGS)
 
 
+def test_a_row_with_two_baselines_has_a_line_for_each(tmp_path: Path) -> None:
+    rows = WIDTHS | {"w256": Row("memory-grc", title=f"256 {LONG}", baseline=("jerex", "w16"))}
+    seeds = {row: {seed: 38.0 + place + seed / 2 for seed in range(3)} for place, row in enumerate(rows)}
+    data = read_data(make_study(tmp_path, seeds, rows=rows), tmp_path)
+    numbers = differences_frame(data, list(rows)).drop_duplicates("label").set_index("label")["mean"]
+    assert numbers[f"256 {LONG} against jerex"] == 3.0
+    assert numbers[f"256 {LONG} against 16 {LONG}"] == 2.0
+    for made in forest_figures(data):
+        check_legible(made.figure)
+
+
 def test_forests_are_legible(tmp_path: Path) -> None:
     study = width_study(tmp_path)
     figures = [made.figure for made in forest_figures(read_data(study, tmp_path))]

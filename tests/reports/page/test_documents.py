@@ -8,10 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.config.schema import DataConfig
+from core.data import synthetic
+from core.errors import UserError
+from core.files import content_hash
 from core.prediction.html import Viewer
 from core.records.record import read_record, write_record
 from reports.frame import load_study
-from reports.page.documents import build_study_viewer
+from reports.page.documents import build_study_viewer, data_file
 from studies.record import StudyRecord
 from tests.reports.annotated_records import make_annotated_study
 
@@ -87,6 +91,25 @@ def test_changed_or_missing_gold_is_not_shown_and_said(study: StudyRecord, tmp_p
     assert not viewer.has_gold
     assert "is missing, or was changed after 000000000000-s0 read it" in viewer.notes[0]
     assert unpacked(viewer.predictions[0])[1]["errors"] == []
+
+
+@pytest.mark.parametrize("file", ["validation", "validation_100"])
+def test_documents_of_the_embedded_corpus_are_made_again(
+    file: str, study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENGRAM_DATA", str(tmp_path / "data"))
+    made = tmp_path / "made.json"
+    made.write_bytes(synthetic.files()[file])
+    path = str(tmp_path / "elsewhere" / "synthetic" / f"{file}.json")
+    record = read_record(tmp_path / f"{0:012x}" / "s0")
+    assert record is not None
+    assert record.provenance is not None
+    provenance = msgspec.structs.replace(record.provenance, data={path: content_hash(made)})
+    record = msgspec.structs.replace(record, provenance=provenance)
+    assert data_file(record, DataConfig(validation=path), "validation").read_bytes() == made.read_bytes()
+    unknown = path.replace(".json", "_7.json")
+    with pytest.raises(UserError, match="is missing"):
+        data_file(record, DataConfig(validation=unknown), "validation")
 
 
 def test_types_have_the_names_of_a_record_without_any_file(study: StudyRecord, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_records_without_a_breakdown_give_no_table(tmp_path: Path) -> None:
 
 
 def test_types_are_left_out_where_rows_do_not_fit_side_by_side(tmp_path: Path) -> None:
-    rows = {f"row{number}": Row("jerex-grc") for number in range(7)}
+    rows = {f"row{number}": Row("jerex-grc") for number in range(9)}
     study = make_study(tmp_path, {row: {0: 38.0} for row in rows}, rows=rows)
     data = load_study(study, tmp_path)
     assert present(distance_table(data)).name == "distances"

@@ -119,6 +119,14 @@ def test_an_ablation_compares_each_row_with_the_row_that_it_names(tmp_path: Path
     assert "+1.50 [-4.85, +7.85]" in to_markdown(table)
 
 
+def test_an_ablation_has_a_line_per_baseline_of_a_row(tmp_path: Path) -> None:
+    rows = LADDER | {"both": Row("memory-grc", title="+ both", baseline=("jerex", "heads"))}
+    table = present(ablation_table(read_data(make_study(tmp_path, LADDER_SEEDS, rows=rows), tmp_path)))
+    assert [line.cells[:2] for line in table.lines][-2:] == [["+ both", "JEREX"], ["+ both", "+ heads"]]
+    deltas = [line.cells[3] for line in table.lines[-2:]]
+    assert [round(delta.number, 2) for delta in deltas if isinstance(delta, Value)] == [2.0, 0.5]
+
+
 def test_baselines_of_another_group_are_named_with_it(tmp_path: Path) -> None:
     rows = {
         "a": Row("jerex-grc", title="JEREX", group="matched"),

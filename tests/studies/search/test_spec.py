@@ -36,7 +36,7 @@ def test_axes_are_no_rows_and_the_base_is_one(tmp_path: Path) -> None:
 
 def test_the_shipped_search_varies_every_axis_and_is_compared_with_both_jerex() -> None:
     study = find_study("search")
-    assert len(study.axes) == 11
+    assert len(study.axes) == 12
     assert list(study.rows) == ["jerex-grc", "jerex-mrc", "base"]
 
 
@@ -85,7 +85,7 @@ def test_a_search_without_axes_is_told(tmp_path: Path) -> None:
 
 def test_list_show_and_plan_tell_of_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "list"]) == 0
-    assert "search           11 axes  Which memory model is best" in capsys.readouterr().out
+    assert "search           12 axes  Which memory model is best" in capsys.readouterr().out
     path = str(written(tmp_path, {"trials": 20, "rungs": [1, 2], "threshold": 1.5}))
     assert main(["study", "show", path]) == 0
     out = capsys.readouterr().out
