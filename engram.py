@@ -44,6 +44,9 @@ VERBS = {
     "study plan": Verb("studies.commands", "show_plan", "every run of a study, and what is left to compute", True),
     "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", True, takes_compute=True),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
+    "study evaluate": Verb(
+        "sweeps.evaluate_command", "evaluate", "add knock-outs to finished runs, without retraining"
+    ),
     "study search": Verb("sweeps.search_command", "search", "find the best config of a study's axes", True),
     "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from rich.console import Console, RenderableType
@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from core.data.documents import Annotation, Document, LabelSet
+from core.records.memory_use import KnockOut
 from core.scoring.metrics import HEADLINE, TASKS, Scores
 
 NUMBERS = ("count", "P", "R", "F1", "macro P", "macro R", "macro F1", "TP", "FP", "FN")
+COMPARED = ("difference", "better", "worse")
 NAMES = {
     "coref": "coreference",
     "relation_strict": "strict relation",
@@ -112,6 +114,23 @@ def print_scores(scores: Scores) -> None:
     _print(tasks, "", diagnostics, "", *(f"- {note}" for note in (*notes, *extra["notes"])))
 
 
+def print_knock_outs(whole: Mapping[str, Any], knock_outs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the F1 of the whole model, and under each knock-out F1, difference, and better and worse documents."""
+    headings = [heading for name in knock_outs for heading in (name, *COMPARED)]
+    table = _table("knock-outs, percent", "F1", *headings)
+    for task in TASKS:
+        values = [f"{whole[task]['f1']:.2f}"]
+        for compared in knock_outs.values():
+            values += [f"{compared['f1'][task]:.2f}", f"{compared['difference'][task]:+.2f}"]
+            values += [str(compared[change][task]) for change in COMPARED[1:]]
+        table.add_row(_name(task), *values, style="bold" if task == HEADLINE else None)
+    notes = (
+        "reading-off: memory is not read; mean-read: all rows of a document read the same, the mean of their reads",
+        "better, worse: documents whose F1 rises or falls when the reading is taken away",
+    )
+    _print("", table, "", *(f"- {note}" for note in notes))
+
+
 def _name(key: str) -> str:
     return NAMES.get(key, key)
 
@@ -119,7 +138,9 @@ def _name(key: str) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if column in (*NUMBERS, *COMPARED, *get_args(KnockOut)) else "left", overflow="fold"
+        )
     return table
 
 

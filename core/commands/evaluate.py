@@ -1,25 +1,28 @@
-"""`engram evaluate RUN`: score a run's checkpoint on one of its splits or any annotated file, and store attention."""
+"""`engram evaluate RUN`: score a run's checkpoint on one of its splits or any annotated file.
+
+On request also with its reading knocked out, and what its memories attend to is stored.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import tyro
 
-from core.commands.console import print_json, print_scores
+from core.commands.console import print_json, print_knock_outs, print_scores
 from core.config.memory import MemoryConfig
 from core.config.schema import Format, RunConfig
-from core.data.corpus import Corpus
 from core.data.formats import read_corpus
 from core.data.issues import Issues
 from core.errors import UserError, did_you_mean
 from core.records.memory_attention import attention_path, write_attention
-from core.scoring.metrics import Scores
+from core.scoring.metrics import TASKS, Scores, document_f1
 
 if TYPE_CHECKING:
     from core.features.wordpieces import EncodedDocument
     from core.run.load import OpenRun
+    from core.training.held_out import SplitResult
 
 ATTENTION_DOCUMENTS = 10
 """Documents whose attention is stored where none are named."""
@@ -32,6 +35,7 @@ def evaluate(
     input: Path | None = None,
     format: Format = "auto",
     json: bool = False,
+    knock_out: bool = False,
     attention: bool = False,
     documents: tuple[str, ...] = (),
     runs: Path = Path("runs"),
@@ -46,6 +50,8 @@ def evaluate(
         input: an annotated file in place of the run's splits (an imported run has none).
         format: the format of the input; auto recognises it by the content.
         json: one JSON object instead of tables.
+        knock_out: also score the same weights without reading (reading-off), and with one read for all rows of a
+            document (mean-read): does the model use its memory?
         attention: also store which tokens and mentions the slots of the memories read: a line per document in
             attention.SPLIT.jsonl, in the run's folder.
         documents: the documents whose attention is stored, by title or id, or how many of the first (default: 10).
@@ -59,13 +65,15 @@ def evaluate(
     # Torch is loaded only once the input is known to be usable.
     from core.features.prepare import encode_documents
     from core.progress import progress_bar
-    from core.run.load import open_run
+    from core.run.load import open_run, read_own_split
     from core.training.held_out import evaluate_split
 
     opened = open_run(run, runs=runs, device=device, threads=threads)
     config, state = opened.config, opened.trained.state
-    memory = reading_memory(config, name=run, reading=state.reading, epoch=state.epoch) if attention else None
-    corpus = corpus or own_split(opened, split)
+    memory = None
+    if attention or knock_out:
+        memory = reading_memory(config, name=run, reading=state.reading, epoch=state.epoch, with_attention=attention)
+    corpus = corpus or read_own_split(opened, split)
     missing = [document.id for document in corpus.documents if document.gold is None]
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
@@ -77,36 +85,51 @@ def evaluate(
             opened.decoder, encoded, reading=state.reading, issues=issues, on_gold=True, advance=progress.advance
         )
     result.scores["extra"]["repairs"] = dict(issues.counts)
+    knock_outs = compare_knock_outs(opened, encoded, result) if knock_out else {}
     if json:
-        print_json(result.scores)
+        print_json(result.scores | ({"knock_outs": knock_outs} if knock_out else {}))
     else:
         print_scores(msgspec.convert(result.scores, Scores))
-    if memory is not None:
+        if knock_out:
+            print_knock_outs(result.scores, knock_outs)
+    if memory is not None and attention:
         store_attention(opened, chosen, memory, attention_path(opened.folder, "input" if input else split))
 
 
-def own_split(opened: "OpenRun", split: str) -> Corpus:
-    """The documents of a run's own split, as the run has read them."""
-    from core.data.splits import read_splits
-
-    data, corpus = opened.config.data, None
-    if data.train is not None:
-        splits = read_splits(data, max_span_tokens=opened.config.samples.max_span_tokens)
-        corpus = splits.test if split == "test" else splits.validation
-    if corpus is None:
-        raise UserError(f"{opened.folder} has no {split} documents of its own: give --input FILE")
-    return corpus
-
-
-def reading_memory(config: RunConfig, *, name: str, reading: float, epoch: int) -> MemoryConfig:
-    """The memory of a run whose reads have an attention; a UserError says why another has none."""
+def reading_memory(
+    config: RunConfig, *, name: str, reading: float, epoch: int, with_attention: bool = True
+) -> MemoryConfig:
+    """The memory of a run that reads it, by default with an attention; a UserError says why another does not."""
     memory = config.memory
     if memory is None:
         raise UserError(f"{name} has no memory ({config.preset}), so nothing is read: give a run that reads one")
-    if reading == 0.0 or memory.read_mode == "none" or memory.reads == "constant":
+    if reading == 0.0 or memory.read_mode == "none" or (with_attention and memory.reads == "constant"):
         settings = f"read_mode {memory.read_mode}, reads {memory.reads}, warmup {memory.warmup}"
         raise UserError(f"{name}, chosen at epoch {epoch}, does not read its memory ({settings}): give a run that does")
     return memory
+
+
+def compare_knock_outs(
+    opened: "OpenRun", documents: Sequence["EncodedDocument"], whole: "SplitResult"
+) -> dict[str, dict[str, Any]]:
+    """Knock-out -> its F1, difference from the whole model, and better and worse documents; each by task."""
+    from core.progress import progress_bar
+    from core.run.knock_out import KNOCK_OUTS, count_knock_outs, score_knock_out
+
+    compared: dict[str, dict[str, Any]] = {}
+    reading = opened.trained.state.reading
+    with progress_bar("knock-outs", len(KNOCK_OUTS) * len(documents)) as progress:
+        knocked_out = count_knock_outs(opened.decoder, documents, reading=reading, advance=progress.advance)
+    for name, counts in knocked_out.items():
+        better, worse = dict.fromkeys(TASKS, 0), dict.fromkeys(TASKS, 0)
+        for task in TASKS:
+            for before, after in zip(whole.counts, counts, strict=True):
+                gain = document_f1(after, task) - document_f1(before, task)
+                better[task] += gain > 0
+                worse[task] += gain < 0
+        scores = msgspec.to_builtins(score_knock_out(counts, whole.scores))
+        compared[name] = scores | {"better": better, "worse": worse}
+    return compared
 
 
 def choose_documents(documents: Sequence["EncodedDocument"], names: Sequence[str]) -> list["EncodedDocument"]:

@@ -1,7 +1,8 @@
 """Run records and run folders: the contract between core, studies, sweeps and reports.
 
 `runs/<signature>/s<seed>/` holds config.yaml, history.jsonl, record.json, documents.<split>.json,
-predictions.<split>.jsonl and checkpoints/. A record is written to a temporary file and renamed: whole or not at all.
+predictions.<split>.jsonl and checkpoints/, of a run that reads also documents.test.<knock-out>.json. A record is
+written to a temporary file and renamed: whole or not at all.
 """
 
 import shutil

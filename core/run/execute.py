@@ -43,6 +43,7 @@ from core.records.record import (
 )
 from core.records.tracking import Tracker
 from core.run.device import find_device, keep_freed_memory, peak_memory, reset_peak_memory
+from core.run.knock_out import has_reads, write_knock_outs
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
 from core.training.checkpoints import ChosenEpoch, load_model, recover_model
@@ -146,6 +147,11 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
             # Those of validation are of the same weights, and know a sample as in training too.
             reads.setdefault(split, result.reads)
             repairs[split] = repairs.get(split, {}) | dict(issues.counts)
+    memory_use = MemoryUse(reads=reads) if has_reads(config, reading) else None
+    if memory_use is not None and "test" in metrics:
+        memory_use = write_knock_outs(
+            folder, decoder, data.splits["test"], memory_use, whole=metrics["test"], reading=reading, stop=stop
+        )
     return msgspec.structs.replace(
         record,
         metrics=metrics,
@@ -154,7 +160,7 @@ def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker
         chosen_reading=reading,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         repairs={name: counts for name, counts in repairs.items() if counts},
-        memory_use=MemoryUse(reads=reads) if any(reads.values()) else None,
+        memory_use=memory_use,
     )
 
 

@@ -1,4 +1,4 @@
-"""Load a finished run: its config, and the model that validation chose with its decoder."""
+"""Load a finished run: its config, the model that validation chose with its decoder, and the documents of its own."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,6 +8,9 @@ import torch
 
 from core.config.presets import from_yaml, merge, validate
 from core.config.schema import RunConfig
+from core.data.corpus import Corpus
+from core.data.splits import read_splits
+from core.errors import UserError
 from core.files import content_hash
 from core.model.decoder import Decoder, DecoderSettings
 from core.records.record import BEST, CONFIG, find_run
@@ -53,3 +56,14 @@ def open_run(reference: str, *, runs: Path, device: str | None = None, threads: 
         trained,
         Decoder(trained.model, trained.wordpieces, trained.labels, DecoderSettings.from_config(config)),
     )
+
+
+def read_own_split(opened: OpenRun, split: str) -> Corpus:
+    """The documents of a run's own split, as the run has read them."""
+    data, corpus = opened.config.data, None
+    if data.train is not None:
+        splits = read_splits(data, max_span_tokens=opened.config.samples.max_span_tokens)
+        corpus = splits.test if split == "test" else splits.validation
+    if corpus is None:
+        raise UserError(f"{opened.folder} has no {split} documents of its own: give --input FILE")
+    return corpus

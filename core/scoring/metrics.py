@@ -173,6 +173,12 @@ def prf(counts: TypeCounts) -> PRF:
     return PRF(ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(2 * tp, 2 * tp + fp + fn))
 
 
+def document_f1(document: DocumentCounts, task: str) -> float:
+    """The F1 of one document in percent; 100 where nothing was to be found and nothing was."""
+    counts = add(list(document.counts[task].values()))
+    return prf(counts).f1 if any(counts) else 100.0
+
+
 def macro(per_type: Sequence[TypeCounts]) -> PRF:
     """The unweighted mean of P, R and F1 over types; zeros where there is no type."""
     if not per_type:

@@ -31,17 +31,17 @@ VERDICTS: dict[Verdict, str] = {
 }
 """Verdict -> its words in the table; those of `content` name what is read."""
 READS_CAPTION = (
-    "Change: norm of what reading adds over the norm before, in percent, for gold mentions, at tokens (word pieces) "
-    "and at mentions (spans). Ratio: factor of gold mentions (norm after reading over norm before) among inference's "
-    "candidates over that among training's, both on validation documents: 1 where reading means the same. Entropy: of "
-    "the attention over its maximum, the smallest over places and memories: 1 is attention to all alike. All are means "
+    "Tokens %, mentions %: norm of what reading adds over the norm before, for the word pieces and for the spans of "
+    "gold mentions. Ratio: factor of gold mentions (norm after reading over norm before) among inference's candidates "
+    "over that among training's, both on validation documents: 1 where reading means the same. Entropy: of the "
+    "attention over its maximum, the smallest over places and memories: 1 is attention to all alike. All are means "
     "over seeds; ±: sample standard deviation (ddof 1)."
 )
 KNOCK_OUTS_CAPTION = (
     "Δ: the same trained weights without (a part of) reading minus the whole model, mean over seeds, in points of F1; "
-    "reading off: memory is not read; mean read: every row of a document reads the mean of what its rows read. A "
-    "knock-out loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
-    f"{RESAMPLES:,} resamples), or, for the rows named below, the t-interval over seeds. Uses its memory: mean read "
+    "reading off: memory is not read; mean read: all reads of a document are replaced by their mean. A knock-out "
+    "loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
+    f"{RESAMPLES:,} resamples), or, for rows that a note names, the t-interval over seeds. Uses its memory: mean read "
     "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses."
 )
 
@@ -75,8 +75,8 @@ def memory_use_table(data: ReportData) -> Table | None:
         lines.append(Line(cells, data.study.study.rows[row].group, row))
     columns = [
         Column("row", "System"),
-        Column("tokens", "Change at tokens", "mean", decimals=1),
-        Column("mentions", "Change at mentions", "mean", decimals=1),
+        Column("tokens", "Tokens %", "mean", decimals=1),
+        Column("mentions", "Mentions %", "mean", decimals=1),
         Column("ratio", "Ratio", "mean"),
         Column("entropy", "Entropy", "number"),
         Column("reading-off", "Δ reading off", "difference", signed=True),
@@ -147,18 +147,20 @@ def write_verdict(name: str, matrix: str, metric: str, off: Difference, mean: Di
         case "content":
             rest = f"; yet it is better with reading off: {off}" if off.gains else ""
             rest = rest or ("" if off.loses else f"; with reading off no loss is shown: {off}")
-            return f"{name} uses {matrix}: where every row reads the mean it loses {write_loss(mean, points)}{rest}."
+            loss = write_loss(mean, points)
+            return f"{name} uses {matrix}: with all reads replaced by their mean it loses {loss}{rest}."
         case "scale":
             better = " it is better" if mean.gains else ""
             loss = write_loss(off, points)
             return f"{name} uses only the scale: with reading off it loses {loss}; with the mean read{better} {mean}."
         case "better without":
-            where = "without reading" if off.gains else "where every row reads the mean"
+            where = "without reading" if off.gains else "with all reads replaced by their mean"
             return f"{name} is better {where}, and no use is shown: {both} {points}."
         case "none":
             largest = max(off, mean, key=lambda difference: difference.detectable)
             seen = f"{largest.n} seeds could have seen {largest.detectable:.2f}"
-            seen = seen if largest.detectable > 0 else "the score of every seed stays as it is"
+            if off.delta == mean.delta == largest.detectable == 0:
+                seen = "the score of every seed stays as it is"
             return f"{name}: no use shown: {both} {points}; {seen}."
         case "unknown":
             few = "one seed only" if off.n == mean.n == 1 else "too few seeds with a knock-out"

