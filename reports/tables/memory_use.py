@@ -42,7 +42,9 @@ KNOCK_OUTS_CAPTION = (
     "reading off: memory is not read; mean read: all reads of a document are replaced by their mean. A knock-out "
     "loses where its 95 % interval lies below 0: over documents and seeds (hierarchical paired bootstrap, "
     f"{RESAMPLES:,} resamples), or, for rows that a note names, the t-interval over seeds. Uses its memory: mean read "
-    "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses."
+    "loses. Uses only the scale: reading off loses, mean read does not. No use shown: neither loses. A loss shows "
+    "that these weights depend on their reads, not that reading helped (see the differences to the baseline), nor "
+    "that what was written matters (compare with a row that reads a random matrix)."
 )
 
 
