@@ -40,18 +40,23 @@ def few_seeds(plan: Plan) -> Iterator[str]:
         )
 
 
-def different_normalisation(plan: Plan) -> Iterator[str]:
-    """Rows that differ in the number of spans over which an inverse read at mentions normalises."""
-    negatives = sorted({config.samples.neg_mentions for config in plan.configs.values()})
-    affected = [
+def rows_normalised_over_spans(plan: Plan) -> list[str]:
+    """Rows whose inverse read at mentions shrinks with the number of spans that a document has."""
+    return [
         name
         for name, config in plan.configs.items()
         if (memory := config.memory) is not None
         and reads(memory)
-        and "inverse" in memory.read_mode
+        and "inverse" in memory.modes
         and memory.places != "tokens"
         and memory.inverse_scale == "sum"
     ]
+
+
+def different_normalisation(plan: Plan) -> Iterator[str]:
+    """Rows that differ in the number of spans over which an inverse read at mentions normalises."""
+    negatives = sorted({config.samples.neg_mentions for config in plan.configs.values()})
+    affected = rows_normalised_over_spans(plan)
     if len(negatives) > 1 and affected:
         yield (
             f"rows differ in samples.neg_mentions ({', '.join(map(str, negatives))}): with memory.inverse_scale sum "
@@ -115,6 +120,27 @@ def early_choice(plan: Plan) -> Iterator[str]:
             f"validation may choose an epoch before memory is read in {list_rows(list(late))}; the table shows where "
             f"it did. --training.select_from {max(late.values()):g} chooses from the later epochs, in all rows alike"
         )
+
+
+def smaller_weights_at_inference(plan: Plan) -> Iterator[str]:
+    """Rows whose inverse read at mentions weighs a mention less at inference than in training."""
+    # A constant weight is that of training everywhere.
+    affected = [
+        name
+        for name in rows_normalised_over_spans(plan)
+        if (memory := plan.configs[name].memory) is not None and memory.reads != "constant"
+    ]
+    if affected:
+        yield (
+            f"with memory.inverse_scale sum the inverse read at mentions ({list_rows(affected)}) normalises over gold "
+            "and drawn spans in training, over all candidates at inference: a mention's weight shrinks at inference. "
+            "memory.inverse_scale mean avoids it, and so does memory.pooling residual with memory.read_mode normal"
+        )
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What rows that may well be meant to be as they are do to their own scores."""
+    return [*early_choice(plan), *smaller_weights_at_inference(plan)]
 
 
 def list_rows(names: Sequence[str]) -> str:

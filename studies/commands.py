@@ -16,7 +16,7 @@ from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
-from studies.checks import code_warnings, early_choice, plan_warnings
+from studies.checks import code_warnings, plan_notes, plan_warnings
 from studies.cost_calibration import calibrate
 from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
@@ -103,7 +103,7 @@ def show_plan(arguments: Sequence[str]) -> None:
     estimate = estimate_plan(planned, summaries, options.runs, jobs=options.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
-    for line in early_choice(planned):
+    for line in plan_notes(planned):
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")

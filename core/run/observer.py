@@ -13,9 +13,10 @@ from core.features.prepare import PreparedData
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
 from core.progress import ProgressBar, StopRequest, say
-from core.records.history import STEP, VALIDATION, History
+from core.records.history import STEP, VALIDATION, History, read_history
 from core.records.record import BEST, HISTORY, LAST
 from core.records.tracking import Tracker, flatten
+from core.run.reading_switch import describe_switch
 from core.scoring.metrics import HEADLINE, TASKS
 from core.training.checkpoints import ChosenEpoch, ModelState, TrainedModel, restore_training, save_model, save_training
 from core.training.held_out import evaluate_split, held_out_loss
@@ -44,6 +45,8 @@ class RunObserver:
         self.history = History(folder / HISTORY)
         self.chosen: ChosenEpoch | None = None
         self.repairs: dict[str, int] = {}
+        self._validated: dict[str, Any] | None = None
+        """The last validation row."""
         self._saved = self._logged = time.perf_counter()
         self._documents = 0
         """Documents trained on since the last row was logged."""
@@ -56,6 +59,8 @@ class RunObserver:
             say(f"resumed at step {position.step} of {self.steps}")
         self.chosen, self.repairs = restored.chosen, dict(restored.repairs)
         self.history.cut(step=position.step, validated=position.validated)
+        validated = (row for row in reversed(read_history(self.history.path)) if row["kind"] == VALIDATION)
+        self._validated = next(validated, None)
         self.progress.advance(position.step)
         return position
 
@@ -98,7 +103,7 @@ class RunObserver:
             state.model, documents, self.config, self.data.labels, padding=padding, reading=reading
         )
         reads = {
-            place: msgspec.structs.replace(use, factor_training=held_out.reads[place].factor)
+            place: msgspec.structs.replace(use, factor_training=held_out.factors[place])
             for place, use in result.reads.items()
         }
         self._report_flood(issues, len(documents))
@@ -113,6 +118,9 @@ class RunObserver:
         self.tracker.log(row, step=step)
         scores = "  ".join(f"{task} {result.scores[task]['f1']:.2f}" for task in TASKS)
         say(f"epoch {epoch}: validation loss {held_out.losses['total']:.3f}, F1 {scores}")
+        memory, before, self._validated = self.config.memory, self._validated, row
+        if memory is not None and (loss := describe_switch(before, row, reads, memory)) is not None:
+            say(loss)
         if step == self.steps or self._is_time_to_save():
             self.save(state)
         self._logged, self._documents = time.perf_counter(), 0

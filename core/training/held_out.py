@@ -75,10 +75,10 @@ HELD_OUT_EPOCH = -1
 
 @dataclass(frozen=True)
 class HeldOutLoss:
-    """The mean over documents of each loss, and what reading does among the candidates of a sample."""
+    """The mean over documents of each loss, and place -> the factor of reading among the candidates of a sample."""
 
     losses: dict[str, float]
-    reads: dict[Place, PlaceUse]
+    factors: dict[Place, float | None]
 
 
 def held_out_loss(
@@ -96,8 +96,8 @@ def held_out_loss(
     was_training = model.training
     model.eval()
     try:
-        max_span_tokens = config.samples.max_span_tokens
-        with torch.inference_mode(), measure_reads(model, labels, max_span_tokens=max_span_tokens) as measured:
+        limit = config.samples.max_span_tokens
+        with torch.inference_mode(), measure_reads(model, labels, max_span_tokens=limit, only_factor=True) as measured:
             for document in documents:
                 sample = draw_sample(document, config.samples, labels, seed=config.seed, epoch=HELD_OUT_EPOCH)
                 measured.start_batch([document], [sample.spans])
@@ -107,4 +107,4 @@ def held_out_loss(
                     totals[name] += value / len(documents)
     finally:
         model.train(was_training)
-    return HeldOutLoss(totals, measured.place_uses())
+    return HeldOutLoss(totals, {place: use.factor for place, use in measured.place_uses().items()})

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from core.data.documents import LabelSet
-from core.features.candidates import all_spans, trainable_gold
+from core.features.candidates import trainable_gold
 from core.features.wordpieces import EncodedDocument
 from core.model.joint_model import JointModel
 from core.model.memory import AddingPooling, PlaceRead, SlotRead
@@ -27,8 +27,8 @@ from core.records.memory_use import Place, PlaceUse
 class ReadMeasurement:
     """Sums over the rows that were read; they are kept by document, so that their order changes no mean."""
 
-    def __init__(self, labels: LabelSet, *, max_span_tokens: int) -> None:
-        self.labels, self.max_span_tokens = labels, max_span_tokens
+    def __init__(self, labels: LabelSet, *, max_span_tokens: int, only_factor: bool) -> None:
+        self.labels, self.max_span_tokens, self.only_factor = labels, max_span_tokens, only_factor
         self._sums: defaultdict[tuple[Place, str], list[float]] = defaultdict(list)
         """Place and field of `PlaceUse` (with the key, where that is a dict) -> a sum per document."""
         self._counts: Counter[tuple[Place, str]] = Counter()
@@ -41,7 +41,7 @@ class ReadMeasurement:
     def start_batch(self, documents: Sequence[EncodedDocument], spans: Sequence[np.ndarray]) -> None:
         """Say what the next batch is: its documents, and the token spans [S, 2] of each that are its candidates."""
         self._documents, self._spans = documents, spans
-        self._is_gold.clear()
+        self._is_gold = {}
 
     def add_attention(self, key: ReadKey, read: SlotRead, inputs: tuple[Any, ...], output: Tensor) -> None:
         """A hook of reads that have an attention: entropy of every slot's over rows, or of every row's over slots."""
@@ -71,13 +71,14 @@ class ReadMeasurement:
             return
         gold, owners = self._gold_rows(place, rows.device), row_owners(counts)
         is_gold = self._is_gold[place]
-        before = rows.norm(dim=1)
-        change = as_numpy((output - rows).norm(dim=1) / before)
-        self._add(place, "change_gold", change[is_gold], owners[is_gold])
-        self._add(place, "change_other", change[~is_gold], owners[~is_gold])
-        before = before.index_select(0, gold)
+        before = rows.index_select(0, gold).norm(dim=1)
         factor = output.index_select(0, gold).norm(dim=1) / before
         self._add(place, "factor", as_numpy(factor), owners[is_gold])
+        if self.only_factor:
+            return
+        change = as_numpy((output - rows).norm(dim=1) / rows.norm(dim=1))
+        self._add(place, "change_gold", change[is_gold], owners[is_gold])
+        self._add(place, "change_other", change[~is_gold], owners[~is_gold])
         for memory, added in self._added.items():
             share = strength * added.norm(dim=1) / before
             self._add(place, f"change_by_memory/{memory}", as_numpy(share), owners[is_gold])
@@ -100,52 +101,51 @@ class ReadMeasurement:
         self._counts[place, path] += len(values) if count is None else count
 
     def _gold_rows(self, place: Place, device: torch.device) -> Tensor:
-        """The rows of gold mentions at a place; `_is_gold` has them as a mask from then on."""
-        if place not in self._is_gold:
-            masks = [
-                self._find_gold(place, document, spans)
-                for document, spans in zip(self._documents, self._spans, strict=True)
-            ]
-            self._is_gold[place] = np.concatenate(masks)
+        """The rows of gold mentions at a place; `_is_gold` has them as masks from then on."""
+        if not self._is_gold:
+            pieces, spans = zip(*map(self._find_gold, self._documents, self._spans), strict=True)
+            self._is_gold = {"tokens": np.concatenate(pieces), "mentions": np.concatenate(spans)}
         return torch.from_numpy(np.flatnonzero(self._is_gold[place])).to(device)
 
-    def _find_gold(self, place: Place, encoded: EncodedDocument, spans: np.ndarray) -> np.ndarray:
-        """Which word pieces lie within a gold mention, or which of the spans are one that can be predicted.
+    def _find_gold(self, encoded: EncodedDocument, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which word pieces lie within a gold mention, and which of the spans are one that can be predicted.
 
-        Of a mention that is too wide to be a candidate, training has a row and inference has none.
+        Of a mention that is no candidate at inference, wider or in two sentences, a sample as in training has a row.
         """
-        document = encoded.document
+        document, in_mention = encoded.document, np.zeros(len(encoded.ids), dtype=bool)
         gold = np.array(trainable_gold(document, self.labels).mentions, dtype=np.int64).reshape(-1, 2)
-        if place == "tokens":
-            is_gold = np.zeros(len(encoded.ids), dtype=bool)
-            for start, end in encoded.to_pieces(gold).tolist():
-                is_gold[start:end] = True
-            return is_gold
+        for start, end in encoded.to_pieces(gold).tolist():
+            in_mention[start:end] = True
+        sentence_ends = np.array([end for _, end in document.sentences])
+        first, last = np.searchsorted(sentence_ends, [gold[:, 0], gold[:, 1] - 1], side="right")
+        gold = gold[(first == last) & (gold[:, 1] - gold[:, 0] <= self.max_span_tokens)]
         number = np.array([len(document.tokens) + 1, 1])
-        candidates = all_spans(document, self.max_span_tokens) @ number
-        found: np.ndarray = np.isin(spans @ number, np.intersect1d(gold @ number, candidates))
-        return found
+        return in_mention, np.isin(spans @ number, gold @ number)
 
 
 @contextmanager
-def measure_reads(model: JointModel, labels: LabelSet, *, max_span_tokens: int) -> Iterator[ReadMeasurement]:
+def measure_reads(
+    model: JointModel, labels: LabelSet, *, max_span_tokens: int, only_factor: bool = False
+) -> Iterator[ReadMeasurement]:
     """While this lasts, every read of the model is measured; `start_batch` has to say what each batch is."""
-    measurement = ReadMeasurement(labels, max_span_tokens=max_span_tokens)
-    hooks = [
-        read.register_forward_hook(partial(measurement.add_attention, key)) for key, read in attention_reads(model)
-    ]
+    measurement = ReadMeasurement(labels, max_span_tokens=max_span_tokens, only_factor=only_factor)
+    hooks = []
     for name, read in model.reads.items():
         assert isinstance(read, PlaceRead)
         place = cast(Place, name)
-        poolings = dict(read.combine.items())
-        if all(isinstance(pooling, AddingPooling) for pooling in poolings.values()):
+        hooks.append(read.register_forward_hook(partial(measurement.add_place, place)))
+        poolings = [(read.reads[mode], pooling) for mode, pooling in read.combine.items()]
+        if not only_factor and all(isinstance(pooling, AddingPooling) for _, pooling in poolings):
             hooks += [
                 pooling.register_forward_hook(
-                    partial(measurement.add_contributions, place, list(cast(nn.ModuleDict, read.reads[mode])))
+                    partial(measurement.add_contributions, place, list(cast(nn.ModuleDict, readers)))
                 )
-                for mode, pooling in poolings.items()
+                for readers, pooling in poolings
             ]
-        hooks.append(read.register_forward_hook(partial(measurement.add_place, place)))
+    if not only_factor:
+        hooks += [
+            own.register_forward_hook(partial(measurement.add_attention, key)) for key, own in attention_reads(model)
+        ]
     try:
         yield measurement
     finally:

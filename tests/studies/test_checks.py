@@ -11,7 +11,7 @@ from core.records.provenance import Provenance
 from core.records.record import RunRecord, Status, write_record
 from core.records.summary import RunSummary, read_summary
 from studies.axes import AXES, Axis, find_axis
-from studies.checks import code_warnings, early_choice, plan_warnings, runs_to_repeat
+from studies.checks import code_warnings, early_choice, plan_notes, plan_warnings, runs_to_repeat
 from studies.plan import Plan, plan
 from studies.rows import Base, Row
 from studies.study import Study, check_study, expand_axes, find_study, shipped_studies
@@ -93,6 +93,27 @@ def test_notes_say_what_a_table_will_not(documents: dict) -> None:
     late = documents | {"training": {"select_from": 0.4}}
     assert not list(early_choice(made({"a": Row("memory-grc"), "b": Row("jerex-grc")}, late)))
     assert not list(early_choice(planned(find_study("paper"), documents | {"memory": {"warmup": 0}})))
+
+
+def test_rows_that_weigh_mentions_less_at_inference_are_noted_in_one_line(documents: dict) -> None:
+    late = documents | {"training": {"select_from": 0.4}}
+    rows = {
+        "a": Row("jerex-grc"),
+        "reference": Row("memory-grc"),
+        "wide": Row("memory-grc", settings={"memory": {"slot_width": 32}}),
+        "mean": Row("memory-grc", settings={"memory": {"inverse_scale": "mean"}}),
+        "tokens": Row("memory-grc", settings={"memory": {"places": "tokens"}}),
+        "residual": Row("memory-residual-grc"),
+        "never": Row("memory-grc", settings={"memory": {"warmup": 1.0}}),
+        "constant": Row("memory-grc", settings={"memory": {"reads": "constant"}}),
+    }
+    [line] = plan_notes(made(rows, late))
+    assert "(reference, wide)" in line
+    assert "memory.inverse_scale mean" in line
+    assert "memory.pooling residual with memory.read_mode normal" in line
+    for name in ("reference", "wide"):
+        del rows[name]
+    assert plan_notes(made(rows, late)) == []
 
 
 PAIRS = [pytest.param(one.name, other.name, id=f"{one.name}+{other.name}") for one, other in combinations(AXES, 2)]
