@@ -69,6 +69,7 @@ def test_a_released_study_is_finished(tmp_path: Path, corpus: None, capsys: pyte
     shutil.copytree(RELEASED, runs)
     flags = ["--data.name", "none", "--data.train", "train.json", "--data.validation", "validation.json"]
     flags += ["--data.test", "test.json", "--data.types", "types.json", "--training.epochs", "8"]
+    flags += ["--training.batch-size", "4", "--training.lr", "3e-3"]  # the release's quick
     flags += ["--runtime.log-every", "40", "--tracking.wandb", "disabled", "--seeds", "2", "--runs", str(runs)]
     assert engram.main(["study", "plan", str(runs / "small.yaml"), "--profile", "quick", *flags]) == 0
     assert "4 finished" in capsys.readouterr().out
