@@ -103,7 +103,7 @@ class RunObserver:
             state.model, documents, self.config, self.data.labels, padding=padding, reading=reading
         )
         reads = {
-            place: msgspec.structs.replace(use, factor_training=held_out.factors[place])
+            place: msgspec.structs.replace(use, factor_training=held_out.factors.get(place))
             for place, use in result.reads.items()
         }
         self._report_flood(issues, len(documents))

@@ -79,6 +79,7 @@ class HeldOutLoss:
 
     losses: dict[str, float]
     factors: dict[Place, float | None]
+    """Nothing at a place where no gold mention was read."""
 
 
 def held_out_loss(

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config.schema import RunConfig
-from core.data.documents import Annotation, Entity
+from core.data.documents import Annotation, Document, Entity
+from core.data.formats.docred import write_docred
 from core.data.issues import Issues
 from core.features.batches import build_spans, pad_pieces
 from core.features.candidates import all_spans, draw_sample
@@ -201,6 +202,14 @@ def test_attention_to_all_alike_has_the_largest_entropy(mode: str) -> None:
         assert use.entropy == pytest.approx(dict.fromkeys(use.entropy, 1.0), abs=1e-6)
 
 
+def test_a_document_of_one_row_has_no_part_in_the_entropy() -> None:
+    config, model = build({"places": "mentions"})
+    plain, short = encoded(document(1), Document("short", ("Paris",), ((0, 1),), gold=Annotation()))
+    entropies = [measure(config, model, own)[0]["mentions"].entropy for own in ([plain], [plain, short])]
+    assert entropies[0] == pytest.approx(entropies[1], rel=1e-5)
+    assert len(entropies[0]) == 2
+
+
 def test_a_read_without_attention_has_no_entropy() -> None:
     config, model = build({"reads": "constant"})
     at_inference, _ = measure(config, model, encoded(document(1, extra=2)))
@@ -246,3 +255,14 @@ def test_a_run_that_never_reads_has_none(tmp_path: Path, preset: str, memory: di
     write_run(tmp_path / "run", write_corpus(tmp_path / "corpus.json", count=6), preset, **row)
     assert run(tmp_path / "run").memory_use is None
     assert not any("memory" in name for row in read_history(tmp_path / "run" / HISTORY) for name in row)
+
+
+def test_validation_documents_without_mentions_have_no_factor(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.json", count=6)
+    write_docred([Document("bare", ("It", "rained"), ((0, 2),), gold=Annotation())], tmp_path / "bare.json")
+    write_run(tmp_path / "run", corpus, "memory-grc", data={"validation": str(tmp_path / "bare.json")})
+    record = run(tmp_path / "run")
+    assert record.memory_use is not None, record.error
+    use = record.memory_use.reads["validation"]["mentions"]
+    assert (use.factor, use.factor_training, use.change_gold) == (None, None, None)
+    assert use.change_other is not None
