@@ -122,7 +122,7 @@ def test_plan_says_what_run_would_refuse(flags: list[str], tmp_path: Path, capsy
         "b: {preset: jerex-grc, settings: {training: {lr: 1e-4}}}}}"
     )
     assert main(["study", "plan", str(path), *flags]) == 0
-    warning = "row b differs from a in more than the study declares: training.lr 0.0001, not 0.0033:"
+    warning = "row b differs from a in more than the study declares: training.lr 0.0001, not 0.004:"
     assert f"engram: warning: {warning}" in capsys.readouterr().err
     for command in (["study", "plan", str(path), "--commands"], ["study", "run", str(path), "--wandb", "disabled"]):
         assert main([*command, *flags]) == 2

@@ -18,8 +18,8 @@ from core.data import synthetic
 from core.data.documents import Document
 from core.records.record import read_record
 
-# Seeds 0 to 3 of jerex-mrc gave mention F1 96.3 to 96.6, strict relation F1 60.7 to 63.2 and inter-sentence recall 65.2
-# to 68.5; bags of words, on five corpora of other seeds, relation F1 10.6 to 11.6.
+# Seeds 0 to 3 of jerex-mrc gave mention F1 96.2 to 96.6, strict relation F1 58.9 to 62.7 and inter-sentence recall 57.6
+# to 66.8; bags of words, on five corpora of other seeds, relation F1 10.6 to 11.6.
 ROOT = Path(__file__).resolve().parents[3]
 Pairs = tuple[list[dict[str, int]], list[set[str]]]
 

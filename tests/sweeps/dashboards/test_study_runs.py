@@ -48,7 +48,7 @@ def test_the_std_of_a_row_is_a_column_of_the_runs_table(study: StudyRecord, tmp_
     assert run["display_name"] == "jerex-grc: 3 seeds"
     assert {"made", "quick", "jerex-grc"} <= set(run["tags"])
     assert run["config"]["update"]["seeds"] == [0, 1, 2]
-    assert run["config"]["update"]["training"]["lr"] == 3.3e-3
+    assert run["config"]["update"]["training"]["lr"] == 4e-3
     summary = summary_in(records)
     # 38, 39, 43: mean 40, deviations 2, 1, 3; 4.303 is t at two degrees of freedom.
     assert summary["test/relation_strict/f1"] == 40.0
