@@ -74,7 +74,7 @@ def earlier(planned: Plan) -> list[int]:
 
 def test_runs_of_other_code_are_computed_again_and_the_old_ones_kept(planned: Plan) -> None:
     assert len(compute(planned)) == 6
-    assert steps_of(planned) == [2, 2, 2, 2]
+    assert steps_of(planned) == [2] * 6
     assert earlier(planned) == [1] * 6
     aside = planned.runs[0].folder.parent / EARLIER
     assert [path.name for path in aside.iterdir()] == [f"s0-{'b' * 12}"]
@@ -99,7 +99,7 @@ def test_a_driver_that_dies_loses_nothing_and_the_rest_waits_in_the_tables(plann
     assert steps_of(planned) == [2] * done + [0] + [1] * (5 - done)
     assert earlier(planned) == [1] * (done + 1)
     assert len(compute(planned)) == 6 - done
-    assert steps_of(planned) == [2, 2, 2, 2]
+    assert steps_of(planned) == [2] * 6
     assert earlier(planned) == [1] * 6
 
 
