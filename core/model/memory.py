@@ -10,6 +10,7 @@ Facts follow Kosciukiewicz et al. (arXiv 2307.11762 and its 2023 poster) and Tri
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import ClassVar, Literal
 
 import torch
@@ -159,7 +160,7 @@ class NormalRead(SlotRead):
         """The mean slots, mapped to the encoder's width where there is a map."""
         attention = self.attention(rows, slots, counts).to(rows.dtype)
         # As with W: slots are few, so the map is applied to them.
-        return attention @ (slots if self.widen is None else self.widen(slots))
+        return linear(attention, (slots if self.widen is None else self.widen(slots)).t())
 
 
 READ_MODES: dict[Mode, type[SlotRead]] = {"inverse": InverseRead, "normal": NormalRead}
@@ -232,7 +233,7 @@ class AddingPooling(nn.Module):
 
     def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
         """The rows with their reads."""
-        return rows + torch.stack(list(self.contributions(rows, reads))).sum(0)
+        return rows + reduce(torch.add, self.contributions(rows, reads))
 
 
 class MeanPooling(nn.Module):
@@ -243,7 +244,7 @@ class MeanPooling(nn.Module):
 
     def forward(self, rows: Float[Tensor, "S H"], reads: Sequence[Float[Tensor, "S H"]]) -> Float[Tensor, "S H"]:
         """The rows with their reads."""
-        return (rows + torch.stack(list(reads)).sum(0)) / (1 + len(reads))
+        return (rows + reduce(torch.add, reads)) / (1 + len(reads))
 
 
 class ConcatPooling(nn.Module):
