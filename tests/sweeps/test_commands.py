@@ -152,7 +152,7 @@ def test_the_lines_run_by_sh_make_the_study(
     assert main(["study", "status", "mine", "--runs", "my runs", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["counts"] == {"finished": 2}
-    assert [(row["row"], row["n"], row["std"]) for row in shown["rows"]] == [("plain", 1, None), ("memory", 1, None)]
+    assert {row["row"]: (row["n"], row["std"]) for row in shown["rows"]} == {"plain": (1, None), "memory": (1, None)}
     frame = load_study(find_study_record("mine", Path("my runs")), Path("my runs")).frame
     assert set(frame["status"]) == {"finished"}
     assert set(frame["row"]) == {"plain", "memory"}
