@@ -65,8 +65,8 @@ def check_source(name: str, row: Row, seeds: int) -> None:
         raise UserError(f"row {name} {wrong}: it is scored from files, and no run computes it")
     elif len(row.predictions) > seeds:
         raise UserError(
-            f"row {name} has {len(row.predictions)} prediction files, one a seed, but the study has {seeds} seeds: "
-            "leave files out, or name more `seeds`"
+            f"row {name} has {len(row.predictions)} prediction files, one a seed, but the study has {seeds} "
+            f"seed{'s' * (seeds > 1)}: leave files out, or name more `seeds`"
         )
 
 
