@@ -26,6 +26,7 @@ from reports.tables.markdown import to_markdown
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
 from studies.record import find_study_record, study_folder
 from studies.search.trials import read_search_record
+from studies.study import EXTERNAL
 
 
 def report(
@@ -126,7 +127,7 @@ def compare(
 def require_a_scored_run(data: ReportData) -> None:
     """Raise a UserError where the study has neither a run with a score nor a trial of a search."""
     runs = run_facts(data.frame).drop_duplicates("run")
-    if runs["status"].isin(SCORED).any() or (data.search is not None and data.search.trials):
+    if runs["status"].isin([*SCORED, EXTERNAL]).any() or (data.search is not None and data.search.trials):
         return
     counts = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts(sort=False).items())
     study = data.study
