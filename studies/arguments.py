@@ -41,6 +41,7 @@ or of axes on a base (`engram study show warmup` shows an axis):
 
 It may also have: seeds: [0, 1, 2], metric: relation, varies: [memory] (all in which rows may differ from their
 baseline); and in a row: title, group (a part of the table), baseline (the row it is compared with, or a list).
+A row of another program: predictions: [seed0.json, seed1.json] and gold: test.json, files beside the study's.
 """
 
 

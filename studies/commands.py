@@ -82,7 +82,8 @@ def show(study: str, *, json: bool = False, wandb_sweep: bool = False, profile: 
         compared = f"; compared with {' and '.join(baselines)}" if baselines not in ((), (chosen.baseline,)) else ""
         title = ", ".join(part for part in (row.group, chosen.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
-        print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
+        source = f"external, {len(row.predictions)} prediction files" if row.predictions else f"preset {row.preset}"
+        print(f"{name:<{width}}{title}: {source}{settings}{compared}")
     for line in describe_axes(chosen):
         print(line)
     size = f"{len(chosen.rows)} rows x {len(chosen.seeds)} seeds"
@@ -113,7 +114,7 @@ def show_plan(arguments: Sequence[str]) -> None:
         print_runs(planned, summaries, now)
         for row, same in planned.record.shared.items():
             print(f"{row} has the same runs as {same}: computed once")
-        for line in describe_axes(planned.study):
+        for line in (*describe_external(planned.study), *describe_axes(planned.study)):
             print(line)
     if options.calibrate:
         calibrate(planned, options.runs)
@@ -147,6 +148,7 @@ def describe_plan(
         "profile": planned.record.profile,
         "runs": runs,
         "shared": planned.record.shared,
+        "external": {row: [*map(str, files.values())] for row, files in planned.study.external.items()},
         "left_out": planned.study.left_out,
         "left": len(estimate.runs),
         "jobs": estimate.jobs,
@@ -176,6 +178,12 @@ def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenan
         summary = summaries[run.run_id]
         mark = " *" if summary.status == "finished" and summary.is_of_other_code(now) else ""
         print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{summary.status}{mark}")
+
+
+def describe_external(study: Study) -> Iterator[str]:
+    """A line per external row."""
+    for row, files in study.external.items():
+        yield f"{row} is external: scored from {len(files)} files, nothing to compute"
 
 
 def describe_axes(study: Study) -> Iterator[str]:

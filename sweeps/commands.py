@@ -20,6 +20,7 @@ from core.records.record import SCORED
 from core.records.wandb_run import wandb_mode
 from studies.arguments import StudyParser, positive_int
 from studies.checks import check_ready
+from studies.commands import describe_external
 from studies.estimate import default_jobs
 from studies.plan import Plan
 from studies.record import add_earlier_seeds, find_study_record, study_folder, write_study_record
@@ -158,6 +159,8 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     """Compute the runs of a plan that are waiting, and close the engine; whether the user stopped it."""
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     screen = Screen(run_states, slots=engine.slots)
+    for line in describe_external(planned.study):
+        say(line)
     say(f"{planned.record.label}: {total} runs, {finished} finished already, {engine.slots} at once")
     with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
         for state in run_states.with_status(*BAD):
@@ -190,6 +193,8 @@ def status(study: str, *, profile: str | None = None, runs: Path = Path("runs"),
         return 1 if bad else 0
     Console().print(grid(run_states))
     print(count_statuses(run_states))
+    for line in describe_external(record.study):
+        print(line)
     # A full disk may have left an empty file.
     with suppress(OSError, ValueError):
         *_, timing = (folder / DRIVER_LOG).read_text().splitlines()

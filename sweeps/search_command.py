@@ -209,6 +209,7 @@ def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, optio
 
     configs = plan_rows(row).configs
     # Of the rows that others are compared with, the one that differs least: the same relation head, say.
-    candidates = dict.fromkeys([study.baseline, *(row for name in study.rows for row in study.row_baselines(name))])
+    named = [study.baseline, *(row for name in study.rows for row in study.row_baselines(name))]
+    candidates = dict.fromkeys(name for name in named if name in configs)
     nearest = min(candidates, key=lambda name: len(differences(configs[name], configs[BEST])))
     return plan_rows(msgspec.structs.replace(row, baseline=nearest))

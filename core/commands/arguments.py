@@ -88,7 +88,7 @@ def build_parser(function: Command, prog: str) -> CommandParser:
         required = parameter.default is parameter.empty
         if required:
             text += " (required)"
-        elif parameter.default is not None and parameter.default is not False and "(default" not in text:
+        elif parameter.default is not None and parameter.default is not False and "default:" not in text.lower():
             text += f" (default: {parameter.default})" if parameter.default != () else ""
         default = {} if required else {"default": parameter.default}
         flag = f"--{name.replace('_', '-')}"

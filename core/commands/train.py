@@ -121,7 +121,7 @@ def build_help(*, everything: bool) -> str:
     for section, members in groups.items():
         model = presets.find_section(section.split(".")) if section else None
         title = f"{section} settings" if section else f"settings (with the defaults of memory-grc{others})"
-        group = made.add_argument_group(title, model and model.__doc__)
+        group = made.add_argument_group(title, model.__doc__ if model else None)
         for path in members:
             add_setting(group, path, config)
     return made.format_help()

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -23,6 +24,7 @@ from engram import main
 from reports.frame import load_study
 from studies.plan import Plan
 from studies.record import find_study_record, write_study_record
+from studies.rows import Row
 from sweeps.commands import DRIVER_LOG
 from tests.sweeps.fake_study import FakeRun, compute, run_ids
 from tests.sweeps.real_study import RealStudy, wait_until
@@ -43,6 +45,18 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
         ["one", "●", "·", "40.00", "±", "–", "1"],
         ["two", "●", "✗", "40.00", "±", "–", "1"],
     ]
+
+
+def test_status_names_a_row_that_is_scored_from_files(
+    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = planned.study.rows | {"theirs": Row(predictions=("a.json", "b.json"), gold="gold.json")}
+    study = msgspec.structs.replace(planned.study, rows=rows)
+    write_study_record(tmp_path / "runs", msgspec.structs.replace(planned.record, study=study))
+    assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["one", "two"]
+    assert lines[-1] == "theirs is external: scored from 2 files, nothing to compute"
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
