@@ -1,4 +1,4 @@
-"""The answer: its words by the interval, with sign, numbers and seeds, and Yes or No only to a question that asks so."""
+"""The answer: its words by the interval, with numbers and seeds; Yes or No only where the question asks so."""
 
 from typing import Any
 
