@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import tyro
-
+from core.commands.console import print_json
 from core.data.datasets import SYNTHETIC
 from core.errors import UserError
 from core.files import atomic_write, make_folder
@@ -33,7 +33,7 @@ from studies.study import EXTERNAL
 
 
 def report(
-    study: tyro.conf.Positional[str],
+    study: str,
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),
@@ -97,14 +97,15 @@ def report(
 
 
 def compare(
-    a: tyro.conf.Positional[str],
-    b: tyro.conf.Positional[str],
+    a: str,
+    b: str,
     *,
     runs: Path = Path("runs"),
     split: str = "test",
     gold: Path | None = None,
     out: Path | None = None,
     documents: int = 300,
+    json: bool = False,
 ) -> None:
     """Print how two runs, rows of studies or prediction files differ on the same documents.
 
@@ -117,13 +118,21 @@ def compare(
         out: a folder for the tables as Markdown, LaTeX and CSV and for a page on which both are read side by side,
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
+        json: one JSON object instead of tables, with all types and documents.
     """
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
     (on_headline,) = [line for line in tables[0].data.to_dict("records") if line["task"] == HEADLINE]
     answer = answer_comparison(system_a.label, system_b.label, HEADLINE, on_headline)
-    print("\n".join([f"{answer}\n", *(to_markdown(table) for table in tables)]))
+    if json:
+        content: dict[str, Any] = {"a": system_a.label, "b": system_b.label, "split": split, "n": len(system_a.counts)}
+        for table in tables:
+            # The first one, of the five tasks, is the table `compare` itself.
+            content[table.name.removeprefix("compare").lstrip("-") or "tasks"] = table.data.to_dict("records")
+        print_json({**content, "answer": answer})
+    else:
+        print("\n".join([f"{answer}\n", *(to_markdown(table) for table in tables)]))
     if out is not None:
         viewer = None
         if documents > 0:
@@ -132,7 +141,8 @@ def compare(
         page = build_comparison_page(system_a.label, system_b.label, answer, tables, viewer)
         written.append(write_text(page, out / "index.html"))
         print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr, flush=True)
-        print(out / "index.html")
+        if not json:
+            print(out / "index.html")
 
 
 def require_a_scored_run(data: ReportData) -> None:
