@@ -56,8 +56,8 @@ def report(
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
-        figure_width: inches that a figure is wide, which are a column of the paper; a figure that needs more is as wide
-            as both columns. Default: ACL's column.
+        figure_width: inches that a column of the paper is wide, and a figure with it; one that needs more is as wide as
+            both columns. ACL's column has 3.03.
         font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
