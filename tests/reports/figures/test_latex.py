@@ -28,6 +28,7 @@ PAPER = r"""\documentclass[twocolumn]{article}
 def test_figures_fit_the_columns_of_a_paper(tmp_path: Path, text_width: str, figure_format: FigureFormat) -> None:
     rows = {f"row{n}": Row("memory-grc", title=f"& row {n} of 100 % {LONG}") for n in range(10)}
     study = make_study(tmp_path, {row: {0: 38.0 + n, 1: 38.5 + n} for n, row in enumerate(rows)}, rows=rows)
+    (tmp_path / "report").mkdir()
     with house_style(FigureFormat(figure_format.font)):
         figures = make_figures(read_data(study, tmp_path))
         for figure in figures:
