@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from core.commands.console import print_json
 from core.data.datasets import SYNTHETIC
@@ -42,16 +42,16 @@ def report(
     documents: int = 300,
     figure_width: float = COLUMN,
     font: Font = "sans",
-    from_wandb: str | None = None,
+    from_wandb: Annotated[str, "ENTITY/PROJECT"] | None = None,
 ) -> None:
     """Print the answer and the tables of a study that was run, and write them as files, with figures and a page.
 
     A study that is half done gives a table too: n is the number of seeds behind a row, and what is missing is named.
 
     Args:
-        study: a study's name, or <name>@<profile>.
-        profile: the profile it was run under, where it was run under several.
-        runs: where run folders lie.
+        study: a study that was run, or <study>@<profile>.
+        profile: the profile that it ran under, where there are several.
+        runs: the folder of run folders.
         out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
@@ -59,7 +59,7 @@ def report(
         figure_width: inches that a column of the paper is wide, and a figure with it; one that needs more is as wide as
             both columns. ACL's column has 3.03.
         font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
-        from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
+        from_wandb: read the runs from this W&B project instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
     """
     figure_format = FigureFormat(font, figure_width)
@@ -112,7 +112,7 @@ def compare(
     Args:
         a: a run id, a signature (all its seeds), STUDY:ROW, or a prediction file (ours or JEREX's).
         b: the same; differences are B minus A.
-        runs: where run folders lie.
+        runs: the folder of run folders.
         split: which scores of runs: test or validation.
         gold: the documents that prediction files are scored on.
         out: a folder for the tables as Markdown, LaTeX and CSV and for a page on which both are read side by side,
