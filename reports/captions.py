@@ -1,6 +1,6 @@
 """Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +37,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
         *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
-        *external_notes(study),
+        *external_notes(study, set(frame["row"])),
         *early_choice_notes(study, runs),
         *mixed_run_notes(runs),
     ]
@@ -63,9 +63,11 @@ def missing_score_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]
         yield f"{label(study, str(row))}: without a score: {', '.join(seeds)}."
 
 
-def external_notes(study: StudyRecord) -> Iterator[str]:
-    """Rows whose numbers come from files, and what a seed means there."""
+def external_notes(study: StudyRecord, rows: Container[str]) -> Iterator[str]:
+    """Those of some rows whose numbers come from files, and what a seed means there."""
     for row, files in study.study.external.items():
+        if row not in rows:
+            continue
         gold = Path(study.study.rows[row].gold).name
         yield (
             f"{label(study, row)}: {len(files)} prediction files of another program, scored on {gold}; they are paired "

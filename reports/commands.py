@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import tyro
@@ -19,10 +20,12 @@ from reports.frame import ReportData, load_study, run_facts
 from reports.memory_use import compare_knock_outs
 from reports.page.documents import build_comparison_viewer, build_study_viewer
 from reports.page.page import build_comparison_page, build_study_page
+from reports.row_means import Spread, TableOptions
 from reports.sections import make_figures, make_tables
 from reports.tables.latex import to_latex
 from reports.tables.layout import Table
 from reports.tables.markdown import to_markdown
+from reports.tables.side_by_side import side_by_side_table
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
 from studies.record import find_study_record, study_folder
 from studies.search.trials import read_search_record
@@ -31,6 +34,7 @@ from studies.study import EXTERNAL
 
 def report(
     study: tyro.conf.Positional[str],
+    others: tyro.conf.Positional[tuple[str, ...]] = (),
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),
@@ -38,6 +42,12 @@ def report(
     split: str = "test",
     documents: int = 300,
     from_wandb: str | None = None,
+    digits: int = 2,
+    tasks: str = "",
+    rows: str = "",
+    spread: Spread = "std",
+    no_marks: bool = False,
+    side_by_side: bool = False,
 ) -> None:
     """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
 
@@ -45,6 +55,7 @@ def report(
 
     Args:
         study: a study's name, or <name>@<profile>.
+        others: further studies of the same rows, for --side-by-side.
         profile: the profile it was run under, where it was run under several.
         runs: where run folders lie.
         out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
@@ -53,17 +64,35 @@ def report(
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
+        digits: decimals of F1 and of differences.
+        tasks: which tasks have a column, in which order, as relation_strict,entity,coref,mention.
+        rows: which rows are shown, in which order, by their names in the study, with commas; what is not shown still
+            counts in Holm's correction.
+        spread: what stands behind ±: std, the sample standard deviation over seeds, or ci, half the width of their 95 %
+            t-interval.
+        no_marks: leave out the daggers at differences to the baseline with p < .05 after Holm.
+        side_by_side: one table with a group of columns for each of several studies, and no page.
     """
-    if from_wandb is None:
-        record = find_study_record(study, runs, profile=profile)
-        data = load_study(record, runs, split=split)
-    else:
-        remote = {run.id: run for run in read_project(from_wandb)}
-        record = find_study_in_project(study, runs, remote.values(), profile=profile)
-        data = load_from_wandb(record, remote, split=split)
-    data = replace(data, search=read_search_record(study_folder(runs, record.label)))
-    require_a_scored_run(data)
-    data = replace(data, compared=compare_to_baselines(record, data.frame), knock_outs=compare_knock_outs(data))
+    if side_by_side != bool(others):
+        raise UserError(
+            "--side-by-side needs further studies: engram report A B --side-by-side"
+            if side_by_side
+            else f"{1 + len(others)} studies: add --side-by-side for one table of all, or report one at a time"
+        )
+    names = (tuple(dict.fromkeys(filter(None, map(str.strip, text.split(","))))) for text in (tasks, rows))
+    options = TableOptions(digits, *names, spread=spread, marks=not no_marks)
+    read = partial(read_data, profile=profile, runs=runs, split=split, from_wandb=from_wandb, options=options)
+    if side_by_side:
+        studies = [read(name) for name in (study, *others)]
+        table = side_by_side_table(studies)
+        print(to_markdown(table))
+        folder = out or study_folder(runs, studies[0].study.label) / "report"
+        written = write_tables([table], folder)
+        print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+        return
+    data = read(study)
+    record = data.study
+    data = replace(data, knock_outs=compare_knock_outs(data))
     tables, figures = make_tables(data), make_figures(data)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
@@ -73,11 +102,30 @@ def report(
     viewer = None
     if documents > 0 and from_wandb is None:
         viewer = build_study_viewer(data, max_documents=documents)
-    page = build_study_page(record, data.frame, data.compared, tables, figures, viewer)
+    shown = data.compared[data.compared["row"].isin(data.rows)]
+    page = build_study_page(record, data.frame, shown, tables, figures, viewer)
     written.append(write_text(page, folder / "index.html"))
     for problem in problems(data.frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+
+
+def read_data(
+    name: str, *, profile: str | None, runs: Path, split: str, from_wandb: str | None, options: TableOptions
+) -> ReportData:
+    """The results of a study and its differences to the baselines."""
+    if from_wandb is None:
+        record = find_study_record(name, runs, profile=profile)
+        options.check(record)
+        data = load_study(record, runs, split=split)
+    else:
+        remote = {run.id: run for run in read_project(from_wandb)}
+        record = find_study_in_project(name, runs, remote.values(), profile=profile)
+        options.check(record)
+        data = load_from_wandb(record, remote, split=split)
+    data = replace(data, search=read_search_record(study_folder(runs, record.label)), options=options)
+    require_a_scored_run(data)
+    return replace(data, compared=compare_to_baselines(record, data.frame, tasks=options.tasks))
 
 
 def compare(

@@ -7,8 +7,9 @@ import pandas as pd
 
 from reports.captions import COVERAGE_NOTE, METRIC, baseline_label, comparison_label, format_ranges, measured_on
 from reports.frame import ReportData
-from reports.row_means import TASK_NAMES, rows_by_group, task_headings
+from reports.row_means import TASK_NAMES
 from reports.tables.layout import Cell, Column, Line, Table, Value
+from reports.tables.results import find_marked
 from studies.bootstrap import RESAMPLES
 from studies.record import StudyRecord
 from studies.statistics import POWER, smallest_detectable_effect
@@ -23,20 +24,22 @@ UNPAIRED_REASONS = {
 
 def differences_table(data: ReportData) -> Table | None:
     """Each row against its baseline, task by task; None where no row has one."""
-    study, compared = data.study, data.compared
+    study, compared, digits = data.study, data.select(data.compared), data.options.digits
     if not len(compared):
         return None
     by_row: dict[str, list[dict[Any, Any]]] = {}
     for line in compared.to_dict("records"):
         by_row.setdefault(line["row"], []).append(line)
-    headings = task_headings(study)
-    lines = []
-    for row in rows_by_group(study):
-        for line in by_row.get(row, ()):
+    headings, lines = data.tasks, []
+    order, marked = list(headings), find_marked(data)
+    for row in data.rows:
+        baselines = study.study.row_baselines(row)
+        of_row = by_row.get(row, [])
+        for line in sorted(of_row, key=lambda line: (baselines.index(line["baseline"]), order.index(line["task"]))):
             cells: list[Cell] = [
                 f"{study.study.row_title(row)} against {baseline_label(study, row, line['baseline'])}",
                 headings[line["task"]],
-                Value(line["delta"]),
+                Value(line["delta"], mark=(row, line["baseline"], line["task"]) in marked),
                 Value(line["delta"], low=line["low"], high=line["high"]),
                 Value(line["delta"], low=line["low_all"], high=line["high_all"]),
                 f"{line['higher']}/{line['n']}",
@@ -49,9 +52,9 @@ def differences_table(data: ReportData) -> Table | None:
         columns=[
             Column("row", "System", once=True),
             Column("task", "Task"),
-            Column("delta", "Δ", "number", signed=True),
-            Column("interval", "95 % seeds", "interval", signed=True),
-            Column("bootstrap", "95 % documents and seeds", "interval", signed=True),
+            Column("delta", "Δ", "number", digits, signed=True),
+            Column("interval", "95 % seeds", "interval", digits, signed=True),
+            Column("bootstrap", "95 % documents and seeds", "interval", digits, signed=True),
             Column("higher", "Higher"),
             Column("improvement", "Pr. higher", "number"),
             Column("p_t", "p", "p", decimals=3),
@@ -67,7 +70,7 @@ def differences_table(data: ReportData) -> Table | None:
             f"95 % documents and seeds: hierarchical paired bootstrap, {RESAMPLES:,} resamples of documents and shared "
             "seeds, micro-F1 computed again in each.",
             COVERAGE_NOTE,
-            f"p: two-sided paired t-test; Holm: the same p corrected over all {compared['p_t'].notna().sum()} "
+            f"p: two-sided paired t-test; Holm: the same p corrected over all {data.compared['p_t'].notna().sum()} "
             "comparisons of the study. Sign-flip: exact two-sided p without a normal assumption; it cannot fall below "
             f"{format_smallest_p(compared)}.",
             *power_sentences(study, compared),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from studies.statistics import DASH, write_mean
 
+MARK = "†"
 Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
 """`mean`: a number ± its standard deviation; `difference`: a number with its interval; `interval`: that alone."""
 
@@ -22,6 +23,8 @@ class Value:
     low: float = math.nan
     high: float = math.nan
     bold: bool = False
+    mark: bool = False
+    """Whether a dagger follows it, which the caption explains."""
 
     @property
     def missing(self) -> bool:
@@ -45,11 +48,15 @@ class Column:
     """Text that is left out where the line above has the same."""
     wraps: bool = False
     """Text that may be too long for one line of a page."""
+    over: str = ""
+    """A heading above, which neighbouring columns share."""
 
     def write(self, cell: Cell) -> str:
         """The cell as plain text."""
         if isinstance(cell, str):
             return cell
+        if cell.mark:
+            return self.write(replace(cell, mark=False)) + MARK
         if self.kind == "interval":
             return self.interval(cell)
         if cell.missing:
@@ -118,7 +125,7 @@ class Table:
     @property
     def headings(self) -> list[str]:
         """The headings, that of the groups first where there are any."""
-        return ["Group"] * self.grouped + [column.heading for column in self.columns]
+        return ["Group"] * self.grouped + [f"{column.over} {column.heading}".strip() for column in self.columns]
 
     def write_cells(self, write: Callable[[Column, Cell], str] = Column.write) -> list[list[str]]:
         """Every line's cells as strings, its group first; group and repeated text at the first line only."""

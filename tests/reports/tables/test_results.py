@@ -49,7 +49,7 @@ def test_markdown_shows_mean_and_sample_std_by_hand(table: Table) -> None:
     assert rows[0] == ["Group", "System", "Rel.", "Ent.", "Coref.", "Men.", "n"]
     # 38, 39, 40: sample std 1 (population .816); 38.5 and 40.5: mean 39.5, std sqrt(2).
     assert rows[2] == ["GRC", "JEREX", "39.00 ± 1.00", "69.00 ± 1.00", "74.00 ± 1.00", "89.00 ± 1.00", "3"]
-    assert rows[3][1:4] == ["JEREX + memory", "**39.50** ± 1.41", "**69.50** ± 1.41"]
+    assert rows[3][1:4] == ["JEREX + memory", "**39.50** ± 1.41†", "**69.50** ± 1.41†"]
     assert rows[3][-1] == "2/3"
 
 
