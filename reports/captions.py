@@ -30,6 +30,13 @@ def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def name_sample(frame: pd.DataFrame) -> str:
+    """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
+    documents = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f"{' or '.join(map(str, documents))} {frame['split'].iloc[0]} documents, " if documents else ""
+    return f"{size}{format_seeds(set(frame['seed']))}"
+
+
 def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
     runs = run_facts(frame)

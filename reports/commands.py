@@ -15,7 +15,7 @@ from reports.baseline_differences import compare_to_baselines
 from reports.captions import problems
 from reports.compare import COMPARISON_TABLES, pair_systems
 from reports.compare_inputs import read_system
-from reports.figures.style import save_figure
+from reports.figures.style import COLUMN, FigureFormat, Font, house_style, save_figure
 from reports.frame import ReportData, load_study, run_facts
 from reports.memory_use import compare_knock_outs
 from reports.page.documents import build_comparison_viewer, build_study_viewer
@@ -41,6 +41,8 @@ def report(
     out: Path | None = None,
     split: str = "test",
     documents: int = 300,
+    figure_width: float = COLUMN,
+    font: Font = "sans",
     from_wandb: str | None = None,
     digits: int = 2,
     tasks: str = "",
@@ -62,6 +64,9 @@ def report(
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
+        figure_width: inches that a figure is wide, which are a column of the paper; a figure that needs more is as wide
+            as both columns. Default: ACL's column.
+        font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
         digits: decimals of F1 and of differences.
@@ -73,6 +78,7 @@ def report(
         no_marks: leave out the daggers at differences to the baseline with p < .05 after Holm.
         side_by_side: one table with a group of columns for each of several studies, and no page.
     """
+    figure_format = FigureFormat(font, figure_width)
     if side_by_side != bool(others):
         raise UserError(
             "--side-by-side needs further studies: engram report A B --side-by-side"
@@ -93,11 +99,13 @@ def report(
     data = read(study)
     record = data.study
     data = replace(data, knock_outs=compare_knock_outs(data))
-    tables, figures = make_tables(data), make_figures(data)
+    with house_style(figure_format):
+        tables, figures = make_tables(data), make_figures(data)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
     written = write_tables(tables, folder)
-    written += [path for figure in figures for path in save_figure(figure, folder)]
+    with house_style(figure_format):
+        written += [path for figure in figures for path in save_figure(figure, folder, record.study.name)]
     written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
     viewer = None
     if documents > 0 and from_wandb is None:
