@@ -25,7 +25,11 @@ TASK_NAMES = {
 ALL_HEADINGS = {**TASK_HEADINGS, "relation": "Rel. loose"}
 MAX_DIGITS = 4
 Spread = Literal["std", "ci"]
-"""What stands behind ±: the sample standard deviation, or half the width of the 95 % t-interval over seeds."""
+SPREADS: dict[Spread, str] = {
+    "std": "sample standard deviation over seeds (ddof 1)",
+    "ci": "half the width of the 95 % t-interval over seeds",
+}
+"""What stands behind ±."""
 
 
 @dataclass(frozen=True)

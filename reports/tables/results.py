@@ -8,7 +8,7 @@ import pandas as pd
 from reports.baseline_differences import LEVEL
 from reports.captions import METRIC, baseline_label, label, limiting_notes, measured_on
 from reports.frame import ReportData
-from reports.row_means import ALL_HEADINGS, TASK_NAMES, compute_row_means, compute_spread
+from reports.row_means import ALL_HEADINGS, SPREADS, TASK_NAMES, compute_row_means, compute_spread
 from reports.tables.layout import MARK, Cell, Column, Line, Table, Value
 from reports.tables.published import PUBLISHED_NOTE, find_published_rows
 from studies.statistics import DASH, Summary
@@ -67,7 +67,8 @@ def main_table(data: ReportData) -> Table:
             METRIC,
             explain_tasks(data),
             *measured_on(study, frame),
-            "±: sample standard deviation over seeds (ddof 1); n: seeds with a score. Bold: highest mean of a group.",
+            f"±: {SPREADS[data.options.spread]}; n: seeds with a score. Bold: highest mean of a group"
+            f"{explain_marks(data, lines)}.",
         ],
         notes=[*limiting_notes(study, frame), *([PUBLISHED_NOTE] if published else ())],
         data=means,
@@ -157,10 +158,11 @@ def ablation_table(data: ReportData) -> Table | None:
         ],
         lines=lines,
         caption=[
-            f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); "
+            f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± {SPREADS[data.options.spread]}; "
             "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
             "95 % t-interval.",
-            "Tests and their correction are in the table of differences.",
+            "Tests and their correction are in the table of differences"
+            f"{f'; {MARK}: p < .05 after Holm' if any(key[0] in data.rows for key in marked) else ''}.",
             METRIC,
             *measured_on(study, data.frame),
         ],
