@@ -22,12 +22,13 @@ from reports.page.documents import build_comparison_viewer, build_study_viewer
 from reports.page.page import build_comparison_page, build_study_page
 from reports.row_means import Spread, TableOptions
 from reports.sections import make_figures, make_tables
-from reports.tables.latex import to_latex
+from reports.tables.latex.environments import Paper, to_latex
+from reports.tables.latex.notes import to_notes
 from reports.tables.layout import Table
 from reports.tables.markdown import to_markdown
 from reports.tables.side_by_side import side_by_side_table
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
-from studies.record import find_study_record, study_folder
+from studies.record import RECORD, STUDIES, StudyRecord, find_study_record, study_folder
 from studies.search.trials import read_search_record
 from studies.study import EXTERNAL
 
@@ -43,6 +44,7 @@ def report(
     documents: int = 300,
     figure_width: float = COLUMN,
     font: Font = "sans",
+    paper: Paper = "two-column",
     from_wandb: str | None = None,
     digits: int = 2,
     tasks: str = "",
@@ -67,6 +69,7 @@ def report(
         figure_width: inches that a figure is wide, which are a column of the paper; a figure that needs more is as wide
             as both columns. Default: ACL's column.
         font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
+        paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
         digits: decimals of F1 and of differences.
@@ -85,15 +88,15 @@ def report(
             if side_by_side
             else f"{1 + len(others)} studies: add --side-by-side for one table of all, or report one at a time"
         )
-    names = (tuple(dict.fromkeys(filter(None, map(str.strip, text.split(","))))) for text in (tasks, rows))
-    options = TableOptions(digits, *names, spread=spread, marks=not no_marks)
+    options = TableOptions(digits, split_names(tasks), split_names(rows), spread, marks=not no_marks)
     read = partial(read_data, profile=profile, runs=runs, split=split, from_wandb=from_wandb, options=options)
     if side_by_side:
         studies = [read(name) for name in (study, *others)]
         table = side_by_side_table(studies)
         print(to_markdown(table))
         folder = out or study_folder(runs, studies[0].study.label) / "report"
-        written = write_tables([table], folder)
+        files = write_as_text([table], studies[0].study.study.name, "", paper)
+        written = [write_text(text, folder / name) for name, text in files.items() if name != "notes.tex"]
         print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
         return
     data = read(study)
@@ -101,9 +104,11 @@ def report(
     data = replace(data, knock_outs=compare_knock_outs(data))
     with house_style(figure_format):
         tables, figures = make_tables(data), make_figures(data)
+    files = write_as_text(tables, name_in_labels(record, runs), record.label, paper)
+    files = write_as_text(tables, name_in_labels(record, runs), record.label, paper)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
-    written = write_tables(tables, folder)
+    written = [write_text(text, folder / name) for name, text in files.items()]
     with house_style(figure_format):
         written += [path for figure in figures for path in save_figure(figure, folder, record.study.name)]
     written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
@@ -116,6 +121,11 @@ def report(
     for problem in problems(data.frame):
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names that an option gives with commas between them, each once."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
 
 
 def read_data(
@@ -145,6 +155,7 @@ def compare(
     gold: Path | None = None,
     out: Path | None = None,
     documents: int = 300,
+    paper: Paper = "two-column",
 ) -> None:
     """Print how two runs, rows of studies or prediction files differ on the same documents.
 
@@ -157,16 +168,18 @@ def compare(
         out: a folder for the tables as Markdown, LaTeX and CSV and for a page on which both are read side by side,
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
+        paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
     """
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
+    files = write_as_text(tables, f"{system_a.label} {system_b.label}", "", paper) if out is not None else {}
     print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
         viewer = None
         if documents > 0:
             viewer = build_comparison_viewer(system_a, system_b, split=split, max_documents=documents)
-        written = write_tables(tables, out)
+        written = [write_text(text, out / name) for name, text in files.items()]
         page = build_comparison_page(system_a.label, system_b.label, tables, viewer)
         written.append(write_text(page, out / "index.html"))
         print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
@@ -185,13 +198,24 @@ def require_a_scored_run(data: ReportData) -> None:
     )
 
 
-def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
-    """Write every table as `<name>.md`, `.tex` and `.csv`; their paths."""
-    paths = []
+def name_in_labels(record: StudyRecord, runs: Path) -> str:
+    """What labels in LaTeX call a study: its name, with the profile where it was run under several."""
+    name = record.study.name
+    several = len(list((runs / STUDIES).glob(f"{name}@*/{RECORD}"))) > 1
+    return record.label if several else name
+
+
+def write_as_text(tables: Sequence[Table], name: str, label: str, paper: Paper) -> dict[str, str]:
+    """File name -> text: every table as `<name>.md`, `.tex` and `.csv`, and what LaTeX captions leave out as notes.tex.
+
+    A UserError names a character that LaTeX cannot print.
+    """
+    files = {}
     for table in tables:
-        texts = {".md": to_markdown(table), ".tex": to_latex(table), ".csv": table.data.to_csv(index=False)}
-        paths += [write_text(text, folder / f"{table.name}{ending}") for ending, text in texts.items()]
-    return paths
+        files[f"{table.name}.md"] = to_markdown(table)
+        files[f"{table.name}.tex"] = to_latex(table, name, paper)
+        files[f"{table.name}.csv"] = table.data.to_csv(index=False)
+    return files | {"notes.tex": to_notes(tables, label)}
 
 
 def write_text(text: str, path: Path) -> Path:

@@ -6,7 +6,16 @@ from dataclasses import replace
 import pandas as pd
 
 from reports.baseline_differences import LEVEL
-from reports.captions import METRIC, baseline_label, label, limiting_notes, measured_on
+from reports.captions import (
+    METRIC,
+    baseline_label,
+    count_seeds,
+    describe_data,
+    describe_spread,
+    label,
+    limiting_notes,
+    measured_on,
+)
 from reports.frame import ReportData
 from reports.row_means import ALL_HEADINGS, SPREADS, TASK_NAMES, compute_row_means, compute_spread
 from reports.tables.layout import MARK, Cell, Column, Line, Table, Value
@@ -48,27 +57,30 @@ def main_table(data: ReportData) -> Table:
         ]
         cells: list[Cell] = [study.study.row_title(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
         lines.append(Line(cells, study.study.rows[row].group, row))
-    groups = list(dict.fromkeys(line.group for line in lines))
-    published = [other for other in find_published_rows(study) if other.group in groups]
+    counts = {line.cells[-1] for line in lines}
+    shown = {line.group for line in lines}
+    published = [other for other in find_published_rows(study) if other.group in shown]
     for other in published:
         printed = [other.scores.get(task) for task in tasks]
         values = [write_value(data, score) if score else Value() for score in printed]
-        lines.append(Line([f"{other.title} (published)", *values, "5"], other.group))
+        lines.append(Line([other.title, *values, "5"], f"{other.group}, published"))
+    groups = list(dict.fromkeys(line.group for line in lines))
     return Table(
         name="table",
         title=f"{study.label}: {study.study.question}",
         columns=[
             Column("row", "System"),
             *(Column(task, heading, "mean", data.options.digits) for task, heading in tasks.items()),
-            Column("n", "n"),
+            Column("n", "n", in_print=len(counts) > 1),
         ],
         lines=sorted(lines, key=lambda line: groups.index(line.group)),
         caption=[
+            f"F1 (%) on {describe_data(study, frame)}, {describe_spread(count_seeds(frame), data.options.spread)}"
+            f"{explain_bold(lines)}{explain_marks(data, lines)}.",
             METRIC,
             explain_tasks(data),
             *measured_on(study, frame),
-            f"±: {SPREADS[data.options.spread]}; n: seeds with a score. Bold: highest mean of a group"
-            f"{explain_marks(data, lines)}.",
+            f"±: {SPREADS[data.options.spread]}; n: seeds with a score.",
         ],
         notes=[*limiting_notes(study, frame), *([PUBLISHED_NOTE] if published else ())],
         data=means,
@@ -86,11 +98,16 @@ def write_value(data: ReportData, summary: Summary) -> Value:
 
 
 def find_marked(data: ReportData) -> set[tuple[str, str, str]]:
-    """(row, baseline, task) of the differences that are marked: those with a p below .05 after Holm."""
-    if not data.options.marks:
-        return set()
-    compared = data.compared.to_dict("records")
+    """(row, baseline, task) of the shown differences that are marked: those with a p below .05 after Holm."""
+    compared = data.select(data.compared).to_dict("records") if data.options.marks else ()
     return {(line["row"], line["baseline"], line["task"]) for line in compared if line["p_holm"] < LEVEL}
+
+
+def explain_bold(table: Sequence[Line]) -> str:
+    """The clause of a caption that says what is bold; empty where nothing is."""
+    if not any(isinstance(cell, Value) and cell.bold for line in table for cell in line.cells):
+        return ""
+    return f"; bold: the highest mean{' of a group' * any(line.group for line in table)}"
 
 
 def explain_marks(data: ReportData, table: Sequence[Line]) -> str:
@@ -108,12 +125,12 @@ def explain_marks(data: ReportData, table: Sequence[Line]) -> str:
 def find_best_of_groups(means: pd.DataFrame, digits: int) -> set[tuple[str, str]]:
     """(row, task) of the highest mean of each group and task, as printed: equal ones are all best.
 
-    A group with a single scored row has no best.
+    A group with a single scored row, or whose rows are all equal, has no best.
     """
     best = set()
     for (_, task), scores in means[means["n"] > 0].groupby(["group", "task"]):
         printed = scores["mean"].round(digits)
-        if len(scores) > 1:
+        if printed.nunique() > 1:
             best |= {(row, task) for row in scores["row"][printed == printed.max()]}
     return best
 
@@ -128,12 +145,9 @@ def ablation_table(data: ReportData) -> Table | None:
     if compared["row"].nunique() < MIN_ABLATION_ROWS:
         return None
     metric, tasks, marked, digits = study.study.metric, data.tasks, find_marked(data), data.options.digits
-    means = compute_row_means(study, data.frame)
-    means = means[means["task"] == metric]
-    own = {
-        line["row"]: write_value(data, Summary(line["mean"], line["std"], line["n"]))
-        for line in means.to_dict("records")
-    }
+    frame = data.frame[data.frame["row"].isin(data.rows)]
+    means = compute_row_means(study, frame[frame["task"] == metric]).to_dict("records")
+    own = {line["row"]: write_value(data, Summary(line["mean"], line["std"], line["n"])) for line in means}
     differences = {
         (key := (line["row"], line["baseline"], line["task"])): Value(
             line["delta"], low=line["low"], high=line["high"], mark=key in marked
@@ -147,24 +161,32 @@ def ablation_table(data: ReportData) -> Table | None:
             name = baseline_label(study, row, baseline) if baseline != row else DASH
             changes = [differences.get((row, baseline, task), Value()) for task in tasks]
             lines.append(Line([title, name, own[row], *changes], group, row))
+    baselines = {str(line.cells[1]) for line in lines} - {DASH}
+    in_print = data.options.tasks or (metric,)
+    towards = f"to {baselines.copy().pop()}" if len(baselines) == 1 else "to the row compared with"
     return Table(
         name="ablation",
         title=f"{study.label}: what each row changes",
         columns=[
             Column("row", "System"),
-            Column("baseline", "Compared with"),
+            Column("baseline", "Compared with", in_print=len(baselines) > 1),
             Column(metric, f"{ALL_HEADINGS[metric]} F1", "mean", digits),
-            *(Column(f"delta-{task}", f"Δ {name}", "difference", digits, signed=True) for task, name in tasks.items()),
+            *(
+                Column(f"delta-{task}", f"Δ {name}", "difference", digits, signed=True, in_print=task in in_print)
+                for task, name in tasks.items()
+            ),
         ],
         lines=lines,
         caption=[
+            f"{TASK_NAMES[metric].capitalize()} F1 (%) on {describe_data(study, frame)}, "
+            f"{describe_spread(count_seeds(frame), data.options.spread)}, and its difference Δ {towards} with its 95 % "
+            f"interval{f'; {MARK}: p < .05 after Holm' if marked else ''}.",
             f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± {SPREADS[data.options.spread]}; "
             "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
             "95 % t-interval.",
-            "Tests and their correction are in the table of differences"
-            f"{f'; {MARK}: p < .05 after Holm' if any(key[0] in data.rows for key in marked) else ''}.",
+            "Tests and their correction are in the table of differences.",
             METRIC,
-            *measured_on(study, data.frame),
+            *measured_on(study, frame),
         ],
         data=data.select(compared),
     )

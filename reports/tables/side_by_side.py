@@ -6,10 +6,10 @@ from dataclasses import replace
 import pandas as pd
 
 from core.errors import UserError
-from reports.captions import METRIC, measured_on
+from reports.captions import METRIC, count_seeds, describe_data, describe_spread, measured_on
 from reports.frame import ReportData
 from reports.tables.layout import Line, Table
-from reports.tables.results import explain_tasks, main_table
+from reports.tables.results import explain_bold, explain_marks, explain_tasks, main_table
 
 
 def side_by_side_table(studies: Sequence[ReportData]) -> Table:
@@ -29,6 +29,10 @@ def side_by_side_table(studies: Sequence[ReportData]) -> Table:
         values = [cell for of_study in cells for cell in of_study[row][1:]]
         lines.append(Line([cells[0][row][0], *values], first.study.study.rows[row].group, row))
     notes = [f"{name}: {note}" for name, table in zip(names, tables, strict=True) for note in table.notes]
+    corpora = " and ".join(
+        f"{describe_data(data.study, data.frame)} ({name})" for name, data in zip(names, studies, strict=True)
+    )
+    counts = [count for data in studies for count in count_seeds(data.frame)]
     numbers = [table.data.assign(study=data.study.label) for data, table in zip(studies, tables, strict=True)]
     return Table(
         name="side-by-side",
@@ -36,6 +40,8 @@ def side_by_side_table(studies: Sequence[ReportData]) -> Table:
         columns=columns,
         lines=lines,
         caption=[
+            f"F1 (%) on {corpora}, {describe_spread(counts, first.options.spread)}{explain_bold(lines)}"
+            f"{next((words for data in studies if (words := explain_marks(data, lines))), '')}.",
             METRIC,
             explain_tasks(first),
             *(text for data in studies for text in measured_on(data.study, data.frame)),
