@@ -41,7 +41,7 @@ def side_by_side_table(studies: Sequence[ReportData]) -> Table:
         lines=lines,
         caption=[
             f"F1 (%) on {corpora}, {describe_spread(counts, first.options.spread)}{explain_bold(lines)}"
-            f"{next((words for data in studies if (words := explain_marks(data, lines))), '')}.",
+            f"{explain_marks(first, lines)}.",
             METRIC,
             explain_tasks(first),
             *(text for data in studies for text in measured_on(data.study, data.frame)),
