@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import tyro
-
+from core.commands.console import print_json
 from core.errors import UserError
 from core.files import atomic_write, make_folder
 from core.records.record import SCORED
@@ -34,8 +34,7 @@ from studies.study import EXTERNAL
 
 
 def report(
-    study: tyro.conf.Positional[str],
-    others: tyro.conf.Positional[tuple[str, ...]] = (),
+    study: tuple[str, ...],
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),
@@ -58,8 +57,7 @@ def report(
     A study that is half done gives a table too: n is the number of seeds behind a row, and what is missing is named.
 
     Args:
-        study: a study's name, or <name>@<profile>.
-        others: further studies of the same rows, for --side-by-side.
+        study: a study's name, or <name>@<profile>; several of the same rows for --side-by-side.
         profile: the profile it was run under, where it was run under several.
         runs: where run folders lie.
         out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
@@ -82,16 +80,16 @@ def report(
         side_by_side: one table with a group of columns for each of several studies, and no page.
     """
     figure_format = FigureFormat(font, figure_width)
-    if side_by_side != bool(others):
+    if side_by_side != (len(study) > 1):
         raise UserError(
-            "--side-by-side needs further studies: engram report A B --side-by-side"
+            "--side-by-side needs several studies: engram report STUDY STUDY --side-by-side"
             if side_by_side
-            else f"{1 + len(others)} studies: add --side-by-side for one table of all, or report one at a time"
+            else f"{len(study)} studies: add --side-by-side for one table of all, or report one at a time"
         )
     options = TableOptions(digits, split_names(tasks), split_names(rows), spread, marks=not no_marks)
     read = partial(read_data, profile=profile, runs=runs, split=split, from_wandb=from_wandb, options=options)
     if side_by_side:
-        studies = [read(name) for name in (study, *others)]
+        studies = [read(name) for name in study]
         table = side_by_side_table(studies)
         print(to_markdown(table))
         folder = out or study_folder(runs, studies[0].study.label) / "report"
@@ -99,7 +97,7 @@ def report(
         written = [write_text(text, folder / name) for name, text in files.items() if name != "notes.tex"]
         print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
         return
-    data = read(study)
+    data = read(study[0])
     record = data.study
     data = replace(data, knock_outs=compare_knock_outs(data))
     with house_style(figure_format):
@@ -147,8 +145,8 @@ def read_data(
 
 
 def compare(
-    a: tyro.conf.Positional[str],
-    b: tyro.conf.Positional[str],
+    a: str,
+    b: str,
     *,
     runs: Path = Path("runs"),
     split: str = "test",
@@ -156,6 +154,7 @@ def compare(
     out: Path | None = None,
     documents: int = 300,
     paper: Paper = "two-column",
+    json: bool = False,
 ) -> None:
     """Print how two runs, rows of studies or prediction files differ on the same documents.
 
@@ -169,12 +168,20 @@ def compare(
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
         paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
+        json: one JSON object instead of tables, with all types and documents.
     """
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
     files = write_as_text(tables, f"{system_a.label} {system_b.label}", "", paper) if out is not None else {}
-    print("\n".join(to_markdown(table) for table in tables))
+    if json:
+        content: dict[str, Any] = {"a": system_a.label, "b": system_b.label, "split": split, "n": len(system_a.counts)}
+        for table in tables:
+            # The first one, of the five tasks, is the table `compare` itself.
+            content[table.name.removeprefix("compare").lstrip("-") or "tasks"] = table.data.to_dict("records")
+        print_json(content)
+    else:
+        print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
         viewer = None
         if documents > 0:

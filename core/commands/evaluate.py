@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import tyro
 
 from core.commands.console import print_json, print_knock_outs, print_scores
 from core.config.memory import MemoryConfig
@@ -29,7 +28,7 @@ ATTENTION_DOCUMENTS = 10
 
 
 def evaluate(
-    run: tyro.conf.Positional[str],
+    run: str,
     *,
     split: Literal["validation", "test"] = "test",
     input: Path | None = None,

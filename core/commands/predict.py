@@ -3,9 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import tyro
+from typing import TYPE_CHECKING, Annotated
 
 from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
@@ -25,10 +23,10 @@ MAX_NAMED = 5
 
 
 def predict(
-    run: tyro.conf.Positional[str],
+    run: str,
     *,
     input: str,
-    output: str,
+    output: Annotated[str, "FILE"],
     html: Path | None = None,
     html_documents: int = 100,
     format: Format = "auto",

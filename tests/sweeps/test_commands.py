@@ -1,5 +1,6 @@
 """Commands `study run`, with real workers on small models, `study status`, and the lines of `study plan --commands`."""
 
+import json
 import os
 import re
 import signal
@@ -162,6 +163,10 @@ def test_the_lines_run_by_sh_make_the_study(
     assert [path.stat().st_mtime_ns for path in records] == stamps
     assert main(["study", "status", "mine", "--runs", "my runs"]) == 0
     assert "2 finished" in capsys.readouterr().out
+    assert main(["study", "status", "mine", "--runs", "my runs", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["counts"] == {"finished": 2}
+    assert {row["row"]: (row["n"], row["std"]) for row in shown["rows"]} == {"plain": (1, None), "memory": (1, None)}
     frame = load_study(find_study_record("mine", Path("my runs")), Path("my runs")).frame
     assert set(frame["status"]) == {"finished"}
     assert set(frame["row"]) == {"plain", "memory"}

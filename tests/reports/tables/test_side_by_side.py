@@ -52,7 +52,7 @@ def test_other_rows_are_named_and_common_ones_can_be_shown(runs: Path, capsys: p
     ("arguments", "message"),
     [
         (["here", "there"], "2 studies: add --side-by-side for one table of all"),
-        (["here", "--side-by-side"], "--side-by-side needs further studies"),
+        (["here", "--side-by-side"], "--side-by-side needs several studies"),
     ],
 )
 def test_several_studies_and_the_option_need_each_other(
