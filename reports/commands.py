@@ -46,8 +46,8 @@ def report(
     paper: Paper = "two-column",
     from_wandb: str | None = None,
     digits: int = 2,
-    tasks: str = "",
-    rows: str = "",
+    tasks: str | None = None,
+    rows: str | None = None,
     spread: Spread = "std",
     no_marks: bool = False,
     side_by_side: bool = False,
@@ -71,9 +71,9 @@ def report(
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
         digits: decimals of F1 and of differences.
-        tasks: which tasks have a column, in which order, as relation_strict,entity,coref,mention.
-        rows: which rows are shown, in which order, by their names in the study, with commas; what is not shown still
-            counts in Holm's correction.
+        tasks: which tasks have a column, in which order; default: relation_strict,entity,coref,mention.
+        rows: which rows are shown, in which order, by their names with commas; default: all. Rows that are not shown
+            still count in Holm's correction.
         spread: what stands behind ±: std, the sample standard deviation over seeds, or ci, half the width of their 95 %
             t-interval.
         no_marks: leave out the daggers at differences to the baseline with p < .05 after Holm.
@@ -103,7 +103,6 @@ def report(
     with house_style(figure_format):
         tables, figures = make_tables(data), make_figures(data)
     files = write_as_text(tables, name_in_labels(record, runs), record.label, paper)
-    files = write_as_text(tables, name_in_labels(record, runs), record.label, paper)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
     written = [write_text(text, folder / name) for name, text in files.items()]
@@ -121,9 +120,9 @@ def report(
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
 
 
-def split_names(text: str) -> tuple[str, ...]:
+def split_names(text: str | None) -> tuple[str, ...]:
     """Names that an option gives with commas between them, each once."""
-    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    return tuple(dict.fromkeys(filter(None, map(str.strip, (text or "").split(",")))))
 
 
 def read_data(
