@@ -44,80 +44,16 @@ SPECIAL = {
     "¼": "$1/4$",
     "¾": "$3/4$",
 }
-MATH = {
-    "±": "pm",
-    "−": "-",
-    "×": "times",
-    "÷": "div",
-    "·": "cdot",
-    "•": "bullet",
-    "∗": "ast",
-    "∓": "mp",
-    "⊕": "oplus",
-    "≤": "le",
-    "≥": "ge",
-    "≠": "ne",
-    "≈": "approx",
-    "≡": "equiv",
-    "∼": "sim",
-    "≪": "ll",
-    "≫": "gg",
-    "∝": "propto",
-    "←": "leftarrow",
-    "→": "rightarrow",
-    "↔": "leftrightarrow",
-    "↑": "uparrow",
-    "↓": "downarrow",
-    "⇐": "Leftarrow",
-    "⇒": "Rightarrow",
-    "⇔": "Leftrightarrow",
-    "↦": "mapsto",
-    "∞": "infty",
-    "∂": "partial",
-    "✓": "surd",
-    "✔": "surd",
-    "√": "surd",
-    "✗": "times",
-    "✘": "times",
-    "°": "^{\\circ}",
-    "∘": "circ",
-    "⊗": "otimes",
-    "∈": "in",
-    "∉": "notin",
-    "⊂": "subset",
-    "⊆": "subseteq",
-    "∪": "cup",
-    "∩": "cap",
-    "∅": "emptyset",
-    "⊥": "perp",
-    "∧": "wedge",
-    "∨": "vee",
-    "¬": "neg",
-    "∀": "forall",
-    "∃": "exists",
-    "∇": "nabla",
-    "∑": "sum",
-    "∏": "prod",
-    "†": "dagger",
-    "‡": "ddagger",
-    "★": "star",
-    "⋆": "star",
-    "ℓ": "ell",
-    "µ": "mu",
-    "Δ": "Delta",
-    "∆": "Delta",
-    "ϵ": "epsilon",
-    "ϕ": "phi",
-    "φ": "varphi",
-    "ε": "varepsilon",
-    "ς": "varsigma",
-    "ϑ": "vartheta",
-    "ϱ": "varrho",
-    "ϖ": "varpi",
-    "ϰ": "kappa",
-    "λ": "lambda",
-    "Λ": "Lambda",
-}
+MATH_COMMANDS = r"""
+± pm  − -  × times  ÷ div  · cdot  • bullet  ∗ ast  ∓ mp  ⊕ oplus  ≤ le  ≥ ge  ≠ ne  ≈ approx  ≡ equiv  ∼ sim
+≪ ll  ≫ gg  ∝ propto  ← leftarrow  → rightarrow  ↔ leftrightarrow  ↑ uparrow  ↓ downarrow  ⇐ Leftarrow
+⇒ Rightarrow  ⇔ Leftrightarrow  ↦ mapsto  ∞ infty  ∂ partial  ✓ surd  ✔ surd  √ surd  ✗ times  ✘ times
+° ^{\circ}  ∘ circ  ⊗ otimes  ∈ in  ∉ notin  ⊂ subset  ⊆ subseteq  ∪ cup  ∩ cap  ∅ emptyset  ⊥ perp  ∧ wedge
+∨ vee  ¬ neg  ∀ forall  ∃ exists  ∇ nabla  ∑ sum  ∏ prod  † dagger  ‡ ddagger  ★ star  ⋆ star  ℓ ell  µ mu
+Δ Delta  ∆ Delta  ϵ epsilon  ϕ phi  φ varphi  ε varepsilon  ς varsigma  ϑ vartheta  ϱ varrho  ϖ varpi  ϰ kappa
+λ lambda  Λ Lambda
+"""
+MATH = dict(pair.split() for pair in re.split(r"\s{2,}|\n", MATH_COMMANDS.strip()))
 ACCENTS = {"\u0301": "acute", "\u0300": "grave", "\u0308": "ddot"}
 ACCENTED_LATIN = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 """Combining marks that every encoding of LaTeX's has over a Latin letter."""
@@ -151,7 +87,7 @@ def write_character(character: str, text: str) -> str:
     if kind in ("<super>", "<sub>") and " " not in point and (plain := chr(int(point, 16))) in "0123456789+-=()nai":
         return f"${'^' if kind == '<super>' else '_'}{{{plain}}}$"
     raise UserError(
-        f"{text!r} holds {character!r} ({name or f'U+{ord(character):04X}'}), which LaTeX's standard fonts do not have; "
+        f"{text!r} holds {character!r} ({name or f'U+{ord(character):04X}'}), which LaTeX's standard fonts lack: "
         "write it in other characters (titles of rows and groups stand in the study's YAML file)"
     )
 

@@ -3,12 +3,16 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from core.errors import UserError
 from reports.commands import write_as_text
 from reports.tables.latex.environments import Paper
+from reports.tables.latex.text import escape
 from reports.tables.layout import Table
 from tests.reports.tables.latex.paper_studies import (
     SHIPPED,
@@ -22,6 +26,7 @@ ACL = r"""\documentclass[11pt,twocolumn]{article}
 \usepackage[a4paper,textwidth=455.24pt,textheight=702pt,columnsep=17.07pt]{geometry}
 \usepackage{times}\usepackage[T1]{fontenc}"""
 ARTICLE = r"\documentclass{article}"
+CHARACTERS = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x2800)]))
 WORDS = "Some words of a paper that stand between its tables, as many as fill a few lines of it. " * 3
 
 
@@ -36,7 +41,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Table]]:
 
 def write_paper(folder: Path, preamble: str, tables: dict[str, list[Table]], paper: Paper) -> str:
     """A paper of all tables and of their notes; its text."""
-    lines = [preamble, r"\usepackage{booktabs}\begin{document}"]
+    lines = [preamble, r"\usepackage{booktabs}\begin{document}", *known_characters()]
     for number, (name, of_study) in enumerate(tables.items()):
         for file, text in write_as_text(of_study, name, f"{name}@paper", paper).items():
             if file.endswith(".tex"):
@@ -45,6 +50,13 @@ def write_paper(folder: Path, preamble: str, tables: dict[str, list[Table]], pap
                 lines += [WORDS, rf"\input{{{path}}}", ""]
         lines.append(r"\clearpage")
     return "\n".join([*lines, r"\end{document}"])
+
+
+def known_characters() -> Iterator[str]:
+    """Every character that is not refused, as LaTeX."""
+    for character in CHARACTERS:
+        with suppress(UserError):
+            yield f"{escape(character)}, "
 
 
 def compile_paper(folder: Path, text: str) -> str:
@@ -56,7 +68,9 @@ def compile_paper(folder: Path, text: str) -> str:
     return (folder / "paper.log").read_text(errors="replace")
 
 
-@pytest.mark.skipif(TEX is None, reason="no pdflatex: apt-get install texlive-latex-recommended")
+@pytest.mark.skipif(
+    TEX is None, reason="no pdflatex: apt-get install texlive-latex-recommended texlive-fonts-recommended"
+)
 @pytest.mark.parametrize(("preamble", "paper"), [(ACL, "two-column"), (ARTICLE, "one-column")])
 def test_every_table_fits_its_paper(
     tmp_path: Path, tables: dict[str, list[Table]], preamble: str, paper: Paper
