@@ -22,6 +22,8 @@ from reports.tables.layout import MARK, Cell, Column, Line, Table, Value
 from reports.tables.published import PUBLISHED_NOTE, find_published_rows
 from studies.statistics import DASH, Summary
 
+BELOW_LEVEL = "p\u00a0<\u00a0.05"
+"""What a dagger says, in one piece."""
 MIN_ABLATION_ROWS = 3
 """Compared rows from which on they have a table of their own, a line each."""
 MEANINGS = {
@@ -119,7 +121,7 @@ def explain_marks(data: ReportData, table: Sequence[Line]) -> str:
     first = {baselines[0] for baselines in compared.values()}
     towards = label(data.study, first.pop()) if len(first) == 1 else "the row's baseline"
     several = any(len(baselines) > 1 for baselines in compared.values())
-    return f"; {MARK}: p < .05 against {towards}{' (of several, the first)' * several} after Holm"
+    return f"; {MARK}: {BELOW_LEVEL} against {towards}{' (of several, the first)' * several} after Holm"
 
 
 def find_best_of_groups(means: pd.DataFrame, digits: int) -> set[tuple[str, str]]:
@@ -179,8 +181,8 @@ def ablation_table(data: ReportData) -> Table | None:
         lines=lines,
         caption=[
             f"{TASK_NAMES[metric].capitalize()} F1 (%) on {describe_data(study, frame)}, "
-            f"{describe_spread(count_seeds(frame), data.options.spread)}, and its difference Δ {towards} with its 95 % "
-            f"interval{f'; {MARK}: p < .05 after Holm' if marked else ''}.",
+            f"{describe_spread(count_seeds(frame), data.options.spread)}, and its difference Δ {towards}, with its 95 "
+            f"% interval{f'; {MARK}: {BELOW_LEVEL} after Holm' if marked else ''}.",
             f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± {SPREADS[data.options.spread]}; "
             "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
             "95 % t-interval.",

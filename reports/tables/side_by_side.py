@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from core.errors import UserError
-from reports.captions import METRIC, count_seeds, describe_data, describe_spread, measured_on
+from reports.captions import METRIC, count_seeds, describe_data, describe_spread, limiting_notes, measured_on
 from reports.frame import ReportData
 from reports.tables.layout import Line, Table
 from reports.tables.results import explain_bold, explain_marks, explain_tasks, main_table
@@ -28,7 +28,11 @@ def side_by_side_table(studies: Sequence[ReportData]) -> Table:
     for row in first.rows:
         values = [cell for of_study in cells for cell in of_study[row][1:]]
         lines.append(Line([cells[0][row][0], *values], first.study.study.rows[row].group, row))
-    notes = [f"{name}: {note}" for name, table in zip(names, tables, strict=True) for note in table.notes]
+    notes = [
+        f"{name}: {note}"
+        for name, data in zip(names, studies, strict=True)
+        for note in limiting_notes(data.study, data.select(data.frame))
+    ]
     corpora = " and ".join(
         f"{describe_data(data.study, data.frame)} ({name})" for name, data in zip(names, studies, strict=True)
     )

@@ -67,7 +67,7 @@ def test_only_differences_that_hold_after_holm_are_marked_in_all_three_tables(da
         "far": "36.93 ± 1.07",
         "high": "45.00 ± 0.91†",
     }
-    assert "†: p < .05 against near after Holm" in " ".join(table.caption)
+    assert "†: p\u00a0<\u00a0.05 against near after Holm" in " ".join(table.caption)
     assert shown(present(ablation_table(data)), "Δ Men.")["high"] == "+5.00 [+4.98, +5.02]†"
     assert shown(present(differences_table(data)), "Δ") == {"near": "+1.00", "far": "-3.07", "high": "+5.00†"}
     for make in (main_table, ablation_table, differences_table):
@@ -84,7 +84,7 @@ def test_a_row_with_two_baselines_is_marked_by_its_first(data: ReportData) -> No
     ].endswith("1.07")
     table = main_table(replace(data, compared=compared.assign(p_holm=(~first).astype(float))))
     assert shown(table, "Ent.")["far"].endswith("1.07†")
-    assert "†: p < .05 against near (of several, the first) after Holm" in " ".join(table.caption)
+    assert "†: p\u00a0<\u00a0.05 against near (of several, the first) after Holm" in " ".join(table.caption)
 
 
 def test_digits_tasks_and_rows_reach_each_table_and_its_csv_and_change_no_p(data: ReportData) -> None:
