@@ -24,6 +24,7 @@ from reports.row_means import Spread, TableOptions
 from reports.sections import make_figures, make_tables
 from reports.tables.latex.environments import Paper, to_latex
 from reports.tables.latex.notes import to_notes
+from reports.tables.latex.text import check_printable
 from reports.tables.layout import Table
 from reports.tables.markdown import to_markdown
 from reports.tables.side_by_side import side_by_side_table
@@ -41,9 +42,9 @@ def report(
     out: Path | None = None,
     split: str = "test",
     documents: int = 300,
+    paper: Paper = "two-column",
     figure_width: float = COLUMN,
     font: Font = "sans",
-    paper: Paper = "two-column",
     from_wandb: str | None = None,
     digits: int = 2,
     tasks: str | None = None,
@@ -64,10 +65,10 @@ def report(
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
+        paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
         figure_width: inches that a figure is wide, which are a column of the paper; a figure that needs more is as wide
             as both columns. Default: ACL's column.
         font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
-        paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
         digits: decimals of F1 and of differences.
@@ -102,12 +103,13 @@ def report(
     data = replace(data, knock_outs=compare_knock_outs(data))
     with house_style(figure_format):
         tables, figures = make_tables(data), make_figures(data)
-    files = write_as_text(tables, name_in_labels(record, runs), record.label, paper)
+    name = name_in_labels(record, runs)
+    files = write_as_text(tables, name, record.label, paper)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
-    written = [write_text(text, folder / name) for name, text in files.items()]
+    written = [write_text(text, folder / file) for file, text in files.items()]
     with house_style(figure_format):
-        written += [path for figure in figures for path in save_figure(figure, folder, record.study.name)]
+        written += [path for figure in figures for path in save_figure(figure, folder, name)]
     written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
     viewer = None
     if documents > 0 and from_wandb is None:
@@ -140,6 +142,9 @@ def read_data(
         data = load_from_wandb(record, remote, split=split)
     data = replace(data, search=read_search_record(study_folder(runs, record.label)), options=options)
     require_a_scored_run(data)
+    for row in record.study.rows.values():
+        check_printable(row.title)
+        check_printable(row.group)
     return replace(data, compared=compare_to_baselines(record, data.frame, tasks=options.tasks))
 
 
@@ -212,10 +217,7 @@ def name_in_labels(record: StudyRecord, runs: Path) -> str:
 
 
 def write_as_text(tables: Sequence[Table], name: str, label: str, paper: Paper) -> dict[str, str]:
-    """File name -> text: every table as `<name>.md`, `.tex` and `.csv`, and what LaTeX captions leave out as notes.tex.
-
-    A UserError names a character that LaTeX cannot print.
-    """
+    """File name -> text: each table as `<name>.md`, `.tex` and `.csv`; in notes.tex what LaTeX captions leave out."""
     files = {}
     for table in tables:
         files[f"{table.name}.md"] = to_markdown(table)

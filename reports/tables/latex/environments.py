@@ -47,10 +47,7 @@ LABELS = {"table": "results", "comparisons": "differences"}
 
 
 def to_latex(table: Table, study: str, paper: Paper = "two-column") -> str:
-    """Whole table environments with a caption of one sentence and the label `tab:<study>-<table>`.
-
-    A UserError names a character that LaTeX cannot print.
-    """
+    """Whole table environments with a caption of one sentence and the label `tab:<study>-<table>`."""
     shown = [(number, column) for number, column in enumerate(table.columns) if column.in_print and not column.heads]
     columns = [build_column(column, [line.cells[number] for line in table.lines]) for number, column in shown]
     width = compute_width(columns) + MARK_WIDTH * columns[-1].marked

@@ -57,6 +57,7 @@ MATH = dict(pair.split() for pair in re.split(r"\s{2,}|\n", MATH_COMMANDS.strip(
 ACCENTS = {"\u0301": "acute", "\u0300": "grave", "\u0308": "ddot"}
 ACCENTED_LATIN = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 """Combining marks that every encoding of LaTeX's has over a Latin letter."""
+LAST_LATIN = "\u017f"
 LATIN = "ÆæØøŒœŁłıªº¡¿"
 CODE = re.compile("`([^`]*)`")
 MAX_WORD = 20
@@ -64,12 +65,24 @@ MAX_WORD = 20
 
 
 def escape(text: str) -> str:
-    """Plain text as LaTeX prints it; a UserError that names a character which its standard fonts lack."""
-    return CODE.sub(r"\\texttt{\1}", "".join(write_character(character, text) for character in text))
+    """Plain text as LaTeX prints it; a character of a document that its standard fonts lack as `[U+8A18]`."""
+    written = (write_character(character) or f"[U+{ord(character):04X}]" for character in text)
+    return CODE.sub(r"\\texttt{\1}", "".join(written))
 
 
-def write_character(character: str, text: str) -> str:
-    """One character of a text as LaTeX: as it is, as a command or in math."""
+def check_printable(text: str) -> None:
+    """Raise a UserError that names a character which LaTeX's standard fonts lack."""
+    for character in text:
+        if write_character(character) is None:
+            raise UserError(
+                f"the title {text!r} has {character!r} ({unicodedata.name(character, f'U+{ord(character):04X}')}), "
+                "which LaTeX's standard fonts lack: write it in other characters (titles and groups of rows stand in "
+                "the study's file)"
+            )
+
+
+def write_character(character: str) -> str | None:
+    """One character as LaTeX: as it is, as a command or in math; None for one that its standard fonts lack."""
     if character in SPECIAL:
         return SPECIAL[character]
     if character in MATH:
@@ -79,17 +92,19 @@ def write_character(character: str, text: str) -> str:
         return character
     decomposed = unicodedata.normalize("NFD", character)
     name = unicodedata.name(character, "")
-    if name.startswith("LATIN") and len(decomposed) == 2 and decomposed[1] in ACCENTED_LATIN:
+    if (
+        name.startswith("LATIN")
+        and len(decomposed) == 2
+        and decomposed[1] in ACCENTED_LATIN
+        and character <= LAST_LATIN
+    ):
         return character
     if name.startswith("GREEK") and (greek := write_greek(decomposed)):
         return f"${greek}$"
     kind, _, point = unicodedata.decomposition(character).partition(" ")
     if kind in ("<super>", "<sub>") and " " not in point and (plain := chr(int(point, 16))) in "0123456789+-=()nai":
         return f"${'^' if kind == '<super>' else '_'}{{{plain}}}$"
-    raise UserError(
-        f"{text!r} holds {character!r} ({name or f'U+{ord(character):04X}'}), which LaTeX's standard fonts lack: "
-        "write it in other characters (titles of rows and groups stand in the study's YAML file)"
-    )
+    return None
 
 
 def write_greek(decomposed: str) -> str | None:

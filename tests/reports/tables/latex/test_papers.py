@@ -4,15 +4,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from core.errors import UserError
 from reports.commands import write_as_text
 from reports.tables.latex.environments import Paper
-from reports.tables.latex.text import escape
+from reports.tables.latex.text import write_character
 from reports.tables.layout import Table
 from tests.reports.tables.latex.paper_studies import (
     SHIPPED,
@@ -55,8 +53,8 @@ def write_paper(folder: Path, preamble: str, tables: dict[str, list[Table]], pap
 def known_characters() -> Iterator[str]:
     """Every character that is not refused, as LaTeX."""
     for character in CHARACTERS:
-        with suppress(UserError):
-            yield f"{escape(character)}, "
+        if (written := write_character(character)) is not None:
+            yield f"{written}, "
 
 
 def compile_paper(folder: Path, text: str) -> str:

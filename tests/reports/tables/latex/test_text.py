@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import UserError
-from reports.tables.latex.text import BREAK, add_breaks, escape, text_width, widest_part
+from reports.tables.latex.text import BREAK, add_breaks, check_printable, escape, text_width, widest_part
 
 
 def test_every_special_character_is_escaped_once() -> None:
@@ -28,8 +28,9 @@ def test_greek_symbols_and_quotes_are_tex_and_accents_stay(text: str, latex: str
 
 @pytest.mark.parametrize(("character", "name"), [("記", "CJK UNIFIED IDEOGRAPH-8A18"), ("ą", "OGONEK"), ("🙂", "SMIL")])
 def test_what_latex_cannot_print_is_refused_by_name(character: str, name: str) -> None:
-    with pytest.raises(UserError, match=f"'JEREX {character}' holds '{character}' .*{name}"):
-        escape(f"JEREX {character}")
+    with pytest.raises(UserError, match=f"the title 'JEREX {character}' has '{character}' .*{name}"):
+        check_printable(f"JEREX {character}")
+    assert escape(f"A document {character}.") == f"A document [U+{ord(character):04X}]."
 
 
 def test_long_words_break_behind_separators() -> None:
