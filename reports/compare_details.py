@@ -75,7 +75,7 @@ def document_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
         "Means over seeds; B − A: right minus wrong.",
     )
     lines = write_lines(data.head(MAX_LINES), equal=False)
-    return Table("compare-documents", "Documents", columns, lines, caption, data=data)
+    return Table("compare-documents", "Documents that differ", columns, lines, caption, data=data)
 
 
 def all_documents(system: ComparedSystem) -> Sequence[DocumentCounts]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.baseline_differences import find_largest_differences
-from reports.captions import comparison_label, label, measured_on, name_sample
+from reports.captions import comparison_label, label, name_sample
 from reports.figures.style import (
     BASELINE,
     DOT,
@@ -55,9 +55,8 @@ def forest_figures(data: ReportData) -> list[ReportFigure]:
     if not len(numbers):
         return []
     metric, rows = data.study.study.metric, compared["row"].nunique()
-    shown = [f"Of {rows} rows the {MAX_ROWS} that differ most."] if rows > MAX_ROWS else []
+    details = f"Of {rows} rows the {MAX_ROWS} that differ most." if rows > MAX_ROWS else ""
     marks = "dots are seeds, diamonds and bars the mean and 95 % t-interval of the differences paired by seed"
-    details = " ".join([*measured_on(data.study, data.frame), *shown])
     one_task = draw_rows(numbers, [metric], label=f"Δ {TASK_NAMES[metric]} F1 to the baseline, points", zero=True)
     all_tasks = draw_rows(numbers, list(TASK_HEADINGS), label="Δ F1 to the baseline, points", zero=True)
     captions = (
@@ -81,8 +80,7 @@ def scores_figure(data: ReportData) -> list[ReportFigure]:
         "t-interval over seeds."
     )
     figure = draw_rows(numbers, [data.study.study.metric], label=f"{name} F1")
-    details = [*measured_on(data.study, data.frame), "Intervals are cut where F1 ends, at 0 and at 100."]
-    return [ReportFigure("scores", figure, caption, " ".join(details))]
+    return [ReportFigure("scores", figure, caption, "Intervals are cut where F1 ends, at 0 and at 100.")]
 
 
 def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Figure style: the house style of every figure, its colours, face and width, and saving as PDF, PNG, SVG and LaTeX."""
 
 import io
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,7 @@ def save_figure(figure: ReportFigure, folder: Path, label: str) -> list[Path]:
 def to_latex(figure: ReportFigure, label: str) -> str:
     """A figure environment over one column or both, in the width that was drawn, or the column's where that is less."""
     width = figure.figure.get_figwidth()
+    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{label}-{figure.name}").strip("-")
     environment = "figure*" if width > 1.01 * column_width() else "figure"
     fitted = rf"\ifdim {width:.2f}in>\linewidth \linewidth\else {width:.2f}in\fi"
     return "\n".join(
@@ -122,7 +124,7 @@ def to_latex(figure: ReportFigure, label: str) -> str:
             r"\centering",
             rf"\includegraphics[width={fitted}]{{{figure.name}.pdf}}",
             rf"\caption{{{escape(figure.caption)}}}",
-            rf"\label{{fig:{label}-{figure.name}}}",
+            rf"\label{{fig:{name}}}",
             rf"\end{{{environment}}}",
             "",
         ]

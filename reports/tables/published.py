@@ -103,8 +103,8 @@ def with_sample_std(printed: Summary) -> Summary:
 
 
 def published_table(data: ReportData) -> Table | None:
-    """The differences of the published table, next to a study of the same groups."""
-    if {row.group for row in data.study.study.rows.values()}.isdisjoint(row.group for row in PUBLISHED_ROWS):
+    """The differences of the published table, next to a study of the same data and groups."""
+    if not find_published_rows(data.study):
         return None
     compared = compare_published()
     lines = [

@@ -70,3 +70,4 @@ def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(t
         paired_difference(PUBLISHED_ROWS[0].scores["entity"], PUBLISHED_ROWS[1].scores["entity"])  # type: ignore[arg-type]
     quick = make_study(tmp_path / "quick", seeds, profile="quick")
     assert len(main_table(read_data(quick, tmp_path / "quick")).lines) == 2
+    assert published_table(read_data(quick, tmp_path / "quick")) is None
