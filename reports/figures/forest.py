@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -19,6 +18,7 @@ from reports.figures.style import (
     column_width,
     house_style,
     keep_f1_range,
+    line_height,
     page_width,
     wrap_label,
 )
@@ -31,8 +31,6 @@ MAX_ROWS = 40
 MAX_ROWS_IN_COLUMN = 8
 """Rows with which panels still fit two by two into one column."""
 COLUMNS = "row label task seed value mean low high".split()
-LABEL_LINE = 0.0162
-"""Inches that a line of a label takes, per point of `font.size`."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def draw_rows(
     labels = [wrap_label(name, 14 if across == 2 else 20) for name in rows]
     tallest = max((name.count("\n") + 1 for name in labels), default=1)
     with house_style():
-        row_height = max(0.31 * len(series), 0.06 + LABEL_LINE * rcParams["font.size"] * tallest)
+        row_height = max(0.31 * len(series), 0.06 + line_height() * tallest)
         height = 0.45 + down * (0.4 + row_height * max(1, len(rows)))
         figure = Figure(figsize=(column_width() if across < 3 else page_width(), height))
         panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from matplotlib import style
+from matplotlib import rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -88,6 +88,11 @@ def column_width() -> float:
 def page_width() -> float:
     """Inches: both columns of the paper."""
     return FORMAT.get().width * PAGE_RATIO
+
+
+def line_height() -> float:
+    """Inches that a line of a label takes."""
+    return 0.0162 * float(rcParams["font.size"])
 
 
 def wrap_label(text: str, width: int = 20) -> str:
