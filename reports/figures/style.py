@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from core.errors import UserError
 from core.files import atomic_write
-from reports.tables.latex import escape
+from reports.tables.latex.text import escape
 
 STYLE = Path(__file__).with_name("engram.mplstyle")
 COLUMN = 3.03

@@ -55,11 +55,11 @@ def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(t
     seeds = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 39.0, 1: 41.0}}
     study = make_study(tmp_path, seeds)
     table = main_table(read_data(study, tmp_path))
-    assert [line.cells[0] for line in table.lines] == [
-        "JEREX",
-        "JEREX + memory",
-        "JEREX (published)",
-        "memory (published)",
+    assert [(line.cells[0], line.group) for line in table.lines] == [
+        ("JEREX", "GRC"),
+        ("JEREX + memory", "GRC"),
+        ("JEREX", "GRC, published"),
+        ("memory", "GRC, published"),
     ]
     assert PUBLISHED_NOTE in table.notes
     assert not any(cell.bold for line in table.lines[2:] for cell in line.cells if not isinstance(cell, str))
