@@ -22,7 +22,7 @@ LEADS: dict[Direction, str] = {"higher": "Yes: ", "lower": "No: ", "none": "Not 
 RULES = {
     "Yes, or raises": "the 95 % t-interval of the differences, paired by seed, lies above 0.",
     "No, or lowers": "it lies below 0.",
-    "Not shown, or may be chance": "it holds 0: the difference may be of either sign. That is no proof that there is none.",
+    "Not shown, or may be chance": "it holds 0: either sign is possible. That is no proof of no difference.",
     "Not known": "fewer than two seeds have a score in both rows.",
     "Also after correction": "the p of the paired t-test is below .05 by Holm's method over all comparisons.",
 }
