@@ -1,6 +1,7 @@
 """Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -9,6 +10,7 @@ from core.records.record import SCORED
 from reports.frame import run_facts
 from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
+from studies.study import EXTERNAL
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
 EMBEDDED_CORPUS_NOTE = "The corpus is the embedded, generated one: no number here stands for a result on real text."
@@ -28,6 +30,13 @@ def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def name_sample(frame: pd.DataFrame) -> str:
+    """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
+    documents = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f"{' or '.join(map(str, documents))} {frame['split'].iloc[0]} documents, " if documents else ""
+    return f"{size}{format_seeds(set(frame['seed']))}"
+
+
 def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
     runs = run_facts(frame)
@@ -35,6 +44,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
         *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
+        *external_notes(study),
         *early_choice_notes(study, runs),
         *mixed_run_notes(runs),
     ]
@@ -54,10 +64,20 @@ def chosen_row_notes(study: StudyRecord) -> Iterator[str]:
 
 def missing_score_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]:
     """Rows with seeds that have no score, by row and status."""
-    without = runs[~runs["status"].isin(SCORED)]
+    without = runs[~runs["status"].isin([*SCORED, EXTERNAL])]
     for row, of_row in without.groupby("row", sort=False):
         seeds = [format_seeds(group["seed"], str(status)) for status, group in of_row.groupby("status", sort=False)]
         yield f"{label(study, str(row))}: without a score: {', '.join(seeds)}."
+
+
+def external_notes(study: StudyRecord) -> Iterator[str]:
+    """Rows whose numbers come from files, and what a seed means there."""
+    for row, files in study.study.external.items():
+        gold = Path(study.study.rows[row].gold).name
+        yield (
+            f"{label(study, row)}: {len(files)} prediction files of another program, scored on {gold}; they are paired "
+            "with seeds in the order in which the study names them, and need not share split and order with them."
+        )
 
 
 def early_choice_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]:

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import tyro
-
+from core.commands.console import print_json
 from core.errors import UserError
 from core.files import atomic_write, make_folder
 from core.records.record import SCORED
@@ -14,7 +14,7 @@ from reports.baseline_differences import compare_to_baselines
 from reports.captions import problems
 from reports.compare import COMPARISON_TABLES, pair_systems
 from reports.compare_inputs import read_system
-from reports.figures.style import save_figure
+from reports.figures.style import COLUMN, FigureFormat, Font, house_style, save_figure
 from reports.frame import ReportData, load_study, run_facts
 from reports.memory_use import compare_knock_outs
 from reports.page.documents import build_comparison_viewer, build_study_viewer
@@ -26,16 +26,19 @@ from reports.tables.markdown import to_markdown
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
 from studies.record import find_study_record, study_folder
 from studies.search.trials import read_search_record
+from studies.study import EXTERNAL
 
 
 def report(
-    study: tyro.conf.Positional[str],
+    study: str,
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),
     out: Path | None = None,
     split: str = "test",
     documents: int = 300,
+    figure_width: float = COLUMN,
+    font: Font = "sans",
     from_wandb: str | None = None,
 ) -> None:
     """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
@@ -50,9 +53,13 @@ def report(
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
+        figure_width: inches that a figure is wide, which are a column of the paper; a figure that needs more is as wide
+            as both columns. Default: ACL's column.
+        font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
         from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
     """
+    figure_format = FigureFormat(font, figure_width)
     if from_wandb is None:
         record = find_study_record(study, runs, profile=profile)
         data = load_study(record, runs, split=split)
@@ -63,11 +70,13 @@ def report(
     data = replace(data, search=read_search_record(study_folder(runs, record.label)))
     require_a_scored_run(data)
     data = replace(data, compared=compare_to_baselines(record, data.frame), knock_outs=compare_knock_outs(data))
-    tables, figures = make_tables(data), make_figures(data)
+    with house_style(figure_format):
+        tables, figures = make_tables(data), make_figures(data)
     print("\n".join(to_markdown(table) for table in tables if not table.appendix))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
     written = write_tables(tables, folder)
-    written += [path for figure in figures for path in save_figure(figure, folder)]
+    with house_style(figure_format):
+        written += [path for figure in figures for path in save_figure(figure, folder, record.study.name)]
     written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
     viewer = None
     if documents > 0 and from_wandb is None:
@@ -80,14 +89,15 @@ def report(
 
 
 def compare(
-    a: tyro.conf.Positional[str],
-    b: tyro.conf.Positional[str],
+    a: str,
+    b: str,
     *,
     runs: Path = Path("runs"),
     split: str = "test",
     gold: Path | None = None,
     out: Path | None = None,
     documents: int = 300,
+    json: bool = False,
 ) -> None:
     """Print how two runs, rows of studies or prediction files differ on the same documents.
 
@@ -100,11 +110,19 @@ def compare(
         out: a folder for the tables as Markdown, LaTeX and CSV and for a page on which both are read side by side,
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
+        json: one JSON object instead of tables, with all types and documents.
     """
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
-    print("\n".join(to_markdown(table) for table in tables))
+    if json:
+        content: dict[str, Any] = {"a": system_a.label, "b": system_b.label, "split": split, "n": len(system_a.counts)}
+        for table in tables:
+            # The first one, of the five tasks, is the table `compare` itself.
+            content[table.name.removeprefix("compare").lstrip("-") or "tasks"] = table.data.to_dict("records")
+        print_json(content)
+    else:
+        print("\n".join(to_markdown(table) for table in tables))
     if out is not None:
         viewer = None
         if documents > 0:
@@ -118,7 +136,7 @@ def compare(
 def require_a_scored_run(data: ReportData) -> None:
     """Raise a UserError where the study has neither a run with a score nor a trial of a search."""
     runs = run_facts(data.frame).drop_duplicates("run")
-    if runs["status"].isin(SCORED).any() or (data.search is not None and data.search.trials):
+    if runs["status"].isin([*SCORED, EXTERNAL]).any() or (data.search is not None and data.search.trials):
         return
     counts = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts(sort=False).items())
     study = data.study

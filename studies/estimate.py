@@ -55,7 +55,8 @@ class Estimate:
 
     def seconds(self, jobs: int) -> float:
         """Wall time with so many runs at once."""
-        return max(sum(cost.seconds for cost in self.known) / jobs, max(cost.seconds for cost in self.known))
+        seconds = [cost.seconds for cost in self.known]
+        return max(sum(seconds) / jobs, max(seconds, default=0.0))
 
     @property
     def memory_bytes(self) -> int:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
-
 from core.errors import UserError
 from core.progress import stop_on_signals
 from core.records.summary import read_summary
@@ -19,7 +17,7 @@ LACKING = "without knock-outs"
 
 
 def evaluate(
-    study: tyro.conf.Positional[str],
+    study: str,
     *,
     knock_out: bool = False,
     profile: str | None = None,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import tyro
 
 from core.commands.console import print_document, print_json, print_report
 from core.config.schema import Format
@@ -26,7 +25,7 @@ from core.files import atomic_write, make_folder
 
 
 def report(
-    file: tyro.conf.Positional[Path],
+    file: Path,
     *,
     types: Path | None = None,
     tokenizer: str | None = None,
@@ -51,7 +50,7 @@ def report(
     content: dict[str, Any] = {
         "file": str(file),
         "statistics": msgspec.to_builtins(compute_statistics(corpus.documents)),
-        "dirt": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
+        "issues": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
         "examples": corpus.issues.examples,
     }
     if tokenizer is not None:
@@ -73,7 +72,7 @@ def report(
 
 
 def sample(
-    file: tyro.conf.Positional[Path],
+    file: Path,
     *,
     index: int = 0,
     title: str | None = None,
@@ -104,7 +103,7 @@ def sample(
 
 
 def split(
-    file: tyro.conf.Positional[Path],
+    file: Path,
     *,
     shares: tuple[float, float, float],
     seed: int = 0,
@@ -176,7 +175,7 @@ def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test
         print(f"{len(made.missing):,} titles of JEREX's dev and test are in neither source, such as {examples}")
 
 
-def fetch(name: tyro.conf.Positional[str]) -> None:
+def fetch(name: str) -> None:
     """Download a registered data set into the data folder, and check or pin its checksums.
 
     Args:
@@ -194,8 +193,19 @@ def fetch(name: tyro.conf.Positional[str]) -> None:
         print(f"{fetched.path}: {fetched.state}, sha256 {fetched.sha256} ({basis})")
 
 
-def list_datasets() -> None:
-    """Print the registered data sets, where they belong on this machine, and which of their files are there."""
+def list_datasets(*, json: bool = False) -> None:
+    """Print the registered data sets, where they belong on this machine, and which of their files are there.
+
+    Args:
+        json: one JSON list instead of lines.
+    """
+    if json:
+        sets = []
+        for entry in REGISTRY.values():
+            present = [file.name for file in entry.files if (entry.path / file.name).is_file()]
+            sets.append(msgspec.to_builtins(entry) | {"folder": str(entry.path), "present": present})
+        print_json(sets)
+        return
     print(f"data folder: {data_root()} (ENGRAM_DATA sets another)")
     for entry in REGISTRY.values():
         print(f"\n{entry.name}: {entry.what}\n  licence: {entry.licence}; folder: {entry.path.name}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import tyro
 
 from core.commands.console import print_json, print_knock_outs, print_scores
 from core.config.memory import MemoryConfig
@@ -30,7 +29,7 @@ ATTENTION_DOCUMENTS = 10
 
 
 def evaluate(
-    run: tyro.conf.Positional[str],
+    run: str,
     *,
     split: Literal["validation", "test"] = "test",
     input: Path | None = None,
@@ -60,7 +59,7 @@ def evaluate(
         documents: the documents whose attention is stored, by title or id, or how many of the first (default: 10).
         runs: the folder of run folders.
         mention_threshold: in place of the run's own, for this command only: a span is a mention from this score on.
-        coref_threshold: the same for clusters: they merge while all their mentions are as sure to be one entity.
+        coref_threshold: the same for clusters: two merge while every pair of their mentions has at least this score.
         relation_threshold: the same for relations: one holds from this score on.
         device: auto, cpu, cuda or cuda:N (default: the run's own).
         threads: processor threads.

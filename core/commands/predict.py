@@ -4,9 +4,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import tyro
+from typing import TYPE_CHECKING, Annotated, Any
 
 from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
@@ -27,10 +25,10 @@ MAX_NAMED = 5
 
 
 def predict(
-    run: tyro.conf.Positional[str],
+    run: str,
     *,
     input: str,
-    output: str,
+    output: Annotated[str, "FILE"],
     html: Path | None = None,
     html_documents: int = 100,
     format: Format = "auto",
@@ -62,7 +60,7 @@ def predict(
         anew: delete what an earlier command has left in OUTPUT.part/, and begin again.
         runs: the folder of run folders.
         mention_threshold: in place of the run's own, for this command only: a span is a mention from this score on.
-        coref_threshold: the same for clusters: they merge while all their mentions are as sure to be one entity.
+        coref_threshold: the same for clusters: two merge while every pair of their mentions has at least this score.
         relation_threshold: the same for relations: one holds from this score on.
         device: auto, cpu, cuda or cuda:N (default: the run's own).
         threads: processor threads.

@@ -9,6 +9,7 @@ from reports.frame import ReportData, run_facts
 from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import Summary, summarize
+from studies.study import EXTERNAL
 
 MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch", "knock_out_seconds")
 """Facts of a run of which the table shows mean and std; the last one where any run has it."""
@@ -20,12 +21,15 @@ KNOCK_OUTS = (
 def cost_table(data: ReportData) -> Table:
     """What a row costs, over its scored runs."""
     study, runs = data.study, run_facts(data.frame)
+    runs = runs[runs["status"] != EXTERNAL]
     scored = runs[runs["status"].isin(SCORED)]
     by_row = dict(list(scored.groupby("row")))
     knocked_out = scored["knock_out_seconds"].notna().any()
     measures = MEASURES if knocked_out else MEASURES[:-1]
     lines, tidy = [], []
     for row in rows_by_group(study):
+        if study.study.rows[row].predictions:
+            continue
         of_row = by_row.get(row, scored[:0])
         summaries = {name: summarize(of_row[name].dropna()) for name in measures}
         sizes = of_row["parameters"].dropna().unique()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import requests
-import tyro
 
 from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
@@ -101,7 +100,7 @@ def upload(files: Sequence[Path], *, logs: Path) -> str:
 
 
 def sync(
-    study: tyro.conf.Positional[str],
+    study: str,
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),

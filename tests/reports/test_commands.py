@@ -42,6 +42,22 @@ def test_the_printed_report_says_whether_memory_is_used(tmp_path: Path, capsys: 
     assert {"memory-use.md", "memory-use.tex", "memory-use.csv", "memory-use.pdf"} <= set(err.strip().split(", "))
 
 
+def test_figures_have_the_width_and_face_that_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}})
+    arguments = ["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--documents", "0"]
+    assert engram.main([*arguments, "--figure-width", "3.5", "--font", "serif"]) == 0
+    pdf, tex = (tmp_path / "out" / "forest.pdf").read_bytes(), (tmp_path / "out" / "figure-forest.tex").read_text()
+    assert b"STIXGeneral" in pdf
+    assert b"DejaVu" not in pdf
+    assert b"/MediaBox [ 0 0 252 " in pdf
+    assert r"\begin{figure}" in tex
+    assert "width=\\ifdim 3.50in>" in tex
+    assert r"\label{fig:made-forest}" in tex
+    capsys.readouterr()
+    assert engram.main([*arguments, "--figure-width", "30"]) == 2
+    assert "--figure-width 30: a column of 2.5 to 7 inches can be drawn" in capsys.readouterr().err
+
+
 def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_study(tmp_path, HALF)
     arguments = ["report", "made@paper", "--runs", str(tmp_path), "--out", str(tmp_path / "a" / "b")]

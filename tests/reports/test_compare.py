@@ -54,6 +54,17 @@ def test_scores_are_micro_f1_paired_on_shared_seeds() -> None:
     assert line["low_all"] <= line["delta"] <= line["high_all"]
 
 
+def test_json_has_the_numbers_of_the_tables_and_nothing_else(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    references = [f"made:{row}" for row in ("jerex-grc", "memory-grc")]
+    assert engram.main(["compare", *references, "--runs", str(runs), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["b"], content["split"], content["n"]) == ("made@paper:memory-grc", "test", 2)
+    strict = {line["task"]: line for line in content["tasks"]}["relation_strict"]
+    assert strict["a"] == pytest.approx((100 * 40 / 60 + 100 * 48 / 64) / 2, abs=1e-9)
+    assert {"further", "types", "documents"} <= content.keys()
+    assert len(content["documents"]) == 4, "all documents, also those that are equal"
+
+
 def test_where_they_differ_is_listed_largest_first() -> None:
     one, other = pair_systems(A, B)
     types = type_differences_table(one, other)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import tyro
 
 from core.commands import data
+from core.commands.arguments import call
 from core.data.documents import Annotation, Document, Entity, Relation
 from core.data.formats import read_corpus
 from core.data.formats.docred import document_to_docred, write_docred
@@ -46,7 +46,7 @@ def test_report_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "entity_types": {"PER": 2, "LOC": 2},
         "relation_types": {"P1": 2},
     }
-    assert content["dirt"] == {"nested_mention": 2}
+    assert content["issues"] == {"nested_mention": 2}
     assert printed.err == ""
 
 
@@ -69,8 +69,8 @@ def test_report_on_real_documents(shared_path, capsys: pytest.CaptureFixture[str
 
 
 def test_report_takes_its_arguments_from_a_command_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tyro.cli(data.report, prog="engram data report", args=[str(file), "--json", "--max-span-tokens", "1"])
-    assert msgspec.json.decode(capsys.readouterr().out)["dirt"] == {"nested_mention": 2, "long_mention": 2}
+    call(data.report, "engram data report", [str(file), "--json", "--max-span-tokens", "1"])
+    assert msgspec.json.decode(capsys.readouterr().out)["issues"] == {"nested_mention": 2, "long_mention": 2}
 
 
 def test_sample_shows_mentions_clusters_and_relations(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
