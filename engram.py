@@ -141,7 +141,8 @@ def listing(names: Iterable[str], *, before: str = "") -> str:
     """The commands of these names and their summaries, all of which begin with `before`."""
     lines = [f"  {name:<18} {VERBS[name].summary}" for name in names]
     usage = f"usage: engram {before}COMMAND ..."
-    return "\n".join([usage, "", HEAD, "", "commands:", *lines, "", f"`engram {before}COMMAND --help` explains one."])
+    end = f"`engram help {before}COMMAND` explains one, `engram -V` shows the version."
+    return "\n".join([usage, "", HEAD, "", "commands:", *lines, "", end])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -22,6 +22,7 @@ from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
 LEVEL = 1 - CONFIDENCE
+Direction = Literal["higher", "lower", "none", "unknown"]
 MAX_RESAMPLED_ROWS = 40
 """Rows whose documents are resampled; of a larger study those that differ most."""
 NOT_RESAMPLED = "not among the rows that differ most"
@@ -97,16 +98,25 @@ def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: i
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 
 
+def find_direction(line: Mapping[Any, Any]) -> Direction:
+    """What a comparison shows: its 95 % t-interval decides, and nothing else; unknown without two shared seeds."""
+    if line["n"] < 2:
+        return "unknown"
+    if line["low"] <= 0 <= line["high"]:
+        return "none"
+    return "higher" if line["low"] > 0 else "lower"
+
+
 def verdict(line: Mapping[Any, Any]) -> str:
-    """What a comparison shows, in words: its 95 % t-interval decides, and nothing else."""
+    """What a comparison shows, in words."""
     delta, low, high = (f"{line[name]:+.2f}" for name in ("delta", "low", "high"))
     if line["n"] == 0:
         return "not compared: no seed has a score in both rows"
     if line["n"] == 1:
         return f"one seed only, Δ = {delta}: no statement about other seeds"
-    if line["low"] <= 0 <= line["high"]:
+    side = find_direction(line)
+    if side == "none":
         return f"no difference shown: higher in {line['higher']} of {line['n']} seeds, Δ = {delta} [{low}, {high}]"
-    side = "higher" if line["low"] > 0 else "lower"
     holm = "also after Holm" if line["p_holm"] < LEVEL else "not after Holm"
     return f"{side} in {line[side]} of {line['n']} seeds, Δ = {delta} [{low}, {high}], {holm}"
 

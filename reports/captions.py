@@ -30,6 +30,30 @@ def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def describe_data(study: StudyRecord, frame: pd.DataFrame) -> str:
+    """`the 300 test documents of docred-joint`: the data of a caption of one sentence."""
+    sizes = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f"{sizes[0]} " if len(sizes) == 1 else ""
+    name = study.data_name
+    corpus = "the generated corpus" if name == SYNTHETIC else name or f"profile {study.profile}"
+    return f"the {size}{frame['split'].iloc[0]} documents of {corpus}"
+
+
+def describe_spread(counts: Iterable[int]) -> str:
+    """`mean ± standard deviation over 5 seeds`, by the numbers of seeds behind the rows of a table."""
+    known = sorted({int(count) for count in counts} - {0})
+    if not known or known == [1]:
+        return "one seed"
+    seeds = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]}"
+    return f"mean ± sample standard deviation over {seeds} seeds"
+
+
+def count_seeds(frame: pd.DataFrame) -> list[int]:
+    """How many seeds of each row have a score."""
+    runs = run_facts(frame)
+    return [int(count) for count in runs["status"].isin([*SCORED, EXTERNAL]).groupby(runs["row"]).sum()]
+
+
 def name_sample(frame: pd.DataFrame) -> str:
     """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
     documents = sorted({int(number) for number in frame["documents"].dropna()})

@@ -4,12 +4,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from core.commands.console import print_json
+from core.data.datasets import SYNTHETIC
 from core.errors import UserError
 from core.files import atomic_write, make_folder
 from core.records.record import SCORED
+from core.scoring.metrics import HEADLINE
 from reports.baseline_differences import compare_to_baselines
 from reports.captions import problems
 from reports.compare import COMPARISON_TABLES, pair_systems
@@ -17,14 +19,17 @@ from reports.compare_inputs import read_system
 from reports.figures.style import COLUMN, FigureFormat, Font, house_style, save_figure
 from reports.frame import ReportData, load_study, run_facts
 from reports.memory_use import compare_knock_outs
+from reports.page.answer import answer_comparison, answer_study, write_answer
 from reports.page.documents import build_comparison_viewer, build_study_viewer
 from reports.page.page import build_comparison_page, build_study_page
 from reports.sections import make_figures, make_tables
-from reports.tables.latex import to_latex
+from reports.tables.latex.environments import Paper, to_latex
+from reports.tables.latex.notes import to_notes
+from reports.tables.latex.text import check_printable
 from reports.tables.layout import Table
 from reports.tables.markdown import to_markdown
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
-from studies.record import find_study_record, study_folder
+from studies.record import RECORD, STUDIES, StudyRecord, find_study_record, study_folder
 from studies.search.trials import read_search_record
 from studies.study import EXTERNAL
 
@@ -37,26 +42,28 @@ def report(
     out: Path | None = None,
     split: str = "test",
     documents: int = 300,
+    paper: Paper = "two-column",
     figure_width: float = COLUMN,
     font: Font = "sans",
-    from_wandb: str | None = None,
+    from_wandb: Annotated[str, "ENTITY/PROJECT"] | None = None,
 ) -> None:
-    """Print the tables of a study that was run, and write them as Markdown, LaTeX and CSV, with figures and a page.
+    """Print the answer and the tables of a study that was run, and write them as files, with figures and a page.
 
     A study that is half done gives a table too: n is the number of seeds behind a row, and what is missing is named.
 
     Args:
-        study: a study's name, or <name>@<profile>.
-        profile: the profile it was run under, where it was run under several.
-        runs: where run folders lie.
+        study: a study that was run, or <study>@<profile>.
+        profile: the profile that it ran under, where there are several.
+        runs: the folder of run folders.
         out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
             <runs>/studies/<study>@<profile>/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
-        figure_width: inches that a figure is wide, which are a column of the paper; a figure that needs more is as wide
-            as both columns. Default: ACL's column.
+        paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
+        figure_width: inches that a column of the paper is wide, and a figure with it; one that needs more is as wide as
+            both columns. ACL's column has 3.03.
         font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
-        from_wandb: read the runs from this W&B project, entity/project, instead of their records. Which of its runs are
+        from_wandb: read the runs from this W&B project instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
     """
     figure_format = FigureFormat(font, figure_width)
@@ -69,23 +76,33 @@ def report(
         data = load_from_wandb(record, remote, split=split)
     data = replace(data, search=read_search_record(study_folder(runs, record.label)))
     require_a_scored_run(data)
+    for row in record.study.rows.values():
+        check_printable(row.title)
+        check_printable(row.group)
     data = replace(data, compared=compare_to_baselines(record, data.frame), knock_outs=compare_knock_outs(data))
     with house_style(figure_format):
         tables, figures = make_tables(data), make_figures(data)
-    print("\n".join(to_markdown(table) for table in tables if not table.appendix))
+    name = name_in_labels(record, runs)
+    files = write_as_text(tables, name, record.label, paper)
+    sentences = answer_study(record, data.compared)
+    answer = write_answer(record, data.frame, sentences, generated=record.data_name == SYNTHETIC)
+    print("\n".join([answer, *(to_markdown(table) for table in tables if not table.appendix)]))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
-    written = write_tables(tables, folder)
+    written = [write_text(text, folder / file) for file, text in files.items()]
     with house_style(figure_format):
-        written += [path for figure in figures for path in save_figure(figure, folder, record.study.name)]
+        written += [path for figure in figures for path in save_figure(figure, folder, name)]
+    written.append(write_text(answer, folder / "answer.md"))
     written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
     viewer = None
     if documents > 0 and from_wandb is None:
         viewer = build_study_viewer(data, max_documents=documents)
-    page = build_study_page(record, data.frame, data.compared, tables, figures, viewer)
+    with house_style(figure_format):
+        page = build_study_page(record, data.frame, sentences, tables, figures, viewer)
     written.append(write_text(page, folder / "index.html"))
     for problem in problems(data.frame):
         print(problem, file=sys.stderr)
-    print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+    print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr, flush=True)
+    print(folder / "index.html")
 
 
 def compare(
@@ -97,6 +114,7 @@ def compare(
     gold: Path | None = None,
     out: Path | None = None,
     documents: int = 300,
+    paper: Paper = "two-column",
     json: bool = False,
 ) -> None:
     """Print how two runs, rows of studies or prediction files differ on the same documents.
@@ -104,33 +122,39 @@ def compare(
     Args:
         a: a run id, a signature (all its seeds), STUDY:ROW, or a prediction file (ours or JEREX's).
         b: the same; differences are B minus A.
-        runs: where run folders lie.
+        runs: the folder of run folders.
         split: which scores of runs: test or validation.
         gold: the documents that prediction files are scored on.
         out: a folder for the tables as Markdown, LaTeX and CSV and for a page on which both are read side by side,
             document by document; default: only print the tables.
         documents: how many documents the page holds; 0 for none.
+        paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
         json: one JSON object instead of tables, with all types and documents.
     """
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
+    files = write_as_text(tables, f"{system_a.label} {system_b.label}", "", paper) if out is not None else {}
+    (on_headline,) = [line for line in tables[0].data.to_dict("records") if line["task"] == HEADLINE]
+    answer = answer_comparison(system_a.label, system_b.label, HEADLINE, on_headline)
     if json:
         content: dict[str, Any] = {"a": system_a.label, "b": system_b.label, "split": split, "n": len(system_a.counts)}
         for table in tables:
             # The first one, of the five tasks, is the table `compare` itself.
             content[table.name.removeprefix("compare").lstrip("-") or "tasks"] = table.data.to_dict("records")
-        print_json(content)
+        print_json({**content, "answer": answer})
     else:
-        print("\n".join(to_markdown(table) for table in tables))
+        print("\n".join([f"{answer}\n", *(to_markdown(table) for table in tables)]))
     if out is not None:
         viewer = None
         if documents > 0:
             viewer = build_comparison_viewer(system_a, system_b, split=split, max_documents=documents)
-        written = write_tables(tables, out)
-        page = build_comparison_page(system_a.label, system_b.label, tables, viewer)
+        written = [write_text(text, out / name) for name, text in files.items()]
+        page = build_comparison_page(system_a.label, system_b.label, answer, tables, viewer)
         written.append(write_text(page, out / "index.html"))
-        print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr)
+        print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr, flush=True)
+        if not json:
+            print(out / "index.html")
 
 
 def require_a_scored_run(data: ReportData) -> None:
@@ -146,13 +170,21 @@ def require_a_scored_run(data: ReportData) -> None:
     )
 
 
-def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
-    """Write every table as `<name>.md`, `.tex` and `.csv`; their paths."""
-    paths = []
+def name_in_labels(record: StudyRecord, runs: Path) -> str:
+    """What labels in LaTeX call a study: its name, with the profile where it was run under several."""
+    name = record.study.name
+    several = len(list((runs / STUDIES).glob(f"{name}@*/{RECORD}"))) > 1
+    return record.label if several else name
+
+
+def write_as_text(tables: Sequence[Table], name: str, label: str, paper: Paper) -> dict[str, str]:
+    """File name -> text: each table as `<name>.md`, `.tex` and `.csv`; in notes.tex what LaTeX captions leave out."""
+    files = {}
     for table in tables:
-        texts = {".md": to_markdown(table), ".tex": to_latex(table), ".csv": table.data.to_csv(index=False)}
-        paths += [write_text(text, folder / f"{table.name}{ending}") for ending, text in texts.items()]
-    return paths
+        files[f"{table.name}.md"] = to_markdown(table)
+        files[f"{table.name}.tex"] = to_latex(table, name, paper)
+        files[f"{table.name}.csv"] = table.data.to_csv(index=False)
+    return files | {"notes.tex": to_notes(tables, label)}
 
 
 def write_text(text: str, path: Path) -> Path:

@@ -178,7 +178,7 @@ def status(study: str, *, profile: str | None = None, runs: Path = Path("runs"),
     """Show how far a study is: every row and seed, mean ± std so far, and what is wrong; exit code 1 if a run failed.
 
     Args:
-        study: the name of a study that was run, or <study>@<profile>.
+        study: a study that was run, or <study>@<profile>.
         profile: the profile that it ran under, where there are several.
         runs: the folder of run folders.
         json: one JSON object instead of the grid.

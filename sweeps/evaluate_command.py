@@ -30,10 +30,10 @@ def evaluate(
     Runs that have it are skipped, so that the same command resumes what was stopped.
 
     Args:
-        study: the name of a study that was run, or <study>@<profile>.
+        study: a study that was run, or <study>@<profile>.
         knock_out: test scores of the same weights with reading taken away, for the runs that read memory.
         profile: the profile that it ran under, where there are several.
-        runs: where run folders lie.
+        runs: the folder of run folders.
         device: auto, cpu, cuda or cuda:N (default: each run's own).
         threads: processor threads.
     """

@@ -5,7 +5,7 @@ On request also with its reading knocked out, and what its memories attend to is
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -37,7 +37,7 @@ def evaluate(
     json: bool = False,
     knock_out: bool = False,
     attention: bool = False,
-    documents: tuple[str, ...] = (),
+    documents: tuple[Annotated[str, "TITLE"], ...] = (),
     runs: Path = Path("runs"),
     mention_threshold: float | None = None,
     coref_threshold: float | None = None,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from core.config.model_source import encoder_width
 from core.config.schema import EncoderConfig
-from reports.captions import label, measured_on, name_sample
+from reports.captions import label, name_sample
 from reports.figures.forest import scores_frame
 from reports.figures.style import BASELINE, MARKERS, ReportFigure, column_width, house_style, keep_f1_range
 from reports.frame import ReportData
@@ -35,8 +35,7 @@ def axis_figure(data: ReportData) -> list[ReportFigure]:
         f"{TASK_NAMES[study.metric].capitalize()} F1 against {title.lower()} ({name_sample(data.frame)}): dots are "
         f"seeds, bars mean and 95 % t-interval over seeds{f', dashed the mean of {baseline[0]}' if baseline else ''}."
     )
-    details = " ".join(measured_on(data.study, data.frame))
-    return [ReportFigure("axis", draw_axis(title, numbers, study.metric, baseline), caption, details)]
+    return [ReportFigure("axis", draw_axis(title, numbers, study.metric, baseline), caption)]
 
 
 def axis_frame(data: ReportData) -> tuple[str, pd.DataFrame]:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.baseline_differences import find_largest_differences
-from reports.captions import comparison_label, label, measured_on, name_sample
+from reports.captions import comparison_label, label, name_sample
 from reports.figures.style import (
     BASELINE,
     DOT,
@@ -19,6 +18,7 @@ from reports.figures.style import (
     column_width,
     house_style,
     keep_f1_range,
+    line_height,
     page_width,
     wrap_label,
 )
@@ -31,8 +31,6 @@ MAX_ROWS = 40
 MAX_ROWS_IN_COLUMN = 8
 """Rows with which panels still fit two by two into one column."""
 COLUMNS = "row label task seed value mean low high".split()
-LABEL_LINE = 0.0162
-"""Inches that a line of a label takes, per point of `font.size`."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,8 @@ def forest_figures(data: ReportData) -> list[ReportFigure]:
     if not len(numbers):
         return []
     metric, rows = data.study.study.metric, data.compared["row"].nunique()
-    shown = [f"Of {rows} rows the {MAX_ROWS} that differ most."] if rows > MAX_ROWS else []
+    details = f"Of {rows} rows the {MAX_ROWS} that differ most." if rows > MAX_ROWS else ""
     marks = "dots are seeds, diamonds and bars the mean and 95 % t-interval of the differences paired by seed"
-    details = " ".join([*measured_on(data.study, data.frame), *shown])
     one_task = draw_rows(numbers, [metric], label=f"Δ {TASK_NAMES[metric]} F1 to the baseline, points", zero=True)
     all_tasks = draw_rows(numbers, list(TASK_HEADINGS), label="Δ F1 to the baseline, points", zero=True)
     captions = (
@@ -80,8 +77,7 @@ def scores_figure(data: ReportData) -> list[ReportFigure]:
         "t-interval over seeds."
     )
     figure = draw_rows(numbers, [data.study.study.metric], label=f"{name} F1")
-    details = [*measured_on(data.study, data.frame), "Intervals are cut where F1 ends, at 0 and at 100."]
-    return [ReportFigure("scores", figure, caption, " ".join(details))]
+    return [ReportFigure("scores", figure, caption, "Intervals are cut where F1 ends, at 0 and at 100.")]
 
 
 def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
@@ -136,7 +132,7 @@ def draw_rows(
     labels = [wrap_label(name, 14 if across == 2 else 20) for name in rows]
     tallest = max((name.count("\n") + 1 for name in labels), default=1)
     with house_style():
-        row_height = max(0.31 * len(series), 0.06 + LABEL_LINE * rcParams["font.size"] * tallest)
+        row_height = max(0.31 * len(series), 0.06 + line_height() * tallest)
         height = 0.45 + down * (0.4 + row_height * max(1, len(rows)))
         figure = Figure(figsize=(column_width() if across < 3 else page_width(), height))
         panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from reports.captions import measured_on, name_sample
+from reports.captions import name_sample
 from reports.figures.style import BASELINE, ReportFigure, column_width, house_style, page_width
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means
@@ -31,9 +31,8 @@ def heat_map_figure(data: ReportData) -> list[ReportFigure]:
         f"{TASK_NAMES[study.metric].capitalize()} F1 ({name_sample(data.frame)}): mean over seeds ± sample standard "
         "deviation, framed where all are compared with it."
     )
-    details = ["A dash: no score, or no such row.", *measured_on(data.study, data.frame)]
     figure = draw_heat_map(numbers, metric=study.metric, seeds=len(study.seeds))
-    return [ReportFigure("map", figure, caption, " ".join(details))]
+    return [ReportFigure("map", figure, caption, "A dash: no score, or no such row.")]
 
 
 def heat_map_frame(data: ReportData) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from reports.figures.style import (
     column_width,
     house_style,
     keep_f1_range,
+    line_height,
     wrap_label,
 )
 from reports.frame import ReportData
@@ -80,13 +81,14 @@ def draw_history(trials: pd.DataFrame, *, metric: str) -> Figure:
 def draw_importance(shares: Mapping[str, float]) -> Figure:
     """A bar per axis by its title, the most important on top, with its share."""
     with house_style():
-        figure = Figure(figsize=(column_width(), 0.6 + 0.22 * len(shares)))
-        panel = figure.subplots()
         labels, places = [wrap_label(title) for title in shares], range(len(shares))
+        heights = [0.09 + line_height() * (label.count("\n") + 1) for label in labels]
+        figure = Figure(figsize=(column_width(), 0.6 + len(labels) * max(heights)))
+        panel = figure.subplots()
         bars = panel.barh(places, list(shares.values()), tick_label=labels, color=MEAN, height=0.6)
         panel.bar_label(bars, fmt=" {:.2f}", fontsize="small", color=BASELINE)
         panel.set_ylim(len(shares) - 0.5, -0.5)
         panel.set_xlim(0, 1.15 * max(*shares.values(), 0.01))
         panel.grid(visible=False, axis="y")
-        panel.set_xlabel("importance (PED-ANOVA), shares of 1")
+        panel.set_xlabel("importance, shares of 1")
     return figure

@@ -1,6 +1,7 @@
 """Figure style: the house style of every figure, its colours, face and width, and saving as PDF, PNG, SVG and LaTeX."""
 
 import io
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from matplotlib import style
+from matplotlib import rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from core.errors import UserError
 from core.files import atomic_write
-from reports.tables.latex import escape
+from reports.tables.latex.text import escape
 
 STYLE = Path(__file__).with_name("engram.mplstyle")
 COLUMN = 3.03
@@ -89,6 +90,11 @@ def page_width() -> float:
     return FORMAT.get().width * PAGE_RATIO
 
 
+def line_height() -> float:
+    """Inches that a line of a label takes."""
+    return 0.0162 * float(rcParams["font.size"])
+
+
 def wrap_label(text: str, width: int = 20) -> str:
     """A label in lines that leave the drawing its room; `width` is in characters, where a column is ACL's."""
     characters = round(width * FORMAT.get().width / COLUMN)
@@ -113,6 +119,7 @@ def save_figure(figure: ReportFigure, folder: Path, label: str) -> list[Path]:
 def to_latex(figure: ReportFigure, label: str) -> str:
     """A figure environment over one column or both, in the width that was drawn, or the column's where that is less."""
     width = figure.figure.get_figwidth()
+    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{label}-{figure.name}").strip("-")
     environment = "figure*" if width > 1.01 * column_width() else "figure"
     fitted = rf"\ifdim {width:.2f}in>\linewidth \linewidth\else {width:.2f}in\fi"
     return "\n".join(
@@ -122,7 +129,7 @@ def to_latex(figure: ReportFigure, label: str) -> str:
             r"\centering",
             rf"\includegraphics[width={fitted}]{{{figure.name}.pdf}}",
             rf"\caption{{{escape(figure.caption)}}}",
-            rf"\label{{fig:{label}-{figure.name}}}",
+            rf"\label{{fig:{name}}}",
             rf"\end{{{environment}}}",
             "",
         ]

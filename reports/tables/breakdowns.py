@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reports.captions import METRIC, label, measured_on
+from reports.captions import METRIC, count_seeds, describe_data, describe_spread, label, measured_on
 from reports.frame import ReportData, run_facts
 from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
@@ -50,6 +50,8 @@ def distance_table(data: ReportData) -> Table | None:
         columns=[Column("row", "System"), *(Column(name, heading, "mean") for name, heading in DISTANCES.items())],
         lines=lines,
         caption=[
+            f"Strict relation F1 (%) by the distance of head and tail on {describe_data(study, data.frame)}, "
+            f"{describe_spread(count_seeds(data.frame))}.",
             f"Strict relation F1 in percent, {MEAN_STD}. Within a sentence: some mention of the head and some mention "
             f"of the tail share one ({gold.get('intra', 0)} in gold); across: none do ({gold.get('inter', 0)}). A "
             "false positive is judged by its own mentions.",
@@ -82,6 +84,8 @@ def type_table(data: ReportData) -> Table | None:
             for name, count in zip(map(str, most.index), most, strict=True)
         ],
         caption=[
+            f"Strict relation F1 (%) of the {len(most)} most frequent relation types on "
+            f"{describe_data(study, data.frame)}, {describe_spread(count_seeds(data.frame))}.",
             f"Strict relation F1 in percent per relation type, {MEAN_STD}; the most frequent in gold first{left_out}. "
             "A type that is neither in gold nor predicted has no score.",
             METRIC,

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from core.records.record import SCORED
+from reports.captions import count_seeds, describe_data, describe_spread
 from reports.frame import ReportData, run_facts
 from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
@@ -51,11 +52,17 @@ def cost_table(data: ReportData) -> Table:
             Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
             Column("parameters", "Parameters", "number", decimals=0),
             Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
-            *([Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1)] if knocked_out else ()),
-            Column("n", "Runs"),
+            *(
+                [Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1, in_print=False)]
+                if knocked_out
+                else ()
+            ),
+            Column("n", "Runs", in_print=len({line.cells[-1] for line in lines}) > 1),
         ],
         lines=lines,
         caption=[
+            f"Cost of training and of scoring {describe_data(study, data.frame)}, "
+            f"{describe_spread(count_seeds(data.frame))}.",
             "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
             "standard deviation over seeds (ddof 1).",
             *([KNOCK_OUTS] if knocked_out else ()),

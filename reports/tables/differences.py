@@ -5,7 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports.captions import COVERAGE_NOTE, METRIC, baseline_label, comparison_label, format_ranges, measured_on
+from reports.captions import (
+    COVERAGE_NOTE,
+    METRIC,
+    baseline_label,
+    comparison_label,
+    describe_data,
+    format_ranges,
+    measured_on,
+)
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, rows_by_group, task_headings
 from reports.tables.layout import Cell, Column, Line, Table, Value
@@ -43,23 +51,33 @@ def differences_table(data: ReportData) -> Table | None:
                 *(Value(line[name]) for name in ("improvement", "p_t", "p_holm", "p_sign_flip")),
             ]
             lines.append(Line(cells, line["group"], row))
+    seeds = sorted({int(n) for n in compared["n"]} - {0})
+    paired = f" ({' to '.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} seeds)" if seeds else ""
     return Table(
         name="comparisons",
         title=f"{study.label}: differences to the baseline",
         columns=[
-            Column("row", "System", once=True),
+            Column("row", "System", once=True, heads=True),
             Column("task", "Task"),
             Column("delta", "Δ", "number", signed=True),
             Column("interval", "95 % seeds", "interval", signed=True),
-            Column("bootstrap", "95 % documents and seeds", "interval", signed=True),
-            Column("higher", "Higher"),
-            Column("improvement", "Pr. higher", "number"),
-            Column("p_t", "p", "p", decimals=3),
+            Column(
+                "bootstrap",
+                "95 % documents and seeds",
+                "interval",
+                signed=True,
+                in_print=bool(compared["low_all"].notna().any()),
+            ),
+            Column("higher", "Higher", in_print=False),
+            Column("improvement", "Pr. higher", "number", in_print=False),
+            Column("p_t", "p", "p", decimals=3, in_print=False),
             Column("p_holm", "Holm", "p", decimals=3),
-            Column("p_sign_flip", "Sign-flip", "p", decimals=4),
+            Column("p_sign_flip", "Sign-flip", "p", decimals=4, in_print=False),
         ],
         lines=lines,
         caption=[
+            f"Differences Δ in F1 (points) on {describe_data(study, data.frame)}, paired by seed{paired}, with 95 % "
+            "intervals and the paired t-test's p after Holm.",
             "Δ: mean over shared seeds of a row's F1 minus its baseline's, paired by seed, in points; 95 % seeds: "
             "t-interval of these differences (other seeds, same documents).",
             "Higher: seeds in which the row is above its baseline; Pr. higher: share of all pairs of a seed of the row "

@@ -2,7 +2,15 @@
 
 import pandas as pd
 
-from reports.captions import METRIC, baseline_label, limiting_notes, measured_on
+from reports.captions import (
+    METRIC,
+    baseline_label,
+    count_seeds,
+    describe_data,
+    describe_spread,
+    limiting_notes,
+    measured_on,
+)
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means, rows_by_group, task_headings
 from reports.tables.layout import Cell, Column, Line, Table, Value
@@ -32,11 +40,12 @@ def main_table(data: ReportData) -> Table:
         values = [Value(score["mean"], score["std"], bold=(row, task) in best) for task, score in scores.items()]
         cells: list[Cell] = [study.study.row_title(row), *values, str(n) if n == seeds else f"{n}/{seeds}"]
         lines.append(Line(cells, study.study.rows[row].group, row))
+    counts = {line.cells[-1] for line in lines}
     published = find_published_rows(study)
     for other in published:
         printed = [other.scores.get(task) for task in tasks]
         values = [Value(score.mean, score.std) if score else Value() for score in printed]
-        lines.append(Line([f"{other.title} (published)", *values, "5"], other.group))
+        lines.append(Line([other.title, *values, "5"], f"{other.group}, published"))
     groups = list(dict.fromkeys(line.group for line in lines))
     return Table(
         name="table",
@@ -44,14 +53,16 @@ def main_table(data: ReportData) -> Table:
         columns=[
             Column("row", "System"),
             *(Column(task, heading, "mean") for task, heading in tasks.items()),
-            Column("n", "n"),
+            Column("n", "n", in_print=len(counts) > 1),
         ],
         lines=sorted(lines, key=lambda line: groups.index(line.group)),
         caption=[
+            f"F1 (%) on {describe_data(study, frame)}, {describe_spread(count_seeds(frame))}"
+            f"{'; bold: the highest mean' if best else ''}{' of a group' if best and any(groups) else ''}.",
             METRIC,
             TASKS,
             *measured_on(study, frame),
-            "±: sample standard deviation over seeds (ddof 1); n: seeds with a score. Bold: highest mean of a group.",
+            "±: sample standard deviation over seeds (ddof 1); n: seeds with a score.",
         ],
         notes=[*limiting_notes(study, frame), *([PUBLISHED_NOTE] if published else ())],
         data=means[means["task"].isin(tasks)],
@@ -61,12 +72,12 @@ def main_table(data: ReportData) -> Table:
 def find_best_of_groups(means: pd.DataFrame) -> set[tuple[str, str]]:
     """(row, task) of the highest mean of each group and task, as printed: equal ones are all best.
 
-    A group with a single scored row has no best.
+    A group with a single scored row, or whose rows are all equal, has no best.
     """
     best = set()
     for (_, task), scores in means[means["n"] > 0].groupby(["group", "task"]):
         printed = scores["mean"].round(2)
-        if len(scores) > 1:
+        if printed.nunique() > 1:
             best |= {(row, task) for row in scores["row"][printed == printed.max()]}
     return best
 
@@ -95,17 +106,24 @@ def ablation_table(data: ReportData) -> Table | None:
             name = baseline_label(study, row, baseline) if baseline != row else DASH
             changes = [differences.get((row, baseline, task), Value()) for task in tasks]
             lines.append(Line([title, name, own[row], *changes], group, row))
+    baselines = {str(line.cells[1]) for line in lines} - {DASH}
+    towards = f"to {baselines.copy().pop()}" if len(baselines) == 1 else "to the row compared with"
     return Table(
         name="ablation",
         title=f"{study.label}: what each row changes",
         columns=[
             Column("row", "System"),
-            Column("baseline", "Compared with"),
+            Column("baseline", "Compared with", in_print=len(baselines) > 1),
             Column(metric, f"{tasks[metric]} F1", "mean"),
-            *(Column(f"delta-{task}", f"Δ {name}", "difference", signed=True) for task, name in tasks.items()),
+            *(
+                Column(f"delta-{task}", f"Δ {name}", "difference", signed=True, in_print=task == metric)
+                for task, name in tasks.items()
+            ),
         ],
         lines=lines,
         caption=[
+            f"{TASK_NAMES[metric].capitalize()} F1 (%) on {describe_data(study, data.frame)}, "
+            f"{describe_spread(count_seeds(data.frame))}, and its difference Δ {towards} with its 95 % interval.",
             f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± sample standard deviation over seeds (ddof 1); "
             "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
             "95 % t-interval.",

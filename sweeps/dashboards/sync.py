@@ -112,7 +112,7 @@ def sync(
 
     Args:
         study: a study that was run, or <study>@<profile>.
-        profile: the profile it was run under, where it was run under several.
+        profile: the profile that it ran under, where there are several.
         runs: the folder of run folders.
         wandb: online uploads, auto where you are logged in; offline updates means and table and lists what is to be
             uploaded, disabled only lists.

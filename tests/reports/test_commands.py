@@ -23,8 +23,10 @@ def test_the_table_goes_to_stdout_and_three_files_beside_the_study(
     assert engram.main(["report", "made", "--runs", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     folder = tmp_path / "studies" / "made@paper" / "report"
-    assert out.startswith((folder / "table.md").read_text())
-    assert "**40.00** ± –" in out
+    assert out.startswith((folder / "answer.md").read_text() + "\n" + (folder / "table.md").read_text())
+    assert "- Not known: JEREX + memory (GRC) is 2.0 points above JEREX in strict relation F1 on the one seed" in out
+    assert out.splitlines()[-1] == str(folder / "index.html")
+    assert "**40.00**" in out
     assert "000000000001-s1 was not started" in err
     written = err.split(f"written to {folder}: ")[1].strip().split(", ")
     assert {"table.md", "table.tex", "table.csv", "comparisons.tex", "cost.csv", "runs.csv"} <= set(written)

@@ -81,12 +81,12 @@ def test_a_forest_of_as_many_rows_as_a_figure_holds_is_legible(tmp_path: Path) -
 def test_every_figure_and_table_of_scores_names_what_it_was_measured_on(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
     data = read_data(study, tmp_path)
-    captions = [figure.details + figure.caption for figure in make_figures(data)]
-    captions += [" ".join(table.caption) for table in make_tables(data) if table.name in ("table", "comparisons")]
-    assert len(captions) == 5
-    for caption in captions:
+    figures = [figure.caption for figure in make_figures(data)]
+    assert len(figures) == 3
+    assert all("(40 test documents, seeds 0–2): " in caption for caption in figures)
+    for caption in (" ".join(table.caption) for table in make_tables(data) if table.name in ("table", "comparisons")):
         assert "profile paper, test split, 40 documents." in caption
-        assert "eeds 0–2" in caption
+        assert "Seeds 0–2" in caption
 
 
 def test_scores_are_legible_and_their_interval_is_that_of_the_seeds(tmp_path: Path) -> None:
