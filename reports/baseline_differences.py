@@ -32,8 +32,12 @@ COLUMNS = (
 ).split()
 
 
-def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """A line per row and baseline of it, and per task of the main table.
+def compare_to_baselines(
+    study: StudyRecord, frame: pd.DataFrame, *, tasks: Iterable[str] = (), resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """A line per row and baseline of it, and per task of `task_headings` and of `tasks`.
+
+    Holm's family is all lines, so that a table which shows fewer rows or tasks has the same p.
 
     Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
     points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
@@ -51,8 +55,9 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
     lines: list[dict[str, Any]] = []
     folders, file = find_folders(frame), f"documents.{frame['split'].iloc[0]}.json"
     read = partial(read_row_counts, study, folders, file=file)
+    family = dict.fromkeys([*task_headings(study), *tasks])
     for row, entry in study.study.rows.items():
-        for baseline, task in product(study.study.row_baselines(row), task_headings(study)):
+        for baseline, task in product(study.study.row_baselines(row), family):
             ours, theirs = f1.get((row, task), {}), f1.get((baseline, task), {})
             unlike = {seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]}
             if study.study.rows[row].predictions or study.study.rows[baseline].predictions:

@@ -1,6 +1,6 @@
 """Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from core.data.datasets import SYNTHETIC
 from core.records.record import SCORED
 from reports.frame import run_facts
+from reports.row_means import Spread
 from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
 from studies.study import EXTERNAL
@@ -30,6 +31,13 @@ def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def name_sample(frame: pd.DataFrame) -> str:
+    """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
+    documents = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f"{' or '.join(map(str, documents))} {frame['split'].iloc[0]} documents, " if documents else ""
+    return f"{size}{format_seeds(set(frame['seed']))}"
+
+
 def describe_data(study: StudyRecord, frame: pd.DataFrame) -> str:
     """`the 300 test documents of docred-joint`: the data of a caption of one sentence."""
     sizes = sorted({int(number) for number in frame["documents"].dropna()})
@@ -39,26 +47,19 @@ def describe_data(study: StudyRecord, frame: pd.DataFrame) -> str:
     return f"the {size}{frame['split'].iloc[0]} documents of {corpus}"
 
 
-def describe_spread(counts: Iterable[int]) -> str:
-    """`mean ± standard deviation over 5 seeds`, by the numbers of seeds behind the rows of a table."""
+def describe_spread(counts: Iterable[int], spread: Spread = "std") -> str:
+    """`mean ± sample standard deviation over 5 seeds`, by the numbers of seeds behind the rows of a table."""
     known = sorted({int(count) for count in counts} - {0})
     if not known or known == [1]:
         return "one seed"
     seeds = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]}"
-    return f"mean ± sample standard deviation over {seeds} seeds"
+    return f"mean ± {'sample standard deviation' if spread == 'std' else 'half the 95 % t-interval'} over {seeds} seeds"
 
 
 def count_seeds(frame: pd.DataFrame) -> list[int]:
     """How many seeds of each row have a score."""
     runs = run_facts(frame)
     return [int(count) for count in runs["status"].isin([*SCORED, EXTERNAL]).groupby(runs["row"]).sum()]
-
-
-def name_sample(frame: pd.DataFrame) -> str:
-    """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
-    documents = sorted({int(number) for number in frame["documents"].dropna()})
-    size = f"{' or '.join(map(str, documents))} {frame['split'].iloc[0]} documents, " if documents else ""
-    return f"{size}{format_seeds(set(frame['seed']))}"
 
 
 def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
@@ -68,7 +69,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
         *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
-        *external_notes(study),
+        *external_notes(study, set(frame["row"])),
         *early_choice_notes(study, runs),
         *mixed_run_notes(runs),
     ]
@@ -94,9 +95,11 @@ def missing_score_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]
         yield f"{label(study, str(row))}: without a score: {', '.join(seeds)}."
 
 
-def external_notes(study: StudyRecord) -> Iterator[str]:
-    """Rows whose numbers come from files, and what a seed means there."""
+def external_notes(study: StudyRecord, rows: Container[str]) -> Iterator[str]:
+    """Those of some rows whose numbers come from files, and what a seed means there."""
     for row, files in study.study.external.items():
+        if row not in rows:
+            continue
         gold = Path(study.study.rows[row].gold).name
         yield (
             f"{label(study, row)}: {len(files)} prediction files of another program, scored on {gold}; they are paired "

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +23,14 @@ from reports.memory_use import compare_knock_outs
 from reports.page.answer import answer_comparison, answer_study, write_answer
 from reports.page.documents import build_comparison_viewer, build_study_viewer
 from reports.page.page import build_comparison_page, build_study_page
+from reports.row_means import Spread, TableOptions
 from reports.sections import make_figures, make_tables
 from reports.tables.latex.environments import Paper, to_latex
 from reports.tables.latex.notes import to_notes
 from reports.tables.latex.text import check_printable
 from reports.tables.layout import Table
 from reports.tables.markdown import to_markdown
+from reports.tables.side_by_side import side_by_side_table
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
 from studies.record import RECORD, STUDIES, StudyRecord, find_study_record, study_folder
 from studies.search.trials import read_search_record
@@ -35,7 +38,7 @@ from studies.study import EXTERNAL
 
 
 def report(
-    study: str,
+    study: tuple[str, ...],
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),
@@ -46,13 +49,19 @@ def report(
     figure_width: float = COLUMN,
     font: Font = "sans",
     from_wandb: Annotated[str, "ENTITY/PROJECT"] | None = None,
+    digits: int = 2,
+    tasks: str | None = None,
+    rows: str | None = None,
+    spread: Spread = "std",
+    no_marks: bool = False,
+    side_by_side: bool = False,
 ) -> None:
     """Print the answer and the tables of a study that was run, and write them as files, with figures and a page.
 
     A study that is half done gives a table too: n is the number of seeds behind a row, and what is missing is named.
 
     Args:
-        study: a study that was run, or <study>@<profile>.
+        study: a study that was run, or <study>@<profile>; several of the same rows for --side-by-side.
         profile: the profile that it ran under, where there are several.
         runs: the folder of run folders.
         out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
@@ -65,26 +74,41 @@ def report(
         font: the face of figures: sans (DejaVu Sans) or serif (STIX, which looks like Times).
         from_wandb: read the runs from this W&B project instead of their records. Which of its runs are
             the study's is read from the study's record in <runs>, or else from their settings.
+        digits: decimals of F1 and of differences.
+        tasks: which tasks have a column, in which order; default: relation_strict,entity,coref,mention.
+        rows: which rows are shown, in which order, by their names with commas; default: all. Rows that are not shown
+            still count in Holm's correction.
+        spread: what stands behind ±: std, the sample standard deviation over seeds, or ci, half the width of their 95 %
+            t-interval.
+        no_marks: leave out the daggers at differences to the baseline with p < .05 after Holm.
+        side_by_side: one table with a group of columns for each of several studies, and no page.
     """
     figure_format = FigureFormat(font, figure_width)
-    if from_wandb is None:
-        record = find_study_record(study, runs, profile=profile)
-        data = load_study(record, runs, split=split)
-    else:
-        remote = {run.id: run for run in read_project(from_wandb)}
-        record = find_study_in_project(study, runs, remote.values(), profile=profile)
-        data = load_from_wandb(record, remote, split=split)
-    data = replace(data, search=read_search_record(study_folder(runs, record.label)))
-    require_a_scored_run(data)
-    for row in record.study.rows.values():
-        check_printable(row.title)
-        check_printable(row.group)
-    data = replace(data, compared=compare_to_baselines(record, data.frame), knock_outs=compare_knock_outs(data))
+    if side_by_side != (len(study) > 1):
+        raise UserError(
+            "--side-by-side needs several studies: engram report STUDY STUDY --side-by-side"
+            if side_by_side
+            else f"{len(study)} studies: add --side-by-side for one table of all, or report one at a time"
+        )
+    options = TableOptions(digits, split_names(tasks), split_names(rows), spread, marks=not no_marks)
+    read = partial(read_data, profile=profile, runs=runs, split=split, from_wandb=from_wandb, options=options)
+    if side_by_side:
+        studies = [read(name) for name in study]
+        table = side_by_side_table(studies)
+        print(to_markdown(table))
+        folder = out or study_folder(runs, studies[0].study.label) / "report"
+        files = write_as_text([table], studies[0].study.study.name, "", paper)
+        written = [write_text(text, folder / name) for name, text in files.items() if name != "notes.tex"]
+        print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+        return
+    data = read(study[0])
+    record = data.study
+    data = replace(data, knock_outs=compare_knock_outs(data))
     with house_style(figure_format):
         tables, figures = make_tables(data), make_figures(data)
     name = name_in_labels(record, runs)
     files = write_as_text(tables, name, record.label, paper)
-    sentences = answer_study(record, data.compared)
+    sentences = answer_study(record, data.compared[data.compared["row"].isin(data.rows)])
     answer = write_answer(record, data.frame, sentences, generated=record.data_name == SYNTHETIC)
     print("\n".join([answer, *(to_markdown(table) for table in tables if not table.appendix)]))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
@@ -103,6 +127,32 @@ def report(
         print(problem, file=sys.stderr)
     print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr, flush=True)
     print(folder / "index.html")
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """Names that an option gives with commas between them, each once."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, (text or "").split(",")))))
+
+
+def read_data(
+    name: str, *, profile: str | None, runs: Path, split: str, from_wandb: str | None, options: TableOptions
+) -> ReportData:
+    """The results of a study and its differences to the baselines."""
+    if from_wandb is None:
+        record = find_study_record(name, runs, profile=profile)
+        options.check(record)
+        data = load_study(record, runs, split=split)
+    else:
+        remote = {run.id: run for run in read_project(from_wandb)}
+        record = find_study_in_project(name, runs, remote.values(), profile=profile)
+        options.check(record)
+        data = load_from_wandb(record, remote, split=split)
+    data = replace(data, search=read_search_record(study_folder(runs, record.label)), options=options)
+    require_a_scored_run(data)
+    for row in record.study.rows.values():
+        check_printable(row.title)
+        check_printable(row.group)
+    return replace(data, compared=compare_to_baselines(record, data.frame, tasks=options.tasks))
 
 
 def compare(

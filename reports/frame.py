@@ -16,6 +16,7 @@ from core.progress import progress_bar
 from core.records.memory_use import MemoryUse
 from core.records.summary import PartScores
 from core.scoring.metrics import TASKS
+from reports.row_means import TableOptions, rows_by_group, task_headings
 from reports.run_results import SCORES, WHOLE_NUMBERS, RunResult, read_external, read_run
 from studies.record import RowRuns, StudyRecord
 from studies.search.trials import SearchRecord
@@ -45,6 +46,22 @@ class ReportData:
     """The readable names of types as the first record that has them holds them (`RunRecord.type_names`)."""
     search: SearchRecord | None = None
     """The trials that chose a row, where the study is a search."""
+    options: TableOptions = field(default_factory=TableOptions)
+    """How tables show the numbers."""
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """The tasks that tables show, in their order, with their headings."""
+        return task_headings(self.study, self.options)
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows that tables show, in their order."""
+        return rows_by_group(self.study, self.options)
+
+    def select(self, numbers: pd.DataFrame) -> pd.DataFrame:
+        """The lines of a frame that are of a row and a task which tables show."""
+        return numbers[numbers["row"].isin(self.rows) & numbers["task"].isin(self.tasks)] if len(numbers) else numbers
 
 
 def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> ReportData:

@@ -23,7 +23,7 @@ from reports.figures.style import (
     wrap_label,
 )
 from reports.frame import ReportData
-from reports.row_means import TASK_HEADINGS, TASK_NAMES, rows_by_group
+from reports.row_means import TASK_HEADINGS, TASK_NAMES
 from studies.statistics import summarize, t_test
 
 MAX_ROWS = 40
@@ -48,10 +48,11 @@ ONE = (Series(),)
 
 def forest_figures(data: ReportData) -> list[ReportFigure]:
     """Differences to the baseline, seed by seed: on the study's metric, and on all four tasks."""
-    numbers = differences_frame(data, find_largest_differences(data.study, data.compared, MAX_ROWS))
+    compared = data.compared[data.compared["row"].isin(data.rows)]
+    numbers = differences_frame(data, find_largest_differences(data.study, compared, MAX_ROWS))
     if not len(numbers):
         return []
-    metric, rows = data.study.study.metric, data.compared["row"].nunique()
+    metric, rows = data.study.study.metric, compared["row"].nunique()
     details = f"Of {rows} rows the {MAX_ROWS} that differ most." if rows > MAX_ROWS else ""
     marks = "dots are seeds, diamonds and bars the mean and 95 % t-interval of the differences paired by seed"
     one_task = draw_rows(numbers, [metric], label=f"Δ {TASK_NAMES[metric]} F1 to the baseline, points", zero=True)
@@ -87,7 +88,7 @@ def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
     """
     known = data.frame[data.frame["f1"].notna()]
     scored = dict(zip(zip(known["row"], known["task"], known["seed"], strict=True), known["f1"], strict=True))
-    order = {row: position for position, row in enumerate(rows_by_group(data.study))}
+    order = {row: position for position, row in enumerate(data.rows)}
     compared = data.compared[data.compared["row"].isin(rows)].to_dict("records")
     lines = []
     for line in sorted(compared, key=lambda line: order[line["row"]]):
@@ -107,7 +108,7 @@ def scores_frame(data: ReportData) -> pd.DataFrame:
     for row, seed, f1 in zip(known["row"], known["seed"], known["f1"], strict=True):
         by_row.setdefault(row, []).append((int(seed), f1))
     lines = []
-    for row in rows_by_group(data.study):
+    for row in data.rows:
         scores = by_row.get(row, [])
         summary = summarize(f1 for _, f1 in scores)
         low, high = t_test(summary).interval

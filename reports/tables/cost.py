@@ -7,7 +7,6 @@ import pandas as pd
 from core.records.record import SCORED
 from reports.captions import count_seeds, describe_data, describe_spread
 from reports.frame import ReportData, run_facts
-from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import Summary, summarize
 from studies.study import EXTERNAL
@@ -28,7 +27,7 @@ def cost_table(data: ReportData) -> Table:
     knocked_out = scored["knock_out_seconds"].notna().any()
     measures = MEASURES if knocked_out else MEASURES[:-1]
     lines, tidy = [], []
-    for row in rows_by_group(study):
+    for row in data.rows:
         if study.study.rows[row].predictions:
             continue
         of_row = by_row.get(row, scored[:0])

@@ -9,6 +9,7 @@ import pandas as pd
 
 from studies.statistics import DASH, write_mean
 
+MARK = "†"
 Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
 """`mean`: a number ± its standard deviation; `difference`: a number with its interval; `interval`: that alone."""
 
@@ -22,6 +23,8 @@ class Value:
     low: float = math.nan
     high: float = math.nan
     bold: bool = False
+    mark: bool = False
+    """Whether a dagger follows it, which the caption explains."""
 
     @property
     def missing(self) -> bool:
@@ -47,6 +50,8 @@ class Column:
     """Whether LaTeX has the column, which has less room than a page or a CSV file."""
     heads: bool = False
     """Text that stands in print as a line of its own, above the lines that share it."""
+    over: str = ""
+    """A heading above, which neighbouring columns share."""
 
     def write(self, cell: Cell) -> str:
         """The cell as plain text."""
@@ -56,6 +61,9 @@ class Column:
         """The cell as plain text: a number, and what follows it (`± 0.51`, `[-0.05, +0.47]`) apart."""
         if isinstance(cell, str):
             return (cell,)
+        if cell.mark:
+            *parts, last = self.write_parts(replace(cell, mark=False))
+            return *parts, last + MARK
         if self.kind == "interval":
             return (self.interval(cell),)
         if cell.missing:
@@ -125,7 +133,7 @@ class Table:
     @property
     def headings(self) -> list[str]:
         """The headings, that of the groups first where there are any."""
-        return ["Group"] * self.grouped + [column.heading for column in self.columns]
+        return ["Group"] * self.grouped + [f"{column.over} {column.heading}".strip() for column in self.columns]
 
     def write_cells(self, write: Callable[[Column, Cell], str] = Column.write) -> list[list[str]]:
         """Every line's cells as strings, its group first; group and repeated text at the first line only."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reports.tables.latex.text import text_width, widest_part
-from reports.tables.layout import Cell, Column
+from reports.tables.layout import MARK, Cell, Column
 
 SEPARATION = 2.5
 """Points on either side of a column."""
@@ -29,6 +29,13 @@ class PrintColumn:
     width: float
     wraps: bool = False
     """Whether the text is wider than that."""
+    over: str = ""
+    """The heading above, which neighbouring columns share."""
+
+    @property
+    def marked(self) -> bool:
+        """Whether a dagger stands behind any of its numbers."""
+        return self.kind != "text" and any(cell[-1].endswith(MARK) for cell in self.cells)
 
     @property
     def format(self) -> str:
@@ -47,12 +54,13 @@ def build_column(column: Column, cells: Sequence[Cell]) -> PrintColumn:
     """A column with its natural width, that of the heading in lines about as wide as the cells."""
     bold = [not isinstance(cell, str) and cell.bold for cell in cells]
     parts = [(cell,) if isinstance(cell, str) else tuple(map(write_number, column.write_parts(cell))) for cell in cells]
-    numbers = max((text_width(cell[0]) for cell in parts), default=0.0)
-    rest = max((text_width(cell[1]) for cell in parts if len(cell) > 1), default=0.0)
+    # A dagger hangs in the space between columns.
+    numbers = max((text_width(cell[0].removesuffix(MARK)) for cell in parts), default=0.0)
+    rest = max((text_width(cell[1].removesuffix(MARK)) for cell in parts if len(cell) > 1), default=0.0)
     width = numbers + rest + (2.0 if column.kind == "difference" else 0.0)
     heading = wrap_heading(column.heading, width)
     width = max(width, *map(text_width, heading))
-    return PrintColumn(column.kind, heading, parts, bold, column.once, width)
+    return PrintColumn(column.kind, heading, parts, bold, column.once, width, over=column.over)
 
 
 def write_number(text: str) -> str:

@@ -8,7 +8,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Literal
 
 from reports.tables.latex.columns import (
@@ -20,7 +20,7 @@ from reports.tables.latex.columns import (
     fit_columns,
 )
 from reports.tables.latex.text import add_breaks, escape, text_width
-from reports.tables.layout import Line, Table
+from reports.tables.layout import MARK, Line, Table
 
 Paper = Literal["two-column", "one-column"]
 COLUMN_WIDTH = 216.0
@@ -40,6 +40,8 @@ MEASURE_END = r"""\end{lrbox}
 \expandafter\let\expandafter\table\csname table*\endcsname
 \expandafter\let\expandafter\endtable\csname endtable*\endcsname
 \fi"""
+MARK_WIDTH = 3.5
+"""Points of a raised dagger."""
 LABELS = {"table": "results", "comparisons": "differences"}
 """Tables that a label calls otherwise than their file."""
 
@@ -48,7 +50,8 @@ def to_latex(table: Table, study: str, paper: Paper = "two-column") -> str:
     """Whole table environments with a caption of one sentence and the label `tab:<study>-<table>`."""
     shown = [(number, column) for number, column in enumerate(table.columns) if column.in_print and not column.heads]
     columns = [build_column(column, [line.cells[number] for line in table.lines]) for number, column in shown]
-    width, blocks = compute_width(columns), fit_columns(columns, PAGE_WIDTHS[paper])
+    width = compute_width(columns) + MARK_WIDTH * columns[-1].marked
+    blocks = fit_columns(columns, PAGE_WIDTHS[paper])
     environment = "table" if paper == "one-column" or width <= COLUMN_WIDTH else "table*"
     measured = paper == "two-column" and SAFE_WIDTH < width <= COLUMN_WIDTH
     caption = escape(add_breaks(table.caption[0] if table.caption else table.title))
@@ -112,8 +115,12 @@ def write_tabular(table: Table, columns: Sequence[PrintColumn], lines: range) ->
     # Ragged text takes the short end of a row for its own.
     end_of_row = r" \tabularnewline" if any(column.wraps for column in columns) else r" \\"
     count = sum(2 if column.kind in PAIRS else 1 for column in columns)
-    yield rf"\begin{{tabular}}{{@{{}}{''.join(column.format for column in columns)}@{{}}}}"
+    # A dagger hangs in the space between columns, and behind the last one needs its own.
+    end = rf"@{{\kern{MARK_WIDTH}pt}}" if columns[-1].marked else "@{}"
+    yield rf"\begin{{tabular}}{{@{{}}{''.join(column.format for column in columns)}{end}}}"
     yield r"\toprule"
+    if any(column.over for column in columns):
+        yield from write_shared_headings(columns, end_of_row)
     yield " & ".join(write_heading(column, last=column is columns[-1]) for column in columns) + end_of_row
     yield r"\midrule"
     for number, heads in zip(lines, find_heads(table, table.lines[lines.start : lines.stop]), strict=True):
@@ -129,6 +136,18 @@ def write_tabular(table: Table, columns: Sequence[PrintColumn], lines: range) ->
         yield ("{}" if cells[:1] in ("[", "*") else "") + cells + end_of_row
     yield r"\bottomrule"
     yield r"\end{tabular}"
+
+
+def write_shared_headings(columns: Sequence[PrintColumn], end_of_row: str) -> Iterator[str]:
+    """The line of headings that neighbouring columns share, with a rule below each."""
+    cells, rules, start = [], [], 1
+    for over, shared in groupby(columns, key=lambda column: column.over):
+        count = sum(2 if column.kind in PAIRS else 1 for column in shared)
+        cells.append(rf"\multicolumn{{{count}}}{{c}}{{{escape(over)}}}")
+        rules += [rf"\cmidrule(lr){{{start}-{start + count - 1}}}"] if over else []
+        start += count
+    yield " & ".join(cells) + end_of_row
+    yield "".join(rules)
 
 
 def write_heading(column: PrintColumn, *, last: bool) -> str:
@@ -149,6 +168,11 @@ def write_cell(column: PrintColumn, line: int, *, first: bool) -> str:
         return ""
     if column.wraps:
         return rf"\raggedright {escape(add_breaks(cell[0]))}"
-    number, *rest = map(escape, cell)
+    number, *rest = map(write_part, cell) if column.kind != "text" else map(escape, cell)
     number = rf"\textbf{{{number}}}" if column.bold[line] else number
     return " & ".join([number, *(rest or [""])] if column.kind in PAIRS else [number])
+
+
+def write_part(text: str) -> str:
+    """A number or what follows it, its dagger raised and without a width of its own."""
+    return escape(text.removesuffix(MARK)) + (r"\rlap{$^{\dagger}$}" if text.endswith(MARK) else "")

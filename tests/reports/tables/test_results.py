@@ -49,7 +49,7 @@ def test_markdown_shows_mean_and_sample_std_by_hand(table: Table) -> None:
     assert rows[0] == ["Group", "System", "Rel.", "Ent.", "Coref.", "Men.", "n"]
     # 38, 39, 40: sample std 1 (population .816); 38.5 and 40.5: mean 39.5, std sqrt(2).
     assert rows[2] == ["GRC", "JEREX", "39.00 ± 1.00", "69.00 ± 1.00", "74.00 ± 1.00", "89.00 ± 1.00", "3"]
-    assert rows[3][1:4] == ["JEREX + memory", "**39.50** ± 1.41", "**69.50** ± 1.41"]
+    assert rows[3][1:4] == ["JEREX + memory", "**39.50** ± 1.41†", "**69.50** ± 1.41†"]
     assert rows[3][-1] == "2/3"
 
 
@@ -96,7 +96,7 @@ def test_latex_parts_groups_by_a_rule_and_has_n_where_it_differs(table: Table) -
     lines = to_latex(table, "made").splitlines()
     assert r"JEREX & 39.00 & $\pm$1.00 & 69.00 & $\pm$1.00 & 74.00 & $\pm$1.00 & 89.00 & $\pm$1.00 & 3 \\" in lines
     best = next(line for line in lines if "39.50" in line)
-    assert best.startswith(r"JEREX + memory & \textbf{39.50} & $\pm$1.41 &")
+    assert best.startswith(r"JEREX + memory & \textbf{39.50} & $\pm$1.41\rlap{$^{\dagger}$} &")
     assert best.endswith(r"& 2/3 \\")
     assert lines[lines.index(best) + 1 : lines.index(best) + 3] == [
         r"\midrule",
