@@ -55,6 +55,7 @@ VERBS = {
     "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked"),
     "data report": Verb("core.commands.data", "report", "statistics and data issues of a file of documents"),
     "data sample": Verb("core.commands.data", "sample", "one document of a file, readably"),
+    "data split": Verb("core.commands.data", "split", "training, validation and test files from one file"),
     "data build-split": Verb("core.commands.data", "build_split", "the JEREX training part from DocRED's own files"),
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each", gets=study_runs),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),

@@ -174,5 +174,6 @@ def describe_seed(data: Mapping[str, Any], hashes: str) -> str:
     """
     files = hashes or " ".join(f"{name}={data.get(name)}" for name in FILES)
     idle = (*FILES, "name", "surface", *(["validation_share"] if data.get("validation") else ()))
-    others = {name: value for name, value in data.items() if name not in idle}
+    # Records of earlier versions know no limit: none is the same as not there.
+    others = {name: value for name, value in data.items() if name not in idle and (name, value) != ("limit", None)}
     return f"{files} {json.dumps(others, sort_keys=True)}"

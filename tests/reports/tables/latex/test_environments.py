@@ -78,7 +78,7 @@ def test_a_long_table_continues_under_its_number() -> None:
     assert [part.count(r"\addtocounter{table}{-1}") for part in parts] == [0, 1, 1, 1]
     # Every line once, parts begin with a group, and none is longer than a page.
     assert [latex.count(f"row {number} &") for number in range(100)] == [1] * 100
-    assert r"{\itshape group 3} \\" in parts[1].splitlines()[10]
+    assert r"{\itshape group 3} \\" in parts[1].splitlines()[11]
     assert all(part.count("row ") + part.count("group ") <= MAX_LINES for part in parts)
     assert to_notes([table], "made").splitlines()[1:-1] == [r"\paragraph{T.}", "B.", "A note."]
 
