@@ -10,7 +10,7 @@ from reports.tables.layout import MARK, Cell, Column
 
 SEPARATION = 2.5
 """Points on either side of a column."""
-MIN_HEADING_WIDTH = 26.0
+MIN_HEADING_WIDTH = 30.0
 """Points that a line of a heading may have where the cells below it are narrower."""
 MIN_TEXT_WIDTH = 45.0
 PAIRS = {"mean": "r@{}l", "difference": r"r@{\ }l"}
