@@ -189,7 +189,8 @@ def status(study: str, *, profile: str | None = None, runs: Path = Path("runs"),
     bad, search = run_states.with_status(*BAD), read_search_record(folder)
     if json:
         names = {"study": record.study.name, "profile": record.profile}
-        print_json(names | describe_states(run_states) | {"search": search})
+        external = {row: [*map(str, files.values())] for row, files in record.study.external.items()}
+        print_json(names | describe_states(run_states) | {"external": external, "search": search})
         return 1 if bad else 0
     Console().print(grid(run_states))
     print(count_statuses(run_states))

@@ -20,9 +20,9 @@ MAX_SENTENCES = 12
 ASKS_FOR_GAIN = re.compile(r"(do|does|is|are|can)\b.*\b(improves?|helps?)\b", re.IGNORECASE)
 LEADS: dict[Direction, str] = {"higher": "Yes: ", "lower": "No: ", "none": "Not shown: ", "unknown": "Not known: "}
 RULES = {
-    "Yes, or raises": "the 95 % interval of the differences, paired by seed, lies above 0.",
+    "Yes, or raises": "the 95 % t-interval of the differences, paired by seed, lies above 0.",
     "No, or lowers": "it lies below 0.",
-    "Not shown": "it holds 0: the difference may be of either sign. That is no proof that there is none.",
+    "Not shown, or may be chance": "it holds 0: either sign is possible. That is no proof of no difference.",
     "Not known": "fewer than two seeds have a score in both rows.",
     "Also after correction": "the p of the paired t-test is below .05 by Holm's method over all comparisons.",
 }
@@ -40,18 +40,26 @@ def answer_study(study: StudyRecord, compared: pd.DataFrame) -> list[str]:
 
 def write_comparison(study: StudyRecord, line: Mapping[Any, Any]) -> str:
     """`No: memory (GRC) lowers strict relation F1 by 11.7 points against JEREX (95 % interval …)`."""
-    # A row that is called "+ memory" is a title in a table, and no subject of a sentence.
-    row = label(study, line["row"]).removeprefix("+ ")
-    baseline = baseline_label(study, line["row"], line["baseline"]).removeprefix("+ ")
-    direction = find_direction(line)
+    row = name_in_sentence(label(study, line["row"]))
+    baseline = name_in_sentence(baseline_label(study, line["row"], line["baseline"]))
+    direction, corrected = find_direction(line), line["p_holm"] < LEVEL
     lead = LEADS[direction] if direction == "unknown" or ASKS_FOR_GAIN.match(study.study.question) else ""
     if line["n"] == 0:
         return f"{lead}no seed has a score of both {row} and {baseline}."
+    if direction in ("higher", "lower") and not corrected:
+        lead = lead.replace(":", ", uncorrected:")
     side = line["delta"] < 0
     seeds = f"{'lower' if side else 'higher'} in {line['lower' if side else 'higher']} of {line['n']} seeds"
-    after = "also after correction" if line["p_holm"] < LEVEL else "not after correction"
+    after = "also after correction" if corrected else "not after correction"
     more = f", {seeds}" + (f", {after}" if direction in ("higher", "lower") else "")
-    return lead + write_difference(row, baseline, study.study.metric, direction, line, "seeds", more)
+    sentence = write_difference(row, baseline, study.study.metric, direction, line, "seeds", more)
+    return lead + sentence if lead else sentence[0].upper() + sentence[1:]
+
+
+def name_in_sentence(name: str) -> str:
+    """A row's name as a sentence has it: without a plus, which is for tables, and quoted where it has a comma."""
+    name = name.removeprefix("+ ")
+    return f"“{name}”" if "," in name else name
 
 
 def answer_comparison(a: str, b: str, metric: str, line: Mapping[Any, Any]) -> str:

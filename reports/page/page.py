@@ -113,9 +113,10 @@ def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:
     elif line.row and (column.key == "row" or (isinstance(cell, Value) and not cell.missing)):
         link = f"runs-{line.row}"
     if isinstance(cell, str):
-        return {"text": cell, "sort": cell, "bold": False, "link": link}
+        return {"text": cell, "rest": "", "sort": cell, "bold": False, "link": link}
     sort = "" if cell.missing else repr(float(cell.number))
-    return {"text": column.write(cell), "sort": sort, "bold": cell.bold, "link": link}
+    number, *rest = column.write_parts(cell)
+    return {"text": number, "rest": "".join(f" {part}" for part in rest), "sort": sort, "bold": cell.bold, "link": link}
 
 
 def _runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 
 import engram
 from reports.frame import load_study
+from studies.rows import Row
 from tests.reports.memory_use_records import store_memory_use
 from tests.reports.records import make_run, make_study
 
@@ -58,6 +59,27 @@ def test_figures_have_the_width_and_face_that_are_asked_for(tmp_path: Path, caps
     capsys.readouterr()
     assert engram.main([*arguments, "--figure-width", "30"]) == 2
     assert "--figure-width 30: a column of 2.5 to 7 inches can be drawn" in capsys.readouterr().err
+
+
+def test_labels_name_the_study_and_its_profile_where_there_are_several(tmp_path: Path) -> None:
+    for profile, label in (("paper", "made"), ("quick", "made-quick")):
+        make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}}, profile=profile)
+        out = tmp_path / profile
+        arguments = ["--runs", str(tmp_path), "--profile", profile, "--out", str(out), "--paper", "one-column"]
+        assert engram.main(["report", "made", *arguments]) == 0
+        assert rf"\label{{tab:{label}-results}}" in (out / "table.tex").read_text()
+        assert "±: sample standard deviation over seeds".replace("±", r"$\pm$") in (out / "notes.tex").read_text()
+
+
+def test_a_title_that_latex_cannot_print_is_named_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_study(tmp_path, {"jerex-grc": {0: 38.0}}, rows={"jerex-grc": Row("jerex-grc", title="JEREX 記")})
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("engram: the title 'JEREX 記' has '記' (CJK UNIFIED IDEOGRAPH-8A18)")
+    assert out == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,8 +42,8 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
     assert "1 failed, 2 finished, 1 waiting" in out
     assert "two seed 1 failed: its error" in out
     assert [line.split() for line in out.splitlines()[1:3]] == [
-        ["one", "●", "·", "40.00", "±", "–", "1"],
-        ["two", "●", "✗", "40.00", "±", "–", "1"],
+        ["one", "●", "·", "40.00", "1"],
+        ["two", "●", "✗", "40.00", "1"],
     ]
 
 
@@ -57,6 +57,8 @@ def test_status_names_a_row_that_is_scored_from_files(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["one", "two"]
     assert lines[-1] == "theirs is external: scored from 2 files, nothing to compute"
+    assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["external"] == {"theirs": ["a.json", "b.json"]}
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ COLUMN_WIDTH = 216.0
 """Points of 8 pt Times in a column of ACL's classes, which are 219 pt wide; those of other conferences are wider."""
 PAGE_WIDTHS: dict[Paper, float] = {"two-column": 395.0, "one-column": 320.0}
 """Points of 8 pt Times that every usual page has: 455 pt in ACL's two columns, 410 in article's; 345 in its one."""
-MAX_LINES = 44
+MAX_LINES = 42
 """Lines of 8 pt on a page, those above groups too."""
 SIZE = r"\footnotesize\ifdim\fontcharwd\font`0>4.1pt \scriptsize\fi % the larger one whose digits are 4 pt wide"
 SAFE_WIDTH = 175.0
@@ -64,7 +64,7 @@ def to_latex(table: Table, study: str, paper: Paper = "two-column") -> str:
             tabulars += write_tabular(table, block, range(start, end))
         written += [*([MEASURE_START, *tabulars, MEASURE_END] if measured else ()), rf"\begin{{{environment}}}[tp]"]
         written += [r"\centering", *([r"\addtocounter{table}{-1}"] if number else ())]
-        written += [rf"\caption{{{caption}{' (Continued.)' if number else ''}}}"]
+        written += [r"\setlength{\belowcaptionskip}{6pt}", rf"\caption{{{caption}{' (Continued.)' if number else ''}}}"]
         written += [] if number else [rf"\label{{tab:{name}}}"]
         written += [r"\usebox{\measuredtable}"] if measured else tabulars
         written += [rf"\end{{{environment}}}", *([r"\endgroup"] if measured else ()), ""]
@@ -157,7 +157,7 @@ def write_heading(column: PrintColumn, *, last: bool) -> str:
     side = "l" if column.kind == "text" else "c" if column.kind in PAIRS else "r"
     lines = [escape(line) for line in column.heading]
     joined = r"\\".join(lines)
-    text = joined if len(lines) == 1 else rf"\shortstack[{side}]{{{joined}}}"
+    text = joined if len(lines) == 1 else rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{joined}\end{{tabular}}"
     return rf"\multicolumn{{2}}{{c{'@{}' * last}}}{{{text}}}" if column.kind in PAIRS else text
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.page.answer import answer_comparison, answer_study, write_points
+from reports.page.answer import answer_comparison, answer_study, name_in_sentence, write_points
 from studies.record import StudyRecord
 from studies.rows import Row
 from studies.study import Study
@@ -36,7 +36,7 @@ def test_a_loss_is_a_no_with_metric_interval_seeds_and_correction() -> None:
     [
         (
             {"delta": 0.26, "low": 0.05, "high": 0.47, "higher": 4, "p_holm": 0.2},
-            "Yes: memory (GRC) raises strict relation F1 by 0.26 points",
+            "Yes, uncorrected: memory (GRC) raises strict relation F1 by 0.26 points",
             "0.05 to 0.47, higher in 4 of 5 seeds, not after correction).",
         ),
         (
@@ -62,7 +62,12 @@ def test_the_interval_decides(changes: dict[str, Any], beginning: str, ending: s
     "question", ["How wide must the memory slots be?", "Is it the memory? Does reading it beat all?"]
 )
 def test_another_question_is_not_answered_with_yes_or_no(question: str) -> None:
-    assert ask(question)[0].startswith("memory (GRC) lowers strict relation F1 by 11.7 points")
+    assert ask(question)[0].startswith("Memory (GRC) lowers strict relation F1 by 11.7 points")
+
+
+def test_a_name_with_a_comma_is_quoted() -> None:
+    assert name_in_sentence("+ memory (GRC)") == "memory (GRC)"
+    assert name_in_sentence("memory, not read (GRC)") == "“memory, not read (GRC)”"
 
 
 def test_two_single_runs_are_judged_over_documents() -> None:

@@ -9,7 +9,8 @@ from core.records.record import read_record, write_record
 from reports.compare import COMPARISON_TABLES, pair_systems
 from reports.compare_inputs import read_system
 from reports.sections import make_tables
-from reports.tables.layout import Table
+from reports.tables.layout import Table, Value
+from reports.tables.side_by_side import side_by_side_table
 from studies.rows import Row
 from studies.study import find_study
 from tests.reports.annotated_records import make_annotated_study
@@ -64,3 +65,20 @@ def make_comparison(runs: Path) -> list[Table]:
     systems = [read_system(f"made:{row}", runs=runs, split="test", gold=None) for row in ("jerex-grc", "memory-grc")]
     a, b = pair_systems(*systems)
     return [table for make in COMPARISON_TABLES if (table := make(a, b)).lines]
+
+
+def make_side_by_side(runs: Path) -> list[Table]:
+    """The paper's rows on two corpora, every difference marked."""
+    rows = find_study("paper").rows
+    studies = []
+    for profile in ("quick", "minilm"):
+        scores = {
+            row: {seed: 30.0 + 2 * number + seed + 0.01 * (seed * number % 3) for seed in range(5)}
+            for number, row in enumerate(rows)
+        }
+        study = make_study(runs / profile, scores, rows=rows, name="two", profile=profile)
+        studies.append(read_data(study, runs / profile))
+    table = side_by_side_table(studies)
+    cells = [cell for line in table.lines for cell in line.cells if isinstance(cell, Value)]
+    assert sum(cell.mark for cell in cells) == 2 * 4 * 4
+    return [table]

@@ -78,7 +78,7 @@ def test_a_long_table_continues_under_its_number() -> None:
     assert [part.count(r"\addtocounter{table}{-1}") for part in parts] == [0, 1, 1, 1]
     # Every line once, parts begin with a group, and none is longer than a page.
     assert [latex.count(f"row {number} &") for number in range(100)] == [1] * 100
-    assert r"{\itshape group 3} \\" in parts[1].splitlines()[10]
+    assert r"{\itshape group 3} \\" in parts[1].splitlines()[11]
     assert all(part.count("row ") + part.count("group ") <= MAX_LINES for part in parts)
     assert to_notes([table], "made").splitlines()[1:-1] == [r"\paragraph{T.}", "B.", "A note."]
 
@@ -93,3 +93,23 @@ def test_what_heads_lines_stands_above_them() -> None:
         r"\multicolumn{2}{@{}l@{}}{one} \\",
         r"\multicolumn{2}{@{}l@{}}{two} \\",
     ]
+
+
+def test_a_dagger_hangs_behind_its_number_and_takes_no_width() -> None:
+    columns = [Column("row", "Row"), Column("f1", "F1", "mean"), Column("n", "Δ", "number", signed=True)]
+    marked = Value(3.5, 0.5, bold=True, mark=True)
+    latex = to_latex(
+        Table("t", "T", columns, [Line(["a", marked, marked]), Line(["b", Value(3.0, 0.25), Value(-1)])]), "s"
+    )
+    dagger = r"\rlap{$^{\dagger}$}"
+    assert rf"a & \textbf{{3.50}} & $\pm$0.50{dagger} & \textbf{{+3.50{dagger}}} \\" in latex
+    assert r"@{\kern3.5pt}}" in latex, "what hangs behind the last column has room before the rule ends"
+    plain = to_latex(Table("t", "T", columns, [Line(["b", Value(3.0, 0.25), Value(-1)])]), "s")
+    assert r"\kern" not in plain
+
+
+def test_columns_share_a_heading_above_a_rule() -> None:
+    columns = [Column("row", "Row"), *(Column(f"{over}{n}", "F1", "mean", over=over) for over in "ab" for n in "12")]
+    latex = to_latex(Table("t", "T", columns, [Line(["r", *[Value(3.0, 0.25)] * 4])]), "s")
+    assert r"\multicolumn{1}{c}{} & \multicolumn{4}{c}{a} & \multicolumn{4}{c}{b} \\" in latex
+    assert r"\cmidrule(lr){2-5}\cmidrule(lr){6-9}" in latex

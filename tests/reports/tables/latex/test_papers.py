@@ -16,6 +16,7 @@ from tests.reports.tables.latex.paper_studies import (
     SHIPPED,
     make_comparison,
     make_shipped_study,
+    make_side_by_side,
     make_wide_study,
 )
 
@@ -34,7 +35,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Table]]:
     runs = tmp_path_factory.mktemp("runs")
     made = {name: make_shipped_study(runs / name, name) for name in SHIPPED}
     made |= {f"wide of {rows}": make_wide_study(runs / f"wide-{rows}", rows) for rows in (8, 15)}
-    return made | {"A and B": make_comparison(runs / "compare")}
+    return made | {"A and B": make_comparison(runs / "compare"), "two": make_side_by_side(runs / "two")}
 
 
 def write_paper(folder: Path, preamble: str, tables: dict[str, list[Table]], paper: Paper) -> str:
