@@ -87,7 +87,7 @@ def type_table(data: ReportData) -> Table | None:
             for name, count in zip(map(str, most.index), most, strict=True)
         ],
         caption=[
-            f"Strict relation F1 (%) of the {len(most)} most frequent relation types on "
+            f"Strict relation F1 (%) of {f'the {MAX_TYPES} most frequent' if left_out else 'all'} relation types on "
             f"{describe_data(study, data.frame)}, {describe_spread(count_seeds(data.frame), data.options.spread)}.",
             f"Strict relation F1 in percent per relation type, {spread}; the most frequent in gold first{left_out}. "
             "A type that is neither in gold nor predicted has no score.",

@@ -71,7 +71,7 @@ def write_number(text: str) -> str:
 def wrap_heading(heading: str, width: float) -> list[str]:
     """A heading in lines that are about as wide as the cells below it, where its words allow that."""
     lines: list[str] = [""]
-    for word in heading.split():
+    for word in heading.replace("+ ", "+\u00a0").split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if text_width(longer) <= max(MIN_HEADING_WIDTH, width) or not lines[-1]:
             lines[-1] = longer

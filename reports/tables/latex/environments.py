@@ -58,7 +58,7 @@ def to_latex(table: Table, study: str, paper: Paper = "two-column") -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "-", f"{study}-{LABELS.get(table.name, table.name)}").strip("-")
     written = [r"% Needs in the preamble: \usepackage{booktabs}"]
     for number, (start, end) in enumerate(split_lines(table, blocks)):
-        tabulars = [SIZE, rf"\setlength{{\tabcolsep}}{{{SEPARATION}pt}}"]
+        tabulars = [SIZE, rf"\setlength{{\tabcolsep}}{{{SEPARATION}pt}}%"]
         for position, block in enumerate(blocks):
             tabulars += [r"\par\medskip"] if position else []
             tabulars += write_tabular(table, block, range(start, end))
