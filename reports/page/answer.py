@@ -88,6 +88,8 @@ def write_difference(
         case "higher" | "lower":
             verb = "raises" if direction == "higher" else "lowers"
             return f"{row} {verb} {task} by {size} points against {baseline} ({interval}{more})."
+        case "none" if line["low"] == line["high"]:
+            return f"{row} and {baseline} have the same {task} ({interval}{more})."
         case "none":
             return f"{place}, but that may be chance ({interval}{more})."
         case "unknown":

@@ -45,6 +45,11 @@ def test_a_loss_is_a_no_with_metric_interval_seeds_and_correction() -> None:
             "−11.8 to 16.3, lower in 2 of 5 seeds).",
         ),
         (
+            {"delta": 0.0, "low": 0.0, "high": 0.0, "higher": 0},
+            "Not shown: memory (GRC) and JEREX have the same strict relation F1",
+            "0.00 to 0.00, higher in 0 of 5 seeds).",
+        ),
+        (
             {"n": 1, "low": float("nan"), "high": float("nan")},
             "Not known: memory (GRC) is 11.7 points below JEREX in strict relation F1",
             "on the one seed that both have.",
