@@ -43,7 +43,7 @@ class DataConfig(Section):
     validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the training documents that validate where there is no validation file."""
     limit: Annotated[Annotated[int, Field(ge=1)] | None, ADDED_LATER] = None
-    """Most documents of each split, those with the smallest hash of the id; a split is made first, types are of all."""
+    """Most documents of each split, the first by a hash of the id; split and types are those of the whole files."""
     overlong: Literal["error", "truncate", "skip"] = "error"
     """What happens to a document with more word pieces than the encoder has positions; repairs are counted."""
     surface: Literal["tokens", "decoded"] = "tokens"
