@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 
 
 class Verb(NamedTuple):
@@ -21,10 +21,30 @@ class Verb(NamedTuple):
     summary: str
     takes_settings: bool = False
     """Whether the function reads its arguments itself, as those that also take settings of a run do."""
-    takes_compute: bool = False
-    """Whether it also gets `compute_run`: its package must not import what computes a run."""
+    gets: Callable[..., Any] | None = None
+    """A function of this module that it also gets, under that name: its package must not import what this calls."""
 
 
+def compute_run(folder: Path) -> str:
+    """Compute a run folder in this process; the status of its record."""
+    from core.run.execute import run
+
+    return run(folder).status
+
+
+def study_runs(study: str, runs: Path) -> set[str]:
+    """The ids of the runs of a study and of its trials."""
+    from studies.record import find_study_record, study_folder
+    from studies.search.trials import read_search_record
+
+    record = find_study_record(study, runs)
+    search = read_search_record(study_folder(runs, record.label))
+    trials = search.trials if search else []
+    return {run.run_id for run in record.runs_in(runs)} | {run for trial in trials for run in trial.runs.values()}
+
+
+HEAD = """Ablations of memory-enhanced document-level joint entity and relation
+extraction."""
 VERBS = {
     "train": Verb("core.commands.train", "train", "compute one run of a preset", takes_settings=True),
     "evaluate": Verb("core.commands.evaluate", "evaluate", "score a run's checkpoint on a split or a file"),
@@ -35,14 +55,15 @@ VERBS = {
     "data fetch": Verb("core.commands.data", "fetch", "download a registered data set, checked"),
     "data report": Verb("core.commands.data", "report", "statistics and data issues of a file of documents"),
     "data sample": Verb("core.commands.data", "sample", "one document of a file, readably"),
+    "data split": Verb("core.commands.data", "split", "training, validation and test files from one file"),
     "data build-split": Verb("core.commands.data", "build_split", "the JEREX training part from DocRED's own files"),
-    "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each"),
+    "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each", gets=study_runs),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
     "study list": Verb("studies.commands", "list_studies", "the studies that come with Engram"),
     "study show": Verb("studies.commands", "show", "the question of a study, and its rows"),
     "study plan": Verb("studies.commands", "show_plan", "every run of a study, and what is left to compute", True),
-    "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", True, takes_compute=True),
+    "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", True, gets=compute_run),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
     "study evaluate": Verb(
         "sweeps.evaluate_command", "evaluate", "add knock-outs to finished runs, without retraining"
@@ -59,9 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 failed, 2 misuse or bad input, 130 stopped by the user."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if not words or words[0] in ("-h", "--help", "help"):
+        if words[:1] == ["help"]:
+            words = [*words[1:], "--help"]
+        if not words or words[0] in ("-h", "--help"):
             print(listing(VERBS))
-        elif words[0] == "--version":
+        elif words[0] in ("-V", "--version"):
             print(f"engram {installed_version()}")
         else:
             return run_verb(words) or 0
@@ -87,27 +110,21 @@ def run_verb(words: Sequence[str]) -> int | None:
     if name is None:
         group = [name for name in VERBS if name.startswith(f"{words[0]} ")]
         if group and (len(words) == 1 or words[1] in ("-h", "--help")):
-            print(listing(group))
+            print(listing(group, before=f"{words[0]} "))
             return 0
         unknown = " ".join(words[:2] if group else words[:1])
-        raise UserError(f"unknown command {unknown!r}: the commands are {', '.join(group or VERBS)}")
+        hint = did_you_mean(unknown, group or VERBS)
+        raise UserError(f"unknown command {unknown!r}.{hint} The commands are {', '.join(group or VERBS)}")
     verb = VERBS[name]
     function: Callable[..., int | None] = getattr(import_module(verb.module), verb.function)
-    if verb.takes_compute:
-        function = partial(function, here=compute_run)
+    if verb.gets:
+        function = partial(function, **{verb.gets.__name__: verb.gets})
     rest = words[len(name.split()) :]
     if verb.takes_settings:
         return function(rest)
     from core.commands.arguments import call
 
     return call(function, f"engram {name}", rest)
-
-
-def compute_run(folder: Path) -> str:
-    """Compute a run folder in this process; the status of its record."""
-    from core.run.execute import run
-
-    return run(folder).status
 
 
 def installed_version() -> str:
@@ -120,11 +137,12 @@ def installed_version() -> str:
         return "of a checkout that is not installed (pip install -e .)"
 
 
-def listing(names: Iterable[str]) -> str:
-    """The commands of these names and their summaries."""
+def listing(names: Iterable[str], *, before: str = "") -> str:
+    """The commands of these names and their summaries, all of which begin with `before`."""
     lines = [f"  {name:<18} {VERBS[name].summary}" for name in names]
-    head = "Engram: ablations of memory-enhanced document-level joint entity and relation extraction.\n"
-    return "\n".join([head, "usage: engram COMMAND ...", "", *lines, "", "engram COMMAND --help explains a command."])
+    usage = f"usage: engram {before}COMMAND ..."
+    end = f"`engram help {before}COMMAND` explains one, `engram -V` shows the version."
+    return "\n".join([usage, "", HEAD, "", "commands:", *lines, "", end])
 
 
 if __name__ == "__main__":

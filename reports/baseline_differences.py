@@ -5,15 +5,16 @@ Next to the interval over seeds stands one over documents and seeds: the bootstr
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from core.errors import UserError
 from core.progress import progress_bar
-from reports.compare_inputs import read_counts
+from reports.compare_inputs import read_counts, read_external_row
 from reports.frame import run_facts
 from reports.row_means import task_headings
 from studies.bootstrap import RESAMPLES, SeedCounts, bootstrap_differences, pair_counts
@@ -21,6 +22,7 @@ from studies.record import StudyRecord
 from studies.statistics import CONFIDENCE, holm, paired_difference, smallest_detectable_effect
 
 LEVEL = 1 - CONFIDENCE
+Direction = Literal["higher", "lower", "none", "unknown"]
 MAX_RESAMPLED_ROWS = 40
 """Rows whose documents are resampled; of a larger study those that differ most."""
 NOT_RESAMPLED = "not among the rows that differ most"
@@ -30,8 +32,12 @@ COLUMNS = (
 ).split()
 
 
-def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """A line per row and baseline of it, and per task of the main table.
+def compare_to_baselines(
+    study: StudyRecord, frame: pd.DataFrame, *, tasks: Iterable[str] = (), resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """A line per row and baseline of it, and per task of `task_headings` and of `tasks`.
+
+    Holm's family is all lines, so that a table which shows fewer rows or tasks has the same p.
 
     Columns: row, baseline, group, task; delta, std, low, high (mean, sample std and 95 % t-interval of the differences,
     points of F1), n, higher, equal, lower, p_t, p_holm (Holm on p_t over all lines), p_sign_flip, p_floor, improvement,
@@ -47,10 +53,15 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
         if math.isfinite(value):
             f1.setdefault((row, task), {})[seed] = value
     lines: list[dict[str, Any]] = []
+    folders, file = find_folders(frame), f"documents.{frame['split'].iloc[0]}.json"
+    read = partial(read_row_counts, study, folders, file=file)
+    family = dict.fromkeys([*task_headings(study), *tasks])
     for row, entry in study.study.rows.items():
-        for baseline, task in product(study.study.row_baselines(row), task_headings(study)):
+        for baseline, task in product(study.study.row_baselines(row), family):
             ours, theirs = f1.get((row, task), {}), f1.get((baseline, task), {})
             unlike = {seed for seed in ours.keys() & theirs.keys() if means[row, seed] != means[baseline, seed]}
+            if study.study.rows[row].predictions or study.study.rows[baseline].predictions:
+                unlike = find_unlike_documents(read, row, baseline, task, ours.keys() & theirs.keys())
             ours, theirs = ({s: scores[s] for s in scores if s not in unlike} for scores in (ours, theirs))
             lines.append({"row": row, "baseline": baseline, "group": entry.group, "task": task})
             lines[-1] |= compare_seeds(ours, theirs) | {"unlike": " ".join(map(str, sorted(unlike)))}
@@ -58,10 +69,9 @@ def compare_to_baselines(study: StudyRecord, frame: pd.DataFrame, *, resamples: 
     for position, line in enumerate(lines):
         line["p_holm"] = corrected[position]
         line["verdict"] = verdict(line)
-    folders, file = find_folders(frame), f"documents.{frame['split'].iloc[0]}.json"
 
     def read_pair(line: pd.Series) -> tuple[SeedCounts, SeedCounts]:
-        row, baseline = (read_seed_counts(folders, line[name], line["seeds"], file) for name in ("row", "baseline"))
+        row, baseline = (read(line[name], line["seeds"]) for name in ("row", "baseline"))
         return row, baseline
 
     return add_document_intervals(
@@ -93,16 +103,25 @@ def find_largest_differences(study: StudyRecord, compared: pd.DataFrame, most: i
     return rows if len(rows) <= most else [row for row in rows if row in largest]
 
 
+def find_direction(line: Mapping[Any, Any]) -> Direction:
+    """What a comparison shows: its 95 % t-interval decides, and nothing else; unknown without two shared seeds."""
+    if line["n"] < 2:
+        return "unknown"
+    if line["low"] <= 0 <= line["high"]:
+        return "none"
+    return "higher" if line["low"] > 0 else "lower"
+
+
 def verdict(line: Mapping[Any, Any]) -> str:
-    """What a comparison shows, in words: its 95 % t-interval decides, and nothing else."""
+    """What a comparison shows, in words."""
     delta, low, high = (f"{line[name]:+.2f}" for name in ("delta", "low", "high"))
     if line["n"] == 0:
         return "not compared: no seed has a score in both rows"
     if line["n"] == 1:
         return f"one seed only, Δ = {delta}: no statement about other seeds"
-    if line["low"] <= 0 <= line["high"]:
+    side = find_direction(line)
+    if side == "none":
         return f"no difference shown: higher in {line['higher']} of {line['n']} seeds, Δ = {delta} [{low}, {high}]"
-    side = "higher" if line["low"] > 0 else "lower"
     holm = "also after Holm" if line["p_holm"] < LEVEL else "not after Holm"
     return f"{side} in {line[side]} of {line['n']} seeds, Δ = {delta} [{low}, {high}], {holm}"
 
@@ -149,6 +168,31 @@ def find_folders(frame: pd.DataFrame) -> dict[tuple[str, int], Path]:
     runs = run_facts(frame)
     columns = zip(runs["row"], runs["seed"], runs["folder"], strict=True)
     return {(row, int(seed)): Path(folder) for row, seed, folder in columns if folder}
+
+
+def read_row_counts(
+    study: StudyRecord, folders: Mapping[tuple[str, int], Path], row: str, seeds: str, *, file: str
+) -> SeedCounts:
+    """Seed -> counts per document of a row, from its runs or, of an external row, from its prediction files."""
+    if not study.study.rows[row].predictions:
+        return read_seed_counts(folders, row, seeds, file)
+    counts = read_external_row(study.study, row).counts
+    return {seed: counts[seed] for seed in map(int, seeds.split())}
+
+
+def find_unlike_documents(
+    read: Callable[[str, str], SeedCounts], row: str, baseline: str, task: str, seeds: Iterable[int]
+) -> set[int]:
+    """The seeds, all or none, on which two rows were not scored on the same documents with the same gold of a task.
+
+    Rows of which that is not known, as their counts per document are not here, are taken as unlike.
+    """
+    listed = " ".join(map(str, seeds))
+    try:
+        pair_counts(read(row, listed), read(baseline, listed), task)
+    except UserError:
+        return set(seeds)
+    return set()
 
 
 def read_seed_counts(folders: Mapping[tuple[str, int], Path], row: str, seeds: str, file: str) -> SeedCounts:

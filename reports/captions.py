@@ -1,14 +1,17 @@
 """Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
 from core.data.datasets import SYNTHETIC
 from core.records.record import SCORED
 from reports.frame import run_facts
+from reports.row_means import Spread
 from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
+from studies.study import EXTERNAL
 
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
 EMBEDDED_CORPUS_NOTE = "The corpus is the embedded, generated one: no number here stands for a result on real text."
@@ -28,6 +31,37 @@ def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def name_sample(frame: pd.DataFrame) -> str:
+    """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
+    documents = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f"{' or '.join(map(str, documents))} {frame['split'].iloc[0]} documents, " if documents else ""
+    return f"{size}{format_seeds(set(frame['seed']))}"
+
+
+def describe_data(study: StudyRecord, frame: pd.DataFrame) -> str:
+    """`the 300 test documents of docred-joint`: the data of a caption of one sentence."""
+    sizes = sorted({int(number) for number in frame["documents"].dropna()})
+    size = f"{sizes[0]} " if len(sizes) == 1 else ""
+    name = study.data_name
+    corpus = "the generated corpus" if name == SYNTHETIC else name or f"profile {study.profile}"
+    return f"the {size}{frame['split'].iloc[0]} documents of {corpus}"
+
+
+def describe_spread(counts: Iterable[int], spread: Spread = "std") -> str:
+    """`mean ± sample standard deviation over 5 seeds`, by the numbers of seeds behind the rows of a table."""
+    known = sorted({int(count) for count in counts} - {0})
+    if not known or known == [1]:
+        return "one seed"
+    seeds = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]}"
+    return f"mean ± {'sample standard deviation' if spread == 'std' else 'half the 95 % t-interval'} over {seeds} seeds"
+
+
+def count_seeds(frame: pd.DataFrame) -> list[int]:
+    """How many seeds of each row have a score."""
+    runs = run_facts(frame)
+    return [int(count) for count in runs["status"].isin([*SCORED, EXTERNAL]).groupby(runs["row"]).sum()]
+
+
 def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
     runs = run_facts(frame)
@@ -35,6 +69,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
         *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
+        *external_notes(study, set(frame["row"])),
         *early_choice_notes(study, runs),
         *mixed_run_notes(runs),
     ]
@@ -54,10 +89,22 @@ def chosen_row_notes(study: StudyRecord) -> Iterator[str]:
 
 def missing_score_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]:
     """Rows with seeds that have no score, by row and status."""
-    without = runs[~runs["status"].isin(SCORED)]
+    without = runs[~runs["status"].isin([*SCORED, EXTERNAL])]
     for row, of_row in without.groupby("row", sort=False):
         seeds = [format_seeds(group["seed"], str(status)) for status, group in of_row.groupby("status", sort=False)]
         yield f"{label(study, str(row))}: without a score: {', '.join(seeds)}."
+
+
+def external_notes(study: StudyRecord, rows: Container[str]) -> Iterator[str]:
+    """Those of some rows whose numbers come from files, and what a seed means there."""
+    for row, files in study.study.external.items():
+        if row not in rows:
+            continue
+        gold = Path(study.study.rows[row].gold).name
+        yield (
+            f"{label(study, row)}: {len(files)} prediction files of another program, scored on {gold}; they are paired "
+            "with seeds in the order in which the study names them, and need not share split and order with them."
+        )
 
 
 def early_choice_notes(study: StudyRecord, runs: pd.DataFrame) -> Iterator[str]:

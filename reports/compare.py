@@ -7,7 +7,7 @@ import pandas as pd
 from core.config.presets import leaves
 from core.errors import UserError
 from core.scoring.metrics import TASKS, score
-from reports.captions import COVERAGE_NOTE, format_ranges
+from reports.captions import COVERAGE_NOTE, describe_spread, format_ranges
 from reports.compare_details import (
     distance_differences_table,
     document_differences_table,
@@ -20,6 +20,8 @@ from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
 from studies.statistics import DASH, PairedDifference, paired_difference, summarize
 
 MEASURES = {"precision": "precision", "recall": "recall", "macro_f1": "macro F1"}
+UNTYPED = ("mention", "coref")
+"""Tasks whose items have one type, so that a mean over types repeats their F1."""
 EXTRA_MEASURES = {
     "MUC F1": "coreference.muc.f1",
     "B³ F1": "coreference.b_cubed.f1",
@@ -81,13 +83,14 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
             Column("task", "Task"),
             *VALUE_COLUMNS,
             Column("bootstrap", "95 % documents and seeds", "interval", signed=True),
-            Column("higher", "B higher"),
-            Column("p_sign_flip", "Sign-flip"),
+            Column("higher", "B higher", in_print=False),
+            Column("p_sign_flip", "Sign-flip", in_print=False),
         ],
         lines=lines,
         caption=[
-            f"A is {a.label}, B is {b.label}: F1 in percent on the same {documents} documents; ±: sample standard "
-            f"deviation over {n} shared seed{'s' * (n > 1)} (ddof 1).",
+            f"F1 (%) of {a.label} (A) and {b.label} (B) on the same {documents} documents, {describe_spread([n])}, and "
+            "their difference with 95 % intervals.",
+            f"±: sample standard deviation over {n} shared seed{'s' * (n > 1)} (ddof 1).",
             "95 % seeds: t-interval of the differences paired by seed. 95 % documents and seeds: hierarchical paired "
             f"bootstrap, {resamples} resamples.",
             COVERAGE_NOTE,
@@ -109,10 +112,12 @@ def further_measures_table(a: ComparedSystem, b: ComparedSystem) -> Table:
             data.append({"measure": name, **numbers})
     columns = [Column("measure", "Measure"), *VALUE_COLUMNS]
     caption = (
-        "In percent. Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found by a "
-        "predicted cluster that holds its first mention. The best threshold is fitted on these documents."
+        f"Further measures (%) of {a.label} (A) and {b.label} (B), {describe_spread([len(a.counts)])}, and their "
+        "difference with its 95 % interval.",
+        "Macro: unweighted mean over the types in gold or prediction. Lenient: a gold entity is found by a "
+        "predicted cluster that holds its first mention. The best threshold is fitted on these documents.",
     )
-    return Table("compare-further", "Further measures", columns, lines, [caption], data=pd.DataFrame(data))
+    return Table("compare-further", "Further measures", columns, lines, caption, data=pd.DataFrame(data))
 
 
 def compare_values(
@@ -131,6 +136,8 @@ def compute_measures(system: ComparedSystem) -> Iterator[tuple[str, dict[int, fl
     scores = {seed: score(counts) for seed, counts in system.counts.items()}
     for task in TASKS:
         for field, name in MEASURES.items():
+            if field == "macro_f1" and task in UNTYPED:
+                continue
             values = {seed: float(getattr(getattr(of_seed, task), field)) for seed, of_seed in scores.items()}
             yield f"{TASK_NAMES[task]} {name}", values
     extra = {seed: leaves(system.extra.get(seed, {})) for seed in scores}

@@ -26,12 +26,13 @@ def distance_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
     headings = DISTANCES.items() if seeds else ()
     counts = {heading: (summed(a, distance), summed(b, distance)) for distance, heading in headings}
     caption = (
-        "Strict relation F1, counts summed over seeds. Within a sentence: some mention of the head and some mention of "
-        "the tail share one; a false positive is judged by its own mentions."
+        f"Strict relation F1 (%) of {a.label} (A) and {b.label} (B) by the distance of head and tail.",
+        "Counts are summed over seeds. Within a sentence: some mention of the head and some mention of "
+        "the tail share one; a false positive is judged by its own mentions.",
     )
     data = count_frame("distance", counts, len(seeds))
     columns = count_columns("distance", "Head and tail")
-    return Table("compare-distances", "Sentence distance", columns, write_lines(data), [caption], data=data)
+    return Table("compare-distances", "Sentence distance", columns, write_lines(data), caption, data=data)
 
 
 def type_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
@@ -43,9 +44,12 @@ def type_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
     data = sort_by_difference(count_frame("type", counts, len(a.counts)))
     names = (a.type_names or b.type_names).get("relation", {})
     data["type"] = [names.get(name, name) for name in data["type"]]
-    caption = f"Strict relation F1, counts summed over seeds; the {MAX_LINES} types that differ most."
+    caption = (
+        f"Strict relation F1 (%) of {a.label} (A) and {b.label} (B): the {MAX_LINES} types that differ most.",
+        "Counts are summed over seeds.",
+    )
     columns, lines = count_columns("type", "Relation type"), write_lines(data.head(MAX_LINES), equal=False)
-    return Table("compare-types", "Relation types", columns, lines, [caption], data=data)
+    return Table("compare-types", "Relation types", columns, lines, caption, data=data)
 
 
 def document_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
@@ -67,10 +71,11 @@ def document_differences_table(a: ComparedSystem, b: ComparedSystem) -> Table:
         Column("delta", "B − A", "number", decimals=1, signed=True),
     ]
     caption = (
-        f"Predicted strict relations per document, mean over seeds; B − A: right minus wrong; {MAX_LINES} documents."
+        f"Strict relations predicted by {a.label} (A) and {b.label} (B): the {MAX_LINES} documents that differ most.",
+        "Means over seeds; B − A: right minus wrong.",
     )
     lines = write_lines(data.head(MAX_LINES), equal=False)
-    return Table("compare-documents", "Documents", columns, lines, [caption], data=data)
+    return Table("compare-documents", "Documents that differ", columns, lines, caption, data=data)
 
 
 def all_documents(system: ComparedSystem) -> Sequence[DocumentCounts]:

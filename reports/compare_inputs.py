@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.records.record import SCORED, find_run, read_record
 from core.scoring.evaluate import count_documents, evaluate, match_documents
 from core.scoring.metrics import DocumentCounts
 from studies.record import find_study_record
+from studies.study import Study
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) ->
     study, colon, row = reference.rpartition(":")
     if colon and not path.exists():
         record = find_study_record(study, runs)
+        if row in record.study.external:
+            return read_external_row(record.study, row)
         rows = {row_runs.row: row_runs for row_runs in record.row_runs}
         if row not in rows:
             raise UserError(f"study {record.label} has no row {row!r}: its rows are {', '.join(rows)}")
@@ -66,12 +70,21 @@ def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) ->
     return read_run_folders(f"{folder.parent.name}-{folder.name}", {int(seed) if seed.isdigit() else 0: folder}, split)
 
 
+@cache
 def read_prediction_file(path: Path, gold: Path) -> ComparedSystem:
-    """A prediction file, scored on gold documents as if it were a run's one seed."""
+    """A prediction file, scored on gold documents as if it were a run's one seed; read once, however often asked."""
     documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
     pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
     counts, extra = count_documents(documents, annotations), evaluate(documents, annotations).extra
     return ComparedSystem(path.name, {0: counts}, {0: extra}, predictions=pairs)
+
+
+def read_external_row(study: Study, row: str) -> ComparedSystem:
+    """A row of a study that is scored from prediction files, each as a seed."""
+    gold = Path(study.rows[row].gold)
+    systems = {seed: read_prediction_file(path, gold) for seed, path in study.external[row].items()}
+    counts, extra = ({seed: getattr(one, name)[0] for seed, one in systems.items()} for name in ("counts", "extra"))
+    return ComparedSystem(f"{study.name}:{row}", counts, extra)
 
 
 def read_run_folders(label: str, folders: dict[int, Path], split: str) -> ComparedSystem:

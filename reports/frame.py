@@ -16,7 +16,8 @@ from core.progress import progress_bar
 from core.records.memory_use import MemoryUse
 from core.records.summary import PartScores
 from core.scoring.metrics import TASKS
-from reports.run_results import SCORES, WHOLE_NUMBERS, RunResult, read_run
+from reports.row_means import TableOptions, rows_by_group, task_headings
+from reports.run_results import SCORES, WHOLE_NUMBERS, RunResult, read_external, read_run
 from studies.record import RowRuns, StudyRecord
 from studies.search.trials import SearchRecord
 
@@ -45,6 +46,22 @@ class ReportData:
     """The readable names of types as the first record that has them holds them (`RunRecord.type_names`)."""
     search: SearchRecord | None = None
     """The trials that chose a row, where the study is a search."""
+    options: TableOptions = field(default_factory=TableOptions)
+    """How tables show the numbers."""
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """The tasks that tables show, in their order, with their headings."""
+        return task_headings(self.study, self.options)
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows that tables show, in their order."""
+        return rows_by_group(self.study, self.options)
+
+    def select(self, numbers: pd.DataFrame) -> pd.DataFrame:
+        """The lines of a frame that are of a row and a task which tables show."""
+        return numbers[numbers["row"].isin(self.rows) & numbers["task"].isin(self.tasks)] if len(numbers) else numbers
 
 
 def load_study(study: StudyRecord, runs: Path, *, split: str = "test") -> ReportData:
@@ -68,11 +85,14 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
     configs: dict[str, dict[str, Any]] = {}
     lines, scores = [], []
     no_scores = dict.fromkeys(SCORES, math.nan)
-    row_seeds = [(row, seed, run_id) for row in study.row_runs for seed, run_id in row.runs.items()]
+    row_seeds = [(row, seed, run_id) for row in list_row_runs(study) for seed, run_id in row.runs.items()]
     with progress_bar("records", len(row_seeds)) as progress:
         for row, seed, run_id in row_seeds:
             if run_id not in results:
-                results[run_id] = read(row, seed, row.row not in configs)
+                if study.study.rows[row.row].predictions:
+                    results[run_id] = read_external(study.study, row.row, seed)
+                else:
+                    results[run_id] = read(row, seed, row.row not in configs)
             result = results[run_id]
             if result.config is not None:
                 configs.setdefault(row.row, result.config)
@@ -88,6 +108,14 @@ def collect(study: StudyRecord, read: Callable[[RowRuns, int, bool], RunResult],
     type_names = next((result.type_names for result in results.values() if result.type_names), {})
     memory_use = {run_id: use for run_id, result in results.items() if (use := result.memory_use) is not None}
     return ReportData(study, frame, breakdowns, configs, type_names=type_names, memory_use=memory_use)
+
+
+def list_row_runs(study: StudyRecord) -> list[RowRuns]:
+    """The runs of every row in the study's order; those of an external row are its prediction files."""
+    known = {row.row: row for row in study.row_runs}
+    for row, files in study.study.external.items():
+        known[row] = RowRuns(row, "", {seed: f"{row}: {path}" for seed, path in files.items()})
+    return [known[row] for row in study.study.rows if row in known]
 
 
 def run_facts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
+from core.files import content_hash
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 from core.records.record import read_record
@@ -21,8 +22,10 @@ from core.records.summary import (
     TaskSummary,
     read_summary,
 )
-from core.scoring.metrics import TASKS
+from core.scoring.metrics import TASKS, score
+from reports.compare_inputs import read_prediction_file
 from studies.record import RowRuns
+from studies.study import EXTERNAL, Study
 
 SCORES = TaskSummary.__struct_fields__
 COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
@@ -75,6 +78,20 @@ def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, t
         breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
     facts |= {"documents": extra.documents}
     return RunResult(facts, scores, breakdowns, settings, names, summary.memory_use)
+
+
+def read_external(study: Study, row: str, seed: int) -> RunResult:
+    """The result of an external row's prediction file on the row's gold; a UserError names a file that does not fit."""
+    path, gold = study.external[row][seed], Path(study.rows[row].gold)
+    system = read_prediction_file(path, gold)
+    scores, extra = score(system.counts[0]), system.extra[0]
+    facts = unknown_facts(f"{row}: {path}", "") | {"status": EXTERNAL, "data": f"test={content_hash(gold)[:12]}"}
+    breakdowns = {
+        kind: msgspec.convert(extra.get(f"by_{name}", {}), dict[str, PartScores])
+        for kind, name in (("distance", "sentence_distance"), ("type", "relation_type"))
+    }
+    by_task = {task: msgspec.structs.asdict(getattr(scores, task)) for task in TASKS}
+    return RunResult(facts | {"documents": extra["documents"]}, by_task, breakdowns)
 
 
 def describe_problem(run: RunSummary, run_id: str) -> str:
@@ -157,5 +174,6 @@ def describe_seed(data: Mapping[str, Any], hashes: str) -> str:
     """
     files = hashes or " ".join(f"{name}={data.get(name)}" for name in FILES)
     idle = (*FILES, "name", "surface", *(["validation_share"] if data.get("validation") else ()))
-    others = {name: value for name, value in data.items() if name not in idle}
+    # Records of earlier versions know no limit: none is the same as not there.
+    others = {name: value for name, value in data.items() if name not in idle and (name, value) != ("limit", None)}
     return f"{files} {json.dumps(others, sort_keys=True)}"

@@ -30,11 +30,11 @@ TABLES: tuple[Callable[[ReportData], Table | None], ...] = (
     ablation_table,
     differences_table,
     memory_use_table,
-    published_table,
     distance_table,
     type_table,
-    cost_table,
+    published_table,
     search_table,
+    cost_table,
     settings_table,
 )
 FIGURES: tuple[Callable[[ReportData], list[ReportFigure]], ...] = (

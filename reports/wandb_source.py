@@ -153,7 +153,7 @@ def find_study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *,
             f"the W&B project has runs of study {study.name!r} under {' and '.join(profiles) or 'no profile'}: check "
             "study and project, or choose one with --profile P"
         )
-    seeds: dict[str, dict[str, set[int]]] = {row: {} for row in study.rows}
+    seeds: dict[str, dict[str, set[int]]] = {row: {} for row, entry in study.rows.items() if not entry.predictions}
     for run, row in own:
         signature, _, seed = run.id.rpartition("-s")
         if seed.isdigit() and run.config.get("profile") == profile:
@@ -166,7 +166,7 @@ def find_row(run: RemoteRun, study: Study) -> str | None:
     """The row of the study for which a run was computed, as its settings name it; None where it is not of the study."""
     tracking = run.config.get("tracking") or {}
     row, of_study = tracking.get("row"), str(tracking.get("study")).partition("@")[0] == study.name
-    return str(row) if of_study and row in study.rows else None
+    return str(row) if of_study and row in study.rows and not study.rows[row].predictions else None
 
 
 def build_row_runs(row: str, signatures: Mapping[str, set[int]], seeds: Iterable[int]) -> RowRuns:

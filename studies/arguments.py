@@ -14,25 +14,34 @@ from studies.search.spec import MAX_SEED
 from studies.study import find_study
 
 MAX_SEEDS = 1_000
-EPILOG = """Settings of every run come last: --training.epochs 3 --data.train train.json (`engram train --help` lists
-them); --memory.* reaches the rows that have a memory.
+EPILOG = """Settings of every run come last (`engram train --help-all` lists them);
+--memory.* reaches the rows that have a memory.
 
-  {prog} paper --profile quick                  the shipped study, its own five seeds, the generated corpus
-  {prog} warmup --profile minilm --seeds 2 --data.train train.json --data.test test.json
+  {prog} paper
+  {prog} warmup --seeds 2 --profile minilm --data.train FILE
   {prog} mine.yaml --seeds 0,3,7 --training.epochs 10
 
-A study of your own is a YAML file of rows, or of axes on a base (`engram study show warmup` shows an axis):
+A study of your own is a YAML file of rows:
 
-  question: Does a wider slot help?              question: Does that depend on the warm-up?
-  baseline: width-of-encoder                     baseline: slot-width=H+warmup=0.4+lr=5e-05
-  rows:                                          base: {{preset: memory-grc}}
-    width-of-encoder: {{preset: memory-grc}}       axes:
-    twice:                                         - {{name: slot-width, values: [32, null]}}
-      preset: memory-grc                           - {{name: warmup, values: [0, 0.4]}}
-      settings: {{memory: {{slot_width: 128}}}}        - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
+  question: Does a wider slot help?
+  baseline: width-of-encoder
+  rows:
+    width-of-encoder: {{preset: memory-grc}}
+    twice: {{preset: memory-grc, settings: {{memory: {{slot_width: 128}}}}}}
+
+or of axes on a base (`engram study show warmup` shows an axis):
+
+  question: Does that depend on the warm-up?
+  baseline: slot-width=H+warmup=0.4+lr=5e-05
+  base: {{preset: memory-grc}}
+  axes:
+    - {{name: slot-width, values: [32, null]}}
+    - {{name: warmup, values: [0, 0.4]}}
+    - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
 
 It may also have: seeds: [0, 1, 2], metric: relation, varies: [memory] (all in which rows may differ from their
 baseline); and in a row: title, group (a part of the table), baseline (the row it is compared with, or a list).
+A row of another program: predictions: [seed0.json, seed1.json] and gold: test.json, files beside the study's.
 """
 
 
@@ -52,7 +61,9 @@ class StudyParser(CommandParser):
             type=parse_seeds,
             help="how many seeds (5 is 0 to 4), or which (0,3,7), the same for every row (default: the study's own)",
         )
-        self.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of run folders (default: runs)")
+        self.add_argument(
+            "--runs", type=Path, default=Path("runs"), metavar="DIR", help="the folder of run folders (default: runs)"
+        )
         self.add_argument("--name", help="keep the study under this name, for the same study with other settings")
         self.add_argument(
             "--wandb", choices=["auto", "online", "offline", "disabled"], help="whether the runs are logged to W&B"

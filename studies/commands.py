@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
-
-import tyro
+from typing import Any
 
 import core
+from core.commands.console import print_json
 from core.config.presets import leaves
 from core.errors import UserError
 from core.records.provenance import Provenance, collect_provenance
@@ -18,7 +18,7 @@ from core.records.summary import RunSummary, read_summary
 from studies.arguments import StudyParser, positive_int
 from studies.checks import code_warnings, plan_notes, plan_warnings
 from studies.cost_calibration import calibrate
-from studies.estimate import default_jobs, describe_estimate, estimate_plan, memory_warnings
+from studies.estimate import Estimate, default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
 from studies.search.space import build_wandb_sweep
@@ -32,8 +32,15 @@ Time, memory and disk are estimated from earlier runs of the profile on the same
 """
 
 
-def list_studies() -> None:
-    """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question."""
+def list_studies(*, json: bool = False) -> None:
+    """Print the studies that come with Engram: name, rows, runs at the study's own seeds, the question.
+
+    Args:
+        json: one JSON list instead of lines.
+    """
+    if json:
+        print_json(list(shipped_studies().values()))
+        return
     print(f"{'study':<13} rows  runs  question")
     for name, study in shipped_studies().items():
         rows, runs = len(study.rows), len(study.rows) * len(study.seeds)
@@ -42,11 +49,12 @@ def list_studies() -> None:
     print("\n`engram study show NAME` explains one, `engram study plan --help` shows how to write your own.")
 
 
-def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile: str = "quick") -> None:
+def show(study: str, *, json: bool = False, wandb_sweep: bool = False, profile: str = "quick") -> None:
     """Print what a study asks, its axes, its rows with what makes each of them, and what it leaves out.
 
     Args:
         study: a study of `engram study list`, or a YAML file of your own.
+        json: one JSON object instead of lines, in the form of a study's own file.
         wandb_sweep: print instead the YAML of a W&B sweep over its axes, whose agents run `engram train`.
         profile: the profile of such a sweep's runs: data, encoder and epochs.
     """
@@ -56,6 +64,9 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
             raise UserError(f"study {chosen.name} has no axes to sweep over: give one with `base` and `axes`")
         axes, name = chosen.declared_axes, f"{chosen.name}@{profile}"
         print(build_wandb_sweep(chosen.base, axes, name=name, metric=chosen.metric, profile=profile), end="")
+        return
+    if json:
+        print_json(chosen)
         return
     print(f"{chosen.name}: {chosen.question}\n")
     print(f"answered by {chosen.metric} F1, a row's mean over seeds {', '.join(map(str, chosen.seeds))}")
@@ -71,7 +82,8 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
         compared = f"; compared with {' and '.join(baselines)}" if baselines not in ((), (chosen.baseline,)) else ""
         title = ", ".join(part for part in (row.group, chosen.row_title(name)) if part)
         settings = "".join(f", {path} {value}" for path, value in leaves(row.settings).items())
-        print(f"{name:<{width}}{title}: preset {row.preset}{settings}{compared}")
+        source = f"external, {len(row.predictions)} prediction files" if row.predictions else f"preset {row.preset}"
+        print(f"{name:<{width}}{title}: {source}{settings}{compared}")
     for line in describe_axes(chosen):
         print(line)
     size = f"{len(chosen.rows)} rows x {len(chosen.seeds)} seeds"
@@ -81,34 +93,69 @@ def show(study: tyro.conf.Positional[str], *, wandb_sweep: bool = False, profile
 def show_plan(arguments: Sequence[str]) -> None:
     """Print every run of a study, which of them are finished, what the rest takes, and warnings."""
     parser = StudyParser("engram study plan", DESCRIPTION)
-    parser.add_argument("--jobs", type=positive_int, help="estimate for so many runs at once, as in `study run`")
+    parser.add_argument(
+        "--jobs", type=positive_int, metavar="N", help="estimate for so many runs at once, as in `study run`"
+    )
     parser.add_argument("--calibrate", action="store_true", help="time a few steps of the slowest row first")
     commands = "make the run folders, and print one shell line per run that is not finished, for any scheduler"
-    parser.add_argument("--commands", action="store_true", help=commands)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--commands", action="store_true", help=commands)
+    output.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     options, planned = parser.parse_plan(arguments)
     summaries = {run.run_id: read_summary(run.folder) for run in planned.runs}
     now = collect_provenance({})
-    for line in [*undeclared_lines(planned), *plan_warnings(planned), *code_warnings(now, summaries.values())]:
+    warnings = [*undeclared_lines(planned), *plan_warnings(planned), *code_warnings(now, summaries.values())]
+    for line in warnings:
         print(f"engram: warning: {line}", file=sys.stderr)
     if options.commands:
         print_commands(planned, summaries, options.runs)
         return
-    print_runs(planned, summaries, now)
-    for row, same in planned.record.shared.items():
-        print(f"{row} has the same runs as {same}: computed once")
-    for line in describe_axes(planned.study):
-        print(line)
+    if not options.json:
+        print_runs(planned, summaries, now)
+        for row, same in planned.record.shared.items():
+            print(f"{row} has the same runs as {same}: computed once")
+        for line in (*describe_external(planned.study), *describe_axes(planned.study)):
+            print(line)
     if options.calibrate:
         calibrate(planned, options.runs)
     estimate = estimate_plan(planned, summaries, options.runs, jobs=options.jobs or default_jobs(planned))
     for line in memory_warnings(estimate):
         print(f"engram: warning: {line}", file=sys.stderr)
+    if options.json:
+        print_json(describe_plan(planned, summaries, now, estimate))
+        return
     for line in plan_notes(planned):
         print(f"note: {line}")
     counts = Counter(summary.status for summary in summaries.values())
     print(f"{len(summaries)} runs: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
     for line in describe_estimate(estimate, planned.record.profile, options.runs):
         print(line)
+
+
+def describe_plan(
+    planned: Plan, summaries: Mapping[str, RunSummary], now: Provenance, estimate: Estimate
+) -> dict[str, Any]:
+    """A plan as `--json` shows it; what the rest takes is None where it is not known."""
+    runs: list[dict[str, Any]] = []
+    for run in planned.runs:
+        summary = summaries[run.run_id]
+        other_code = summary.status == "finished" and summary.is_of_other_code(now)
+        names = {"run": run.run_id, "row": run.row, "seed": run.seed, "status": summary.status}
+        runs.append(names | {"other_code": other_code, "folder": str(run.folder)})
+    known = None not in estimate.costs
+    return {
+        "study": planned.study.name,
+        "profile": planned.record.profile,
+        "runs": runs,
+        "shared": planned.record.shared,
+        "external": {row: [*map(str, files.values())] for row, files in planned.study.external.items()},
+        "left_out": planned.study.left_out,
+        "left": len(estimate.runs),
+        "jobs": estimate.jobs,
+        "seconds": estimate.seconds(estimate.jobs) if known else None,
+        "memory_bytes": estimate.memory_bytes if known else None,
+        "disk_bytes": estimate.disk_bytes if all(estimate.weight_bytes) else None,
+    }
 
 
 def print_commands(planned: Plan, summaries: Mapping[str, RunSummary], runs: Path) -> None:
@@ -131,6 +178,12 @@ def print_runs(planned: Plan, summaries: Mapping[str, RunSummary], now: Provenan
         summary = summaries[run.run_id]
         mark = " *" if summary.status == "finished" and summary.is_of_other_code(now) else ""
         print(f"{run.run_id:<{ids}}{run.row:<{width}}seed {run.seed:<{seeds}}{summary.status}{mark}")
+
+
+def describe_external(study: Study) -> Iterator[str]:
+    """A line per external row."""
+    for row, files in study.external.items():
+        yield f"{row} is external: scored from {len(files)} files, nothing to compute"
 
 
 def describe_axes(study: Study) -> Iterator[str]:

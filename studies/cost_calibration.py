@@ -49,7 +49,12 @@ def find_setup(config: RunConfig) -> Setup:
     """The setup of a config whose documents are files."""
     assert config.data.train is not None
     encoder = json.dumps(config.encoder.model_dump(mode="json"), sort_keys=True)
-    return config.profile, content_hash(Path(config.data.train)), encoder
+    return config.profile, name_documents(content_hash(Path(config.data.train)), config.data.limit), encoder
+
+
+def name_documents(train: str, limit: int | None) -> str:
+    """What names the documents of a setup: the hash of the training file, and how many of it are used."""
+    return f"{train} {limit}" if limit else train
 
 
 def find_system(config: RunConfig | Settings) -> System:

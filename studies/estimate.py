@@ -21,7 +21,7 @@ from core.config.schema import RunConfig
 from core.errors import UserError
 from core.files import format_size
 from core.records.summary import RunSummary, read_summary
-from studies.cost_calibration import Calibration, Setup, find_setup, find_system, read_calibrations
+from studies.cost_calibration import Calibration, Setup, find_setup, find_system, name_documents, read_calibrations
 from studies.plan import Plan, PlannedRun
 
 TRAINING_COPIES = 8
@@ -55,7 +55,8 @@ class Estimate:
 
     def seconds(self, jobs: int) -> float:
         """Wall time with so many runs at once."""
-        return max(sum(cost.seconds for cost in self.known) / jobs, max(cost.seconds for cost in self.known))
+        seconds = [cost.seconds for cost in self.known]
+        return max(sum(seconds) / jobs, max(seconds, default=0.0))
 
     @property
     def memory_bytes(self) -> int:
@@ -112,7 +113,8 @@ def average_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> 
 def measured_setup(run: RunSummary) -> Setup:
     """The setup of a run that was computed, as `find_setup` gives it for a planned one."""
     assert run.provenance is not None
-    documents = run.provenance.data.get(run.config.data.get("train") or "", "")
+    data = run.config.data
+    documents = name_documents(run.provenance.data.get(data.get("train") or "", ""), data.get("limit"))
     return run.config.profile, documents, json.dumps(run.config.encoder, sort_keys=True)
 
 

@@ -69,7 +69,10 @@ def plan(
     first: dict[str, str] = {}
     left_out: dict[str, str] = {}
     baselines = {study.baseline, *(name for row in study.rows for name in study.row_baselines(row))}
+    check_row_files(study)
     for name, row in study.rows.items():
+        if row.predictions:
+            continue
         config = row_config(name, row, profile=profile, settings=settings)
         check_position(name, row, study, config)
         data = resolve(config.data)
@@ -90,7 +93,11 @@ def plan(
     if settings.get("memory") and all(config.memory is None for config in configs.values()):
         flag = next(iter(leaves({"memory": settings["memory"]}))).replace("_", "-")
         raise UserError(f"--{flag} reaches no row: none has a memory (presets memory-*): leave it out")
-    rows = {name: _with_encoder_width(study.rows[name], study, config) for name, config in configs.items()}
+    rows = {
+        name: _with_encoder_width(row, study, configs[name]) if name in configs else row
+        for name, row in study.rows.items()
+        if name not in left_out
+    }
     study = msgspec.structs.replace(study, rows=rows, left_out=study.left_out | left_out)
     record = StudyRecord(study, profile, settings, row_runs)
     planned = (
@@ -98,6 +105,14 @@ def plan(
         for run in record.runs_in(runs)
     )
     return Plan(record, tuple(planned), configs)
+
+
+def check_row_files(study: Study) -> None:
+    """Raise a UserError for a file of an external row that is not there."""
+    for name, files in study.external.items():
+        for path in (*files.values(), Path(study.rows[name].gold)):
+            if not path.is_file():
+                raise UserError(f"row {name}: {path} is not there: correct `predictions` and `gold`")
 
 
 def _tracking(config: RunConfig, name: str, study: Study, *, job_type: str) -> TrackingConfig:
@@ -177,7 +192,9 @@ def undeclared(plan: Plan) -> dict[tuple[str, str], Difference]:
     switches off can change no number, and is no difference.
     """
     pairs: dict[tuple[str, str], Difference] = {}
-    for name, baseline in [(row, other) for row in plan.configs for other in plan.study.row_baselines(row)]:
+    named = [(row, other) for row in plan.configs for other in plan.study.row_baselines(row)]
+    # An external row has no settings to differ in.
+    for name, baseline in [pair for pair in named if pair[1] in plan.configs]:
         config, other = plan.configs[name], plan.configs[baseline]
         declared = declared_settings(plan.study, name, baseline)
         rest = {

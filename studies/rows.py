@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import msgspec
 
@@ -13,9 +14,10 @@ from studies.axes import AXES, Axis, Value, find_axis
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of a study's table: a preset and the settings that make the row."""
+    """One row of a study's table: a preset and the settings that make the row; or what another program predicted."""
 
-    preset: str
+    preset: str = ""
+    """What its runs start from; empty for a row of prediction files, an external one."""
     settings: Tree = {}
     title: str = ""
     """What the table calls it; empty: its name."""
@@ -27,6 +29,10 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Axis -> the value that the row stands at, for curves along an axis."""
     tried: int = 1
     """Configs of which this one was chosen, on other seeds than the row's."""
+    predictions: tuple[str, ...] = ()
+    """Prediction files, ours or JEREX's, of a row that no run computes: in the order of the study's seeds."""
+    gold: str = ""
+    """The documents that the prediction files are scored on."""
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +40,34 @@ class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     preset: str
     settings: Tree = {}
+
+
+def resolve_files(row: Row, folder: Path) -> Row:
+    """A row with the files of an external one by their whole paths; relative ones lie in the study's folder."""
+    if not row.predictions:
+        return row
+    predictions = tuple(str(folder / Path(file).expanduser()) for file in row.predictions)
+    gold = str(folder / Path(row.gold).expanduser()) if row.gold else ""
+    return msgspec.structs.replace(row, predictions=predictions, gold=gold)
+
+
+def check_source(name: str, row: Row, seeds: int) -> None:
+    """Raise a UserError for a row that is neither a preset nor prediction files with their gold, a file a seed."""
+    given = [field for field in ("preset", "settings", "at") if getattr(row, field)]
+    if not row.predictions:
+        if not row.preset or row.gold:
+            raise UserError(
+                f"row {name}: give `preset` for a row that is computed, or `predictions` and `gold` for one that is "
+                "scored from files"
+            )
+    elif given or not row.gold:
+        wrong = f"has `predictions`, so leave `{given[0]}` out" if given else "needs `gold`, the annotated documents"
+        raise UserError(f"row {name} {wrong}: it is scored from files, and no run computes it")
+    elif len(row.predictions) > seeds:
+        raise UserError(
+            f"row {name} has {len(row.predictions)} prediction files, one a seed, but the study has {seeds} "
+            f"seed{'s' * (seeds > 1)}: leave files out, or name more `seeds`"
+        )
 
 
 def resolve_axes(chosen: Sequence[str | Axis]) -> tuple[Axis, ...]:

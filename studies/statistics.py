@@ -35,11 +35,11 @@ DASH = "–"
 
 
 def write_mean(mean: float, std: float, decimals: int = 2) -> str:
-    """`34.20 ± 0.51`; `34.20 ± –` where there is no std, `–` where there is no mean. Thousands are set apart."""
+    """`34.20 ± 0.51`; `34.20` where there is no std, `–` where there is no mean. Thousands are set apart."""
     if not math.isfinite(mean):
         return DASH
-    spread = f"{std:.{decimals}f}" if math.isfinite(std) else DASH
-    return f"{mean:,.{decimals}f} ± {spread}".replace(",", " ")
+    spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
+    return f"{mean:,.{decimals}f}{spread}".replace(",", " ")
 
 
 @dataclass(frozen=True, slots=True)

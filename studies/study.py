@@ -16,7 +16,7 @@ from core.config.presets import NumberLoader, load_yaml, setting_names, unknown_
 from core.errors import UserError, did_you_mean
 from core.scoring.metrics import TASKS
 from studies.axes import Axis, find_axis
-from studies.rows import Base, Row, resolve_axes, rows_from_axes
+from studies.rows import Base, Row, check_source, resolve_axes, resolve_files, rows_from_axes
 from studies.search.space import SearchSpace
 from studies.search.spec import Search, Seed, check_search
 
@@ -27,6 +27,8 @@ BASE, BEST = "base", "best"
 """The rows that a search adds: its base as it stands, and the best config that it found."""
 MAX_NAME = 64
 """Characters that a row's name may have: it is a tag in W&B."""
+EXTERNAL = "external"
+"""What tables call a row whose numbers come from prediction files of another program."""
 SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
 
 
@@ -54,7 +56,16 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def row_title(self, row: str) -> str:
         """What a table calls a row."""
-        return self.rows[row].title or row
+        return (self.rows[row].title or row) + (f" ({EXTERNAL})" if self.rows[row].predictions else "")
+
+    @property
+    def external(self) -> dict[str, dict[int, Path]]:
+        """Row -> seed -> prediction file, of the rows that are scored from files: no run computes them."""
+        return {
+            name: dict(zip(self.seeds, map(Path, row.predictions), strict=False))
+            for name, row in self.rows.items()
+            if row.predictions
+        }
 
     def row_baselines(self, row: str) -> tuple[str, ...]:
         """The rows that a row is compared with; none for a row that is its own baseline."""
@@ -110,7 +121,8 @@ def read_study(path: Path) -> Study:
         raise UserError(f"{path} is not readable YAML: {error}") from None
     try:
         study = parse_study(tree)
-        return check_study(expand_axes(msgspec.structs.replace(study, name=study.name or path.stem)))
+        rows = {name: resolve_files(row, path.absolute().parent) for name, row in study.rows.items()}
+        return check_study(expand_axes(msgspec.structs.replace(study, rows=rows, name=study.name or path.stem)))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -177,12 +189,15 @@ def check_study(study: Study) -> Study:
     for row in study.rows:
         if "," in row or len(row) > MAX_NAME:
             raise UserError(f"row name {row!r}: use no commas and at most {MAX_NAME} characters")
+        check_source(row, study.rows[row], len(study.seeds))
         for baseline in study.row_baselines(row):
             if baseline not in study.rows:
                 raise UserError(
                     f"row {row} is compared with {baseline!r}, which is none of the rows "
                     f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
                 )
+    if len(study.external) == len(study.rows):
+        raise UserError("all rows are scored from files: give one with a preset, or use `engram compare FILE FILE`")
     if study.metric not in TASKS:
         hint = did_you_mean(study.metric, TASKS)
         raise UserError(f"metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
+from core.commands.console import print_json
 from core.errors import UserError
 from core.files import delete_leftovers, lock_folder, make_folder
 from core.progress import say, stop_on_signals
@@ -20,12 +20,13 @@ from core.records.record import SCORED
 from core.records.wandb_run import wandb_mode
 from studies.arguments import StudyParser, positive_int
 from studies.checks import check_ready
+from studies.commands import describe_external
 from studies.estimate import default_jobs
 from studies.plan import Plan
 from studies.record import add_earlier_seeds, find_study_record, study_folder, write_study_record
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import mirror_study
-from sweeps.display import Screen, grid, live_display
+from sweeps.display import Screen, describe_states, grid, live_display
 from sweeps.engines import ENGINES
 from sweeps.engines.engine import Engine, EngineOptions
 from sweeps.engines.local import parse_devices
@@ -39,10 +40,10 @@ Ctrl-C once: start nothing more, and let the running ones save; twice: stop now.
 """
 
 
-def run(arguments: Sequence[str], *, here: Callable[[Path], str]) -> int:
+def run(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> int:
     """Plan the study, write its record, compute its runs; 0 all finished, 1 some failed, 130 stopped.
 
-    `here` computes a run folder in this process, for `--engine in-process`.
+    `compute_run` computes a run folder in this process, for `--engine in-process`.
     """
     parser = StudyParser("engram study run", DESCRIPTION)
     add_job_options(parser)
@@ -55,6 +56,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str]) -> int:
     parser.add_argument(
         "--attempts",
         type=positive_int,
+        metavar="N",
         default=ATTEMPTS,
         help="how often in a row a run may be killed without getting any further before it counts as failed "
         f"(default: {ATTEMPTS})",
@@ -74,7 +76,7 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str]) -> int:
             jobs=options.jobs,
             devices=options.devices,
             default_jobs=lambda: default_jobs(planned, options.devices),
-            run=here,
+            run=compute_run,
         )
     )
     with study_lock(planned, options, jobs=engine.slots, rerun=options.rerun) as again:
@@ -84,7 +86,10 @@ def run(arguments: Sequence[str], *, here: Callable[[Path], str]) -> int:
 def add_job_options(parser: StudyParser) -> None:
     """Add how many runs are computed at once, and on which devices."""
     parser.add_argument(
-        "--jobs", type=positive_int, help="runs at once (default: as many as processors or devices allow)"
+        "--jobs",
+        type=positive_int,
+        metavar="N",
+        help="runs at once (default: as many as processors or devices allow)",
     )
     parser.add_argument(
         "--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: the runs use them in turn"
@@ -154,6 +159,8 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     """Compute the runs of a plan that are waiting, and close the engine; whether the user stopped it."""
     finished, total = len(run_states.with_status(*SCORED)), len(run_states.by_id)
     screen = Screen(run_states, slots=engine.slots)
+    for line in describe_external(planned.study):
+        say(line)
     say(f"{planned.record.label}: {total} runs, {finished} finished already, {engine.slots} at once")
     with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
         for state in run_states.with_status(*BAD):
@@ -167,27 +174,34 @@ def compute(run_states: RunStates, planned: Plan, engine: Engine, *, attempts: i
     return stop.asked
 
 
-def status(study: tyro.conf.Positional[str], *, profile: str | None = None, runs: Path = Path("runs")) -> int:
+def status(study: str, *, profile: str | None = None, runs: Path = Path("runs"), json: bool = False) -> int:
     """Show how far a study is: every row and seed, mean ± std so far, and what is wrong; exit code 1 if a run failed.
 
     Args:
-        study: the name of a study that was run, or <study>@<profile>.
+        study: a study that was run, or <study>@<profile>.
         profile: the profile that it ran under, where there are several.
-        runs: where run folders lie.
+        runs: the folder of run folders.
+        json: one JSON object instead of the grid.
     """
     record = find_study_record(study, runs, profile=profile)
     folder = study_folder(runs, record.label)
     run_states = RunStates(record.study, record.runs_in(runs), record.shared)
+    bad, search = run_states.with_status(*BAD), read_search_record(folder)
+    if json:
+        names = {"study": record.study.name, "profile": record.profile}
+        external = {row: [*map(str, files.values())] for row, files in record.study.external.items()}
+        print_json(names | describe_states(run_states) | {"external": external, "search": search})
+        return 1 if bad else 0
     Console().print(grid(run_states))
     print(count_statuses(run_states))
+    for line in describe_external(record.study):
+        print(line)
     # A full disk may have left an empty file.
     with suppress(OSError, ValueError):
         *_, timing = (folder / DRIVER_LOG).read_text().splitlines()
         print(f"last computed {timing}")
-    search = read_search_record(folder)
     if search is not None:
         print(f"search: {search.progress}")
-    bad = run_states.with_status(*BAD)
     for state in bad:
         print(f"{state.run.row} seed {state.run.seed} {state.status}: {state.last_error}")
     return 1 if bad else 0

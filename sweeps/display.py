@@ -1,8 +1,10 @@
 """Display of a study while it runs: a live grid of rows and seeds in a terminal, a line per run elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -102,6 +104,26 @@ def grid(run_states: RunStates, names: Sequence[str] | None = None) -> Table:
         mean = summarize(score for score in scores if score is not None)
         table.add_row(Text(row, no_wrap=True, overflow="ellipsis"), symbols, str(mean), str(mean.n))
     return table
+
+
+def describe_states(run_states: RunStates) -> dict[str, Any]:
+    """What the grid shows, unrounded, as `study status --json` prints it."""
+    metric, rows = run_states.study.metric, []
+    for name, states in run_states.by_row().items():
+        scores = {state.run.seed: state.summary.f1(metric) for state in states if state.status in SCORED}
+        summary = summarize(score for score in scores.values() if score is not None)
+        runs = [
+            {
+                "run": state.run.run_id,
+                "seed": state.run.seed,
+                "status": state.shown_status,
+                "score": scores.get(state.run.seed),
+                "error": state.last_error or None,
+            }
+            for state in states
+        ]
+        rows.append({"row": name, "n": summary.n, "mean": summary.mean, "std": summary.std, "runs": runs})
+    return {"metric": metric, "counts": Counter(state.shown_status for state in run_states), "rows": rows}
 
 
 @contextmanager

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
-
 from core.errors import UserError
 from core.progress import stop_on_signals
 from core.records.summary import read_summary
@@ -19,7 +17,7 @@ LACKING = "without knock-outs"
 
 
 def evaluate(
-    study: tyro.conf.Positional[str],
+    study: str,
     *,
     knock_out: bool = False,
     profile: str | None = None,
@@ -32,10 +30,10 @@ def evaluate(
     Runs that have it are skipped, so that the same command resumes what was stopped.
 
     Args:
-        study: the name of a study that was run, or <study>@<profile>.
+        study: a study that was run, or <study>@<profile>.
         knock_out: test scores of the same weights with reading taken away, for the runs that read memory.
         profile: the profile that it ran under, where there are several.
-        runs: where run folders lie.
+        runs: the folder of run folders.
         device: auto, cpu, cuda or cuda:N (default: each run's own).
         threads: processor threads.
     """

@@ -82,7 +82,8 @@ class RunStates:
         rows: dict[str, list[RunState]] = {}
         for state in sorted(self, key=lambda state: state.run.seed):
             rows.setdefault(state.run.row, []).append(state)
-        return {row: rows.get(self.shared.get(row, row), []) for row in self.study.rows}
+        computed = [row for row, entry in self.study.rows.items() if not entry.predictions]
+        return {row: rows.get(self.shared.get(row, row), []) for row in computed}
 
     def start(self, state: RunState) -> None:
         """A run starts here."""

@@ -42,11 +42,10 @@ the study's rows run on the study's seeds, which no trial used, and `engram repo
 
 Ctrl-C once: start nothing more, and let the running ones save; twice: stop now. The same command resumes the search.
 """
-EPILOG = """Settings of every run go behind: --training.epochs 3 --data.train train.json (`engram train --help` lists
-them).
+EPILOG = """Settings of every run come last (`engram train --help-all` lists them).
 
-  {prog} search --profile quick --trials 8      all axes, the generated corpus
-  {prog} mine.yaml --profile minilm --jobs 2 --data.train train.json --data.test test.json
+  {prog} search --trials 8
+  {prog} mine.yaml --profile minilm --jobs 2 --data.train FILE
   optuna-dashboard runs/studies/search@quick/optuna.journal
 
 A search of your own is a YAML file of axes on a base; its seeds must differ from the study's:
@@ -54,8 +53,11 @@ A search of your own is a YAML file of axes on a base; its seeds must differ fro
   question: Which warm-up and width?
   baseline: base
   base: {{preset: memory-grc}}
-  axes: [warmup, slot-width, {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}]
-  search: {{trials: 20, rungs: [1, 2, 3, 5], seeds: [100, 101, 102, 103, 104]}}
+  axes:
+    - warmup
+    - slot-width
+    - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
+  search: {{trials: 20, rungs: [1, 2, 3], seeds: [100, 101, 102]}}
 """
 
 
@@ -65,6 +67,7 @@ def search(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--trials",
         type=positive_int,
+        metavar="N",
         help="how many configs to try in all, earlier ones included (default: the study's)",
     )
     add_job_options(parser)
@@ -206,6 +209,7 @@ def plan_with_best(planned: Plan, record: SearchRecord, best: SearchTrial, optio
 
     configs = plan_rows(row).configs
     # Of the rows that others are compared with, the one that differs least: the same relation head, say.
-    candidates = dict.fromkeys([study.baseline, *(row for name in study.rows for row in study.row_baselines(name))])
+    named = [study.baseline, *(row for name in study.rows for row in study.row_baselines(name))]
+    candidates = dict.fromkeys(name for name in named if name in configs)
     nearest = min(candidates, key=lambda name: len(differences(configs[name], configs[BEST])))
     return plan_rows(msgspec.structs.replace(row, baseline=nearest))

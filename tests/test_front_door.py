@@ -1,6 +1,7 @@
 """The command as a user meets it: exit codes, one plain line per mistake, and no torch where none is needed."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 import engram
+from core.commands.train import USUAL_SETTINGS
+from core.config.presets import setting_paths
 from engram import VERBS, Verb, main
 
 DOCUMENT = {
@@ -59,10 +62,10 @@ Misuse = Callable[..., str]
 
 def test_an_unknown_command_lists_the_commands(misuse: Misuse) -> None:
     line = misuse("trian")
-    assert line.startswith("unknown command 'trian'")
+    assert line.startswith("unknown command 'trian'. Did you mean train? The commands are ")
     assert all(verb in line for verb in VERBS)
     line = misuse("data", "raport", "file")
-    assert line.startswith("unknown command 'data raport'")
+    assert line.startswith("unknown command 'data raport'. Did you mean data report?")
     assert "data report" in line
     assert "train," not in line
 
@@ -191,24 +194,90 @@ def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("name", sorted(VERBS))
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_explains_itself_in_one_style(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert main([*name.split(), "--help"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert f"engram {name}" in out
+    assert out.startswith(f"usage: engram {name} [-h]")
+    assert "\noptions:\n  -h, --help " in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert not re.search(r"\b(STR|PATH|INT|None)\b|╭", out)
+    assert main(["help", *name.split()]) == 0
+    assert capsys.readouterr().out == out
 
 
-def test_help_on_training_lists_every_setting_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "metavars"),
+    [
+        ("predict", ["RUN", "--input FILE", "--output FILE", "--runs DIR", "--threads N"]),
+        ("study status", ["STUDY", "--json"]),
+        ("study plan", ["STUDY", "--runs DIR", "--jobs N", "--json"]),
+        ("compare", ["A B", "--gold FILE", "--out DIR"]),
+        ("data report", ["FILE", "--types FILE"]),
+        ("train", ["PRESET", "--config FILE", "--runs DIR", "--data.train FILE", "--training.epochs N"]),
+    ],
+)
+def test_help_writes_values_alike(command: str, metavars: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert [metavar for metavar in metavars if metavar not in out] == []
+
+
+def test_help_on_training_shows_what_people_use_and_says_how_to_see_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["train", "--help"]) == 0
-    out = capsys.readouterr().out
-    assert "--memory.slot-width" in out
-    assert "--encoder.scratch.width" in out
-    assert "Passes over the training documents" in out
+    first = capsys.readouterr().out
+    shown = set(re.findall(r"^  --([a-z._-]*\.[a-z-]+|seed) ", first, re.MULTILINE))
+    assert shown == {path.replace("_", "-") for path in USUAL_SETTINGS}
+    assert main(["train", "--help-all"]) == 0
+    everything = capsys.readouterr().out
+    paths = [path.replace("_", "-") for path in setting_paths() if path not in ("preset", "profile")]
+    assert [path for path in paths if f"\n  --{path} " not in everything] == []
+    assert f"{len(paths) - len(shown)} others: --help-all" in first
+    assert everything.count("\n  --profile ") == 1, "the option, not the label among the settings"
+    assert "\n  --preset " not in everything
+    plain = " ".join(everything.split())
+    assert "--training.epochs N Passes over the training documents (default: 20)" in plain
+    assert "memory settings: The two writable memories" in plain
+    assert max(map(len, everything.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_shown(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag]) == 0
+    assert capsys.readouterr().out.startswith("engram ")
 
 
 def test_a_group_of_commands_lists_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data"]) == 0
-    assert "data build-split" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith("usage: engram data COMMAND")
+    assert "data build-split" in out
+    assert "  train " not in out
+    assert main(["help", "data"]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_data_sets_have_a_json_form(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list", "--json"]) == 0
+    sets = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert "docred-joint" in sets
+    assert all({"folder", "files", "present", "licence"} <= entry.keys() for entry in sets.values())
+
+
+def test_the_doctor_has_a_json_form(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.commands.doctor._tiny_run", lambda: ("tiny run", False, "it broke"))
+    assert main(["doctor", "--json", "--runs", str(tmp_path)]) == 1
+    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)}
+    assert checks["tiny run"] == {"check": "tiny run", "passed": False, "message": "it broke"}
+    assert checks["python"]["passed"] is True
+    assert checks["devices"]["passed"] is None
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, function: Callable[[Sequence[str]], int]) -> None:

@@ -1,71 +1,136 @@
-"""Arguments of a command line, read from a function's signature or by a parser, and their mistakes in one line."""
+"""Arguments of a command line: one parser for every command, its help, and its mistakes in one line.
+
+The parameters of a command's function are its arguments, those before `*` by position; its docstring is their help.
+Commands that also take settings of a run build their parser themselves.
+"""
 
 import argparse
 import inspect
-import io
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
-from functools import partial, wraps
-from typing import NoReturn
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from core.errors import UserError, did_you_mean
 
 Command = Callable[..., int | None]
+METAVARS: dict[object, str] = {int: "N", float: "X", Path: "FILE", "runs": "DIR", "out": "DIR", "input": "FILE"}
+"""Type or name of a parameter -> how help writes its value; a text that annotates a parameter comes first."""
+COLUMNS = 80
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help of at most 80 columns; paragraphs are filled, those with an indented line are left as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(COLUMNS, shutil.get_terminal_size().columns))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(
+            part if re.search("^ ", part, re.MULTILINE) else super(HelpFormatter, self)._fill_text(part, width, indent)
+            for part in paragraphs
+        )
 
 
 class CommandParser(argparse.ArgumentParser):
-    """The parser of a command that also takes settings of a run; mistakes are UserErrors."""
+    """The parser of a command; mistakes are UserErrors."""
 
     def __init__(self, prog: str, description: str, *, epilog: str = "") -> None:
-        formatter = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog, description=description, epilog=epilog, formatter_class=formatter, allow_abbrev=False)
+        super().__init__(
+            prog, description=description, epilog=epilog, formatter_class=HelpFormatter, allow_abbrev=False
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise a UserError instead of printing the usage."""
-        raise UserError(f"{message}; see `{self.prog} --help`")
+        raise UserError(f"{message}. See `{self.prog} --help`")
+
+    def parse_all(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """The values of all arguments; of an option that does not exist, the error names the nearest."""
+        known = self._option_string_actions
+        for argument in arguments:
+            flag = argument.partition("=")[0]
+            if flag.startswith("--") and flag not in known:
+                hint = did_you_mean(flag, known)
+                raise UserError(f"unknown option {flag}.{hint} See `{self.prog} --help`")
+        options, rest = self.parse_known_args(list(arguments))
+        if rest:
+            self.error(f"unexpected argument {rest[0]!r}")
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in vars(options).items()}
 
 
 def call(function: Command, prog: str, arguments: Sequence[str]) -> int | None:
-    """Call a command's function with the arguments of a command line, which tyro reads by its signature."""
-    import tyro
-
-    check_flags(function, prog, arguments)
-    error = io.StringIO()
-    try:
-        with redirect_stderr(error):
-            bound = tyro.cli(_deferred(function), args=arguments, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UserError(f"{tyro_message(error.getvalue())}. See `{prog} --help`") from None
-    return bound()
+    """Call a command's function with the arguments of a command line."""
+    parameters = command_parameters(function)
+    values = build_parser(function, prog).parse_all(arguments)
+    positional = [values.pop(name) for name, parameter in parameters.items() if is_positional(parameter)]
+    return function(*positional, **values)
 
 
-def check_flags(function: Command, prog: str, arguments: Sequence[str]) -> None:
-    """Raise a UserError for a flag that the function does not have, with the nearest one that it has."""
-    known = [f"--{name}".replace("_", "-") for name in (*inspect.signature(function).parameters, "help")]
-    for argument in arguments:
-        flag = argument.partition("=")[0].replace("_", "-")
-        if flag.startswith("--") and flag not in known:
-            hint = "." + did_you_mean(flag, known)
-            raise UserError(f"unknown option {flag}{hint} See `{prog} --help`")
+def build_parser(function: Command, prog: str) -> CommandParser:
+    """The parser of a command's function, from its signature and docstring."""
+    inner = function.func if isinstance(function, partial) else function
+    description, _, sentences = (inspect.getdoc(inner) or "").partition("\nArgs:\n")
+    helps = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", sentences, re.MULTILINE))
+    kinds = get_type_hints(inner, include_extras=True)
+    parser = CommandParser(prog, description)
+    for name, parameter in command_parameters(function).items():
+        how = describe_type(kinds[name], METAVARS.get(name))
+        text = " ".join(helps.get(name, "").split()).removesuffix(".")
+        if is_positional(parameter):
+            several = {"nargs": "+"} if "nargs" in how else {}
+            parser.add_argument(name, help=escape(text), **how | {"metavar": name.upper()} | several)
+            continue
+        required = parameter.default is parameter.empty
+        if required:
+            text += " (required)"
+        elif parameter.default is not None and parameter.default is not False and "default:" not in text.lower():
+            text += f" (default: {parameter.default})" if parameter.default != () else ""
+        default = {} if required else {"default": parameter.default}
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, help=escape(text), required=required, **default, **how)
+    return parser
 
 
-def tyro_message(box: str) -> str:
-    """The message in tyro's error box, without its title and the help below its first rule or blank line."""
-    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
-    empty = [not line.strip("─-╯") for line in lines]
-    start = empty.index(False)
-    return " ".join(lines[start : empty.index(True, start)]).rstrip(".")
+def command_parameters(function: Command) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function that a command line gives: those that are not bound already."""
+    bound = function.keywords if isinstance(function, partial) else {}
+    return {name: value for name, value in inspect.signature(function).parameters.items() if name not in bound}
 
 
-def _deferred(function: Command) -> Callable[..., Callable[[], int | None]]:
-    """The function with the same signature that keeps its arguments instead of running."""
+def is_positional(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter is given by its position."""
+    return parameter.kind is not inspect.Parameter.KEYWORD_ONLY
 
-    @wraps(function)
-    def keep(*positional: object, **named: object) -> Callable[[], int | None]:
-        return partial(function, *positional, **named)
 
-    # A new dict: `wraps` shares the function's own.
-    keep.__annotations__ = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
-    return keep
+def describe_type(kind: Any, metavar: str | None = None) -> dict[str, Any]:
+    """What argparse has to know of an argument of this type, whose value help writes as `metavar`."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return describe_type(inner[0], next((text for text in inner[1:] if isinstance(text, str)), metavar))
+    if origin in (Union, UnionType):
+        return describe_type(next(option for option in inner if option is not NoneType), metavar)
+    if origin is tuple:
+        return describe_type(inner[0], metavar) | {"nargs": "*" if inner[-1] is ... else len(inner)}
+    if kind is bool:
+        return {"action": "store_true"}
+    what = {"choices": inner} if origin is Literal else {"type": kind}
+    return what | {"metavar": metavar or METAVARS.get(kind)}
+
+
+def escape(text: str) -> str:
+    """A help text as argparse wants it, which takes % for a format."""
+    return text.replace("%", "%%")
+
+
+def describe_names(names: Mapping[str, str]) -> str:
+    """Names and what each is, in two columns."""
+    width = max(map(len, names)) + 4
+    return "\n".join(
+        textwrap.fill(f"  {name:<{width - 2}}{text}", COLUMNS, subsequent_indent=" " * width, break_on_hyphens=False)
+        for name, text in names.items()
+    )

@@ -39,9 +39,9 @@ def print_report(content: Mapping[str, Any], kinds: Mapping[str, str], names: Ma
     tables = [_table("statistics", "count")]
     for key, value in {**statistics, **pieces}.items():
         tables[-1].add_row(key.replace("_", " "), f"{value:,}")
-    if content["dirt"]:
+    if content["issues"]:
         tables.append(_table("data issue", "count", "what it is, and what becomes of it", "for example"))
-        for kind, count in content["dirt"].items():
+        for kind, count in content["issues"].items():
             example = Text(content["examples"][kind][0], overflow="ellipsis")
             tables[-1].add_row(kind, f"{count:,}", kinds[kind], example)
     for kind, type_counts in types.items():

@@ -1,11 +1,12 @@
-"""`engram data report | sample | build-split | fetch | list`: data sets and files of documents."""
+"""`engram data report | sample | split | build-split | fetch | list`: data sets and files of documents."""
 
+import math
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import tyro
 
 from core.commands.console import print_document, print_json, print_report
 from core.config.schema import Format
@@ -15,13 +16,16 @@ from core.data.formats import read_corpus
 from core.data.formats.jerex_split import EXPECTED, rebuild_training_split
 from core.data.formats.types_file import read_types
 from core.data.issues import KINDS
-from core.data.parsing import fault
+from core.data.parsing import fault, read_source
+from core.data.splits import assign_parts
 from core.data.statistics import compute_statistics, count_wordpieces, load_tokenizer
-from core.files import atomic_write
+from core.data.stream import DocumentStream
+from core.errors import UserError
+from core.files import atomic_write, make_folder
 
 
 def report(
-    file: tyro.conf.Positional[Path],
+    file: Path,
     *,
     types: Path | None = None,
     tokenizer: str | None = None,
@@ -46,7 +50,7 @@ def report(
     content: dict[str, Any] = {
         "file": str(file),
         "statistics": msgspec.to_builtins(compute_statistics(corpus.documents)),
-        "dirt": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
+        "issues": {kind: corpus.issues.counts[kind] for kind in KINDS if kind in corpus.issues.counts},
         "examples": corpus.issues.examples,
     }
     if tokenizer is not None:
@@ -68,7 +72,7 @@ def report(
 
 
 def sample(
-    file: tyro.conf.Positional[Path],
+    file: Path,
     *,
     index: int = 0,
     title: str | None = None,
@@ -98,6 +102,60 @@ def sample(
     print_document(documents[index], labels)
 
 
+def split(
+    file: Path,
+    *,
+    shares: tuple[float, float, float],
+    seed: int = 0,
+    out: Path | None = None,
+    overwrite: bool = False,
+    format: Format = "auto",
+) -> None:
+    """Split a file into training, validation and test documents: NAME.train.json and so on, of its own format.
+
+    Which part a document falls in is a matter of its title (its text, where it has none) and the seed, not of the order
+    of the file. Documents of one title or one text stay in one part.
+
+    Args:
+        file: a DocRED, Re-DocRED, PubTator, prediction or text file.
+        shares: the shares of training, validation and test; they sum to 1.
+        seed: another seed gives another split.
+        out: the folder for the three files (default: that of the file).
+        overwrite: replace files that are there.
+        format: the file's format; auto recognises it by the content.
+    """
+    written = " ".join(f"{share:g}" for share in shares)
+    if min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+        limit = f"three shares above 0 have to sum to 1, and these sum to {sum(shares):g}"
+        raise UserError(f"--shares is {written}, but {limit}: give, for instance, .8 .1 .1")
+    folder = out if out is not None else file.parent
+    paths = [folder / f"{file.stem}.{name}{file.suffix}" for name in ("train", "validation", "test")]
+    if not overwrite and (there := [path for path in paths if path.exists()]):
+        raise UserError(f"{there[0]} is there already: add --overwrite to replace it, or give another folder (--out)")
+    raw = read_source(file)
+    stream = DocumentStream(BytesIO(raw), file, format=format)
+    entries = list(stream.entries())
+    documents = []
+    for entry in entries:
+        if entry.document is None:
+            raise UserError(entry.reason)
+        documents.append(entry.document)
+    try:
+        parts = assign_parts(documents, shares, seed=seed)
+    except UserError as error:
+        raise fault(file, str(error)) from None
+    if stream.format in ("text", "pubtator"):
+        before, between, after = b"", b"\n\n", b"\n"
+    else:
+        before, between, after = (b"[", b",\n", b"]\n") if raw.lstrip().startswith(b"[") else (b"", b"\n", b"\n")
+    make_folder(folder, "give a folder of yours (--out DIR)")
+    for number, path in enumerate(paths):
+        own = [index for index, part in enumerate(parts) if part == number]
+        atomic_write(path, before + between.join(entries[index].raw.strip(b"\r\n") for index in own) + after)
+        counts = compute_statistics([documents[index] for index in own])
+        print(f"{path}: {len(own):,} documents, {counts.entities:,} entities, {counts.relations:,} relations")
+
+
 def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test: Path, output: Path) -> None:
     """Write the training part of JEREX's end-to-end split, made from DocRED's own files.
 
@@ -117,7 +175,7 @@ def build_split(*, train_annotated: Path, dev: Path, jerex_dev: Path, jerex_test
         print(f"{len(made.missing):,} titles of JEREX's dev and test are in neither source, such as {examples}")
 
 
-def fetch(name: tyro.conf.Positional[str]) -> None:
+def fetch(name: str) -> None:
     """Download a registered data set into the data folder, and check or pin its checksums.
 
     Args:
@@ -135,8 +193,19 @@ def fetch(name: tyro.conf.Positional[str]) -> None:
         print(f"{fetched.path}: {fetched.state}, sha256 {fetched.sha256} ({basis})")
 
 
-def list_datasets() -> None:
-    """Print the registered data sets, where they belong on this machine, and which of their files are there."""
+def list_datasets(*, json: bool = False) -> None:
+    """Print the registered data sets, where they belong on this machine, and which of their files are there.
+
+    Args:
+        json: one JSON list instead of lines.
+    """
+    if json:
+        sets = []
+        for entry in REGISTRY.values():
+            present = [file.name for file in entry.files if (entry.path / file.name).is_file()]
+            sets.append(msgspec.to_builtins(entry) | {"folder": str(entry.path), "present": present})
+        print_json(sets)
+        return
     print(f"data folder: {data_root()} (ENGRAM_DATA sets another)")
     for entry in REGISTRY.values():
         print(f"\n{entry.name}: {entry.what}\n  licence: {entry.licence}; folder: {entry.path.name}")

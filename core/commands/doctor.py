@@ -9,23 +9,28 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from core.commands.console import print_json
 from core.files import format_size
 
 Check = tuple[str, bool | None, str]
 
 
-def doctor(*, runs: Path = Path("runs")) -> int:
+def doctor(*, runs: Path = Path("runs"), json: bool = False) -> int:
     """Check this machine: packages, devices, the pretrained encoder, disk, and a tiny run from start to end.
 
     Args:
         runs: the folder of run folders; its disk is checked.
+        json: one JSON list instead of lines.
     """
-    failed = False
+    results = []
     for subject, passed, message in checks(runs):
         mark = {True: "ok  ", False: "FAIL", None: "    "}[passed]
-        print(f"{mark} {subject:<12} {message}", flush=True)
-        failed |= passed is False
-    return 1 if failed else 0
+        if not json:
+            print(f"{mark} {subject:<12} {message}", flush=True)
+        results.append({"check": subject, "passed": passed, "message": message})
+    if json:
+        print_json(results)
+    return 1 if any(result["passed"] is False for result in results) else 0
 
 
 def checks(runs: Path) -> Iterator[Check]:

@@ -5,10 +5,9 @@ On request also with its reading knocked out, and what its memories attend to is
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-import tyro
 
 from core.commands.console import print_json, print_knock_outs, print_scores
 from core.config.memory import MemoryConfig
@@ -16,6 +15,7 @@ from core.config.schema import Format, RunConfig
 from core.data.formats import read_corpus
 from core.data.issues import Issues
 from core.errors import UserError, did_you_mean
+from core.model.thresholds import check_thresholds, explain_overridden, explain_unreached
 from core.records.memory_attention import attention_path, write_attention
 from core.scoring.metrics import TASKS, Scores, document_f1
 
@@ -29,7 +29,7 @@ ATTENTION_DOCUMENTS = 10
 
 
 def evaluate(
-    run: tyro.conf.Positional[str],
+    run: str,
     *,
     split: Literal["validation", "test"] = "test",
     input: Path | None = None,
@@ -37,8 +37,11 @@ def evaluate(
     json: bool = False,
     knock_out: bool = False,
     attention: bool = False,
-    documents: tuple[str, ...] = (),
+    documents: tuple[Annotated[str, "TITLE"], ...] = (),
     runs: Path = Path("runs"),
+    mention_threshold: float | None = None,
+    coref_threshold: float | None = None,
+    relation_threshold: float | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> None:
@@ -55,19 +58,29 @@ def evaluate(
             attention.SPLIT.jsonl, in the run's folder.
         documents: the documents whose attention is stored, by title or id, or how many of the first (default: 10).
         runs: the folder of run folders.
+        mention_threshold: in place of the run's own, for this command only: a span is a mention from this score on.
+        coref_threshold: the same for clusters: two merge while every pair of their mentions has at least this score.
+        relation_threshold: the same for relations: one holds from this score on.
         device: auto, cpu, cuda or cuda:N (default: the run's own).
         threads: processor threads.
     """
     if documents and not attention:
         raise UserError("--documents names the documents whose attention is stored: add --attention")
+    thresholds = check_thresholds(mention=mention_threshold, coref=coref_threshold, relation=relation_threshold)
+    if attention and thresholds:
+        raise UserError(
+            "--attention keeps what a study's report draws, by the run's own thresholds: leave one of both out"
+        )
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
     from core.features.prepare import encode_documents
-    from core.progress import progress_bar
+    from core.progress import progress_bar, say
     from core.run.load import open_run, read_own_split
     from core.training.held_out import evaluate_split
 
-    opened = open_run(run, runs=runs, device=device, threads=threads)
+    opened = open_run(run, runs=runs, device=device, threads=threads, thresholds=thresholds)
+    if thresholds:
+        say(explain_overridden(thresholds, opened.config.model))
     config, state = opened.config, opened.trained.state
     memory = None
     if attention or knock_out:
@@ -86,11 +99,14 @@ def evaluate(
     result.scores["extra"]["repairs"] = dict(issues.counts)
     knock_outs = compare_knock_outs(opened, encoded, result) if knock_out else {}
     if json:
-        print_json(result.scores | ({"knock_outs": knock_outs} if knock_out else {}))
+        more = {"knock_outs": knock_outs} if knock_out else {}
+        print_json(result.scores | more | ({"thresholds": thresholds} if thresholds else {}))
     else:
         print_scores(msgspec.convert(result.scores, Scores))
         if knock_out:
             print_knock_outs(result.scores, knock_outs)
+    for line in explain_unreached(result.unreached, opened.decoder.settings):
+        say(line)
     if memory is not None and attention:
         store_attention(opened, chosen, memory, attention_path(opened.folder, "input" if input else split))
 

@@ -1,8 +1,7 @@
 """`engram import CHECKPOINT`: a run folder of a checkpoint of JEREX or of the memory authors."""
 
 from pathlib import Path
-
-import tyro
+from typing import Annotated
 
 from core.data.formats.types_file import read_types
 from core.errors import UserError
@@ -11,10 +10,10 @@ from core.records.record import BEST, CONFIG, RunRecord, write_record
 
 
 def import_run(
-    checkpoint: tyro.conf.Positional[Path],
+    checkpoint: Path,
     *,
     tokenizer: str,
-    output: Path,
+    output: Annotated[Path, "DIR"],
     config: Path | None = None,
     types: Path | None = None,
 ) -> None:

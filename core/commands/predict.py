@@ -1,11 +1,10 @@
 """`engram predict RUN`: annotate documents or raw text, in files of any size."""
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import tyro
+from typing import TYPE_CHECKING, Annotated, Any
 
 from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
@@ -13,8 +12,9 @@ from core.data.issues import Issues
 from core.data.parsing import fault
 from core.data.stream import DocumentStream, open_documents
 from core.errors import UserError
-from core.files import atomic_write, check_file_path
-from core.prediction.output import Output, is_pipe, open_output, skipped_path
+from core.files import atomic_write, check_file_path, write_json
+from core.model.thresholds import check_thresholds, explain_overridden, explain_unreached
+from core.prediction.output import Output, is_pipe, open_output, settings_path, skipped_path
 from core.progress import progress_bar, say, stop_on_signals
 
 if TYPE_CHECKING:
@@ -25,15 +25,18 @@ MAX_NAMED = 5
 
 
 def predict(
-    run: tyro.conf.Positional[str],
+    run: str,
     *,
     input: str,
-    output: str,
+    output: Annotated[str, "FILE"],
     html: Path | None = None,
     html_documents: int = 100,
     format: Format = "auto",
     anew: bool = False,
     runs: Path = Path("runs"),
+    mention_threshold: float | None = None,
+    coref_threshold: float | None = None,
+    relation_threshold: float | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> None:
@@ -43,6 +46,7 @@ def predict(
     to fit in memory. A document that cannot be read or is too long for the model is skipped, named on stderr and kept
     in OUTPUT.skipped.jsonl (index and line in the input, reason, text); the others are predicted, and the exit code
     stays 0. Where no document at all can be read, it is 2 and nothing is written.
+    OUTPUT.settings.json says by which run and settings the documents were predicted.
     Until all is done, predictions are kept in OUTPUT.part/: after Ctrl-C, a crash or a full disk the same
     command resumes there, and ends with the same bytes.
 
@@ -55,9 +59,13 @@ def predict(
         format: the format of the input; auto recognises it by the content.
         anew: delete what an earlier command has left in OUTPUT.part/, and begin again.
         runs: the folder of run folders.
+        mention_threshold: in place of the run's own, for this command only: a span is a mention from this score on.
+        coref_threshold: the same for clusters: two merge while every pair of their mentions has at least this score.
+        relation_threshold: the same for relations: one holds from this score on.
         device: auto, cpu, cuda or cuda:N (default: the run's own).
         threads: processor threads.
     """
+    thresholds = check_thresholds(mention=mention_threshold, coref=coref_threshold, relation=relation_threshold)
     for path in (output, html):
         if path is not None and not is_pipe(path):
             check_file_path(Path(path))
@@ -71,9 +79,13 @@ def predict(
         # Torch is loaded only once input and output are known to be usable.
         from core.run.load import open_run
 
-        opened = open_run(run, runs=runs, device=device, threads=threads)
+        opened = open_run(run, runs=runs, device=device, threads=threads, thresholds=thresholds)
+        if thresholds:
+            say(explain_overridden(thresholds, opened.config.model))
         predict_all(documents, opened, target, max_named=sys.maxsize if is_pipe(output) else MAX_NAMED)
         done = target.done
+        if not is_pipe(output):
+            write_json(settings_path(Path(output)), describe_settings(opened, thresholds))
         if html is not None:
             from core.prediction.html import render_predictions
 
@@ -86,7 +98,19 @@ def predict(
     if done.skipped:
         side_file = "" if is_pipe(output) else f": see {skipped_path(Path(output))}"
         say(f"{done.skipped} of {done.index} documents were skipped{side_file}")
+    for line in explain_unreached(done.unreached, opened.decoder.settings):
+        say(line)
     say(f"{done.documents} documents: {done.entities} entities, {done.relations} relations")
+
+
+def describe_settings(opened: "OpenRun", thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """What an output was predicted by: run, hash of its checkpoint, settings, and which of these are not the run's."""
+    return {
+        "run": str(opened.folder.absolute()),
+        "checkpoint": opened.identity()["checkpoint"],
+        "settings": opened.settings,
+        "overridden": list(thresholds),
+    }
 
 
 def resume(documents: DocumentStream, target: Output) -> None:

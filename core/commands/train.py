@@ -1,14 +1,16 @@
 """`engram train PRESET`: compute one run."""
 
 import sys
+from argparse import _ArgumentGroup
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from core.commands.arguments import CommandParser
+from core.commands.arguments import CommandParser, describe_names, describe_type, escape
 from core.config import presets
-from core.config.overrides import parse_overrides
+from core.config.overrides import LABELS, parse_overrides
 from core.config.schema import RunConfig
+from core.config.section import CONTENT
 from core.config.signature import signature
 from core.data.datasets import resolve_paths
 from core.errors import UserError
@@ -18,21 +20,26 @@ from core.scoring.metrics import TASKS
 DESCRIPTION = "Compute one run: train, choose the checkpoint by validation, read test once, write the record."
 EPILOG = """The same settings name the same run: a finished run is shown, not computed again.
 
+  engram train memory-mrc --profile minilm --data.train FILE --training.epochs 3
+
 presets:
-  {presets}
+{presets}
+
 profiles:
-  {profiles}
-
-  engram train memory-mrc --profile minilm --data.train train.json --data.test test.json --training.epochs 3
-
-Settings, each as --section.setting VALUE, with the defaults of memory-grc:
+{profiles}
 """
+USUAL_SETTINGS = (
+    "data.name data.train data.test training.epochs training.lr training.batch_size seed memory.slot_width "
+    "memory.warmup memory.read_mode memory.pooling runtime.device"
+).split()
+"""The settings that `--help` shows; `--help-all` shows all."""
 
 
 def train(arguments: Sequence[str]) -> int:
     """Resolve the config, compute the run, print its scores."""
-    if not arguments or {"-h", "--help"}.intersection(arguments):
-        return show_help()
+    if not arguments or {"-h", "--help", "--help-all"}.intersection(arguments):
+        print(build_help(everything="--help-all" in arguments), end="")
+        return 0
     config, runs, dry_run = parse(arguments)
     config = config.model_copy(update={"data": resolve_paths(config.data)})
     if config.data.train is None:
@@ -58,17 +65,21 @@ def train(arguments: Sequence[str]) -> int:
 
 def parser() -> CommandParser:
     """The parser of `engram train`; what it does not know are settings."""
-    lists = {}
-    for kind, names in (("presets", presets.names()), ("profiles", presets.names("profiles"))):
-        lists[kind] = "\n  ".join(f"{name:<12} {text}" for name, text in names.items())
+    lists = {
+        kind: describe_names({name: text.partition(". ")[0].rstrip(".") for name, text in presets.names(kind).items()})
+        for kind in presets.FOLDERS
+    }
     made = CommandParser("engram train", DESCRIPTION, epilog=EPILOG.format(**lists))
     made.add_argument("preset", metavar="PRESET", help="the system to train; settings change single values of it")
     made.add_argument("--profile", help="data, encoder and epochs")
-    made.add_argument("--config", type=Path, help="a YAML file of settings, on top of profile and preset")
     made.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="the folder of run folders: runs/<signature>/s<seed>"
+        "--config", type=Path, metavar="FILE", help="a YAML file of settings, on top of profile and preset"
+    )
+    made.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="the folder of run folders (default: runs)"
     )
     made.add_argument("--dry-run", action="store_true", help="print the resolved config and the run's folder only")
+    made.add_argument("--help-all", action="store_true", help="show this help message with every setting and exit")
     return made
 
 
@@ -98,17 +109,34 @@ def show(record: RunRecord, folder: Path) -> int:
     return 0
 
 
-def show_help() -> int:
-    """Print the usage, then every setting with its limit and default."""
-    import tyro
+def build_help(*, everything: bool) -> str:
+    """The usage, and the settings that most people use, or every setting by its section."""
+    made, config = parser(), presets.build("memory-grc")
+    made.usage = made.format_usage().removeprefix("usage: ").rstrip() + " [--section.setting VALUE ...]"
+    paths = [path for path in presets.setting_paths() if path not in LABELS]
+    groups: dict[str, list[str]] = {}
+    for path in paths if everything else USUAL_SETTINGS:
+        groups.setdefault(path.rpartition(".")[0] if everything else "", []).append(path)
+    others = "" if everything else f"; {len(paths) - len(USUAL_SETTINGS)} others: --help-all"
+    for section, members in groups.items():
+        model = presets.find_section(section.split(".")) if section else None
+        title = f"{section} settings" if section else f"settings (with the defaults of memory-grc{others})"
+        group = made.add_argument_group(title, model.__doc__ if model else None)
+        for path in members:
+            add_setting(group, path, config)
+    return made.format_help()
 
-    parser().print_help()
-    with suppress(SystemExit):
-        tyro.cli(
-            RunConfig,
-            default=presets.build("memory-grc"),
-            args=["--help"],
-            prog="engram train PRESET",
-            config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
-        )
-    return 0
+
+def add_setting(group: _ArgumentGroup, path: str, config: RunConfig) -> None:
+    """Add a setting to the help: its values, its sentence and its default."""
+    *steps, name = path.split(".")
+    section: Any = config
+    for step in steps:
+        section = getattr(section, step)
+    field, value = type(section).model_fields[name], getattr(section, name)
+    how = describe_type(field.annotation)
+    default = str(value).lower() if value is None or isinstance(value, bool) else value
+    text = f"{' '.join((field.description or '').split()).removesuffix('.')} (default: {default})"
+    values = "{true,false}" if "action" in how else how["metavar"]
+    metavar = values or ("FILE" if CONTENT in field.metadata else None if "choices" in how else name.upper())
+    group.add_argument(f"--{path.replace('_', '-')}", choices=how.get("choices"), metavar=metavar, help=escape(text))

@@ -22,7 +22,9 @@ def parse_overrides(flags: Sequence[str]) -> Tree:
             raise UserError(f"unexpected argument {flag!r}: settings are given as --section.setting VALUE")
         if not equals:
             if not rest or (rest[0].startswith("--") and len(rest[0]) > 2):
-                raise UserError(f"{flag} has no value: give {flag} VALUE (`engram train --help` lists the settings)")
+                raise UserError(
+                    f"{flag} has no value: give {flag} VALUE (`engram train --help-all` lists the settings)"
+                )
             value = rest.pop(0)
         tree = merge(tree, _nested(flag, value))
     return tree

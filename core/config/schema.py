@@ -9,7 +9,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from core.config.memory import MemoryConfig
-from core.config.section import CONTENT, NEUTRAL, SOURCE, DrawCount, Positive, Probability, Section, Share, TableSize
+from core.config.section import (
+    ADDED_LATER,
+    CONTENT,
+    NEUTRAL,
+    SOURCE,
+    DrawCount,
+    Positive,
+    Probability,
+    Section,
+    Share,
+    TableSize,
+)
 
 Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
 
@@ -31,6 +42,8 @@ class DataConfig(Section):
     """Format of the files; auto looks at their first bytes."""
     validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the training documents that validate where there is no validation file."""
+    limit: Annotated[Annotated[int, Field(ge=1)] | None, ADDED_LATER] = None
+    """Most documents of each split, the first by a hash of the id; split and types are those of the whole files."""
     overlong: Literal["error", "truncate", "skip"] = "error"
     """What happens to a document with more word pieces than the encoder has positions; repairs are counted."""
     surface: Literal["tokens", "decoded"] = "tokens"

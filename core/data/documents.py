@@ -40,11 +40,16 @@ class Annotation(msgspec.Struct, frozen=True):
     """Mentions, entities and relations of one document.
 
     `mentions` holds every mention span; a predicted mention that no entity holds still counts in the mention score.
+    Where a model predicted them, `mention_scores` are the sigmoids of the mention logits, in the order of `mentions`,
+    and `entity_scores` the softmax probabilities of the entities' types among all entity types: how sure the type is,
+    not the cluster. Both are empty in gold and in files without scores.
     """
 
     mentions: tuple[Span, ...] = ()
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+    mention_scores: tuple[float | None, ...] = ()
+    entity_scores: tuple[float | None, ...] = ()
 
     @staticmethod
     def from_entities(entities: Iterable[Entity], relations: Iterable[Relation] = ()) -> "Annotation":

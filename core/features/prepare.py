@@ -37,6 +37,7 @@ def prepare(config: RunConfig) -> PreparedData:
         raise UserError(
             f"{len(encoded['train'])} training documents are fewer than training.batch_size "
             f"({config.training.batch_size}), so that no step could be made: lower it, or give more documents"
+            + (f" (data.limit is {data.limit})" if data.limit else "")
         )
     return PreparedData(encoded, splits.labels, wordpieces, issues)
 

@@ -48,10 +48,15 @@ MAX_RANKED = 1_000
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """The prediction for one document, and its relation candidates by falling score (for ranking measures)."""
+    """The prediction for one document, and its relation candidates by falling score (for ranking measures).
+
+    `best_mention` and `best_relation` are the highest scores where none reached the threshold, else None.
+    """
 
     annotation: Annotation
     ranked: tuple[Relation, ...]
+    best_mention: float | None = None
+    best_relation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,10 +138,11 @@ class Decoder:
         on_batch(batch, candidates)
         states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         stage = self.model.mentions(states, to_device(build_spans(batch, candidates), self.device), reading=reading)
+        mention_scores = torch.sigmoid(stage.logits.float()).cpu().numpy()
         if gold is not None:
             accepted = [find_rows(own, known.mentions) for own, known in zip(candidates, gold, strict=True)]
         else:
-            accepted = self._accept_mentions(batch, stage.logits, candidates, issues)
+            accepted = self._accept_mentions(batch, mention_scores, candidates, issues)
         first_candidates = starting_rows([len(own) for own in candidates])
         rows = [own + first for own, first in zip(accepted, first_candidates, strict=True)]
         chosen = torch.from_numpy(np.concatenate(rows)).to(self.device)
@@ -155,25 +161,34 @@ class Decoder:
         shifted = [cluster + first for own, first in zip(clusters, first_mentions, strict=True) for cluster in own]
         entities = self.model.entities(mentions, to_device(build_clusters(shifted), self.device))
         types = entities.logits.argmax(1)
+        type_scores = torch.softmax(entities.logits.float(), 1).amax(1).tolist()
         pairs = [ordered_pairs(len(own)) for own in clusters]
         scores = self._score_relations(batch, spans, clusters, pairs, states, mentions, entities, types)
         names = [self.labels.entity_types[index] for index in types.tolist()]
         decoded, entity, pair = [], 0, 0
         for number in range(len(batch)):
             last_entity, last_pair = entity + len(clusters[number]), pair + len(pairs[number])
-            decoded.append(
-                self._annotate(
-                    spans[number], clusters[number], names[entity:last_entity], pairs[number], scores[pair:last_pair]
-                )
+            made = self._annotate(
+                spans[number],
+                mention_scores[rows[number]],
+                clusters[number],
+                names[entity:last_entity],
+                tuple(type_scores[entity:last_entity]),
+                pairs[number],
+                scores[pair:last_pair],
             )
+            if not len(rows[number]) and len(candidates[number]):
+                first = first_candidates[number]
+                best = float(mention_scores[first : first + len(candidates[number])].max())
+                made = msgspec.structs.replace(made, best_mention=best)
+            decoded.append(made)
             entity, pair = last_entity, last_pair
         return decoded
 
     def _accept_mentions(
-        self, batch: list[EncodedDocument], logits: Tensor, candidates: list[np.ndarray], issues: Issues
+        self, batch: list[EncodedDocument], scores: np.ndarray, candidates: list[np.ndarray], issues: Issues
     ) -> list[np.ndarray]:
-        """The rows of each document's candidates that are mentions."""
-        scores = torch.sigmoid(logits.float()).cpu().numpy()
+        """The rows of each document's candidates that are mentions, by the scores [S] of all of them."""
         accepted, first = [], 0
         for document, spans in zip(batch, candidates, strict=True):
             own = scores[first : first + len(spans)]
@@ -258,8 +273,10 @@ class Decoder:
     def _annotate(
         self,
         spans: np.ndarray,
+        mention_scores: np.ndarray,
         clusters: list[np.ndarray],
         types: list[str],
+        type_scores: tuple[float, ...],
         pairs: np.ndarray,
         scores: np.ndarray,
     ) -> Decoded:
@@ -280,8 +297,16 @@ class Decoder:
         )
         threshold = float(np.float32(self.settings.relation_threshold))
         relations = tuple(relation for relation in ranked if relation.score is not None and relation.score >= threshold)
-        annotation = Annotation(mentions=tuple(sorted(mentions)), entities=entities, relations=relations)
-        return Decoded(annotation=annotation, ranked=ranked[:MAX_RANKED])
+        scored = sorted(zip(mentions, mention_scores.tolist(), strict=True))
+        annotation = Annotation(
+            mentions=tuple(span for span, _ in scored),
+            entities=entities,
+            relations=relations,
+            mention_scores=tuple(score for _, score in scored),
+            entity_scores=type_scores,
+        )
+        best = float(flat.max()) if flat.size and not relations else None
+        return Decoded(annotation=annotation, ranked=ranked[:MAX_RANKED], best_relation=best)
 
 
 def add_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:

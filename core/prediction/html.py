@@ -25,12 +25,13 @@ OPENING = frozenset(["(", "[", "{", "$", "£", "€", "“", "‘", "#"])
 
 
 class PackedAnnotation(msgspec.Struct, frozen=True, array_like=True):
-    """An annotation as the page reads it: mentions, entities as (mentions, type), relations as (head, tail, type,
-    score); entities in reading order."""
+    """An annotation as the page reads it: mentions, entities as (mentions, type, score), relations as (head, tail,
+    type, score), scores of the mentions, none where nothing has one; entities in reading order."""
 
     mentions: list[Span]
-    entities: list[tuple[list[Span], str]]
+    entities: list[tuple[list[Span], str, float | None]]
     relations: list[tuple[int, int, str, float | None]]
+    scores: list[float | None]
 
 
 class PackedDocument(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ def build_viewer(
             errors = find_errors(document.gold, annotation) if document.gold and annotation else ()
             predictions[-1].append(PackedPrediction(packed_annotation(annotation), *errors) if annotation else None)
     annotations = [*(made.predicted for system in predictions for made in system if made), *filter(None, golds)]
-    types = {kind for annotation in annotations for _, kind in annotation.entities}
+    types = {kind for annotation in annotations for _, kind, _ in annotation.entities}
     data = {
         "systems": [{"name": system.name, "run": system.run} for system in systems],
         "ids": [document.id for document in documents],
@@ -144,14 +145,26 @@ def packed_annotation(annotation: Annotation) -> PackedAnnotation:
     order = sorted(range(len(entities)), key=lambda index: (min(entities[index].mentions, default=(0, 0)), index))
     new = {old: number for number, old in enumerate(order)}
     spans = {span for entity in entities for span in entity.mentions}
+    mentions = sorted({*annotation.mentions, *spans})
+    mention_scores = dict(zip(annotation.mentions, annotation.mention_scores, strict=False))
+    entity_scores = dict(enumerate(annotation.entity_scores))
     return PackedAnnotation(
-        mentions=sorted({*annotation.mentions, *spans}),
-        entities=[(sorted(set(entities[old].mentions)), entities[old].type) for old in order],
+        mentions=mentions,
+        entities=[
+            (sorted(set(entities[old].mentions)), entities[old].type, shorten_score(entity_scores.get(old)))
+            for old in order
+        ],
         relations=[
-            (new[relation.head], new[relation.tail], relation.type, relation.score and round(relation.score, 3))
+            (new[relation.head], new[relation.tail], relation.type, shorten_score(relation.score))
             for relation in annotation.relations
         ],
+        scores=[shorten_score(mention_scores.get(span)) for span in mentions] if mention_scores else [],
     )
+
+
+def shorten_score(score: float | None) -> float | None:
+    """A score in the digits that the page shows."""
+    return None if score is None else round(score, 3)
 
 
 def spaced_tokens(document: Document) -> list[str]:

@@ -20,13 +20,14 @@ import msgspec
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
 from core.files import lock_folder, make_folder
+from core.model.thresholds import Unreached
 from core.progress import say
 
 LINES, SKIPPED, STATE = "predictions.jsonl", "skipped.jsonl", "state.json"
 
 
 class Done(msgspec.Struct, frozen=True):
-    """How far a prediction is: the place in its input, counts of what was predicted, and what was repaired."""
+    """How far a prediction is: the place in its input, what was predicted and what was not, and what was repaired."""
 
     mark: Mark = Mark()
     documents: int = 0
@@ -35,6 +36,7 @@ class Done(msgspec.Struct, frozen=True):
     relations: int = 0
     repairs: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
+    unreached: dict[str, Unreached] = {}
 
     @property
     def index(self) -> int:
@@ -133,6 +135,11 @@ class Output:
 def skipped_path(output: Path) -> Path:
     """The file next to an output that holds the documents it lacks, and why."""
     return output.with_name(f"{output.name}.skipped.jsonl")
+
+
+def settings_path(output: Path) -> Path:
+    """The file next to an output that says by which run and settings it was predicted."""
+    return output.with_name(f"{output.name}.settings.json")
 
 
 def is_pipe(output: str | Path) -> bool:

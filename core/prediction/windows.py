@@ -17,6 +17,7 @@ from core.data.stream import Entry, Mark, Skipped
 from core.errors import UserError
 from core.features.wordpieces import EncodedDocument, WordPieces, limit_length
 from core.model.decoder import Decoder
+from core.model.thresholds import count_unreached
 from core.prediction.output import Done, Output
 
 WINDOW_DOCUMENTS = 128
@@ -93,6 +94,7 @@ def predict_window(
         relations=before.relations + sum(len(annotation.relations) for annotation in annotations),
         repairs=dict(issues.counts),
         examples=dict(issues.examples),
+        unreached=count_unreached(decoded, before.unreached),
     )
     skipped = b"".join(msgspec.json.encode(document) + b"\n" for document in window.skipped)
     output.add(b"".join(lines), skipped, done)

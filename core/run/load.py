@@ -1,8 +1,10 @@
 """Load a finished run: its config, the model that validation chose with its decoder, and the documents of its own."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,14 +34,28 @@ class OpenRun:
         """The most word pieces that a document may have."""
         return min(self.config.encoder.positions, self.trained.model.encoder.positions)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of decoding."""
+        return {**asdict(self.decoder.settings), "positions": self.positions, "overlong": self.config.data.overlong}
+
     def identity(self) -> dict[str, str]:
         """What predictions depend on: the checkpoint by its content, and the settings of decoding."""
-        settings = {**asdict(self.decoder.settings), "positions": self.positions, "overlong": self.config.data.overlong}
-        return {"checkpoint": content_hash(self.folder / BEST), "setting of the run": json.dumps(settings)}
+        return {"checkpoint": content_hash(self.folder / BEST), "setting of the run": json.dumps(self.settings)}
 
 
-def open_run(reference: str, *, runs: Path, device: str | None = None, threads: int | None = None) -> OpenRun:
-    """Open a run by id, prefix or folder, on the device asked for or its own."""
+def open_run(
+    reference: str,
+    *,
+    runs: Path,
+    device: str | None = None,
+    threads: int | None = None,
+    thresholds: Mapping[str, float] | None = None,
+) -> OpenRun:
+    """Open a run by id, prefix or folder, on the device asked for or its own; `thresholds` replace those of its config.
+
+    `OpenRun.config` keeps the run's own thresholds, the decoder has the others.
+    """
     limit_onednn_cache()
     folder = find_run(reference, runs)
     config = from_yaml(folder / CONFIG)
@@ -50,12 +66,9 @@ def open_run(reference: str, *, runs: Path, device: str | None = None, threads: 
     trained = load_model(folder / BEST, config)
     trained.model.to(find_device(config.runtime.device))
     release_freed_memory()
-    return OpenRun(
-        folder,
-        config,
-        trained,
-        Decoder(trained.model, trained.wordpieces, trained.labels, DecoderSettings.from_config(config)),
-    )
+    decoding = config.model_copy(update={"model": config.model.model_copy(update=thresholds)})
+    settings = DecoderSettings.from_config(decoding)
+    return OpenRun(folder, config, trained, Decoder(trained.model, trained.wordpieces, trained.labels, settings))
 
 
 def read_own_split(opened: OpenRun, split: str) -> Corpus:

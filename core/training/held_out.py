@@ -19,6 +19,7 @@ from core.features.candidates import draw_sample
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder
 from core.model.joint_model import JointModel
+from core.model.thresholds import Unreached, count_unreached
 from core.records.memory_use import Place, PlaceUse
 from core.scoring.diagnostics import Fact
 from core.scoring.evaluate import count_documents, evaluate
@@ -29,14 +30,15 @@ from core.training.memory_use import measure_reads
 
 @dataclass(frozen=True)
 class SplitResult:
-    """The predictions of a model for a split, their counts per document, the `scores` as in a record, and what reading
-    does at each place; nothing where memory is not read."""
+    """The predictions of a model for a split, their counts per document, the `scores` as in a record, what reading
+    does at each place (nothing where memory is not read), and the documents in which no score reached a threshold."""
 
     documents: list[Document]
     annotations: list[Annotation]
     counts: list[DocumentCounts]
     scores: dict[str, Any]
     reads: dict[Place, PlaceUse]
+    unreached: dict[str, Unreached]
 
 
 def evaluate_split(
@@ -60,13 +62,15 @@ def evaluate_split(
         )
     plain = [document.document for document in documents]
     annotations = [prediction.annotation for prediction in decoded]
+    unreached = count_unreached(decoded)
     candidates = [msgspec.structs.replace(prediction.annotation, relations=prediction.ranked) for prediction in decoded]
     scores: dict[str, Any] = msgspec.to_builtins(evaluate(plain, annotations, facts, candidates))
     if on_gold:
         decoded = decoder.decode(documents, reading=reading, issues=Issues(), on_gold=True)
         gold_scores = msgspec.to_builtins(evaluate(plain, [prediction.annotation for prediction in decoded]))
         scores["extra"]["on_gold"] = {name: gold_scores[name] for name in ("entity", "relation", "relation_strict")}
-    return SplitResult(plain, annotations, count_documents(plain, annotations), scores, measured.place_uses())
+    counts = count_documents(plain, annotations)
+    return SplitResult(plain, annotations, counts, scores, measured.place_uses(), unreached)
 
 
 # Training epochs count from 0: no epoch has these draws.

@@ -13,14 +13,14 @@ from core.config.memory import Mode
 from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, read_attention
 from core.records.record import SCORED
 from reports.captions import label
-from reports.figures.style import WIDE, ReportFigure, house_style
+from reports.figures.style import ReportFigure, house_style, page_width
 from reports.frame import ReportData, run_facts
 
 MAX_ROWS = 8
 """Rows with stored attention that are drawn."""
 MAX_SLOTS, MAX_ITEMS = 8, 12
 """What a heat map shows: the slots that attend most to anything, and the items that they attend to most."""
-MAX_TITLE, MAX_SLOT_NAME, MAX_ITEM_NAME = 60, 14, 20
+MAX_TITLE, MAX_SLOT_NAME, MAX_ITEM_NAME = 60, 24, 20
 """Characters of a document's title, a slot's name and an item that are printed."""
 COLOURS = {"entity": "Blues", "relation": "Oranges"}
 
@@ -46,11 +46,14 @@ def attention_figures(data: ReportData) -> list[ReportFigure]:
         for mode, heat_maps in by_mode.items():
             name = f"attention-{number}" + (f"-{mode}" if len(by_mode) > 1 else "")
             caption = (
-                f"Memory attention. {label(data.study, row)}: run {run}, memory.reads {document.source}. Even: what "
-                "uniform attention would give each token or span (inverse) or each slot (normal). Mentions that were "
-                "found have their type in brackets."
+                f"What the {mode} read of {label(data.study, row)} attends to in one document (run {run}), each panel "
+                "on a colour scale of its own."
             )
-            figures.append(ReportFigure(name, draw_attention(document, heat_maps), caption))
+            details = (
+                f"memory.reads {document.source}. Even: what uniform attention would give each token or span (inverse) "
+                "or each slot (normal). Mentions that were found have their type in brackets."
+            )
+            figures.append(ReportFigure(name, draw_attention(document, heat_maps), caption, details))
     return figures
 
 
@@ -98,7 +101,7 @@ def build_heat_map(document: DocumentAttention, read: ReadAttention) -> HeatMap:
     items = candidates[np.sort(np.argsort(-peaks, kind="stable")[:MAX_ITEMS])]
     return HeatMap(
         read=read,
-        slots=[shorten(read.slots[slot], MAX_SLOT_NAME) for slot in slots],
+        slots=[read.slots[slot] for slot in slots],
         items=[names[item] for item in items],
         values=weights[np.ix_(slots, items)],
         even=100.0 / (len(read.slots) if read.mode == "normal" else uniform),
@@ -110,12 +113,12 @@ def draw_attention(document: DocumentAttention, heat_maps: Sequence[HeatMap]) ->
     memories = list(dict.fromkeys(heat_map.read.memory for heat_map in heat_maps))
     places = list(dict.fromkeys(heat_map.read.place for heat_map in heat_maps))
     with house_style():
-        figure = Figure(figsize=(WIDE, 0.4 + 2.9 * len(places)))
+        figure = Figure(figsize=(page_width(), 0.4 + 3.5 * len(places)))
         panels = figure.subplots(len(places), len(memories), squeeze=False)
         title = shorten(document.title or document.id, MAX_TITLE)
         # Documents hold dollar signs, and no formulas.
         mode = heat_maps[0].read.mode
-        figure.suptitle(f"{title}: what the {mode} read attends to", fontsize=8, parse_math=False)
+        figure.suptitle(f"{title}: what the {mode} read attends to", parse_math=False)
         for heat_map in heat_maps:
             read = heat_map.read
             panel = panels[places.index(read.place), memories.index(read.memory)]
@@ -123,15 +126,16 @@ def draw_attention(document: DocumentAttention, heat_maps: Sequence[HeatMap]) ->
             panel.set_title(
                 f"{read.memory.capitalize()} memory at {read.place}\n"
                 f"{len(heat_map.slots)} of {len(read.slots)} slots; even {heat_map.even:.2g} %",
-                fontsize=7,
+                fontsize="small",
             )
-            panel.set_xticks(range(len(heat_map.items)), heat_map.items, rotation=90, fontsize=6, parse_math=False)
-            panel.set_yticks(range(len(heat_map.slots)), heat_map.slots, fontsize=6, parse_math=False)
+            slots = [shorten(slot, round(MAX_SLOT_NAME * page_width() / 6.3)) for slot in heat_map.slots]
+            panel.set_xticks(range(len(heat_map.items)), heat_map.items, rotation=90, parse_math=False)
+            panel.set_yticks(range(len(slots)), slots, parse_math=False)
             panel.grid(visible=False)
             bar = figure.colorbar(image, ax=panel, pad=0.02)
             reader = "slot" if mode == "inverse" else read.place.removesuffix("s")
-            bar.set_label(f"% of a {reader}'s attention", fontsize=6)
-            bar.ax.tick_params(labelsize=6)
+            bar.set_label(f"% of a {reader}'s attention", fontsize="small")
+            bar.ax.tick_params(labelsize="small")
     return figure
 
 

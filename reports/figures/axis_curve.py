@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from core.config.model_source import encoder_width
 from core.config.schema import EncoderConfig
-from reports.captions import label, measured_on
+from reports.captions import label, name_sample
 from reports.figures.forest import scores_frame
-from reports.figures.style import BASELINE, COLUMN, MARKERS, ReportFigure, house_style
+from reports.figures.style import BASELINE, MARKERS, ReportFigure, column_width, house_style, keep_f1_range
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES
 
@@ -31,12 +31,11 @@ def axis_figure(data: ReportData) -> list[ReportFigure]:
     scores = scores_frame(data)
     off_axis = scores[(scores["row"] == study.baseline) & ~scores["row"].isin(numbers["row"])]
     baseline = (label(data.study, study.baseline), float(off_axis["mean"].iloc[0])) if len(off_axis) else None
-    caption = [
-        f"{TASK_NAMES[study.metric].capitalize()} F1 against {title.lower()}. Dots: seeds; bars: mean and 95 % "
-        f"t-interval over seeds.{f' Dashed: mean of {baseline[0]}.' if baseline else ''}",
-        *measured_on(data.study, data.frame),
-    ]
-    return [ReportFigure("axis", draw_axis(title, numbers, study.metric, baseline), " ".join(caption))]
+    caption = (
+        f"{TASK_NAMES[study.metric].capitalize()} F1 against {title.lower()} ({name_sample(data.frame)}): dots are "
+        f"seeds, bars mean and 95 % t-interval over seeds{f', dashed the mean of {baseline[0]}' if baseline else ''}."
+    )
+    return [ReportFigure("axis", draw_axis(title, numbers, study.metric, baseline), caption)]
 
 
 def axis_frame(data: ReportData) -> tuple[str, pd.DataFrame]:
@@ -75,7 +74,7 @@ def find_encoder_width(config: Mapping[str, Any] | None) -> int | None:
 def draw_axis(title: str, numbers: pd.DataFrame, metric: str, baseline: tuple[str, float] | None = None) -> Figure:
     """The curve of an `axis_frame`; `baseline` is a row off the axis, as its label and mean."""
     with house_style():
-        figure = Figure(figsize=(COLUMN, 2.4))
+        figure = Figure(figsize=(column_width(), 2.4))
         panel = figure.subplots()
         values = sorted(set(numbers["x"]))
         for number, (group, scores) in enumerate(numbers.groupby("group", sort=False)):
@@ -94,6 +93,7 @@ def draw_axis(title: str, numbers: pd.DataFrame, metric: str, baseline: tuple[st
             panel.set_xscale("log", base=2)
             panel.set_xticks(values, [f"{value:g}" for value in values])
             panel.minorticks_off()
+        keep_f1_range(panel, "y")
         panel.set_xlabel(title)
         panel.set_ylabel(f"{TASK_NAMES[metric]} F1")
         if numbers["group"].nunique() > 1 or baseline is not None:

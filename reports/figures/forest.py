@@ -9,10 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.baseline_differences import find_largest_differences
-from reports.captions import comparison_label, label, measured_on
-from reports.figures.style import BASELINE, COLUMN, DOT, MEAN, WIDE, ReportFigure, house_style, wrap_label
+from reports.captions import comparison_label, label, name_sample
+from reports.figures.style import (
+    BASELINE,
+    DOT,
+    MEAN,
+    ReportFigure,
+    column_width,
+    house_style,
+    keep_f1_range,
+    line_height,
+    page_width,
+    wrap_label,
+)
 from reports.frame import ReportData
-from reports.row_means import TASK_HEADINGS, TASK_NAMES, rows_by_group
+from reports.row_means import TASK_HEADINGS, TASK_NAMES
 from studies.statistics import summarize, t_test
 
 MAX_ROWS = 40
@@ -20,8 +31,6 @@ MAX_ROWS = 40
 MAX_ROWS_IN_COLUMN = 8
 """Rows with which panels still fit two by two into one column."""
 COLUMNS = "row label task seed value mean low high".split()
-LABEL_LINE = 0.125
-"""Inches that a line of a label takes."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +48,22 @@ ONE = (Series(),)
 
 def forest_figures(data: ReportData) -> list[ReportFigure]:
     """Differences to the baseline, seed by seed: on the study's metric, and on all four tasks."""
-    numbers = differences_frame(data, find_largest_differences(data.study, data.compared, MAX_ROWS))
+    compared = data.compared[data.compared["row"].isin(data.rows)]
+    numbers = differences_frame(data, find_largest_differences(data.study, compared, MAX_ROWS))
     if not len(numbers):
         return []
-    metric, rows = data.study.study.metric, data.compared["row"].nunique()
-    shown = f" Of {rows} rows the {MAX_ROWS} that differ most." if rows > MAX_ROWS else ""
-    caption = " ".join(
-        [
-            f"Dots: seeds; diamond and bar: mean and 95 % t-interval of the differences paired by seed.{shown}",
-            *measured_on(data.study, data.frame),
-        ]
-    )
+    metric, rows = data.study.study.metric, compared["row"].nunique()
+    details = f"Of {rows} rows the {MAX_ROWS} that differ most." if rows > MAX_ROWS else ""
+    marks = "dots are seeds, diamonds and bars the mean and 95 % t-interval of the differences paired by seed"
     one_task = draw_rows(numbers, [metric], label=f"Δ {TASK_NAMES[metric]} F1 to the baseline, points", zero=True)
     all_tasks = draw_rows(numbers, list(TASK_HEADINGS), label="Δ F1 to the baseline, points", zero=True)
+    captions = (
+        f"{TASK_NAMES[metric].capitalize()} F1 minus the baseline's ({name_sample(data.frame)}): {marks}.",
+        f"F1 of four tasks minus the baseline's, on one axis ({name_sample(data.frame)}): {marks}.",
+    )
     return [
-        ReportFigure("forest", one_task, f"{TASK_NAMES[metric].capitalize()} F1 minus the baseline's. {caption}"),
-        ReportFigure("forest-tasks", all_tasks, f"All four tasks: {caption}"),
+        ReportFigure("forest", one_task, captions[0], details),
+        ReportFigure("forest-tasks", all_tasks, captions[1], details),
     ]
 
 
@@ -64,12 +73,12 @@ def scores_figure(data: ReportData) -> list[ReportFigure]:
     if not len(numbers) or len(data.study.study.rows) > MAX_ROWS:
         return []
     name = TASK_NAMES[data.study.study.metric]
-    caption = [
-        f"{name.capitalize()} F1. Dots: seeds; diamond and bar: mean and 95 % t-interval over seeds.",
-        *measured_on(data.study, data.frame),
-    ]
+    caption = (
+        f"{name.capitalize()} F1 ({name_sample(data.frame)}): dots are seeds, diamonds and bars the mean and 95 % "
+        "t-interval over seeds."
+    )
     figure = draw_rows(numbers, [data.study.study.metric], label=f"{name} F1")
-    return [ReportFigure("scores", figure, " ".join(caption))]
+    return [ReportFigure("scores", figure, caption, "Intervals are cut where F1 ends, at 0 and at 100.")]
 
 
 def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
@@ -79,7 +88,7 @@ def differences_frame(data: ReportData, rows: Sequence[str]) -> pd.DataFrame:
     """
     known = data.frame[data.frame["f1"].notna()]
     scored = dict(zip(zip(known["row"], known["task"], known["seed"], strict=True), known["f1"], strict=True))
-    order = {row: position for position, row in enumerate(rows_by_group(data.study))}
+    order = {row: position for position, row in enumerate(data.rows)}
     compared = data.compared[data.compared["row"].isin(rows)].to_dict("records")
     lines = []
     for line in sorted(compared, key=lambda line: order[line["row"]]):
@@ -99,7 +108,7 @@ def scores_frame(data: ReportData) -> pd.DataFrame:
     for row, seed, f1 in zip(known["row"], known["seed"], known["f1"], strict=True):
         by_row.setdefault(row, []).append((int(seed), f1))
     lines = []
-    for row in rows_by_group(data.study):
+    for row in data.rows:
         scores = by_row.get(row, [])
         summary = summarize(f1 for _, f1 in scores)
         low, high = t_test(summary).interval
@@ -110,7 +119,9 @@ def scores_frame(data: ReportData) -> pd.DataFrame:
 def draw_rows(
     numbers: pd.DataFrame, tasks: Sequence[str], *, label: str, zero: bool = False, series: Sequence[Series] = ONE
 ) -> Figure:
-    """A panel per task and in it a line of dots, a mean and an interval per row; `zero` draws a line at 0.
+    """A panel per task, all on one axis, and in it a line of dots, a mean and an interval per row.
+
+    `zero`: the values are differences, with a line at 0; otherwise they are F1, and the axis ends at 0 and 100.
 
     `numbers` has a line per row, task and seed, with several `series` also per series, named in its column of that
     name: they stand below each other in a row. Several panels stand two by two in one column, or side by side where the
@@ -122,10 +133,10 @@ def draw_rows(
     labels = [wrap_label(name, 14 if across == 2 else 20) for name in rows]
     tallest = max((name.count("\n") + 1 for name in labels), default=1)
     with house_style():
-        row_height = max(0.31 * len(series), 0.06 + LABEL_LINE * tallest)
+        row_height = max(0.31 * len(series), 0.06 + line_height() * tallest)
         height = 0.45 + down * (0.4 + row_height * max(1, len(rows)))
-        figure = Figure(figsize=(COLUMN if across < 3 else WIDE, height))
-        panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
+        figure = Figure(figsize=(column_width() if across < 3 else page_width(), height))
+        panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
         for panel, task in zip(panels, tasks, strict=True):
             of_task = numbers[numbers["task"] == task]
             of_task = of_task.assign(y=of_task["label"].map({name: y for y, name in enumerate(rows)}))
@@ -138,12 +149,14 @@ def draw_rows(
             if len(tasks) > 1:
                 panel.set_title(TASK_HEADINGS[task])
             panel.grid(visible=False, axis="y")
-            panel.xaxis.set_major_locator(MaxNLocator(5 if across < 2 else 4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+            panel.xaxis.set_major_locator(MaxNLocator(5 if across == 1 else 3, steps=[1, 2, 5, 10]))
+        if not zero:
+            keep_f1_range(panels[0], "x")
         panels[0].set_yticks(range(len(rows)), labels)
         panels[0].set_ylim(len(rows) - 0.5, -0.5)
         if len(series) > 1:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(series))
-        figure.supxlabel(label, fontsize=8)
+        figure.supxlabel(label)
     return figure
 
 

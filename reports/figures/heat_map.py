@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from reports.captions import measured_on
-from reports.figures.style import BASELINE, COLUMN, WIDE, ReportFigure, house_style
+from reports.captions import name_sample
+from reports.figures.style import BASELINE, ReportFigure, column_width, house_style, page_width
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES, compute_row_means
 from studies.statistics import write_mean
@@ -27,13 +27,12 @@ def heat_map_figure(data: ReportData) -> list[ReportFigure]:
     numbers, study = heat_map_frame(data), data.study.study
     if not 0 < len(numbers) <= MAX_CELLS or not numbers["n"].any():
         return []
-    caption = [
-        f"{TASK_NAMES[study.metric].capitalize()} F1: mean over seeds, ± sample standard deviation (ddof 1). Framed: "
-        "the row that all are compared with. A dash: no score, or no such row.",
-        *measured_on(data.study, data.frame),
-    ]
+    caption = (
+        f"{TASK_NAMES[study.metric].capitalize()} F1 ({name_sample(data.frame)}): mean over seeds ± sample standard "
+        "deviation, framed where all are compared with it."
+    )
     figure = draw_heat_map(numbers, metric=study.metric, seeds=len(study.seeds))
-    return [ReportFigure("map", figure, " ".join(caption))]
+    return [ReportFigure("map", figure, caption, "A dash: no score, or no such row.")]
 
 
 def heat_map_frame(data: ReportData) -> pd.DataFrame:
@@ -70,14 +69,14 @@ def draw_heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
     low, high = float(numbers["mean"].min()), float(numbers["mean"].max())
     high = high if high > low else low + 1
     with house_style():
-        width = COLUMN if len(acrosses) <= MAX_IN_COLUMN else WIDE
+        width = column_width() if len(acrosses) <= MAX_IN_COLUMN else page_width()
         figure = Figure(figsize=(width, 1.15 + 0.42 * len(downs)))
         panel = figure.subplots()
         image = panel.imshow(means, cmap="cividis", aspect="auto", vmin=low, vmax=high)
         for (y, down), (x, across) in product(enumerate(downs), enumerate(acrosses)):
             cell = cells[down, across]
             dark = not cell["n"] or (cell["mean"] - low) / (high - low) >= DARK_TEXT_FROM
-            centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6.5}
+            centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": "small"}
             panel.text(x, y, write_cell(cell, seeds), color="black" if dark else "white", **centred)
             if cell["centre"]:
                 frame = Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor="#D55E00", linewidth=1.6)
@@ -91,8 +90,8 @@ def draw_heat_map(numbers: pd.DataFrame, *, metric: str, seeds: int) -> Figure:
         panel.set_facecolor("#f0f0f0")
         bar = figure.colorbar(image, ax=panel, pad=0.02, aspect=14)
         bar.outline.set_edgecolor(BASELINE)
-        bar.set_label(f"{TASK_NAMES[metric]} F1", fontsize=7)
-        bar.ax.tick_params(labelsize=6.5)
+        bar.set_label(f"{TASK_NAMES[metric]} F1", fontsize="small")
+        bar.ax.tick_params(labelsize="small")
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reports.captions import label, measured_on
+from reports.captions import label, name_sample
 from reports.figures.forest import COLUMNS, MAX_ROWS, Series, draw_rows
 from reports.figures.style import ReportFigure
 from reports.frame import ReportData
@@ -21,14 +21,13 @@ def memory_use_figure(data: ReportData) -> list[ReportFigure]:
     if not 0 < numbers["row"].nunique() <= MAX_ROWS:
         return []
     metric = data.study.study.metric
-    caption = [
-        f"{TASK_NAMES[metric].capitalize()} F1 of the same weights with reading off or with the mean read, "
-        "minus the whole model's. Dots: seeds; larger marker and bar: mean and 95 % interval, as in the table.",
-        *measured_on(data.study, data.frame),
-    ]
+    caption = (
+        f"{TASK_NAMES[metric].capitalize()} F1 of the same weights with reading off or with the mean read, minus the "
+        f"whole model's ({name_sample(data.frame)}): dots are seeds, larger markers and bars mean and 95 % interval."
+    )
     axis = f"Δ {TASK_NAMES[metric]} F1 to the whole model, points"
     figure = draw_rows(numbers, [metric], label=axis, zero=True, series=list(SERIES.values()))
-    return [ReportFigure("memory-use", figure, " ".join(caption))]
+    return [ReportFigure("memory-use", figure, caption, "The intervals are those of the table.")]
 
 
 def knock_out_frame(data: ReportData) -> pd.DataFrame:

@@ -7,7 +7,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.style import BASELINE, COLUMN, DOT, MEAN, ReportFigure, house_style, wrap_label
+from reports.figures.style import (
+    BASELINE,
+    DOT,
+    MEAN,
+    ReportFigure,
+    column_width,
+    house_style,
+    keep_f1_range,
+    line_height,
+    wrap_label,
+)
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES
 from reports.tables.search import trials_frame
@@ -28,11 +38,12 @@ def search_figures(data: ReportData) -> list[ReportFigure]:
         return []
     trials = trials_frame(search)
     if len(trials) and trials["mean"].notna().any():
-        caption = (
-            "Trials of the search by mean validation F1. The line is the best by then, with more seeds before a higher "
-            "mean: it falls where a config that had been lucky on fewer seeds got more."
+        caption = "Trials of the search by mean validation F1 over their seeds; the line is the best by then."
+        details = (
+            "More seeds come before a higher mean: the line falls where a config that had been lucky on fewer seeds "
+            "got more."
         )
-        figures.append(ReportFigure("search-history", draw_history(trials, metric=search.metric), caption))
+        figures.append(ReportFigure("search-history", draw_history(trials, metric=search.metric), caption, details))
     if search.importance:
         titles = {axis.name: axis.title for axis in search.axes}
         shares = {titles[name]: share for name, share in search.importance.items()}
@@ -47,7 +58,7 @@ def draw_history(trials: pd.DataFrame, *, metric: str) -> Figure:
     `trials` is a `reports.tables.search.trials_frame`.
     """
     with house_style():
-        figure = Figure(figsize=(COLUMN, 2.7))
+        figure = Figure(figsize=(column_width(), 2.7))
         panel = figure.subplots()
         panel.step(trials["trial"], trials["best"], where="post", color=BASELINE, linewidth=1.1, label="best so far")
         for state, (name, marker) in MARKS.items():
@@ -59,6 +70,7 @@ def draw_history(trials: pd.DataFrame, *, metric: str) -> Figure:
         if len(failed):
             foot: dict[str, Any] = {"transform": panel.get_xaxis_transform(), "clip_on": False}
             panel.plot(failed, [0.0] * len(failed), "x", label="failed", color=FAILED, ms=5, **foot)
+        keep_f1_range(panel, "y")
         panel.set_xlabel("trial")
         panel.set_ylabel(f"validation {TASK_NAMES[metric]} F1")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -69,13 +81,14 @@ def draw_history(trials: pd.DataFrame, *, metric: str) -> Figure:
 def draw_importance(shares: Mapping[str, float]) -> Figure:
     """A bar per axis by its title, the most important on top, with its share."""
     with house_style():
-        figure = Figure(figsize=(COLUMN, 0.6 + 0.22 * len(shares)))
-        panel = figure.subplots()
         labels, places = [wrap_label(title) for title in shares], range(len(shares))
+        heights = [0.09 + line_height() * (label.count("\n") + 1) for label in labels]
+        figure = Figure(figsize=(column_width(), 0.6 + len(labels) * max(heights)))
+        panel = figure.subplots()
         bars = panel.barh(places, list(shares.values()), tick_label=labels, color=MEAN, height=0.6)
-        panel.bar_label(bars, fmt=" {:.2f}", fontsize=6.5, color=BASELINE)
+        panel.bar_label(bars, fmt=" {:.2f}", fontsize="small", color=BASELINE)
         panel.set_ylim(len(shares) - 0.5, -0.5)
         panel.set_xlim(0, 1.15 * max(*shares.values(), 0.01))
         panel.grid(visible=False, axis="y")
-        panel.set_xlabel("importance (PED-ANOVA), shares of 1")
+        panel.set_xlabel("importance, shares of 1")
     return figure

@@ -12,8 +12,8 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from core.records.history import STEP, VALIDATION, read_history
 from core.records.record import HISTORY, SCORED
-from reports.captions import format_ranges, label
-from reports.figures.style import BASELINE, COLUMN, MARKERS, ReportFigure, house_style
+from reports.captions import format_seeds, label
+from reports.figures.style import BASELINE, MARKERS, ReportFigure, column_width, house_style, keep_f1_range
 from reports.frame import ReportData, run_facts
 from reports.row_means import TASK_NAMES, rows_by_group
 from studies.statistics import summarize
@@ -33,11 +33,11 @@ def training_figure(data: ReportData) -> list[ReportFigure]:
     if not len(numbers):
         return []
     caption = (
-        "Training loss and validation F1 over training. Lines: mean over seeds "
-        f"{format_ranges(set(data.frame['seed']))}, where they have a history; bands: one sample standard deviation to "
-        "either side; dotted: where memories begin to be read, which ends the warm-up."
+        f"Training loss and validation F1 ({format_seeds(set(data.frame['seed']))}): lines are means over seeds, bands "
+        "one sample standard deviation to either side, dotted where memories begin to be read, which ends the warm-up."
     )
-    return [ReportFigure("curves", draw_curves(numbers, metric=data.study.study.metric), caption)]
+    details = "Seeds without a history are left out."
+    return [ReportFigure("curves", draw_curves(numbers, metric=data.study.study.metric), caption, details)]
 
 
 def training_frame(data: ReportData) -> pd.DataFrame:
@@ -84,12 +84,14 @@ def draw_curves(numbers: pd.DataFrame, *, metric: str) -> Figure:
     measures = [measure for measure in ("loss", "f1") if (numbers["measure"] == measure).any()]
     begins = sorted(set(numbers["begins"].dropna()))
     with house_style():
-        figure = Figure(figsize=(COLUMN, 0.5 + 1.65 * len(measures) + 0.16 * len(labels)))
+        figure = Figure(figsize=(column_width(), 0.5 + 1.65 * len(measures) + 0.16 * len(labels)))
         panels = figure.subplots(len(measures), 1, sharex=True, squeeze=False)[:, 0]
         for panel, measure in zip(panels, measures, strict=True):
             draw_means(panel, numbers[numbers["measure"] == measure], labels, markers=measure == "f1")
             panel.set_ylabel("training loss" if measure == "loss" else f"validation\n{TASK_NAMES[metric]} F1")
-            if measure == "loss":
+            if measure == "f1":
+                keep_f1_range(panel, "y")
+            else:
                 panel.set_yscale("log")
                 panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -97,7 +99,7 @@ def draw_curves(numbers: pd.DataFrame, *, metric: str) -> Figure:
             for step in begins:
                 panel.axvline(step, color=BASELINE, linewidth=0.9, linestyle=":")
         if begins:
-            text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 6.5, "color": BASELINE}
+            text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": "small", "color": BASELINE}
             panels[0].text(begins[0], 1.01, "reading begins", transform=panels[0].get_xaxis_transform(), **text)
         panels[-1].set_xlabel("optimiser steps")
         panels[-1].set_xlim(0, numbers["step"].max() * 1.02)
@@ -110,7 +112,7 @@ def draw_means(panel: Axes, numbers: pd.DataFrame, labels: Sequence[str], *, mar
     """The mean of every row, in a band of one standard deviation to either side."""
     for number, name in enumerate(labels):
         of_row = numbers[numbers["label"] == name]
-        line: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "markersize": 3.2} if markers else {}
-        panel.plot(of_row["step"], of_row["mean"], color=f"C{number % 7}", label=name, **line)
+        marker: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "markersize": 3.2, "clip_on": False}
+        panel.plot(of_row["step"], of_row["mean"], color=f"C{number % 7}", label=name, **(marker if markers else {}))
         low, high = of_row["mean"] - of_row["std"], of_row["mean"] + of_row["std"]
         panel.fill_between(of_row["step"], low, high, color=f"C{number % 7}", alpha=0.18, linewidth=0)

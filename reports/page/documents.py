@@ -19,7 +19,7 @@ from core.prediction.html import System, Viewer, build_viewer
 from core.records.record import SCORED, RunRecord, read_record
 from core.scoring.metrics import items
 from reports.captions import label
-from reports.compare_inputs import ComparedSystem
+from reports.compare_inputs import ComparedSystem, read_prediction_file
 from reports.frame import ReportData, run_facts
 from reports.page.errors import KINDS, PredictionError, find_errors
 
@@ -40,6 +40,11 @@ def build_study_viewer(data: ReportData, *, max_documents: int) -> Viewer | None
         name = f"{label(data.study, run['row'])}, seed {run['seed']}"
         systems += read_system(name, Path(run["folder"]), split, notes)
     record = read_record(Path(finished["folder"].iloc[0])) if systems else None
+    for row, files in data.study.study.external.items():
+        gold = Path(data.study.study.rows[row].gold)
+        for seed, path in files.items():
+            predictions = read_prediction_file(path, gold).predictions
+            systems.append(System(f"{label(data.study, row)}, seed {seed}", predictions))
     return viewer(record, systems, notes, split=split, max_documents=max_documents, type_names=data.type_names)
 
 

@@ -1,8 +1,9 @@
-"""HTML page of a report, one self-contained file: question, verdicts, tables, figures, documents, runs."""
+"""HTML page of a report, one file: answer, results, figures, differences, documents; settings, cost and runs folded."""
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,81 +14,96 @@ from core.config.presets import leaves
 from core.config.signature import drop_neutral_sections
 from core.data.datasets import SYNTHETIC
 from core.prediction.html import TEMPLATES, Viewer, templates
+from core.records.provenance import collect_provenance, describe_code
 from reports.captions import EMBEDDED_CORPUS_NOTE, label, problems
 from reports.figures.style import ReportFigure, render
 from reports.frame import run_facts
+from reports.page.answer import RULES
+from reports.page.glossary import GLOSSARY, explain, write_button
 from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.record import StudyRecord
 from studies.statistics import DASH
 
 DATELESS = {"Date": None, "Creator": None}
-"""What a drawing says of its making: nothing, so that the same study gives the same page."""
+"""What a drawing says of its making: nothing, as the page's head has it."""
+PIXELS_PER_INCH = 160
+FOLDED = ("search", "cost", "settings")
+"""Tables that a reader opens."""
 ENVIRONMENT = templates(Path(__file__).with_name("templates"), TEMPLATES)
+ENVIRONMENT.filters |= {"explain": explain, "help": write_button}
 
 
 def build_study_page(
     study: StudyRecord,
     frame: pd.DataFrame,
-    compared: pd.DataFrame,
+    answer: Sequence[str],
     tables: Sequence[Table],
     figures: Sequence[ReportFigure],
     viewer: Viewer | None = None,
 ) -> str:
-    """The page of a study as HTML; it loads nothing. `compared` is what `baseline_differences` finds in it."""
+    """The page of a study as HTML; it loads nothing, and links to the files that `engram report` writes beside it."""
     flags = ", ".join(f"{path} {value}" for path, value in leaves(drop_neutral_sections(study.settings)).items())
     settings = f" Settings of every row: {flags}." if flags else ""
+    addresses = [address.rpartition("/runs/")[0] for address in frame["address"] if address]
     return _render(
         title=study.label,
         heading=study.study.question,
         lead=f"Study {study.study.name} under profile {study.profile}, {frame['split'].iloc[0]} split.{settings}",
+        wandb=list(dict.fromkeys(addresses)),
         warning=EMBEDDED_CORPUS_NOTE if study.data_name == SYNTHETIC else "",
-        metric=study.study.metric,
-        verdicts=[
-            (f"{label(study, line['row'])} against {label(study, line['baseline'])}", line["verdict"])
-            for line in compared[compared["task"] == study.study.metric].to_dict("records")
-        ],
-        tables=_template_tables(tables, "Results"),
-        figures=[(figure, b64encode(render(figure.figure, "svg", DATELESS)).decode()) for figure in figures],
+        answer=answer,
+        rules=RULES,
+        tables=list(_template_tables(tables, "Results")),
+        figures=[_template_figure(figure) for figure in figures],
         viewer=viewer,
         rows=_runs_by_row(study, frame),
         problems=problems(frame),
     )
 
 
-def build_comparison_page(a: str, b: str, tables: Sequence[Table], viewer: Viewer | None) -> str:
+def build_comparison_page(a: str, b: str, answer: str, tables: Sequence[Table], viewer: Viewer | None) -> str:
     """The page of two systems that were compared."""
     return _render(
         title=f"{a} and {b}",
         heading=f"{a} and {b}",
         lead="A is the first, B the second; every difference is B minus A.",
-        tables=_template_tables(tables, "All measures"),
+        answer=[answer],
+        tables=list(_template_tables(tables, "All tasks")),
         viewer=viewer,
     )
 
 
 def _render(**content: Any) -> str:
     """The template with everything in its place; what is not given has no section."""
-    absent = dict.fromkeys(("warning", "verdicts", "figures", "rows", "problems"), ())
-    return ENVIRONMENT.get_template("page.html").render({**absent, **content})
+    absent = dict.fromkeys(("warning", "wandb", "rules", "figures", "rows", "problems"), ())
+    here = collect_provenance({})
+    written = f"{date.today():%d %B %Y}, Engram {here.packages.get('engram', 'from a checkout')}"
+    code = describe_code(here) if here.commit else ""
+    template = ENVIRONMENT.get_template("page.html")
+    return template.render({**absent, "written": written, "code": code, "glossary": GLOSSARY, **content})
 
 
-def _template_tables(tables: Iterable[Table], first_heading: str) -> list[dict[str, Any]]:
+def _template_figure(figure: ReportFigure) -> dict[str, Any]:
+    drawing = b64encode(render(figure.figure, "svg", DATELESS)).decode()
+    return {"figure": figure, "drawing": drawing, "width": round(figure.figure.get_figwidth() * PIXELS_PER_INCH)}
+
+
+def _template_tables(tables: Iterable[Table], first_heading: str) -> Iterator[dict[str, Any]]:
     """Tables for the template: every cell with its text, its sort key, whether it is best, and its link.
 
-    The cells of a study's row link to the row's runs, a document's name to the document in the viewer.
+    The cells of a study's row link to the row's runs, a document's name to the document in the viewer. A line's group
+    stands behind its first cell, which stays in sight when the table is scrolled.
     """
-    made = []
     for number, table in enumerate(tables):
-        columns = [Column("group", "Group"), *table.columns] if table.grouped else list(table.columns)
         lines = []
         for line in table.lines:
-            cells = [line.group, *line.cells] if table.grouped else list(line.cells)
-            lines.append([_cell(column, cell, line) for column, cell in zip(columns, cells, strict=True)])
+            group = f" ({line.group})" if line.group else ""
+            cells = [f"{cell}{group}" if not place else cell for place, cell in enumerate(line.cells)]
+            lines.append([_cell(column, cell, line) for column, cell in zip(table.columns, cells, strict=True)])
         heading = first_heading if number == 0 else table.title.partition(": ")[2] or table.title
-        heading = heading[:1].upper() + heading[1:]
-        made.append({"table": table, "columns": columns, "lines": lines, "heading": heading})
-    return made
+        heading, folded = heading[:1].upper() + heading[1:], table.name in FOLDED
+        yield {"table": table, "columns": table.columns, "lines": lines, "heading": heading, "folded": folded}
 
 
 def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:
@@ -97,9 +113,10 @@ def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:
     elif line.row and (column.key == "row" or (isinstance(cell, Value) and not cell.missing)):
         link = f"runs-{line.row}"
     if isinstance(cell, str):
-        return {"text": cell, "sort": cell, "bold": False, "link": link}
+        return {"text": cell, "rest": "", "sort": cell, "bold": False, "link": link}
     sort = "" if cell.missing else repr(float(cell.number))
-    return {"text": column.write(cell), "sort": sort, "bold": cell.bold, "link": link}
+    number, *rest = column.write_parts(cell)
+    return {"text": number, "rest": "".join(f" {part}" for part in rest), "sort": sort, "bold": cell.bold, "link": link}
 
 
 def _runs_by_row(study: StudyRecord, frame: pd.DataFrame) -> list[dict[str, Any]]:

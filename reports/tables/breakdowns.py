@@ -2,15 +2,14 @@
 
 import pandas as pd
 
-from reports.captions import METRIC, label, measured_on
+from reports.captions import METRIC, count_seeds, describe_data, describe_spread, label, measured_on
 from reports.frame import ReportData, run_facts
-from reports.row_means import rows_by_group
+from reports.row_means import SPREADS, Spread, compute_spread
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import summarize
 
 DISTANCES = {"intra": "Within a sentence", "inter": "Across sentences"}
 MAX_TYPES = 20
-MEAN_STD = "mean ± sample standard deviation over seeds (ddof 1)"
 
 
 def breakdown_frame(data: ReportData, kind: str) -> pd.DataFrame:
@@ -27,11 +26,11 @@ def breakdown_frame(data: ReportData, kind: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns="row seed kind name f1 gold".split())
 
 
-def row_values(scores: pd.DataFrame) -> dict[tuple[str, str], Value]:
-    """Mean and std over seeds, by (row, name)."""
+def row_values(scores: pd.DataFrame, spread: Spread) -> dict[tuple[str, str], Value]:
+    """Mean and what stands behind its ± over seeds, by (row, name)."""
     grouped = scores.groupby(["row", "name"], sort=False)["f1"]
     summaries = {(str(row), str(name)): summarize(f1) for (row, name), f1 in grouped}
-    return {key: Value(summary.mean, summary.std) for key, summary in summaries.items()}
+    return {key: Value(summary.mean, compute_spread(summary, spread)) for key, summary in summaries.items()}
 
 
 def distance_table(data: ReportData) -> Table | None:
@@ -39,18 +38,23 @@ def distance_table(data: ReportData) -> Table | None:
     study, scores = data.study, breakdown_frame(data, "distance")
     if not len(scores):
         return None
-    values, gold = row_values(scores), scores.groupby("name")["gold"].max()
-    lines = []
-    for row in rows_by_group(study):
+    values, gold = row_values(scores, data.options.spread), scores.groupby("name")["gold"].max()
+    spread, lines = f"mean ± {SPREADS[data.options.spread]}", []
+    for row in data.rows:
         cells: list[Cell] = [study.study.row_title(row), *(values.get((row, name), Value()) for name in DISTANCES)]
         lines.append(Line(cells, study.study.rows[row].group, row))
     return Table(
         name="distances",
         title=f"{study.label}: sentence distance",
-        columns=[Column("row", "System"), *(Column(name, heading, "mean") for name, heading in DISTANCES.items())],
+        columns=[
+            Column("row", "System"),
+            *(Column(name, heading, "mean", data.options.digits) for name, heading in DISTANCES.items()),
+        ],
         lines=lines,
         caption=[
-            f"Strict relation F1 in percent, {MEAN_STD}. Within a sentence: some mention of the head and some mention "
+            f"Strict relation F1 (%) by the distance of head and tail on {describe_data(study, data.frame)}, "
+            f"{describe_spread(count_seeds(data.frame), data.options.spread)}.",
+            f"Strict relation F1 in percent, {spread}. Within a sentence: some mention of the head and some mention "
             f"of the tail share one ({gold.get('intra', 0)} in gold); across: none do ({gold.get('inter', 0)}). A "
             "false positive is judged by its own mentions.",
             METRIC,
@@ -65,7 +69,8 @@ def type_table(data: ReportData) -> Table | None:
     study, scores, names = data.study, breakdown_frame(data, "type"), data.type_names.get("relation", {})
     if not len(scores):
         return None
-    values, rows = row_values(scores), rows_by_group(study)
+    values, rows, digits = row_values(scores, data.options.spread), data.rows, min(1, data.options.digits)
+    spread = f"mean ± {SPREADS[data.options.spread]}"
     gold = scores.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
     most = gold.head(MAX_TYPES)
     left_out = f", {len(gold) - MAX_TYPES} rarer ones left out (see the CSV file)" if len(gold) > MAX_TYPES else ""
@@ -75,14 +80,16 @@ def type_table(data: ReportData) -> Table | None:
         columns=[
             Column("type", "Relation type"),
             Column("gold", "In gold", "number", decimals=0),
-            *(Column(row, label(study, row), "mean", decimals=1) for row in rows),
+            *(Column(row, label(study, row), "mean", digits) for row in rows),
         ],
         lines=[
             Line([names.get(name, name), Value(float(count)), *(values.get((row, name), Value()) for row in rows)])
             for name, count in zip(map(str, most.index), most, strict=True)
         ],
         caption=[
-            f"Strict relation F1 in percent per relation type, {MEAN_STD}; the most frequent in gold first{left_out}. "
+            f"Strict relation F1 (%) of {f'the {MAX_TYPES} most frequent' if left_out else 'all'} relation types on "
+            f"{describe_data(study, data.frame)}, {describe_spread(count_seeds(data.frame), data.options.spread)}.",
+            f"Strict relation F1 in percent per relation type, {spread}; the most frequent in gold first{left_out}. "
             "A type that is neither in gold nor predicted has no score.",
             METRIC,
             *measured_on(study, data.frame),

@@ -5,10 +5,11 @@ import math
 import pandas as pd
 
 from core.records.record import SCORED
+from reports.captions import count_seeds, describe_data, describe_spread
 from reports.frame import ReportData, run_facts
-from reports.row_means import rows_by_group
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import Summary, summarize
+from studies.study import EXTERNAL
 
 MEASURES = ("seconds", "peak_memory_mib", "chosen_epoch", "knock_out_seconds")
 """Facts of a run of which the table shows mean and std; the last one where any run has it."""
@@ -20,12 +21,15 @@ KNOCK_OUTS = (
 def cost_table(data: ReportData) -> Table:
     """What a row costs, over its scored runs."""
     study, runs = data.study, run_facts(data.frame)
+    runs = runs[runs["status"] != EXTERNAL]
     scored = runs[runs["status"].isin(SCORED)]
     by_row = dict(list(scored.groupby("row")))
     knocked_out = scored["knock_out_seconds"].notna().any()
     measures = MEASURES if knocked_out else MEASURES[:-1]
     lines, tidy = [], []
-    for row in rows_by_group(study):
+    for row in data.rows:
+        if study.study.rows[row].predictions:
+            continue
         of_row = by_row.get(row, scored[:0])
         summaries = {name: summarize(of_row[name].dropna()) for name in measures}
         sizes = of_row["parameters"].dropna().unique()
@@ -47,11 +51,17 @@ def cost_table(data: ReportData) -> Table:
             Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
             Column("parameters", "Parameters", "number", decimals=0),
             Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
-            *([Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1)] if knocked_out else ()),
-            Column("n", "Runs"),
+            *(
+                [Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1, in_print=False)]
+                if knocked_out
+                else ()
+            ),
+            Column("n", "Runs", in_print=len({line.cells[-1] for line in lines}) > 1),
         ],
         lines=lines,
         caption=[
+            f"Cost of training and of scoring {describe_data(study, data.frame)}, "
+            f"{describe_spread(count_seeds(data.frame))}.",
             "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
             "standard deviation over seeds (ddof 1).",
             *([KNOCK_OUTS] if knocked_out else ()),

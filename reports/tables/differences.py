@@ -5,10 +5,19 @@ from typing import Any
 
 import pandas as pd
 
-from reports.captions import COVERAGE_NOTE, METRIC, baseline_label, comparison_label, format_ranges, measured_on
+from reports.captions import (
+    COVERAGE_NOTE,
+    METRIC,
+    baseline_label,
+    comparison_label,
+    describe_data,
+    format_ranges,
+    measured_on,
+)
 from reports.frame import ReportData
-from reports.row_means import TASK_NAMES, rows_by_group, task_headings
-from reports.tables.layout import Cell, Column, Line, Table, Value
+from reports.row_means import TASK_NAMES
+from reports.tables.layout import MARK, Cell, Column, Line, Table, Value
+from reports.tables.results import find_marked
 from studies.bootstrap import RESAMPLES
 from studies.record import StudyRecord
 from studies.statistics import POWER, smallest_detectable_effect
@@ -23,43 +32,56 @@ UNPAIRED_REASONS = {
 
 def differences_table(data: ReportData) -> Table | None:
     """Each row against its baseline, task by task; None where no row has one."""
-    study, compared = data.study, data.compared
+    study, compared, digits = data.study, data.select(data.compared), data.options.digits
     if not len(compared):
         return None
     by_row: dict[str, list[dict[Any, Any]]] = {}
     for line in compared.to_dict("records"):
         by_row.setdefault(line["row"], []).append(line)
-    headings = task_headings(study)
-    lines = []
-    for row in rows_by_group(study):
-        for line in by_row.get(row, ()):
+    headings, lines = data.tasks, []
+    order, marked = list(headings), find_marked(data)
+    for row in data.rows:
+        baselines = study.study.row_baselines(row)
+        of_row = by_row.get(row, [])
+        for line in sorted(of_row, key=lambda line: (baselines.index(line["baseline"]), order.index(line["task"]))):
             cells: list[Cell] = [
                 f"{study.study.row_title(row)} against {baseline_label(study, row, line['baseline'])}",
                 headings[line["task"]],
-                Value(line["delta"]),
+                Value(line["delta"], mark=(row, line["baseline"], line["task"]) in marked),
                 Value(line["delta"], low=line["low"], high=line["high"]),
                 Value(line["delta"], low=line["low_all"], high=line["high_all"]),
                 f"{line['higher']}/{line['n']}",
                 *(Value(line[name]) for name in ("improvement", "p_t", "p_holm", "p_sign_flip")),
             ]
             lines.append(Line(cells, line["group"], row))
+    seeds = sorted({int(n) for n in compared["n"]} - {0})
+    paired = f" ({' to '.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} seeds)" if seeds else ""
     return Table(
         name="comparisons",
         title=f"{study.label}: differences to the baseline",
         columns=[
-            Column("row", "System", once=True),
+            Column("row", "System", once=True, heads=True),
             Column("task", "Task"),
-            Column("delta", "Δ", "number", signed=True),
-            Column("interval", "95 % seeds", "interval", signed=True),
-            Column("bootstrap", "95 % documents and seeds", "interval", signed=True),
-            Column("higher", "Higher"),
-            Column("improvement", "Pr. higher", "number"),
-            Column("p_t", "p", "p", decimals=3),
+            Column("delta", "Δ", "number", digits, signed=True),
+            Column("interval", "95 % seeds", "interval", digits, signed=True),
+            Column(
+                "bootstrap",
+                "95 % documents and seeds",
+                "interval",
+                digits,
+                signed=True,
+                in_print=bool(compared["low_all"].notna().any()),
+            ),
+            Column("higher", "Higher", in_print=False),
+            Column("improvement", "Pr. higher", "number", in_print=False),
+            Column("p_t", "p", "p", decimals=3, in_print=False),
             Column("p_holm", "Holm", "p", decimals=3),
-            Column("p_sign_flip", "Sign-flip", "p", decimals=4),
+            Column("p_sign_flip", "Sign-flip", "p", decimals=4, in_print=False),
         ],
         lines=lines,
         caption=[
+            f"Differences Δ in F1 (points) on {describe_data(study, data.frame)}, paired by seed{paired}, with 95 % "
+            f"intervals and the paired t-test's p after Holm{f' ({MARK}: below .05)' if marked else ''}.",
             "Δ: mean over shared seeds of a row's F1 minus its baseline's, paired by seed, in points; 95 % seeds: "
             "t-interval of these differences (other seeds, same documents).",
             "Higher: seeds in which the row is above its baseline; Pr. higher: share of all pairs of a seed of the row "
@@ -67,7 +89,7 @@ def differences_table(data: ReportData) -> Table | None:
             f"95 % documents and seeds: hierarchical paired bootstrap, {RESAMPLES:,} resamples of documents and shared "
             "seeds, micro-F1 computed again in each.",
             COVERAGE_NOTE,
-            f"p: two-sided paired t-test; Holm: the same p corrected over all {compared['p_t'].notna().sum()} "
+            f"p: two-sided paired t-test; Holm: the same p corrected over all {data.compared['p_t'].notna().sum()} "
             "comparisons of the study. Sign-flip: exact two-sided p without a normal assumption; it cannot fall below "
             f"{format_smallest_p(compared)}.",
             *power_sentences(study, compared),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from studies.statistics import DASH, write_mean
 
+MARK = "†"
 Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
 """`mean`: a number ± its standard deviation; `difference`: a number with its interval; `interval`: that alone."""
 
@@ -22,6 +23,8 @@ class Value:
     low: float = math.nan
     high: float = math.nan
     bold: bool = False
+    mark: bool = False
+    """Whether a dagger follows it, which the caption explains."""
 
     @property
     def missing(self) -> bool:
@@ -43,35 +46,47 @@ class Column:
     signed: bool = False
     once: bool = False
     """Text that is left out where the line above has the same."""
-    wraps: bool = False
-    """Text that may be too long for one line of a page."""
+    in_print: bool = True
+    """Whether LaTeX has the column, which has less room than a page or a CSV file."""
+    heads: bool = False
+    """Text that stands in print as a line of its own, above the lines that share it."""
+    over: str = ""
+    """A heading above, which neighbouring columns share."""
 
     def write(self, cell: Cell) -> str:
         """The cell as plain text."""
+        return " ".join(self.write_parts(cell))
+
+    def write_parts(self, cell: Cell) -> tuple[str, ...]:
+        """The cell as plain text: a number, and what follows it (`± 0.51`, `[-0.05, +0.47]`) apart."""
         if isinstance(cell, str):
-            return cell
+            return (cell,)
+        if cell.mark:
+            *parts, last = self.write_parts(replace(cell, mark=False))
+            return *parts, last + MARK
         if self.kind == "interval":
-            return self.interval(cell)
+            return (self.interval(cell),)
         if cell.missing:
-            return DASH
+            return (DASH,)
         if self.kind == "difference":
-            return f"{self.number(cell.number)} {self.interval(cell)}"
+            return self.number(cell.number), self.interval(cell)
         if self.kind == "mean":
-            return write_mean(cell.number, cell.std, self.decimals)
+            mean, sign, std = write_mean(cell.number, cell.std, self.decimals).partition(" ± ")
+            return (mean, f"± {std}") if sign else (mean,)
         smallest = 10.0**-self.decimals
         if self.kind == "p" and cell.number < smallest:
-            return f"<{smallest:.{self.decimals}f}"
-        return self.number(cell.number)
+            return (f"<{smallest:.{self.decimals}f}",)
+        return (self.number(cell.number),)
 
     def interval(self, value: Value) -> str:
         """The two ends of a value's interval; a dash where it has none."""
         known = math.isfinite(value.low) and math.isfinite(value.high)
         return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else DASH
 
-    def number(self, number: float, *, separator: str = " ") -> str:
+    def number(self, number: float) -> str:
         """A number with this column's decimals and sign, thousands set apart; -0.00 is written 0.00."""
         rounded = round(number, self.decimals) + 0.0
-        return f"{rounded:{'+' if self.signed and rounded else ''},.{self.decimals}f}".replace(",", separator)
+        return f"{rounded:{'+' if self.signed and rounded else ''},.{self.decimals}f}".replace(",", " ")
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, lines in the order they are printed, and a caption of whole sentences."""
+    """Columns, lines in the order they are printed, and a caption of whole sentences, the first of them for print."""
 
     name: str
     """File name without its ending."""
@@ -118,7 +133,7 @@ class Table:
     @property
     def headings(self) -> list[str]:
         """The headings, that of the groups first where there are any."""
-        return ["Group"] * self.grouped + [column.heading for column in self.columns]
+        return ["Group"] * self.grouped + [f"{column.over} {column.heading}".strip() for column in self.columns]
 
     def write_cells(self, write: Callable[[Column, Cell], str] = Column.write) -> list[list[str]]:
         """Every line's cells as strings, its group first; group and repeated text at the first line only."""

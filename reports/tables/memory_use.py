@@ -10,10 +10,10 @@ import pandas as pd
 from core.records.memory_use import KnockOut, MemoryUse
 from core.records.record import SCORED
 from core.records.tracking import flatten
-from reports.captions import METRIC, format_seeds, label, measured_on
+from reports.captions import METRIC, count_seeds, describe_data, describe_spread, format_seeds, label, measured_on
 from reports.frame import ReportData, run_facts
 from reports.memory_use import DIFFERENCE, Difference, Verdict, find_judged, judge
-from reports.row_means import TASK_NAMES, rows_by_group
+from reports.row_means import TASK_NAMES
 from reports.tables.differences import MAX_NAMED_ROWS
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES
@@ -58,7 +58,7 @@ def memory_use_table(data: ReportData) -> Table | None:
         return None
     runs, judged = run_facts(data.frame), find_judged(data)
     ids = {str(row): of_row["run"].tolist() for row, of_row in runs[runs["reads"].eq(True)].groupby("row")}
-    rows = [row for row in rows_by_group(data.study) if row in ids]
+    rows = [row for row in data.rows if row in ids]
     reads = {row: summarize_reads(data.memory_use[run] for run in ids[row] if run in data.memory_use) for row in rows}
     split = str(data.frame["split"].iloc[0])
     lines, findings = [], []
@@ -77,10 +77,10 @@ def memory_use_table(data: ReportData) -> Table | None:
         lines.append(Line(cells, data.study.study.rows[row].group, row))
     columns = [
         Column("row", "System"),
-        Column("tokens", "Tokens %", "mean", decimals=1),
+        Column("tokens", "Tokens %", "mean", decimals=1, in_print=not judged),
         Column("mentions", "Mentions %", "mean", decimals=1),
         Column("ratio", "Ratio", "mean"),
-        Column("entropy", "Entropy", "number"),
+        Column("entropy", "Entropy", "number", in_print=not judged),
         Column("reading-off", "Δ reading off", "difference", signed=True),
         Column("mean-read", "Δ mean read", "difference", signed=True),
         Column("verdict", "Verdict"),
@@ -92,6 +92,9 @@ def memory_use_table(data: ReportData) -> Table | None:
         lines=lines,
         findings=findings,
         caption=[
+            f"What reading memory changes on {describe_data(data.study, data.frame)}, "
+            f"{describe_spread(count_seeds(data.frame))}"
+            f"{'; Δ: change of F1 (points) without it, with its 95 % interval' if judged else ''}.",
             READS_CAPTION,
             *([KNOCK_OUTS_CAPTION, METRIC] if judged else ()),
             *measured_on(data.study, data.frame),

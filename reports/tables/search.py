@@ -68,10 +68,12 @@ def search_table(data: ReportData) -> Table | None:
             Column("trial", "Trial"),
             Column("f1", "Validation F1", "mean"),
             Column("n", "n"),
-            Column("config", "Config", wraps=True),
+            Column("config", "Config"),
         ],
         lines=lines,
         caption=[
+            f"The best of {len(search.trials)} trials: {TASK_NAMES[search.metric]} F1 (%) on validation documents, "
+            "mean ± sample standard deviation over n seeds.",
             f"Mean ± sample standard deviation of {TASK_NAMES[search.metric]} F1 on the validation split over n of the "
             f"search's seeds {format_ranges(search.search.shared_seeds)}; no test score was read.",
             f"Seeds are given {search.search.rule}.",

@@ -48,7 +48,8 @@ def settings_table(data: ReportData) -> Table | None:
         columns=[Column("setting", "Setting", once=True), Column("value", "Value"), Column("rows", "Rows")],
         lines=lines,
         caption=[
-            "Every setting that can change a number, as the first recorded run of each row resolved it; the seed, what "
+            "Every setting that can change a number, and the rows that have each value.",
+            "A setting is given as the first recorded run of each row resolved it; the seed, what "
             "cannot change a number (device, threads, intervals, tracking) and what another setting switches off are "
             "left out.",
             "Rows without memory have no memory settings. A file stands with the first 12 digits of its content hash.",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import requests
-import tyro
 
 from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
@@ -101,7 +100,7 @@ def upload(files: Sequence[Path], *, logs: Path) -> str:
 
 
 def sync(
-    study: tyro.conf.Positional[str],
+    study: str,
     *,
     profile: str | None = None,
     runs: Path = Path("runs"),
@@ -113,7 +112,7 @@ def sync(
 
     Args:
         study: a study that was run, or <study>@<profile>.
-        profile: the profile it was run under, where it was run under several.
+        profile: the profile that it ran under, where there are several.
         runs: the folder of run folders.
         wandb: online uploads, auto where you are logged in; offline updates means and table and lists what is to be
             uploaded, disabled only lists.

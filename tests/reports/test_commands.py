@@ -9,6 +9,7 @@ import pytest
 
 import engram
 from reports.frame import load_study
+from studies.rows import Row
 from tests.reports.memory_use_records import store_memory_use
 from tests.reports.records import make_run, make_study
 
@@ -23,8 +24,10 @@ def test_the_table_goes_to_stdout_and_three_files_beside_the_study(
     assert engram.main(["report", "made", "--runs", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     folder = tmp_path / "studies" / "made@paper" / "report"
-    assert out.startswith((folder / "table.md").read_text())
-    assert "**40.00** ± –" in out
+    assert out.startswith((folder / "answer.md").read_text() + "\n" + (folder / "table.md").read_text())
+    assert "- Not known: JEREX + memory (GRC) is 2.0 points above JEREX in strict relation F1 on the one seed" in out
+    assert out.splitlines()[-1] == str(folder / "index.html")
+    assert "**40.00**" in out
     assert "000000000001-s1 was not started" in err
     written = err.split(f"written to {folder}: ")[1].strip().split(", ")
     assert {"table.md", "table.tex", "table.csv", "comparisons.tex", "cost.csv", "runs.csv"} <= set(written)
@@ -40,6 +43,43 @@ def test_the_printed_report_says_whether_memory_is_used(tmp_path: Path, capsys: 
     out, err = capsys.readouterr()
     assert "### made@paper: does it use its memory?\n\n- JEREX + memory (GRC) uses its memory: " in out
     assert {"memory-use.md", "memory-use.tex", "memory-use.csv", "memory-use.pdf"} <= set(err.strip().split(", "))
+
+
+def test_figures_have_the_width_and_face_that_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}})
+    arguments = ["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--documents", "0"]
+    assert engram.main([*arguments, "--figure-width", "3.5", "--font", "serif"]) == 0
+    pdf, tex = (tmp_path / "out" / "forest.pdf").read_bytes(), (tmp_path / "out" / "figure-forest.tex").read_text()
+    assert b"STIXGeneral" in pdf
+    assert b"DejaVu" not in pdf
+    assert b"/MediaBox [ 0 0 252 " in pdf
+    assert r"\begin{figure}" in tex
+    assert "width=\\ifdim 3.50in>" in tex
+    assert r"\label{fig:made-forest}" in tex
+    capsys.readouterr()
+    assert engram.main([*arguments, "--figure-width", "30"]) == 2
+    assert "--figure-width 30: a column of 2.5 to 7 inches can be drawn" in capsys.readouterr().err
+
+
+def test_labels_name_the_study_and_its_profile_where_there_are_several(tmp_path: Path) -> None:
+    for profile, label in (("paper", "made"), ("quick", "made-quick")):
+        make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}}, profile=profile)
+        out = tmp_path / profile
+        arguments = ["--runs", str(tmp_path), "--profile", profile, "--out", str(out), "--paper", "one-column"]
+        assert engram.main(["report", "made", *arguments]) == 0
+        assert rf"\label{{tab:{label}-results}}" in (out / "table.tex").read_text()
+        assert "±: sample standard deviation over seeds".replace("±", r"$\pm$") in (out / "notes.tex").read_text()
+
+
+def test_a_title_that_latex_cannot_print_is_named_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_study(tmp_path, {"jerex-grc": {0: 38.0}}, rows={"jerex-grc": Row("jerex-grc", title="JEREX 記")})
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("engram: the title 'JEREX 記' has '記' (CJK UNIFIED IDEOGRAPH-8A18)")
+    assert out == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,17 @@ def test_scores_are_micro_f1_paired_on_shared_seeds() -> None:
     assert line["low_all"] <= line["delta"] <= line["high_all"]
 
 
+def test_json_has_the_numbers_of_the_tables_and_nothing_else(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    references = [f"made:{row}" for row in ("jerex-grc", "memory-grc")]
+    assert engram.main(["compare", *references, "--runs", str(runs), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["b"], content["split"], content["n"]) == ("made@paper:memory-grc", "test", 2)
+    strict = {line["task"]: line for line in content["tasks"]}["relation_strict"]
+    assert strict["a"] == pytest.approx((100 * 40 / 60 + 100 * 48 / 64) / 2, abs=1e-9)
+    assert {"further", "types", "documents"} <= content.keys()
+    assert len(content["documents"]) == 4, "all documents, also those that are equal"
+
+
 def test_where_they_differ_is_listed_largest_first() -> None:
     one, other = pair_systems(A, B)
     types = type_differences_table(one, other)
@@ -175,7 +186,7 @@ def test_a_prediction_file_against_a_run_and_tables_on_disk(tmp_path: Path, caps
     assert engram.main(arguments) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
     strict = next(line for line in out.splitlines() if line.startswith("| strict relation"))
-    assert [cell.strip() for cell in strict.split("|")][2:5] == ["0.00 ± –", "100.00 ± –", "+100.00"]
+    assert [cell.strip() for cell in strict.split("|")][2:5] == ["0.00", "100.00", "+100.00"]
     assert "| P108" in out
     names = sorted(path.name for path in (tmp_path / "out").glob("*.csv"))
     assert names == [

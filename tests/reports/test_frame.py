@@ -12,6 +12,7 @@ from core.records.summary import RunSummary, read_summary
 from core.scoring.metrics import TASKS
 from reports.captions import limiting_notes, problems
 from reports.frame import load_study, run_facts
+from reports.run_results import describe_seed
 from studies.rows import Row
 from tests.reports.records import SHIFT, make_run, make_study
 
@@ -109,3 +110,9 @@ def test_each_record_is_read_once_though_two_rows_share_it(tmp_path: Path, monke
     assert len(read) == len(set(read)) == 4
     assert data.frame["f1"].notna().all()
     assert data.configs.keys() == seeds.keys()
+
+
+def test_a_seed_means_the_same_in_records_from_before_there_was_a_limit() -> None:
+    before = {"train": "a.json", "validation_share": 0.1, "surface": "tokens"}
+    assert describe_seed(before, "") == describe_seed(before | {"limit": None}, "")
+    assert describe_seed(before, "") != describe_seed(before | {"limit": 5}, "")

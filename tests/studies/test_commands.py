@@ -1,3 +1,4 @@
+import json
 import re
 import shlex
 from pathlib import Path
@@ -59,17 +60,34 @@ def test_show_explains_axes_and_what_is_left_out(tmp_path: Path, capsys: pytest.
 
 
 def test_the_studies_that_help_shows_are_studies(tmp_path: Path, flags: list[str]) -> None:
-    """Both examples stand side by side in the help; each is taken out as a user would."""
-    shown = EPILOG.format(prog="engram study plan").splitlines()
-    first = next(number for number, line in enumerate(shown) if line.startswith("  question:"))
-    last = next(number for number in range(first, len(shown)) if not shown[number])
-    column = shown[first].rindex("question:")
-    for name, part in (("rows", slice(2, column)), ("axes", slice(column, None))):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text("\n".join(line[part] for line in shown[first:last]))
-        study = read_study(path)
-        assert len(study.rows) == {"rows": 2, "axes": 8}[name]
+    """Both examples are taken out of the help as a user would."""
+    shown = [part for part in EPILOG.format(prog="engram study plan").split("\n\n") if part.startswith("  question:")]
+    for part, rows in zip(shown, (2, 8), strict=True):
+        path = tmp_path / f"{rows}.yaml"
+        path.write_text("\n".join(line[2:] for line in part.splitlines()))
+        assert len(read_study(path).rows) == rows
         assert main(["study", "plan", str(path), *flags]) == 0
+
+
+def test_listings_have_a_json_form(capsys: pytest.CaptureFixture[str], flags: list[str], tmp_path: Path) -> None:
+    assert main(["study", "list", "--json"]) == 0
+    listed = {study["name"]: study for study in json.loads(capsys.readouterr().out)}
+    assert len(listed["paper"]["rows"]) == 6
+    assert main(["study", "show", "paper", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == listed["paper"]
+    command = ["study", "plan", "warmup", "--json", "--jobs", "2", *flags]
+    assert main(command) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["study"], plan["profile"], plan["left"], plan["seconds"]) == ("warmup", "quick", 35, None)
+    assert plan["runs"][0].items() >= {"row": "warmup=0", "seed": 0, "status": "waiting", "other_code": False}.items()
+    finish(
+        tmp_path / "runs", plan["runs"][0]["run"], seconds=12.5, peak_memory_mib=10.0, provenance=collect_provenance({})
+    )
+    assert main(command) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["left"], again["runs"][0]["status"]) == (34, "finished")
+    assert main([*command, "--commands"]) == 2
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_long_seeds_keep_their_columns_apart(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:

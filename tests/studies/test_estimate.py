@@ -287,3 +287,11 @@ def test_as_many_at_once_as_processors_and_devices_allow(
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+def test_runs_on_fewer_documents_say_nothing_of_runs_on_all(tmp_path: Path, documents: dict) -> None:
+    everything = planned(tmp_path, documents, seeds=1)
+    few = planned(tmp_path, {**documents, "data": {**documents["data"], "limit": 20}}, seeds=2)
+    finish(few.runs[0], seconds=5.0)
+    assert estimated(everything, tmp_path).known == []
+    assert [cost.seconds for cost in estimated(few, tmp_path).known] == pytest.approx([5.0] * 7)

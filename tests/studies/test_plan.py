@@ -204,3 +204,23 @@ def test_what_another_setting_switches_off_is_no_difference(documents: dict, tmp
         for name, path in (("a", train), ("b", copy))
     }
     assert undeclared(made(rows, {}, varies=("loss",))) == {}
+
+
+def test_a_row_of_prediction_files_is_planned_nowhere_and_changes_no_other_row(documents: dict, tmp_path: Path) -> None:
+    alone = "question: q\nbaseline: a\nseeds: [3, 5]\nrows:\n  a: {preset: jerex-grc}\n"
+    (tmp_path / "mine.yaml").write_text(alone)
+    before = plan(find_study(str(tmp_path / "mine.yaml")), profile="quick", runs=Path("runs"), settings=documents)
+    (tmp_path / "mine.yaml").write_text(alone + "  b: {predictions: [x.json, y.json], gold: g.json, baseline: a}\n")
+    study = find_study(str(tmp_path / "mine.yaml"))
+    with pytest.raises(UserError, match=rf"row b: {tmp_path / 'x.json'} is not there"):
+        plan(study, profile="quick", runs=Path("runs"), settings=documents)
+    for name in ("x.json", "y.json", "g.json"):
+        (tmp_path / name).write_text("[]")
+    planned = plan(study, profile="quick", runs=Path("runs"), settings=documents)
+    assert [run.run_id for run in planned.runs] == [run.run_id for run in before.runs]
+    assert [row.row for row in planned.record.row_runs] == ["a"]
+    assert list(planned.study.rows) == ["a", "b"]
+    # The first file stands for the first seed of the study.
+    assert planned.study.external == {"b": {3: tmp_path / "x.json", 5: tmp_path / "y.json"}}
+    assert planned.study.row_title("b") == "b (external)"
+    refuse_undeclared(planned)

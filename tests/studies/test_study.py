@@ -47,6 +47,19 @@ def test_an_unknown_study_names_the_known_ones() -> None:
         ("{question: q, baseline: a, rows: {1: {preset: x}}}", "Expected `str`, got `int` - at `key` in `rows`"),
         ("{question: q, baseline: a, rows: {a: {preset: x, setings: {}}}}", "row a: unknown field 'setings'.*settings"),
         ("{question: q, baseline: a, rows: {a: {settings: {}}}}", "row a: .*preset"),
+        (
+            f"{{question: q, baseline: a, {ROW[:-1]}, b: {{predictions: [x.json]}}}}}}",
+            "row b needs `gold`, the annotated documents",
+        ),
+        (
+            f"{{question: q, baseline: a, {ROW[:-1]}, b: {{preset: x, predictions: [x.json], gold: g}}}}}}",
+            "row b has `predictions`, so leave `preset` out",
+        ),
+        (
+            f"{{question: q, baseline: a, {ROW[:-1]}, b: {{predictions: [x, y], gold: g}}}}, seeds: [4]}}",
+            "row b has 2 prediction files, one a seed, but the study has 1 seed: leave",
+        ),
+        ("{question: q, baseline: b, rows: {b: {predictions: [x], gold: g}}}", "all rows are scored from files"),
         (f"{{question: q, {AXIS}, axes: [{{nam: warmup}}]}}", "axis : unknown field 'nam'.*Did you mean name"),
         (f"{{question: q, {AXIS}, axes: [{{name: warmup, vlues: [0]}}]}}", "axis warmup: unknown field 'vlues'"),
         (

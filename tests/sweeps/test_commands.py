@@ -1,5 +1,6 @@
 """Commands `study run`, with real workers on small models, `study status`, and the lines of `study plan --commands`."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -22,6 +24,7 @@ from engram import main
 from reports.frame import load_study
 from studies.plan import Plan
 from studies.record import find_study_record, write_study_record
+from studies.rows import Row
 from sweeps.commands import DRIVER_LOG
 from tests.sweeps.fake_study import FakeRun, compute, run_ids
 from tests.sweeps.real_study import RealStudy, wait_until
@@ -39,9 +42,23 @@ def test_status_says_how_far_a_study_is(planned: Plan, tmp_path: Path, capsys: p
     assert "1 failed, 2 finished, 1 waiting" in out
     assert "two seed 1 failed: its error" in out
     assert [line.split() for line in out.splitlines()[1:3]] == [
-        ["one", "●", "·", "40.00", "±", "–", "1"],
-        ["two", "●", "✗", "40.00", "±", "–", "1"],
+        ["one", "●", "·", "40.00", "1"],
+        ["two", "●", "✗", "40.00", "1"],
     ]
+
+
+def test_status_names_a_row_that_is_scored_from_files(
+    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = planned.study.rows | {"theirs": Row(predictions=("a.json", "b.json"), gold="gold.json")}
+    study = msgspec.structs.replace(planned.study, rows=rows)
+    write_study_record(tmp_path / "runs", msgspec.structs.replace(planned.record, study=study))
+    assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["one", "two"]
+    assert lines[-1] == "theirs is external: scored from 2 files, nothing to compute"
+    assert main(["study", "status", "mine", "--runs", str(tmp_path / "runs"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["external"] == {"theirs": ["a.json", "b.json"]}
 
 
 def test_what_a_study_took_is_kept_and_shown(planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +165,10 @@ def test_the_lines_run_by_sh_make_the_study(
     assert [path.stat().st_mtime_ns for path in records] == stamps
     assert main(["study", "status", "mine", "--runs", "my runs"]) == 0
     assert "2 finished" in capsys.readouterr().out
+    assert main(["study", "status", "mine", "--runs", "my runs", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["counts"] == {"finished": 2}
+    assert {row["row"]: (row["n"], row["std"]) for row in shown["rows"]} == {"plain": (1, None), "memory": (1, None)}
     frame = load_study(find_study_record("mine", Path("my runs")), Path("my runs")).frame
     assert set(frame["status"]) == {"finished"}
     assert set(frame["row"]) == {"plain", "memory"}

@@ -14,7 +14,7 @@ from studies.plan import Plan
 from studies.record import StudyRun
 from studies.rows import Row
 from studies.study import Study
-from sweeps.display import Screen, grid, live_display
+from sweeps.display import Screen, describe_states, grid, live_display
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
@@ -29,6 +29,21 @@ def test_the_grid_shows_rows_seeds_and_spread(planned: Plan) -> None:
     assert columns["seeds"] == ["● ●", "● ●"]
     assert columns["relation_strict F1"] == ["40.50 ± 0.71", "40.50 ± 0.71"]
     assert columns["n"] == ["2", "2"]
+
+
+def test_what_the_grid_shows_is_described_unrounded(planned: Plan) -> None:
+    run, bad = FakeRun(), run_ids(planned)[1]
+    run.status_of[bad] = "failed"
+    described = describe_states(compute(planned, run))
+    assert described["metric"] == "relation_strict"
+    assert described["counts"] == {"finished": 3, "failed": 1}
+    one, two = described["rows"]
+    assert (one["row"], one["n"], one["mean"], one["std"]) == ("one", 2, 40.5, 0.5**0.5)
+    assert (two["row"], two["n"], two["mean"]) == ("two", 1, 41.0)
+    assert [(run["seed"], run["status"], run["score"], run["error"]) for run in two["runs"]] == [
+        (0, "failed", None, "its error"),
+        (1, "finished", 41.0, None),
+    ]
 
 
 def test_in_a_terminal_the_grid_stands_and_what_went_wrong_is_a_line(planned: Plan) -> None:

@@ -1,10 +1,12 @@
 """Prediction files: ours, and JEREX's `predictions.json`, read by the same rules.
 
 Ours is JSON lines, a document a line: `{"id", "title", "tokens", "sentences": [[start, end]], "mentions": [{"start",
-"end"}], "entities": [{"mentions": [index], "type"}], "relations": [{"head", "tail", "type", "score"}]}`, for running
-text also `"text"` and `"offsets"`. JEREX's is one JSON list of such objects without id, title, sentences and score; as
-its joint evaluator stores it, a mention is `[start, end]` and an entity `{"cluster", "type"}`, which indexes
-`"clusters"`, lists of mention indices. Further keys are ignored. Spans are half-open token spans in the document.
+"end", "score"}], "entities": [{"mentions": [index], "type", "score"}], "relations": [{"head", "tail", "type",
+"score"}]}`, for running text also `"text"` and `"offsets"`. Scores are those of `core.data.documents`; mentions and
+entities have none in files of earlier versions. JEREX's is one JSON list of such objects without id, title, sentences
+and score; as its joint evaluator stores it, a mention is `[start, end]` and an entity `{"cluster", "type"}`, which
+indexes `"clusters"`, lists of mention indices. Further keys are ignored. Spans are half-open token spans in the
+document.
 """
 
 from collections.abc import Iterable
@@ -24,12 +26,14 @@ from core.files import atomic_write
 class _Mention(msgspec.Struct):
     start: int
     end: int
+    score: float | None = None
 
 
 class _Entity(msgspec.Struct):
     type: str
     mentions: list[int] | None = None
     cluster: int | None = None
+    score: float | None = None
 
 
 class _Document(msgspec.Struct):
@@ -129,7 +133,15 @@ class PredictionConversion(JsonConversion[_Document]):
                 field = f"relations[{number}].{role}"
                 self.check_index(field, value, len(entities), f"there are {len(entities)} entities")
             self.check_type(f"field relations[{number}].type", "relation", relation.type)
-        return Annotation(mentions=tuple(spans), entities=entities, relations=tuple(self.raw.relations))
+        return Annotation(
+            mentions=tuple(spans),
+            entities=entities,
+            relations=tuple(self.raw.relations),
+            mention_scores=_scores(
+                None if isinstance(mention, tuple) else mention.score for mention in self.raw.mentions
+            ),
+            entity_scores=_scores(entity.score for entity in self.raw.entities),
+        )
 
     def entity(self, entity: _Entity, number: int, spans: list[Span]) -> Entity:
         field, members = f"entities[{number}]", entity.mentions
@@ -145,19 +157,31 @@ class PredictionConversion(JsonConversion[_Document]):
         return Entity(mentions=tuple(spans[position] for position in members), type=entity.type)
 
 
+def _scores(scores: Iterable[float | None]) -> tuple[float | None, ...]:
+    """The scores, none at all where nothing has one."""
+    scores = tuple(scores)
+    return scores if any(score is not None for score in scores) else ()
+
+
+def _with_score(item: dict[str, Any], score: float | None) -> dict[str, Any]:
+    return item if score is None else {**item, "score": score}
+
+
 def encode_prediction(document: Document, annotation: Annotation) -> bytes:
     """One line of our form, with its line break; reading it gives document and annotation back."""
     spans = [*annotation.mentions, *(span for entity in annotation.entities for span in entity.mentions)]
     numbers = {span: number for number, span in enumerate(dict.fromkeys(spans))}
+    mention_scores = dict(zip(annotation.mentions, annotation.mention_scores, strict=False))
+    entity_scores = annotation.entity_scores or (None,) * len(annotation.entities)
     line: dict[str, Any] = {
         "id": document.id,
         "title": document.title,
         "tokens": document.tokens,
         "sentences": document.sentences,
-        "mentions": [{"start": start, "end": end} for start, end in numbers],
+        "mentions": [_with_score({"start": span[0], "end": span[1]}, mention_scores.get(span)) for span in numbers],
         "entities": [
-            {"mentions": [numbers[span] for span in entity.mentions], "type": entity.type}
-            for entity in annotation.entities
+            _with_score({"mentions": [numbers[span] for span in entity.mentions], "type": entity.type}, score)
+            for entity, score in zip(annotation.entities, entity_scores, strict=True)
         ],
         "relations": annotation.relations,
     }

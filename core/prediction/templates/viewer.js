@@ -32,6 +32,7 @@
   const written = (tokens, [start, end]) => tokens.slice(start, end).join("").trim().replace(/\s+/g, " ");
   const quoted = (tokens, span) => `“${written(tokens, span)}”`;
   const longest = (tokens, [mentions]) => mentions.map(span => written(tokens, span)).reduce((a, b) => b.length > a.length ? b : a, "");
+  const scored = (what, score) => score == null ? "" : `${what} ${score.toFixed(3)}`;
   const colour = type => `--c: var(--t${data.types.indexOf(type) % 9})`;
 
   // Which documents match the controls, where among them the reader is, and what a click has highlighted for good.
@@ -97,10 +98,10 @@
   function runningText(tokens, gold, predicted, name) {
     const spans = new Map();
     for (const [side, annotation] of [["gold", gold], ["predicted", predicted]].filter(pair => pair[1])) {
-      for (const [start, end] of annotation[0]) {
+      annotation[0].forEach(([start, end], index) => {
         const key = `${start}-${end}`;
-        spans.set(key, {key, start, end, ...spans.get(key), [side]: []});
-      }
+        spans.set(key, {key, start, end, ...spans.get(key), [side]: [], score: annotation[3][index]});
+      });
       annotation[1].forEach(([mentions], cluster) => mentions.forEach(span => spans.get(span.join("-"))[side].push(cluster)));
     }
     const waiting = [...spans.values()], ends = [], opening = new Map();
@@ -128,7 +129,10 @@
       stack.at(-1).element.append(token.slice(0, token.length - word.length));
       for (const part of opening.get(position) ?? []) {
         const state = gold ? !part.predicted ? "missed" : part.gold ? "right" : "spurious" : part.predicted.length ? "plain" : "loose";
-        const element = make("mark", {class: state, "data-span": part.key, title: {plain: "predicted", loose: "mention without a cluster"}[state] ?? state});
+        const said = {plain: "predicted", loose: "mention without a cluster"}[state] ?? state;
+        const types = (part.predicted ?? []).map(cluster => predicted[1][cluster]).map(([, type, score]) => scored(`type ${readable(type)}`, score));
+        const title = [said, scored("mention score", part.score), ...types].filter(Boolean).join(", ");
+        const element = make("mark", {class: state, "data-span": part.key, title});
         if (part.predicted?.length) {
           mark(element, part.predicted);
           if (state === "plain") element.setAttribute("style", colour(predicted[1][part.predicted[0]][1]));
@@ -171,9 +175,9 @@
   }
 
   function clusterList(tokens, entities, name, marked) {
-    return make("ul", {class: "clusters"}, ...entities.map(([mentions, type], cluster) => {
+    return make("ul", {class: "clusters"}, ...entities.map(([mentions, type, score], cluster) => {
       const surfaces = [...new Set(mentions.map(span => written(tokens, span)))].join(" · ");
-      const item = make("li", {}, badge(entities, cluster, name), make("span", {dir: "auto"}, surfaces), make("span", {class: "soft"}, named(type)));
+      const item = make("li", {}, badge(entities, cluster, name), make("span", {dir: "auto"}, surfaces), make("span", {class: "soft", title: scored("score of the type", score)}, named(type)));
       return marked ? mark(item, [cluster]) : item;
     }));
   }

@@ -1,7 +1,7 @@
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.querySelectorAll("th")];
-  heads.forEach((head, place) => head.querySelector("button").addEventListener("click", () => {
+  heads.forEach((head, place) => head.querySelector("button.sort").addEventListener("click", () => {
     const up = head.getAttribute("aria-sort") === "descending" || !head.hasAttribute("aria-sort") && !head.classList.contains("number");
     for (const other of heads) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
@@ -17,7 +17,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 const follow = () => {
   const row = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (row && row.tagName === "DETAILS") { row.open = true; row.scrollIntoView(); row.querySelector("summary").focus(); }
+  if (!row || row.tagName !== "DETAILS") return;
+  for (let folded = row; folded; folded = folded.parentElement.closest("details")) folded.open = true;
+  row.scrollIntoView();
+  row.querySelector("summary").focus();
 };
 addEventListener("hashchange", follow);
 follow();

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import tyro
 
 from core.commands import data
+from core.commands.arguments import call
 from core.data.documents import Annotation, Document, Entity, Relation
 from core.data.formats import read_corpus
 from core.data.formats.docred import document_to_docred, write_docred
+from core.data.formats.predictions import encode_prediction
 from core.errors import UserError
+from engram import main
 
 
 def document(name: str) -> Document:
@@ -44,7 +46,7 @@ def test_report_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "entity_types": {"PER": 2, "LOC": 2},
         "relation_types": {"P1": 2},
     }
-    assert content["dirt"] == {"nested_mention": 2}
+    assert content["issues"] == {"nested_mention": 2}
     assert printed.err == ""
 
 
@@ -67,8 +69,8 @@ def test_report_on_real_documents(shared_path, capsys: pytest.CaptureFixture[str
 
 
 def test_report_takes_its_arguments_from_a_command_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tyro.cli(data.report, prog="engram data report", args=[str(file), "--json", "--max-span-tokens", "1"])
-    assert msgspec.json.decode(capsys.readouterr().out)["dirt"] == {"nested_mention": 2, "long_mention": 2}
+    call(data.report, "engram data report", [str(file), "--json", "--max-span-tokens", "1"])
+    assert msgspec.json.decode(capsys.readouterr().out)["issues"] == {"nested_mention": 2, "long_mention": 2}
 
 
 def test_sample_shows_mentions_clusters_and_relations(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,3 +163,76 @@ def test_no_model_library_is_loaded() -> None:
     code = "import sys, core.commands.data; print([name for name in ('torch', 'transformers') if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+PARTS = ("train", "validation", "test")
+PUBTATOR = "{0}|t|Title {0}\n{0}|a|Text {0} .\n{0}\t0\t5\tTitle\tDisease\tD1\n"
+
+
+def numbered(form: str, number: int) -> str:
+    """One document of a file of a format, without what divides it from the next."""
+    document = Document(f"d{number}", ("word", str(number)), ((0, 2),), title=f"d{number}", gold=Annotation(((0, 1),)))
+    return {
+        "docred": msgspec.json.encode({**document_to_docred(document), "more": "kept"}).decode(),
+        "jsonl": encode_prediction(document, Annotation()).decode().strip(),
+        "pubtator": PUBTATOR.format(100 + number).strip(),
+        "txt": f"Text number {number}.\nIt goes on.",
+    }[form]
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "ends"),
+    [
+        ("docred", "c.json", ("[", ",", "]")),
+        ("jsonl", "c.jsonl", ("", "\n", "")),
+        ("pubtator", "c.PubTator.txt", ("", "\n\n", "\n\n\n")),
+        ("txt", "c.txt", ("", "\n\n\n", "\n")),
+    ],
+)
+def test_split_writes_every_document_once_and_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, name: str, ends: tuple[str, str, str]
+) -> None:
+    documents = [numbered(form, number) for number in range(20)]
+    (tmp_path / name).write_text(ends[0] + ends[1].join(documents) + ends[2])
+    data.split(tmp_path / name, shares=(0.8, 0.1, 0.1))
+    paths = [tmp_path / name.replace(Path(name).suffix, f".{part}{Path(name).suffix}") for part in PARTS]
+    read = [read_corpus(path).documents for path in paths]
+    assert [len(documents) for documents in read] == [16, 2, 2]
+    whole = read_corpus(tmp_path / name).documents
+    assert sorted(item.tokens for part in read for item in part) == sorted(item.tokens for item in whole)
+    assert all(sum(path.read_text().count(document) for path in paths) == 1 for document in documents[10:])
+    printed = capsys.readouterr().out.splitlines()
+    entities = sum(len(item.gold.entities) for item in read[0] if item.gold)
+    assert printed[0] == f"{paths[0]}: 16 documents, {entities} entities, 0 relations"
+    assert len(printed) == 3
+
+
+def test_split_never_overwrites_unasked_and_names_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.json"
+    write_docred([document(f"d{number}") for number in range(12)], path)
+    arguments = ["data", "split", str(path), "--shares", ".8", ".1"]
+    assert main([*arguments, ".2"]) == 2
+    assert capsys.readouterr().err == (
+        "engram: --shares is 0.8 0.1 0.2, but three shares above 0 have to sum to 1, and these sum to 1.1: give, for "
+        "instance, .8 .1 .1\n"
+    )
+    # All have one text: they cannot be torn apart.
+    assert main([*arguments, ".1"]) == 2
+    assert f"{path}: 12 documents, of 1 different titles and texts, are too few for a share of 0.1" in (
+        capsys.readouterr().err
+    )
+    path.write_text("[" + ",".join(numbered("docred", number) for number in range(20)) + "]")
+    assert main([*arguments, ".1"]) == 0
+    made = [(tmp_path / f"c.{part}.json").read_bytes() for part in PARTS]
+    assert main([*arguments, ".1", "--seed", "1"]) == 2
+    assert "c.train.json is there already: add --overwrite to replace it" in capsys.readouterr().err
+    assert main([*arguments, ".1", "--seed", "1", "--out", str(tmp_path / "other")]) == 0
+    assert main([*arguments, ".1", "--overwrite"]) == 0
+    assert [(tmp_path / f"c.{part}.json").read_bytes() for part in PARTS] == made
+    assert [(tmp_path / "other" / f"c.{part}.json").read_bytes() for part in PARTS] != made
+    path.write_text('[{"title": "x", "sents": [[]]}]')
+    assert main([*arguments, ".1", "--overwrite"]) == 2
+    assert 'document 0 "x": sents holds 0 tokens' in capsys.readouterr().err
+    assert [(tmp_path / f"c.{part}.json").read_bytes() for part in PARTS] == made

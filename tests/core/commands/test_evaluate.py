@@ -1,6 +1,7 @@
 """`engram evaluate RUN --attention` and `--knock-out` as a user meets them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ def test_nothing_is_written_where_it_is_not_asked_for(folder: Path, monkeypatch:
     monkeypatch.setattr("core.commands.evaluate.store_attention", lambda *arguments: pytest.fail("stored"))
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert evaluate(folder) == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_thresholds_of_the_command_line_are_said_and_never_stored(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert evaluate(folder, "--json", "--mention-threshold", 0.9999) == 0
+    out, err = capsys.readouterr()
+    scores = json.loads(out)
+    assert scores["thresholds"] == {"mention_threshold": 0.9999}
+    assert "not the thresholds of the run (in brackets): mention threshold 0.9999 (0.85)" in err
+    assert re.search(r"highest mention score 0\.\d\d below the threshold 0\.9999: no mention in 6 of 6 documents", err)
+    assert scores["extra"]["counts"]["mention"]["tp"] + scores["extra"]["counts"]["mention"]["fp"] == 0
+    assert evaluate(folder, "--json", "--mention-threshold", 0.0001) == 0
+    out, err = capsys.readouterr()
+    counts = json.loads(out)["extra"]["counts"]["mention"]
+    assert counts["tp"] + counts["fp"] > 0
+    assert "highest mention" not in err
+    assert evaluate(folder, "--json") == 0
+    assert "thresholds" not in json.loads(capsys.readouterr().out)
+    assert evaluate(folder, "--attention", "--coref-threshold", 0.5) == 2
+    assert "--attention keeps what a study's report draws" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 

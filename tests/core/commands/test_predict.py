@@ -126,7 +126,96 @@ def test_lines_come_in_the_order_of_the_input_and_say_what_the_decoder_says(pred
     entities = sum(len(doc.entities) for doc in expected)
     relations = sum(len(doc.relations) for doc in expected)
     assert stderr.splitlines()[-1] == f"{COUNT} documents: {entities} entities, {relations} relations"
-    assert sorted(os.listdir()) == ["corpus.json", "out.jsonl"]
+    assert sorted(os.listdir()) == ["corpus.json", "out.jsonl", "out.jsonl.settings.json"]
+    # Every mention, entity and relation has the score that the decoder gave it.
+    for doc, made in zip(predicted, expected, strict=True):
+        assert doc.annotation.mention_scores == made.mention_scores
+        assert doc.annotation.entity_scores == made.entity_scores
+        assert len(made.mention_scores) == len(made.mentions)
+        assert len(made.entity_scores) == len(made.entities)
+
+
+def read_settings(output: str = "out.jsonl") -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(Path(f"{output}.settings.json").read_bytes())
+    return settings
+
+
+def test_thresholds_of_the_command_line_are_used_said_and_recorded(predict: Predict, run: Path) -> None:
+    code, stderr = predict()
+    assert code == 0
+    assert "threshold" not in stderr
+    own = read_settings()
+    assert own["run"] == str(run)
+    assert own["overridden"] == []
+    assert own["settings"]["mention_threshold"] == 0.9
+    flags = ["--mention-threshold", 0.2, "--relation-threshold", 0.1, "--coref-threshold", 0.05]
+    code, stderr = predict(*flags, output="low.jsonl")
+    assert code == 0
+    names = "mention threshold 0.2 (0.9), coref threshold 0.05 (0.85), relation threshold 0.1 (0.7)"
+    assert f"not the thresholds of the run (in brackets): {names}" in stderr
+    low = read_settings("low.jsonl")
+    assert low["overridden"] == ["mention_threshold", "coref_threshold", "relation_threshold"]
+    changed = {name for name, value in low["settings"].items() if value != own["settings"][name]}
+    assert changed == set(low["overridden"])
+    assert low["checkpoint"] == own["checkpoint"]
+    few, many = (
+        [len(getattr(doc.annotation, kind)) for doc in read_predictions(output) for kind in ("mentions", "relations")]
+        for output in ("out.jsonl", "low.jsonl")
+    )
+    assert sum(many) > sum(few)
+    assert all(more >= less for more, less in zip(many[::2], few[::2], strict=True))
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-0.5", "1.5", "nan"])
+@pytest.mark.parametrize("kind", ["mention", "coref", "relation"])
+def test_a_threshold_that_is_none_is_one_line(predict: Predict, kind: str, value: str) -> None:
+    code, stderr = predict(f"--{kind}-threshold={value}")
+    assert code == 2
+    limit = "a threshold lies above 0 and below 1: give, for instance, 0.5"
+    assert stderr == f"engram: --{kind}-threshold is {value}, but {limit}\n"
+    assert os.listdir() == ["corpus.json"]
+
+
+def test_a_prediction_with_other_thresholds_is_not_resumed(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(predict, monkeypatch)
+    code, stderr = predict("--relation-threshold", "0.3")
+    assert code == 2
+    assert "predicted with another setting of the run" in stderr
+    assert not Path("out.jsonl.settings.json").exists()
+    assert predict()[0] == 0
+
+
+def test_it_says_once_that_no_score_reached_a_threshold_also_when_resumed(
+    predict: Predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lines(stderr: str) -> list[str]:
+        return [line for line in stderr.splitlines() if line.startswith("highest ")]
+
+    _, stderr = predict("--mention-threshold", "0.9999999")
+    without = sum(not doc.annotation.mentions for doc in read_predictions("out.jsonl"))
+    assert without
+    (line,) = [line for line in lines(stderr) if "mention" in line]
+    assert f"no mention in {without} of {COUNT} documents (--mention-threshold sets another)" in line
+    _, stderr = predict("--relation-threshold", "0.99999")
+    pairs = [doc.annotation for doc in read_predictions("out.jsonl") if len(doc.annotation.entities) > 1]
+    without = sum(not annotation.relations for annotation in pairs)
+    assert without
+    (whole,) = [line for line in lines(stderr) if "relation" in line]
+    assert f"no relation in {without} of {len(pairs)} documents with two entities or more" in whole
+    with monkeypatch.context() as patch:
+        add, calls = Output.add, []
+
+        def stopping(*arguments: Any) -> None:
+            calls.append(1)
+            if len(calls) > 2:
+                raise KeyboardInterrupt
+            add(*arguments)
+
+        patch.setattr(Output, "add", stopping)
+        assert predict("--relation-threshold", "0.99999")[0] == 130
+    _, stderr = predict("--relation-threshold", "0.99999")
+    assert "resuming after" in stderr
+    assert [line for line in lines(stderr) if "relation" in line] == [whole]
 
 
 @pytest.mark.parametrize("stop", range(1, 7))

@@ -261,10 +261,18 @@ def test_three_hundred_documents_without_torch_and_fast(shared: Path, tmp_path: 
         entities = [Entity(e.mentions[:1], e.type) if number % 3 == 0 else e for e in document.gold.entities]
         pairs.append((document, Annotation.from_entities(entities, document.gold.relations)))
     write_predictions(pairs, tmp_path / "p.jsonl")
-    program = (
-        "import sys, tyro; from core.commands.score import score; tyro.cli(score); sys.exit('torch' in sys.modules)"
-    )
-    command = [sys.executable, "-c", program, "--gold", str(gold), "--predictions", str(tmp_path / "p.jsonl"), "--json"]
+    program = "import sys, engram; engram.main(); sys.exit('torch' in sys.modules)"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "score",
+        "--gold",
+        str(gold),
+        "--predictions",
+        str(tmp_path / "p.jsonl"),
+        "--json",
+    ]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -223,6 +223,11 @@ def test_a_setting_added_later_matters_only_where_it_is_not_its_default() -> Non
     assert signature(Newer(novelty=4)) != signature(RunConfig())
 
 
+def test_a_limit_of_documents_enters_and_none_is_what_earlier_runs_had() -> None:
+    assert "limit" not in identity(RunConfig())["data"]
+    assert identity(presets.validate({"data": {"limit": 5}}))["data"]["limit"] == 5
+
+
 def test_memory_off_is_not_memory_unread() -> None:
     baseline = signature(presets.validate({"encoder": {"source": "scratch"}}))
     assert len({baseline, memory(), memory(read_mode="none")}) == 3

@@ -1,6 +1,7 @@
 """Splits: training, validation and test from files, and the types that the model knows."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config.schema import DataConfig
+from core.config.schema import DataConfig, RunConfig
 from core.data.documents import Annotation, Document, Entity, Relation
 from core.data.formats.docred import write_docred
-from core.data.splits import Splits, read_splits, validation_split
+from core.data.splits import Splits, assign_parts, read_splits, validation_split
 from core.errors import UserError
+from core.features.prepare import prepare
 
 
 def document(name: str, entity_type: str = "PER", relation_type: str = "P1") -> Document:
@@ -95,3 +97,64 @@ def test_splits_that_cannot_be_made_are_clear_errors(tmp_path: Path) -> None:
         load_splits(train=one)
     with pytest.raises(UserError, match="holds no annotated document"):
         load_splits(train=bare)
+
+
+def test_a_limit_keeps_the_first_of_each_split_by_hash_after_the_split(tmp_path: Path) -> None:
+    documents = [document(f"d{number}", f"T{number}") for number in range(40)]
+    train = written(tmp_path / "train.json", *documents)
+    test = written(tmp_path / "test.json", *documents[:9])
+    everything, limited = (
+        read_splits(DataConfig(train=str(train), test=str(test), limit=limit), max_span_tokens=10)
+        for limit in (None, 5)
+    )
+    sizes = []
+    for name in ("train", "validation", "test"):
+        whole, some = getattr(everything, name).documents, getattr(limited, name).documents
+        smallest = sorted(whole, key=lambda item: hashlib.sha256(item.id.encode()).hexdigest())[:5]
+        assert list(some) == [item for item in whole if item in smallest]
+        sizes.append((len(whole), len(some)))
+    # A split of fewer documents keeps all of them.
+    assert sizes == [(36, 5), (4, 4), (9, 5)]
+    # A learning curve compares models with the same classes.
+    assert limited.labels == everything.labels
+
+
+def test_a_limit_below_the_batch_size_is_named(tmp_path: Path) -> None:
+    train = written(tmp_path / "train.json", *(document(f"d{number}") for number in range(20)))
+    config = RunConfig.model_validate(
+        {"data": {"train": str(train), "limit": 1}, "training": {"batch_size": 4}, "encoder": {"source": "scratch"}}
+    )
+    with pytest.raises(UserError, match=r"^1 training documents are fewer than .*\(4\).*lower it.*data.limit is 1"):
+        prepare(config)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), min_size=12, max_size=40), st.randoms())
+def test_parts_depend_on_titles_and_texts_alone_and_never_tear_them(
+    drawn: list[tuple[str, int]], generator: Any
+) -> None:
+    # Few titles and texts, so that many documents share one; no title for "a".
+    documents = [
+        Document(id=str(n), title=title if title != "a" else None, tokens=("text", str(text)), sentences=((0, 2),))
+        for n, (title, text) in enumerate(drawn)
+    ]
+    try:
+        parts = assign_parts(documents, (0.5, 0.5), seed=1)
+    except UserError:  # a part without documents
+        return
+    for one, part in zip(documents, parts, strict=True):
+        for other, other_part in zip(documents, parts, strict=True):
+            if one.tokens == other.tokens or (one.title and one.title == other.title):
+                assert part == other_part
+    order = list(range(len(documents)))
+    generator.shuffle(order)
+    assert assign_parts([documents[n] for n in order], (0.5, 0.5), seed=1) == [parts[n] for n in order]
+
+
+def test_parts_of_different_documents_have_their_shares_and_another_seed_draws_others() -> None:
+    documents = [
+        Document(id=f"d{number}", title=f"d{number}", tokens=(f"t{number}",), sentences=((0, 1),))
+        for number in range(50)
+    ]
+    draws = [assign_parts(documents, (0.8, 0.1, 0.1), seed=seed) for seed in (0, 1, 0)]
+    assert [Counter(parts) for parts in draws] == [{0: 40, 1: 5, 2: 5}] * 3
+    assert draws[0] == draws[2] != draws[1]

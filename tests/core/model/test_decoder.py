@@ -67,7 +67,7 @@ def forward(config: RunConfig, model: JointModel, documents: list[EncodedDocumen
     return found
 
 
-def decode(config: RunConfig, model: JointModel, documents: list[EncodedDocument], **budgets: int) -> list[Decoded]:
+def decode(config: RunConfig, model: JointModel, documents: list[EncodedDocument], **budgets: float) -> list[Decoded]:
     chosen = dataclasses.replace(DecoderSettings.from_config(config), **budgets)
     return Decoder(model, wordpieces(), LABELS, chosen).decode(documents, reading=1.0, issues=Issues())
 
@@ -118,6 +118,27 @@ def test_predictions_depend_on_neither_order_nor_budgets(name: str, row: dict) -
             assert_same(one, alone[number])
 
     check()
+
+
+def test_every_prediction_has_the_score_that_it_was_chosen_by() -> None:
+    config, model = loud("memory-grc", {})
+    documents = encoded(*DOCUMENTS)
+    some, everything = decode(config, model, documents), decode(config, model, documents, mention_threshold=1e-9)
+    for one, all_of_them in zip(some, everything, strict=True):
+        scores = dict(zip(all_of_them.annotation.mentions, all_of_them.annotation.mention_scores, strict=True))
+        chosen = {span: score for span, score in scores.items() if score is not None and score >= 0.5}
+        assert dict(zip(one.annotation.mentions, one.annotation.mention_scores, strict=True)) == chosen
+        assert len(one.annotation.entity_scores) == len(one.annotation.entities)
+        # The likeliest of three types has at least a third.
+        assert all(score is not None and 1 / 3 <= score <= 1 for score in one.annotation.entity_scores)
+        assert one.best_mention is None
+        assert (one.best_relation is None) == bool(one.annotation.relations)
+    for silent, all_of_them in zip(decode(config, model, documents, mention_threshold=1.0), everything, strict=True):
+        if not silent.annotation.mentions:
+            assert silent.best_mention == max(all_of_them.annotation.mention_scores)  # type: ignore[type-var]
+            assert silent.best_relation is None
+    for silent, one in zip(decode(config, model, documents, relation_threshold=1.0), some, strict=True):
+        assert silent.best_relation == (one.ranked[0].score if len(one.annotation.entities) > 1 else None)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -45,9 +45,9 @@ def test_a_page_packs_text_clusters_and_relations_in_reading_order() -> None:
         {"title": "A title", "tokens": "Ann| Lee| was| born| in| Bonn|,| and| Ann| left|.".split("|"), "gold": None}
     ]
     mentions = [[0, 2], [5, 6], [8, 9], [9, 10]]
-    entities = [[[[0, 2], [8, 9]], "PER"], [[[5, 6]], "LOC"], [[[9, 10]], "LOC"]]
+    entities = [[[[0, 2], [8, 9]], "PER", None], [[[5, 6]], "LOC", None], [[[9, 10]], "LOC", None]]
     assert packed(html, "system-0") == [
-        {"predicted": [mentions, entities, [[0, 1, "P19", 0.917]]], "errors": [], "right": []}
+        {"predicted": [mentions, entities, [[0, 1, "P19", 0.917]], []], "errors": [], "right": []}
     ]
     data = packed(html, "data")
     assert data["names"] == {"PER": "person", "LOC": "place", "P19": "place of birth"}
@@ -113,6 +113,30 @@ def test_a_reader_sees_mentions_clusters_and_relations(browser: "playwright.Brow
     assert page.locator(".node").count() == 2
     assert page.locator(".arc").count() == 1
     assert not page.locator(".controls").is_visible()
+    shown.close()
+
+
+def test_pointing_at_a_mention_or_a_type_says_how_sure_it_is(browser: "playwright.Browser", tmp_path: Path) -> None:
+    # In the order of the annotation, which is not that of the text.
+    scored = msgspec.structs.replace(
+        PREDICTED,
+        mentions=PREDICTED.mentions[::-1],
+        mention_scores=(0.1, None, 0.3, 0.4),
+        entity_scores=(0.5, 0.6, 0.7),
+    )
+    shown = show(browser, tmp_path, (BORN, scored))
+    titles = [mark.get_attribute("title") for mark in shown.page.locator(".text mark").all()]
+    assert titles == [
+        "predicted, mention score 0.300, type person 0.600",
+        "predicted, mention score 0.400, type place 0.500",
+        "predicted, type person 0.600",
+        "predicted, mention score 0.100, type place 0.700",
+    ]
+    types = [item.get_attribute("title") for item in shown.page.locator(".clusters li .soft").all()]
+    assert types == ["score of the type 0.600", "score of the type 0.500", "score of the type 0.700"]
+    shown.close()
+    shown = show(browser, tmp_path, (BORN, PREDICTED))
+    assert shown.page.locator(".text mark").first.get_attribute("title") == "predicted"
     shown.close()
 
 

@@ -1,6 +1,6 @@
-"""Legibility of a figure: no text is cut, and none lies on another."""
+"""Legibility of a figure: no text is cut, too small, or on another, and numbers along an axis do not run together."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -8,9 +8,14 @@ from matplotlib.text import Text
 
 from reports.figures.style import house_style
 
+SMALLEST = 6.0
+"""Points that letters must have."""
+GAP = 3.0
+"""Dots, of 100 to an inch, between two numbers along an axis."""
+
 
 def check_legible(figure: Figure) -> None:
-    """Fail where a text leaves the figure or lies on another."""
+    """Fail where a text leaves the figure, is too small or lies on another, or two ticks' numbers run together."""
     with house_style():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -26,7 +31,18 @@ def check_legible(figure: Figure) -> None:
         shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
         texts = [text for text in shown if text not in unseen]
         boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+        small = {text.get_text() for text in texts if text.get_fontsize() < SMALLEST}
+        level = [text for text in texts if not text.get_rotation()]
+        numbers = [
+            sorted(
+                text.get_window_extent(renderer).intervalx.tolist() for text in level if text in panel.get_xticklabels()
+            )
+            for panel in figure.axes
+        ]
     assert boxes
+    assert not small
+    for along in numbers:
+        assert all(left[1] + GAP <= right[0] for left, right in pairwise(along)), "numbers along an axis run together"
     for name, box in boxes:
         inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
         assert inside, f"{name!r} is cut"

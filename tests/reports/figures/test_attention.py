@@ -177,8 +177,10 @@ def test_a_report_draws_the_first_seed_that_has_attention(tmp_path: Path) -> Non
     write_attention(attention_path(second.with_name("s0"), "validation"), [whole])
     drawings = attention_figures(data)
     assert [drawing.name for drawing in drawings] == ["attention-1-inverse", "attention-1-normal"]
-    beginning = "Memory attention. JEREX + memory (GRC): run 000000000001-s1, memory.reads written."
-    assert all(drawing.caption.startswith(beginning) for drawing in drawings)
+    for drawing, mode in zip(drawings, ("inverse", "normal"), strict=True):
+        beginning = f"What the {mode} read of JEREX + memory (GRC) attends to in one document (run 000000000001-s1)"
+        assert drawing.caption.startswith(beginning)
+        assert drawing.details.startswith("memory.reads written.")
     last = make_figures(data)[-2:]
     assert [drawing.name for drawing in last] == [drawing.name for drawing in drawings]
     attention_path(second, "test").write_text("{")

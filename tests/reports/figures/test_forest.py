@@ -56,6 +56,19 @@ def test_forests_are_legible(tmp_path: Path) -> None:
         assert sum(len(line.get_xydata()) for line in dots) == 9
 
 
+def test_wide_axes_are_shared_and_f1_ends_at_0(tmp_path: Path) -> None:
+    study = make_study(tmp_path, {"jerex-grc": {0: 3.0, 1: 38.0}, "memory-grc": {0: 10.0, 1: 21.0}})
+    data = read_data(study, tmp_path)
+    one, tasks = (made.figure for made in forest_figures(data))
+    for figure in (one, tasks):
+        check_legible(figure)
+    # A difference of -5 points, whose interval of two seeds is 150 wide to either side.
+    assert one.axes[0].get_xlim()[0] < -100
+    assert len({panel.get_xlim() for panel in tasks.axes}) == 1
+    scores = scores_figure(data)[0].figure
+    assert scores.axes[0].get_xlim() == (0.0, 100.0)
+
+
 def test_a_forest_of_as_many_rows_as_a_figure_holds_is_legible(tmp_path: Path) -> None:
     rows = {"jerex": Row("jerex-grc")} | {
         f"row{n}": Row("memory-grc", title=f"row {n} {LONG}") for n in range(MAX_ROWS)
@@ -68,10 +81,10 @@ def test_a_forest_of_as_many_rows_as_a_figure_holds_is_legible(tmp_path: Path) -
 def test_every_figure_and_table_of_scores_names_what_it_was_measured_on(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
     data = read_data(study, tmp_path)
-    captions = [figure.caption for figure in make_figures(data)]
-    captions += [" ".join(table.caption) for table in make_tables(data) if table.name in ("table", "comparisons")]
-    assert len(captions) == 5
-    for caption in captions:
+    figures = [figure.caption for figure in make_figures(data)]
+    assert len(figures) == 3
+    assert all("(40 test documents, seeds 0–2): " in caption for caption in figures)
+    for caption in (" ".join(table.caption) for table in make_tables(data) if table.name in ("table", "comparisons")):
         assert "profile paper, test split, 40 documents." in caption
         assert "Seeds 0–2" in caption
 
@@ -89,6 +102,6 @@ def test_scores_are_legible_and_their_interval_is_that_of_the_seeds(tmp_path: Pa
 def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
     study = make_study(tmp_path, SEEDS)
     first, second = (forest_figures(read_data(study, tmp_path))[1] for _ in range(2))
-    saved = [path.read_bytes() for path in save_figure(first, tmp_path)]
-    assert saved == [path.read_bytes() for path in save_figure(second, tmp_path)]
+    saved = [path.read_bytes() for path in save_figure(first, tmp_path, "made")]
+    assert saved == [path.read_bytes() for path in save_figure(second, tmp_path, "made")]
     assert saved[0].startswith(b"%PDF")

@@ -63,10 +63,11 @@ def test_what_is_packed_is_the_documents_and_predictions(study: StudyRecord, tmp
     document, prediction = unpacked(viewer.documents)[1], unpacked(viewer.predictions[0])[1]
     assert document["title"] == "Document 1 & <i>1</i>"
     assert document["tokens"][:3] == ["Ada", " Byron", " works"]
-    assert document["gold"][1][0] == [[[0, 2], [6, 7]], "PER"]
-    mentions, entities, relations = prediction["predicted"]
+    assert document["gold"][1][0] == [[[0, 2], [6, 7]], "PER", None]
+    mentions, entities, relations, scores = prediction["predicted"]
+    assert scores == []  # none of this file
     assert mentions == [[0, 2], [4, 5], [6, 7], [8, 9]]
-    assert [kind for _, kind in entities] == ["PER", "ORG"]
+    assert [kind for _, kind, _ in entities] == ["PER", "ORG"]
     assert relations == [[0, 1, "P108", 0.9]]
     assert prediction["right"] == [0]
     assert prediction["errors"][0] == ["mention-missed", [[10, 11]], [], "", ""]

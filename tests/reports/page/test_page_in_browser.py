@@ -49,10 +49,10 @@ def test_a_table_is_sorted_by_a_click_and_says_so(opened: OpenPage) -> None:
     page = opened.page
     head = page.locator("#table th").nth(2)
     column = page.locator("#table tbody tr td:nth-child(3)")
-    head.get_by_role("button").click()
+    head.locator("button.sort").click()
     assert head.get_attribute("aria-sort") == "descending"
     falling = column.all_inner_texts()
-    head.get_by_role("button").click()
+    head.locator("button.sort").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert column.all_inner_texts() == falling[::-1]
     assert falling[0].startswith("100.00")
@@ -113,7 +113,7 @@ def test_everything_works_by_keyboard_alone(opened: OpenPage) -> None:
     page = opened.page
     page.keyboard.press("Tab")
     assert opened.focused() == "Skip to the content"
-    page.locator("#table th button").nth(2).focus()
+    page.locator("#table th button.sort").nth(2).focus()
     page.keyboard.press("Enter")
     assert page.locator("#table th").nth(2).get_attribute("aria-sort") == "descending"
     page.locator("#table tbody td.number a").first.focus()
@@ -130,6 +130,36 @@ def test_everything_works_by_keyboard_alone(opened: OpenPage) -> None:
     page.locator("#viewer-panels button.error").first.focus()
     page.keyboard.press("Space")
     assert page.locator("mark.lit").count() > 0
+
+
+def test_a_word_is_explained_by_keyboard(opened: OpenPage) -> None:
+    page = opened.page
+    explanation = page.locator(".explanation", has_text="to flip the signs of the seeds")
+    assert not explanation.is_visible()
+    page.get_by_role("button", name="What is “Sign-flip”?").first.focus()
+    page.keyboard.press("Enter")
+    playwright.expect(explanation).to_be_visible()
+    page.keyboard.press("Escape")
+    playwright.expect(explanation).to_be_hidden()
+
+
+def test_on_a_phone_the_first_column_stays(browser: "playwright.Browser", made: Path) -> None:
+    shown = OpenPage(browser, made, width=390)
+    frame = shown.page.locator("#comparisons .scroll")
+    frame.evaluate("frame => frame.scrollLeft = 300")
+    first, second = (frame.locator("tbody tr").first.locator("td").nth(place).bounding_box() for place in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert 0 <= first["x"] < 30
+    assert first["width"] < 200
+    assert second["x"] < 0
+    shown.close()
+
+
+def test_on_a_desk_no_table_is_scrolled_sideways(opened: OpenPage) -> None:
+    opened.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    wide = "frames => frames.filter(frame => frame.scrollWidth > frame.clientWidth).map(frame => frame.ariaLabel)"
+    assert opened.page.locator(".scroll:has(.sortable), #runs .scroll").evaluate_all(wide) == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -165,4 +195,8 @@ def test_two_sides_are_read_side_by_side(browser: "playwright.Browser", made: Pa
     assert shown.page.locator("#viewer-panels h3").all_inner_texts() == ["Document 4 & <i>4</i>"] * 2
     assert errors_of(shown.page, 0) == ["“Oslo”", "“Acme” → P159 → “Oslo”"]
     assert errors_of(shown.page, 1) == []
+    menu = shown.page.locator("nav a").all_inner_texts()
+    assert len(menu) == len(set(menu))
+    answer = shown.page.locator("#answer").inner_text()
+    assert answer.startswith("made@paper:memory-mrc raises strict relation F1 by ")
     shown.close()

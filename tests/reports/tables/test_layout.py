@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from reports.tables.latex import to_latex
+from reports.tables.latex.environments import to_latex
 from reports.tables.layout import Column, Line, Table, Value
 
 
@@ -16,7 +16,7 @@ def test_signed_numbers_intervals_and_thousands() -> None:
     assert interval.write(Value(1.0)) == "–"
     p = Column("p", "p", "p", decimals=3)
     assert [p.write(Value(number)) for number in (0.0004, 0.001, 0.0625, math.nan)] == ["<0.001", "0.001", "0.062", "–"]
-    assert "{$<0.001$}" in to_latex(Table("t", "T", [p], [Line([Value(0.0004)]), Line([Value(0.5)])]))
+    assert "\n$<$0.001 " in to_latex(Table("t", "T", [p], [Line([Value(0.0004)]), Line([Value(0.5)])]), "made")
     assert Column("p", "Parameters", "number", decimals=0).write(Value(1_234_567)) == "1 234 567"
 
 
@@ -35,4 +35,4 @@ def test_a_difference_stands_with_its_interval() -> None:
     value = Value(0.26, low=-0.05, high=0.47)
     assert column.write(value) == "+0.26 [-0.05, +0.47]"
     assert [column.write(Value()), column.write(Value(0.26))] == ["–", "+0.26 –"]
-    assert r"+0.26 & $[-0.05, +0.47]$ \\" in to_latex(Table("t", "T", [column], [Line([value])]))
+    assert r"+0.26 & [$-$0.05, +0.47] \\" in to_latex(Table("t", "T", [column], [Line([value])]), "made")

@@ -8,7 +8,7 @@ import pytest
 from core.records.memory_use import PlaceUse
 from reports.frame import load_study
 from reports.memory_use import Difference, compare_knock_outs
-from reports.tables.latex import to_latex
+from reports.tables.latex.environments import to_latex
 from reports.tables.layout import Column, Line, Table
 from reports.tables.markdown import to_markdown
 from reports.tables.memory_use import memory_use_table, write_verdict
@@ -135,7 +135,7 @@ def test_the_table_has_a_line_for_each_row_that_reads_and_what_is_missing_is_a_d
     assert kept.at[("memory-grc", "test/smallest_entropy"), "mean"] == pytest.approx(0.7)
     assert kept.at[("memory-grc", "reading-off/entity"), "mean"] == pytest.approx(-2.2)
     assert ("random", "test/smallest_entropy") not in kept.index
-    assert "nan" not in to_markdown(table) + to_latex(table)
+    assert "nan" not in to_markdown(table) + to_latex(table, "made")
 
 
 def test_sentences_stand_first_and_say_where_reading_changes_its_meaning(study: StudyRecord, tmp_path: Path) -> None:

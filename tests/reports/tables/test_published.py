@@ -55,11 +55,11 @@ def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(t
     seeds = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 39.0, 1: 41.0}}
     study = make_study(tmp_path, seeds)
     table = main_table(read_data(study, tmp_path))
-    assert [line.cells[0] for line in table.lines] == [
-        "JEREX",
-        "JEREX + memory",
-        "JEREX (published)",
-        "memory (published)",
+    assert [(line.cells[0], line.group) for line in table.lines] == [
+        ("JEREX", "GRC"),
+        ("JEREX + memory", "GRC"),
+        ("JEREX", "GRC, published"),
+        ("memory", "GRC, published"),
     ]
     assert PUBLISHED_NOTE in table.notes
     assert not any(cell.bold for line in table.lines[2:] for cell in line.cells if not isinstance(cell, str))
@@ -70,3 +70,4 @@ def test_published_rows_stand_only_beside_their_own_data_and_in_no_paired_test(t
         paired_difference(PUBLISHED_ROWS[0].scores["entity"], PUBLISHED_ROWS[1].scores["entity"])  # type: ignore[arg-type]
     quick = make_study(tmp_path / "quick", seeds, profile="quick")
     assert len(main_table(read_data(quick, tmp_path / "quick")).lines) == 2
+    assert published_table(read_data(quick, tmp_path / "quick")) is None

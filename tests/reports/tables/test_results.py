@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.tables.latex import to_latex
+from reports.tables.latex.environments import to_latex
 from reports.tables.layout import Table, Value
 from reports.tables.markdown import to_markdown
 from reports.tables.results import ablation_table, main_table
 from studies.rows import Row
-from tests.reports.records import make_study, present, read_data
+from tests.reports.records import PAPER, make_study, present, read_data
 
 SEEDS = {
     "jerex-grc": {0: 38.0, 1: 39.0, 2: 40.0},
@@ -49,23 +49,30 @@ def test_markdown_shows_mean_and_sample_std_by_hand(table: Table) -> None:
     assert rows[0] == ["Group", "System", "Rel.", "Ent.", "Coref.", "Men.", "n"]
     # 38, 39, 40: sample std 1 (population .816); 38.5 and 40.5: mean 39.5, std sqrt(2).
     assert rows[2] == ["GRC", "JEREX", "39.00 ± 1.00", "69.00 ± 1.00", "74.00 ± 1.00", "89.00 ± 1.00", "3"]
-    assert rows[3][1:4] == ["JEREX + memory", "**39.50** ± 1.41", "**69.50** ± 1.41"]
+    assert rows[3][1:4] == ["JEREX + memory", "**39.50** ± 1.41†", "**69.50** ± 1.41†"]
     assert rows[3][-1] == "2/3"
 
 
 def test_one_seed_has_no_std_and_no_seed_no_number(table: Table) -> None:
     rows = rows_of(to_markdown(table))
-    assert rows[4] == ["MRC", "JEREX", "41.00 ± –", "71.00 ± –", "76.00 ± –", "91.00 ± –", "1/3"]
+    assert rows[4] == ["MRC", "JEREX", "41.00", "71.00", "76.00", "91.00", "1/3"]
     assert rows[5] == ["", "JEREX + memory", "–", "–", "–", "–", "0/3"]
-    assert "nan" not in to_markdown(table) + to_latex(table)
+    assert "nan" not in to_markdown(table) + to_latex(table, "made")
 
 
-def test_the_only_scored_row_of_a_group_is_not_its_best_and_equal_prints_are_both(tmp_path: Path) -> None:
-    study = make_study(
-        tmp_path, {"jerex-grc": {0: 38.001}, "memory-grc": {0: 38.004}, "jerex-mrc": {0: 38.2}}, profile="minilm"
-    )
-    rows = rows_of(to_markdown(main_table(read_data(study, tmp_path))))
-    assert [row[2] for row in rows[2:]] == ["**38.00** ± –", "**38.00** ± –", "38.20 ± –"]
+def test_equal_prints_are_both_best_where_another_is_lower_and_the_only_row_is_not(tmp_path: Path) -> None:
+    tied = {"jerex-grc": {0: 38.001}, "memory-grc": {0: 38.004}}
+    rows = {**PAPER, "lower": Row("jerex-grc", title="lower", group="GRC")}
+    for more, written in (
+        ({"jerex-mrc": {0: 38.2}}, ["38.00", "38.00", "38.20"]),
+        (
+            {"lower": {0: 37.0}},
+            ["**38.00**", "**38.00**", "37.00"],
+        ),
+    ):
+        study = make_study(tmp_path, {**tied, **more}, rows=rows, profile="minilm")
+        table = main_table(read_data(study, tmp_path))
+        assert [row[2] for row in rows_of(to_markdown(table))[2:]] == written
 
 
 def test_the_caption_says_metric_data_seeds_and_what_the_sign_means(table: Table) -> None:
@@ -85,17 +92,19 @@ def test_the_csv_holds_the_unrounded_numbers_their_seeds_and_runs(table: Table) 
     assert math.isnan(frame.loc[("memory-mrc", "coref"), "mean"])
 
 
-def test_latex_aligns_numbers_in_s_columns_and_parts_groups_by_a_rule(table: Table) -> None:
-    lines = to_latex(table).splitlines()
-    assert r"GRC & JEREX & 39.00 & 1.00 & 69.00 & 1.00 & 74.00 & 1.00 & 89.00 & 1.00 & 3 \\" in lines
+def test_latex_parts_groups_by_a_rule_and_has_n_where_it_differs(table: Table) -> None:
+    lines = to_latex(table, "made").splitlines()
+    assert r"JEREX & 39.00 & $\pm$1.00 & 69.00 & $\pm$1.00 & 74.00 & $\pm$1.00 & 89.00 & $\pm$1.00 & 3 \\" in lines
     best = next(line for line in lines if "39.50" in line)
-    assert best.startswith(r" & JEREX + memory & \bfseries 39.50 & 1.41 &")
-    assert lines[lines.index(best) + 1] == r"\midrule"
+    assert best.startswith(r"JEREX + memory & \textbf{39.50} & $\pm$1.41\rlap{$^{\dagger}$} &")
+    assert best.endswith(r"& 2/3 \\")
+    assert lines[lines.index(best) + 1 : lines.index(best) + 3] == [
+        r"\midrule",
+        r"\multicolumn{10}{@{}l@{}}{\itshape MRC} \\",
+    ]
     assert sum(line == r"\midrule" for line in lines) == 2
-    missing = r"\multicolumn{2}{c}{--}"
-    assert any(f" & JEREX + memory & {missing} & {missing}" in line for line in lines)
-    assert any("& 41.00 & {--} &" in line for line in lines)
-    assert "S[table-format=2.2]@{${}\\pm{}$}S[table-format=1.2]" in to_latex(table)
+    assert any("JEREX + memory & -- &  & --" in line for line in lines)
+    assert any("& 41.00 &  &" in line for line in lines)
 
 
 def test_titles_with_characters_of_latex_and_markdown_are_escaped(tmp_path: Path) -> None:
@@ -103,8 +112,8 @@ def test_titles_with_characters_of_latex_and_markdown_are_escaped(tmp_path: Path
     study = make_study(tmp_path, {"jerex-grc": {0: 38.0}}, rows=rows)
     table = main_table(read_data(study, tmp_path))
     assert rows_of(to_markdown(table).replace("\\|", "PIPE"))[2][0] == r"a\_b 50% & {c} #1 $x$ ~^\\ PIPE \*d\*"
-    escaped = r"a\_b 50\% \& \{c\} \#1 \$x\$ \textasciitilde{}\textasciicircum{}\textbackslash{} | *d*"
-    assert f"{escaped} & 38.00 & {{--}} &" in to_latex(table)
+    escaped = r"a\_b 50\% \& \{c\} \#1 \$x\$ \textasciitilde{}\textasciicircum{}\textbackslash{} $|$ *d*"
+    assert f"{escaped} & 38.00 &  &" in to_latex(table, "made")
 
 
 def test_an_ablation_compares_each_row_with_the_row_that_it_names(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_help_teaches_and_the_search_that_it_shows_is_one(tmp_path: Path, capsys
     out = capsys.readouterr().out
     for word in ("A trial is one config", "No test score is read", "--storage", "postgresql+psycopg://", "--trials"):
         assert word in out
-    example = out.split("differ from the study's:\n\n")[1]
+    [example] = [part for part in out.split("\n\n") if part.startswith("  question:")]
     path = tmp_path / "mine.yaml"
     path.write_text("\n".join(line[2:] for line in example.splitlines()))
     study = read_study(path)

@@ -57,6 +57,12 @@ def test_prediction_lines_written_and_read_are_the_same(document: Document, data
     scores = st.floats(0, 1) | st.none()
     relations = tuple(msgspec.structs.replace(relation, score=data.draw(scores)) for relation in annotation.relations)
     annotation = msgspec.structs.replace(annotation, mentions=mentions, relations=relations)
+    for field in ("mention", "entity") if data.draw(st.booleans()) else ():
+        items = annotation.mentions if field == "mention" else annotation.entities
+        drawn = tuple(data.draw(scores) for _ in items)
+        # None at all is the same as a file without scores.
+        drawn = drawn if any(score is not None for score in drawn) else ()
+        annotation = msgspec.structs.replace(annotation, **{f"{field}_scores": drawn})
     (read,) = parse_predictions(encode_prediction(document, annotation), "written")
     assert read.annotation == annotation
     assert read.document == msgspec.structs.replace(document, gold=None)

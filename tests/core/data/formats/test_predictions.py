@@ -63,6 +63,25 @@ def test_our_line_has_the_documented_form() -> None:
     }
 
 
+def test_scores_are_written_where_there_are_some_and_read_in_either_form(tmp_path: Path) -> None:
+    document = Document(id="A", title="A", tokens=("a", "b"), sentences=((0, 2),))
+    entities = (Entity(((0, 1),), "X"), Entity(((1, 2),), "Y"))
+    scored = Annotation(((1, 2), (0, 1)), entities, (), (0.25, 0.5), (0.75, 1.0))
+    line = msgspec.json.decode(encode_prediction(document, scored))
+    assert line["mentions"] == [{"start": 1, "end": 2, "score": 0.25}, {"start": 0, "end": 1, "score": 0.5}]
+    assert line["entities"] == [
+        {"mentions": [1], "type": "X", "score": 0.75},
+        {"mentions": [0], "type": "Y", "score": 1.0},
+    ]
+    assert read_predictions(written(tmp_path / "p.json", msgspec.json.encode(line)))[0].annotation == scored
+    # A mention that only an entity holds has no score; pairs of numbers, as JEREX's evaluator stores them, neither.
+    bare = Annotation(((1, 2),), entities, (), (0.25,))
+    assert "score" not in msgspec.json.decode(encode_prediction(document, bare))["mentions"][1]
+    pairs = {**line, "mentions": [[1, 2], [0, 1]]}
+    (read,) = read_predictions(written(tmp_path / "q.json", msgspec.json.encode([pairs])))
+    assert read.annotation == msgspec.structs.replace(scored, mention_scores=())
+
+
 def test_a_corpus_takes_the_annotation_as_gold(tmp_path: Path) -> None:
     corpus = read_corpus(written(tmp_path / "p.json", msgspec.json.encode([JEREX])), labels=LABELS)
     assert corpus.documents[0].gold is not None

@@ -1,0 +1,1 @@
+"""LaTeX of tables: characters, columns and environments."""
