@@ -1,7 +1,7 @@
 """Corpus: the documents of one file, with ids that are unique in it, and the data issues that reading it met."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 import msgspec
@@ -23,7 +23,7 @@ class UniqueIds:
     def __init__(self, issues: Issues) -> None:
         self._issues = issues
         self._used: set[str] = set()
-        self._numbers = defaultdict[str, count[int]](lambda: count(2))
+        self._numbers = defaultdict[str, Iterator[int]](lambda: count(2))
 
     def remember(self, ids: Iterable[str]) -> None:
         """Note ids that earlier documents have."""
