@@ -32,6 +32,13 @@ def compute_run(folder: Path) -> str:
     return run(folder).status
 
 
+def add_all_knock_outs(folders: Sequence[Path], **options: Any) -> None:
+    """Add knock-outs to finished run folders in this process."""
+    from core.run import knock_out
+
+    knock_out.add_all_knock_outs(folders, **options)
+
+
 def study_runs(study: str, runs: Path) -> set[str]:
     """The ids of the runs of a study and of its trials."""
     from studies.record import find_study_record, study_folder
@@ -66,7 +73,7 @@ VERBS = {
     "study run": Verb("sweeps.commands", "run", "compute what is missing of a study", True, gets=compute_run),
     "study status": Verb("sweeps.commands", "status", "how far a study is: rows, seeds, mean ± std so far"),
     "study evaluate": Verb(
-        "sweeps.evaluate_command", "evaluate", "add knock-outs to finished runs, without retraining"
+        "sweeps.evaluate_command", "evaluate", "add knock-outs to finished runs of a study", gets=add_all_knock_outs
     ),
     "study search": Verb("sweeps.search_command", "search", "find the best config of a study's axes", True),
     "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),

@@ -1,18 +1,12 @@
 """Command `study evaluate`: adds knock-outs to the finished runs of a study, from their checkpoints."""
 
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import UserError
-from core.progress import stop_on_signals
 from core.records.summary import read_summary
 from studies.record import StudyRun, find_study_record
 
-PROGRAM = (sys.executable, "-m", "core.run.knock_out")
-WAIT_SECONDS = 0.2
 LACKING = "without knock-outs"
 
 
@@ -24,6 +18,7 @@ def evaluate(
     runs: Path = Path("runs"),
     device: str | None = None,
     threads: int | None = None,
+    add_all_knock_outs: Callable[..., None],
 ) -> int:
     """Add to finished runs, without retraining, what earlier versions did not measure; exit code 1 if a run failed.
 
@@ -37,18 +32,20 @@ def evaluate(
         device: auto, cpu, cuda or cuda:N (default: each run's own).
         threads: processor threads.
     """
+    # `add_all_knock_outs` loads torch, which this package does not.
     if not knock_out:
         raise UserError(
             f"nothing to add to study {study}: give --knock-out, which scores its runs on test without their reading"
         )
     record = find_study_record(study, runs, profile=profile)
     study_runs = record.runs_in(runs)
-    lacking = [run for run in study_runs if describe_knock_outs(run) == LACKING]
-    code = compute_knock_outs(lacking, device=device, threads=threads) if lacking else 0
-    after = [describe_knock_outs(run) for run in study_runs]
-    print(f"{record.label}: {', '.join(f'{after.count(state)} {state}' for state in dict.fromkeys(after))}")
-    if code == 130:
-        raise KeyboardInterrupt
+    lacking = [run.folder for run in study_runs if describe_knock_outs(run) == LACKING]
+    try:
+        if lacking:
+            add_all_knock_outs(lacking, device=device, threads=threads)
+    finally:
+        after = [describe_knock_outs(run) for run in study_runs]
+        print(f"{record.label}: {', '.join(f'{after.count(state)} {state}' for state in dict.fromkeys(after))}")
     return 1 if LACKING in after else 0
 
 
@@ -60,16 +57,3 @@ def describe_knock_outs(run: StudyRun) -> str:
     if not (summary.config.ever_reads and summary.chosen_reading):
         return "without a read memory"
     return "with knock-outs" if summary.memory_use and summary.memory_use.knock_outs else LACKING
-
-
-def compute_knock_outs(runs: Sequence[StudyRun], *, device: str | None, threads: int | None) -> int:
-    """Compute the knock-outs of runs in a process that loads torch; its exit code."""
-    options = [f"--{name}={value}" for name, value in (("device", device), ("threads", threads)) if value is not None]
-    with stop_on_signals() as stop:
-        process = subprocess.Popen([*PROGRAM, *options, *(str(run.folder) for run in runs)])
-        while process.poll() is None:
-            time.sleep(WAIT_SECONDS)
-            if stop.asked:
-                # A scheduler's signal reaches this process alone; the other one stops after the documents at hand.
-                process.terminate()
-    return 130 if stop.asked else process.returncode

@@ -1,11 +1,8 @@
 """Knock-outs of runs: test scores of the same weights with reading taken away, kept with a run.
 
-A run that reads has them from its own end. `python -m core.run.knock_out FOLDER ...` adds them to finished runs from
-their checkpoints, without retraining.
+A run that reads has them from its own end; finished runs of earlier versions get them from their checkpoints.
 """
 
-import argparse
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -123,31 +120,16 @@ def add_knock_outs(folder: Path, *, device: str | None, threads: int | None, sto
         write_record(folder, msgspec.structs.replace(record, memory_use=memory_use))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Add knock-outs to run folders; 1 where one of them could not get any, 130 for an interruption."""
-    parser = argparse.ArgumentParser(prog="python -m core.run.knock_out")
-    parser.add_argument("--device")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("folders", nargs="+", type=Path)
-    options = parser.parse_args(arguments)
-    exit_code = 0
+def add_all_knock_outs(folders: Sequence[Path], *, device: str | None = None, threads: int | None = None) -> None:
+    """Add knock-outs to run folders, and say why one gets none; a KeyboardInterrupt where a signal asked to stop."""
     with stop_on_signals() as stop:
-        for number, folder in enumerate(options.folders, start=1):
+        for number, folder in enumerate(folders, start=1):
             try:
-                say(f"{folder}: knock-outs, run {number} of {len(options.folders)}")
-                add_knock_outs(folder, device=options.device, threads=options.threads, stop=stop)
+                say(f"{folder}: knock-outs, run {number} of {len(folders)}")
+                add_knock_outs(folder, device=device, threads=threads, stop=stop)
             except UserError as error:
                 say(f"engram: skipped: {error}")
-                exit_code = 1
-            except KeyboardInterrupt:
-                return 130
             except Exception:  # noqa: BLE001 - whatever one run fails of, the others are still to be computed
                 say(f"engram: skipped: {folder}: {traceback.format_exc()}")
-                exit_code = 1
             if stop.asked:
-                return 130
-    return exit_code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+                raise KeyboardInterrupt

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import yaml
 
-import sweeps.evaluate_command
+import core.run.knock_out
 from core.records.record import RunRecord, read_record, run_folders, write_record
 from engram import main
 from tests.sweeps.real_study import flags
@@ -62,24 +62,25 @@ def test_only_the_run_that_lacks_them_gets_them(
     assert complete.memory_use is not None
     assert record.memory_use.knock_outs == complete.memory_use.knock_outs
     assert {path: path.stat().st_mtime_ns for path in others} == others
-    monkeypatch.setattr(sweeps.evaluate_command, "compute_knock_outs", lambda *given, **more: pytest.fail("again"))
+    monkeypatch.setattr(core.run.knock_out, "add_all_knock_outs", lambda *given, **more: pytest.fail("again"))
     assert evaluate(runs, "--knock-out") == 0
     assert capsys.readouterr().out == counted
 
 
-@pytest.mark.parametrize(("code", "exit_code"), [(1, 1), (130, 130)])
+@pytest.mark.parametrize(("stopped", "exit_code"), [(False, 1), (True, 130)])
 def test_a_run_that_still_lacks_them_fails_the_command(
-    runs: Path, code: int, exit_code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    runs: Path, stopped: bool, exit_code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, complete = reading_run(runs)
     write_record(folder, msgspec.structs.replace(complete, memory_use=None))
     asked: list[Any] = []
 
-    def compute(lacking: Any, **options: Any) -> int:
-        asked.append(([run.folder for run in lacking], options))
-        return code
+    def add(lacking: Any, **options: Any) -> None:
+        asked.append((lacking, options))
+        if stopped:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeps.evaluate_command, "compute_knock_outs", compute)
+    monkeypatch.setattr(core.run.knock_out, "add_all_knock_outs", add)
     assert evaluate(runs, "--knock-out") == exit_code
     assert "1 without knock-outs" in capsys.readouterr().out
     assert asked == [([folder], {"device": None, "threads": None})]

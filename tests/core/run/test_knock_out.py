@@ -15,7 +15,7 @@ from core.files import is_locked
 from core.records.memory_use import MemoryUse
 from core.records.record import BEST, RunRecord, read_record, write_record
 from core.run.execute import run
-from core.run.knock_out import KNOCK_OUTS, main
+from core.run.knock_out import KNOCK_OUTS, add_all_knock_outs
 from core.scoring.metrics import TASKS
 from tests.tiny import write_corpus, write_run
 
@@ -78,7 +78,7 @@ def test_a_run_that_reads_has_both(finished: Path) -> None:
     ],
 )
 def test_a_run_that_does_not_read_or_has_no_test_has_none(
-    tmp_path: Path, preset: str, settings: dict[str, Any]
+    tmp_path: Path, preset: str, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = write_corpus(tmp_path / "corpus.json", count=4)
     write_run(tmp_path / "run", corpus, preset, training={"epochs": 1}, **settings)
@@ -86,7 +86,8 @@ def test_a_run_that_does_not_read_or_has_no_test_has_none(
     assert record.status == "finished", record.error
     assert not (record.memory_use or MemoryUse()).knock_outs
     assert not files(tmp_path / "run")
-    assert main([str(tmp_path / "run")]) == 1
+    add_all_knock_outs([tmp_path / "run"])
+    assert ": skipped: " in capsys.readouterr().err
     assert read(tmp_path / "run") == record
 
 
@@ -125,11 +126,12 @@ def test_they_are_added_later_from_the_checkpoint(
     before = read(folder)
     with monkeypatch.context() as patch:
         interrupt(patch)
-        assert main([str(folder)]) == 130
+        with pytest.raises(KeyboardInterrupt):
+            add_all_knock_outs([folder])
     assert read(folder) == before
     assert not files(folder)
     assert not is_locked(folder)
-    assert main(["--device=cpu", "--threads=1", str(folder)]) == 0
+    add_all_knock_outs([folder], device="cpu", threads=1)
     record = read(folder)
     assert record.memory_use is not None
     assert record.memory_use.reads == {"test": {}}, "what was there has to stay"
@@ -137,7 +139,7 @@ def test_they_are_added_later_from_the_checkpoint(
     assert files(folder) == files(finished)
     assert msgspec.structs.replace(record, memory_use=before.memory_use) == before
     monkeypatch.setattr(core.run.knock_out, "open_run", lambda *arguments, **more: pytest.fail("computed again"))
-    assert main([str(folder)]) == 0
+    add_all_knock_outs([folder])
     assert read(folder) == record
 
 
@@ -172,7 +174,7 @@ def test_a_run_that_cannot_get_them_is_skipped_with_the_reason(
     (folder / "record.json").write_text(record)
     other = of_an_earlier_version(finished, tmp_path / "other")
     spoil(folder)
-    assert main([str(folder), str(other)]) == 1
+    add_all_knock_outs([folder, other])
     err = capsys.readouterr().err
     assert sum("skipped: " in line and reason in line for line in err.splitlines()) == 1
     assert "Traceback" not in err
