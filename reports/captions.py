@@ -1,6 +1,6 @@
 """Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,11 +8,13 @@ import pandas as pd
 from core.data.datasets import SYNTHETIC
 from core.records.record import SCORED
 from reports.frame import run_facts
-from reports.row_means import Spread
+from reports.row_means import SPREADS, Spread
 from studies.bootstrap import COVERAGE
 from studies.record import StudyRecord
 from studies.study import EXTERNAL
 
+MAX_NAMED_ROWS = 5
+"""Rows that a note names; of more it gives their number."""
 METRIC = "Micro-averaged F1 in percent against exact gold spans, each item counted once per document."
 EMBEDDED_CORPUS_NOTE = "The corpus is the embedded, generated one: no number here stands for a result on real text."
 COVERAGE_NOTE = (
@@ -23,8 +25,8 @@ COVERAGE_NOTE = (
 
 def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     """On which data, split and seeds the numbers were measured."""
-    documents = sorted({int(number) for number in frame["documents"].dropna()})
-    size = f", {' or '.join(map(str, documents))} documents" if documents else ""
+    documents = list_documents(frame)
+    size = f", {documents} documents" if documents else ""
     return [
         f"Data: study {study.study.name}, profile {study.profile}, {frame['split'].iloc[0]} split{size}.",
         f"Seeds {format_ranges(set(frame['seed']))}.",
@@ -33,18 +35,21 @@ def measured_on(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
 
 def name_sample(frame: pd.DataFrame) -> str:
     """The sample behind a figure, for its caption: `100 test documents, seeds 0–4`."""
-    documents = sorted({int(number) for number in frame["documents"].dropna()})
-    size = f"{' or '.join(map(str, documents))} {frame['split'].iloc[0]} documents, " if documents else ""
+    documents = list_documents(frame)
+    size = f"{documents} {frame['split'].iloc[0]} documents, " if documents else ""
     return f"{size}{format_seeds(set(frame['seed']))}"
 
 
 def describe_data(study: StudyRecord, frame: pd.DataFrame) -> str:
     """`the 300 test documents of docred-joint`: the data of a caption of one sentence."""
-    sizes = sorted({int(number) for number in frame["documents"].dropna()})
-    size = f"{sizes[0]} " if len(sizes) == 1 else ""
     name = study.data_name
     corpus = "the generated corpus" if name == SYNTHETIC else name or f"profile {study.profile}"
-    return f"the {size}{frame['split'].iloc[0]} documents of {corpus}"
+    return f"the {list_documents(frame)} {frame['split'].iloc[0]} documents of {corpus}".replace("  ", " ")
+
+
+def list_documents(frame: pd.DataFrame) -> str:
+    """How many documents were scored: `100`, `40 or 41`; empty where that is not known."""
+    return " or ".join(map(str, sorted({int(number) for number in frame["documents"].dropna()})))
 
 
 def describe_spread(counts: Iterable[int], spread: Spread = "std") -> str:
@@ -60,6 +65,16 @@ def count_seeds(frame: pd.DataFrame) -> list[int]:
     """How many seeds of each row have a score."""
     runs = run_facts(frame)
     return [int(count) for count in runs["status"].isin([*SCORED, EXTERNAL]).groupby(runs["row"]).sum()]
+
+
+def describe_means(study: StudyRecord, frame: pd.DataFrame, spread: Spread = "std") -> str:
+    """`the 300 test documents of docred-joint, mean ± sample standard deviation over 5 seeds`."""
+    return f"{describe_data(study, frame)}, {describe_spread(count_seeds(frame), spread)}"
+
+
+def explain_means(study: StudyRecord, frame: pd.DataFrame, spread: Spread) -> list[str]:
+    """What a table of means holds beyond its first sentence: the metric, data and seeds, and what ± is."""
+    return [METRIC, *measured_on(study, frame), f"±: {SPREADS[spread]}."]
 
 
 def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
@@ -137,6 +152,16 @@ def mixed_run_notes(runs: pd.DataFrame) -> Iterator[str]:
     changed = scored["uncommitted_changes"].eq(True).sum()
     if changed:
         yield f"{changed} of {len(scored)} runs were computed with uncommitted changes in the code."
+
+
+def missing_interval_notes(
+    differences: pd.DataFrame, names: Sequence[str], describe: Callable[..., str]
+) -> Iterator[str]:
+    """Which differences have no interval over documents, and why; `describe` names one by its columns `names`."""
+    for reason, lines in differences[differences["without"] != ""].groupby("without", sort=False):
+        named = [describe(*key) for key in dict.fromkeys(zip(*(lines[name] for name in names), strict=True))]
+        listed = f"{lines['row'].nunique()} rows" if len(named) > MAX_NAMED_ROWS else ", ".join(named)
+        yield f"No interval over documents for {listed}: {reason}."
 
 
 def problems(frame: pd.DataFrame) -> list[str]:

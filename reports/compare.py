@@ -14,7 +14,7 @@ from reports.compare_details import (
     type_differences_table,
 )
 from reports.compare_inputs import ComparedSystem
-from reports.row_means import TASK_NAMES
+from reports.row_means import SPREADS, TASK_NAMES
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES, bootstrap_differences, pair_counts
 from studies.statistics import DASH, PairedDifference, paired_difference, summarize
@@ -90,7 +90,7 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
         caption=[
             f"F1 (%) of {a.label} (A) and {b.label} (B) on the same {documents} documents, {describe_spread([n])}, and "
             "their difference with 95 % intervals.",
-            f"±: sample standard deviation over {n} shared seed{'s' * (n > 1)} (ddof 1).",
+            f"±: {SPREADS['std']}.",
             "95 % seeds: t-interval of the differences paired by seed. 95 % documents and seeds: hierarchical paired "
             f"bootstrap, {resamples} resamples.",
             COVERAGE_NOTE,

@@ -8,7 +8,6 @@ import msgspec
 
 from core.commands.arguments import CommandParser
 from core.config import presets
-from core.config.overrides import parse_overrides
 from studies.plan import Plan, plan
 from studies.search.spec import MAX_SEED
 from studies.study import find_study
@@ -71,8 +70,7 @@ class StudyParser(CommandParser):
 
     def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
         """The arguments, and the plan of the study that they name."""
-        options, flags = self.parse_known_args(list(arguments))
-        settings = parse_overrides(flags)
+        options, settings = self.parse_with_settings(arguments)
         if options.wandb:
             settings = presets.merge(settings, {"tracking": {"wandb": options.wandb}})
         presets.difference(options.profile, "profiles")  # an unknown profile is an error before the study is read

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from core.config.overrides import parse_overrides
+from core.config.presets import Tree
 from core.errors import UserError, did_you_mean
 
 Command = Callable[..., int | None]
@@ -61,6 +63,11 @@ class CommandParser(argparse.ArgumentParser):
         if rest:
             self.error(f"unexpected argument {rest[0]!r}")
         return {name: tuple(value) if isinstance(value, list) else value for name, value in vars(options).items()}
+
+    def parse_with_settings(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Tree]:
+        """The values of the parser's own arguments, and the settings of a run that the other options give."""
+        options, flags = self.parse_known_args(list(arguments))
+        return options, parse_overrides(flags, options=self._option_string_actions)
 
 
 def call(function: Command, prog: str, arguments: Sequence[str]) -> int | None:

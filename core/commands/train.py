@@ -8,7 +8,7 @@ from typing import Any
 
 from core.commands.arguments import CommandParser, describe_names, describe_type, escape
 from core.config import presets
-from core.config.overrides import LABELS, parse_overrides
+from core.config.overrides import LABELS
 from core.config.schema import RunConfig
 from core.config.section import CONTENT
 from core.config.signature import signature
@@ -64,7 +64,7 @@ def train(arguments: Sequence[str]) -> int:
 
 
 def parser() -> CommandParser:
-    """The parser of `engram train`; what it does not know are settings."""
+    """The parser of `engram train`; the options that it does not have are settings."""
     lists = {
         kind: describe_names({name: text.partition(". ")[0].rstrip(".") for name, text in presets.names(kind).items()})
         for kind in presets.FOLDERS
@@ -85,13 +85,13 @@ def parser() -> CommandParser:
 
 def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool]:
     """The resolved config, the folder of runs, and whether nothing is to be computed."""
-    options, flags = parser().parse_known_args(list(arguments))
+    options, settings = parser().parse_with_settings(arguments)
     row = presets.read_settings(options.config) if options.config else {}
     known = presets.difference(options.preset) | row
-    if "memory" not in known and any(flag.startswith("--memory.") for flag in flags):
+    if "memory" not in known and "memory" in settings:
         with_memory = options.preset.replace("jerex", "memory")
         raise UserError(f"preset {options.preset} has no memory, so --memory.* has no effect: start from {with_memory}")
-    row = presets.merge(row, parse_overrides(flags))
+    row = presets.merge(row, settings)
     return presets.build(options.preset, profile=options.profile, row=row), options.runs, options.dry_run
 
 

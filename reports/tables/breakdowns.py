@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from reports.captions import METRIC, count_seeds, describe_data, describe_spread, label, measured_on
+from reports.captions import describe_means, explain_means, label
 from reports.frame import ReportData, run_facts
-from reports.row_means import SPREADS, Spread, compute_spread
+from reports.row_means import Spread, compute_spread
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import summarize
 
@@ -39,7 +39,7 @@ def distance_table(data: ReportData) -> Table | None:
     if not len(scores):
         return None
     values, gold = row_values(scores, data.options.spread), scores.groupby("name")["gold"].max()
-    spread, lines = f"mean ± {SPREADS[data.options.spread]}", []
+    lines = []
     for row in data.rows:
         cells: list[Cell] = [study.study.row_title(row), *(values.get((row, name), Value()) for name in DISTANCES)]
         lines.append(Line(cells, study.study.rows[row].group, row))
@@ -52,13 +52,12 @@ def distance_table(data: ReportData) -> Table | None:
         ],
         lines=lines,
         caption=[
-            f"Strict relation F1 (%) by the distance of head and tail on {describe_data(study, data.frame)}, "
-            f"{describe_spread(count_seeds(data.frame), data.options.spread)}.",
-            f"Strict relation F1 in percent, {spread}. Within a sentence: some mention of the head and some mention "
-            f"of the tail share one ({gold.get('intra', 0)} in gold); across: none do ({gold.get('inter', 0)}). A "
-            "false positive is judged by its own mentions.",
-            METRIC,
-            *measured_on(study, data.frame),
+            "Strict relation F1 (%) by the distance of head and tail on "
+            f"{describe_means(study, data.frame, data.options.spread)}.",
+            "Within a sentence: some mention of the head and some mention of the tail share one "
+            f"({gold.get('intra', 0)} in gold); across: none do ({gold.get('inter', 0)}). A false positive is judged "
+            "by its own mentions.",
+            *explain_means(study, data.frame, data.options.spread),
         ],
         data=scores,
     )
@@ -70,7 +69,6 @@ def type_table(data: ReportData) -> Table | None:
     if not len(scores):
         return None
     values, rows, digits = row_values(scores, data.options.spread), data.rows, min(1, data.options.digits)
-    spread = f"mean ± {SPREADS[data.options.spread]}"
     gold = scores.groupby("name")["gold"].max().sort_values(ascending=False, kind="stable")
     most = gold.head(MAX_TYPES)
     left_out = f", {len(gold) - MAX_TYPES} rarer ones left out (see the CSV file)" if len(gold) > MAX_TYPES else ""
@@ -88,11 +86,9 @@ def type_table(data: ReportData) -> Table | None:
         ],
         caption=[
             f"Strict relation F1 (%) of {f'the {MAX_TYPES} most frequent' if left_out else 'all'} relation types on "
-            f"{describe_data(study, data.frame)}, {describe_spread(count_seeds(data.frame), data.options.spread)}.",
-            f"Strict relation F1 in percent per relation type, {spread}; the most frequent in gold first{left_out}. "
-            "A type that is neither in gold nor predicted has no score.",
-            METRIC,
-            *measured_on(study, data.frame),
+            f"{describe_means(study, data.frame, data.options.spread)}.",
+            f"The most frequent in gold first{left_out}. A type that is neither in gold nor predicted has no score.",
+            *explain_means(study, data.frame, data.options.spread),
         ],
         data=scores.assign(readable_name=[names.get(name, name) for name in scores["name"]]),
     )

@@ -5,8 +5,9 @@ import math
 import pandas as pd
 
 from core.records.record import SCORED
-from reports.captions import count_seeds, describe_data, describe_spread
+from reports.captions import describe_means
 from reports.frame import ReportData, run_facts
+from reports.row_means import SPREADS
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.statistics import Summary, summarize
 from studies.study import EXTERNAL
@@ -24,7 +25,7 @@ def cost_table(data: ReportData) -> Table:
     runs = runs[runs["status"] != EXTERNAL]
     scored = runs[runs["status"].isin(SCORED)]
     by_row = dict(list(scored.groupby("row")))
-    knocked_out = scored["knock_out_seconds"].notna().any()
+    knocked_out = bool(scored["knock_out_seconds"].notna().any())
     measures = MEASURES if knocked_out else MEASURES[:-1]
     lines, tidy = [], []
     for row in data.rows:
@@ -51,19 +52,14 @@ def cost_table(data: ReportData) -> Table:
             Column("peak_memory_mib", "Peak MiB", "mean", decimals=0),
             Column("parameters", "Parameters", "number", decimals=0),
             Column("chosen_epoch", "Chosen epoch", "mean", decimals=1),
-            *(
-                [Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1, in_print=False)]
-                if knocked_out
-                else ()
-            ),
+            *([Column("knock_out_seconds", "Knock-outs, seconds", "mean", decimals=1, in_print=False)] * knocked_out),
             Column("n", "Runs", in_print=len({line.cells[-1] for line in lines}) > 1),
         ],
         lines=lines,
         caption=[
-            f"Cost of training and of scoring {describe_data(study, data.frame)}, "
-            f"{describe_spread(count_seeds(data.frame))}.",
-            "Seconds of wall time per run, evaluation included; peak resident memory of its process; ±: sample "
-            "standard deviation over seeds (ddof 1).",
+            f"Cost of training and of scoring {describe_means(study, data.frame)}.",
+            "Seconds of wall time per run, evaluation included; peak resident memory of its process.",
+            f"±: {SPREADS['std']}.",
             *([KNOCK_OUTS] if knocked_out else ()),
             total_hours_sentence(runs.drop_duplicates("run")),
         ],

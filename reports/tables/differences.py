@@ -1,6 +1,7 @@
 """Differences table: every row against its baseline, task by task, with intervals and tests."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from reports.captions import (
     describe_data,
     format_ranges,
     measured_on,
+    missing_interval_notes,
 )
 from reports.frame import ReportData
 from reports.row_means import TASK_NAMES
@@ -22,7 +24,6 @@ from studies.bootstrap import RESAMPLES
 from studies.record import StudyRecord
 from studies.statistics import POWER, smallest_detectable_effect
 
-MAX_NAMED_ROWS = 5
 UNPAIRED_REASONS = {
     "left_out": "a score in one of the two rows only",
     "unlike": "in the two rows they do not mean the same documents in the same order",
@@ -82,8 +83,8 @@ def differences_table(data: ReportData) -> Table | None:
         caption=[
             f"Differences Δ in F1 (points) on {describe_data(study, data.frame)}, paired by seed{paired}, with 95 % "
             f"intervals and the paired t-test's p after Holm{f' ({MARK}: below .05)' if marked else ''}.",
-            "Δ: mean over shared seeds of a row's F1 minus its baseline's, paired by seed, in points; 95 % seeds: "
-            "t-interval of these differences (other seeds, same documents).",
+            "Δ: a row minus its baseline, mean over shared seeds; 95 % seeds: t-interval of these differences (other "
+            "seeds, same documents).",
             "Higher: seeds in which the row is above its baseline; Pr. higher: share of all pairs of a seed of the row "
             "and one of the baseline in which the row is above, ties half.",
             f"95 % documents and seeds: hierarchical paired bootstrap, {RESAMPLES:,} resamples of documents and shared "
@@ -108,12 +109,7 @@ def unpaired_notes(study: StudyRecord, compared: pd.DataFrame) -> Iterator[str]:
         for row, baseline, listed in unpaired[["row", "baseline", column]].itertuples(index=False):
             seeds = format_ranges(map(int, listed.split()))
             yield f"{comparison_label(study, row, baseline)}: seeds {seeds} left out: {reason}."
-    for reason, lines in compared[compared["without"] != ""].groupby("without", sort=False):
-        pairs = list(dict.fromkeys(zip(lines["row"], lines["baseline"], strict=True)))
-        names = ", ".join(comparison_label(study, *pair) for pair in pairs)
-        if len(pairs) > MAX_NAMED_ROWS:
-            names = f"{lines['row'].nunique()} rows"
-        yield f"No interval over documents for {names}: {reason}."
+    yield from missing_interval_notes(compared, ["row", "baseline"], partial(comparison_label, study))
 
 
 def format_smallest_p(compared: pd.DataFrame) -> str:

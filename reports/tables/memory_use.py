@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import get_args
 
 import msgspec
@@ -10,11 +11,10 @@ import pandas as pd
 from core.records.memory_use import KnockOut, MemoryUse
 from core.records.record import SCORED
 from core.records.tracking import flatten
-from reports.captions import METRIC, count_seeds, describe_data, describe_spread, format_seeds, label, measured_on
+from reports.captions import METRIC, describe_means, format_seeds, label, measured_on, missing_interval_notes
 from reports.frame import ReportData, run_facts
 from reports.memory_use import DIFFERENCE, Difference, Verdict, find_judged, judge
 from reports.row_means import TASK_NAMES
-from reports.tables.differences import MAX_NAMED_ROWS
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES
 from studies.statistics import DASH, Summary, summarize
@@ -92,8 +92,7 @@ def memory_use_table(data: ReportData) -> Table | None:
         lines=lines,
         findings=findings,
         caption=[
-            f"What reading memory changes on {describe_data(data.study, data.frame)}, "
-            f"{describe_spread(count_seeds(data.frame))}"
+            f"What reading memory changes on {describe_means(data.study, data.frame)}"
             f"{'; Δ: change of F1 (points) without it, with its 95 % interval' if judged else ''}.",
             READS_CAPTION,
             *([KNOCK_OUTS_CAPTION, METRIC] if judged else ()),
@@ -201,7 +200,4 @@ def missing_notes(data: ReportData, runs: pd.DataFrame) -> Iterator[str]:
     ):
         reason = "chosen before memory was read" if early else "not computed"
         yield f"{label(data.study, str(row))}: no knock-out of {format_seeds(of_row['seed'])}: {reason}."
-    for reason, lines in data.knock_outs[data.knock_outs["without"] != ""].groupby("without", sort=False):
-        names = [label(data.study, row) for row in dict.fromkeys(lines["row"])]
-        named = f"{len(names)} rows" if len(names) > MAX_NAMED_ROWS else ", ".join(names)
-        yield f"No interval over documents for {named}: {reason}."
+    yield from missing_interval_notes(data.knock_outs, ["row"], partial(label, data.study))

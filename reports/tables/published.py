@@ -141,8 +141,8 @@ def published_table(data: ReportData) -> Table | None:
         lines=lines,
         caption=[
             "Published F1 (%) on DocRED, mean ± standard deviation over 5 seeds, and Welch's test of the difference Δ.",
-            "F1 in percent as printed, mean ± std, n = 5; Δ: memory minus JEREX with its 95 % interval, and p: Welch's "
-            f"t-test from mean, std and n; Holm: p corrected over the {number} differences; alone: without Holm.",
+            "F1 as printed; Δ: memory minus JEREX with its 95 % interval, and p: from mean, std and n; Holm: p "
+            f"corrected over the {number} differences; alone: without Holm.",
             f"Of {number} differences {apart} have a Welch interval without 0, and {after_holm} a p below {LEVEL:.2f} "
             "after Holm.",
         ],

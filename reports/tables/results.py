@@ -6,18 +6,9 @@ from dataclasses import replace
 import pandas as pd
 
 from reports.baseline_differences import LEVEL
-from reports.captions import (
-    METRIC,
-    baseline_label,
-    count_seeds,
-    describe_data,
-    describe_spread,
-    label,
-    limiting_notes,
-    measured_on,
-)
+from reports.captions import baseline_label, describe_means, explain_means, label, limiting_notes
 from reports.frame import ReportData
-from reports.row_means import ALL_HEADINGS, SPREADS, TASK_NAMES, compute_row_means, compute_spread
+from reports.row_means import ALL_HEADINGS, TASK_NAMES, compute_row_means, compute_spread
 from reports.tables.layout import MARK, Cell, Column, Line, Table, Value
 from reports.tables.published import PUBLISHED_NOTE, find_published_rows
 from studies.statistics import DASH, Summary
@@ -77,12 +68,11 @@ def main_table(data: ReportData) -> Table:
         ],
         lines=sorted(lines, key=lambda line: groups.index(line.group)),
         caption=[
-            f"F1 (%) on {describe_data(study, frame)}, {describe_spread(count_seeds(frame), data.options.spread)}"
-            f"{explain_bold(lines)}{explain_marks(data, lines)}.",
-            METRIC,
+            f"F1 (%) on {describe_means(study, frame, data.options.spread)}{explain_bold(lines)}"
+            f"{explain_marks(data, lines)}.",
             explain_tasks(data),
-            *measured_on(study, frame),
-            f"±: {SPREADS[data.options.spread]}; n: seeds with a score.",
+            *explain_means(study, frame, data.options.spread),
+            "n: seeds with a score.",
         ],
         notes=[*limiting_notes(study, frame), *([PUBLISHED_NOTE] if published else ())],
         data=means,
@@ -180,15 +170,11 @@ def ablation_table(data: ReportData) -> Table | None:
         ],
         lines=lines,
         caption=[
-            f"{TASK_NAMES[metric].capitalize()} F1 (%) on {describe_data(study, frame)}, "
-            f"{describe_spread(count_seeds(frame), data.options.spread)}, and its difference Δ {towards}, with its 95 "
-            f"% interval{f'; {MARK}: {BELOW_LEVEL} after Holm' if marked else ''}.",
-            f"{TASK_NAMES[metric].capitalize()} F1 in percent, mean ± {SPREADS[data.options.spread]}; "
-            "Δ: mean of the differences to the row that it is compared with, paired by seed, in points, with their "
-            "95 % t-interval.",
-            "Tests and their correction are in the table of differences.",
-            METRIC,
-            *measured_on(study, frame),
+            f"{TASK_NAMES[metric].capitalize()} F1 (%) on {describe_means(study, frame, data.options.spread)}, and its "
+            f"difference Δ {towards}, with its 95 % interval{f'; {MARK}: {BELOW_LEVEL} after Holm' if marked else ''}.",
+            "Δ: in points, paired by seed, with its t-interval; tests and their correction are in the table of "
+            "differences.",
+            *explain_means(study, frame, data.options.spread),
         ],
         data=data.select(compared),
     )

@@ -74,9 +74,8 @@ def search_table(data: ReportData) -> Table | None:
         caption=[
             f"The best of {len(search.trials)} trials: {TASK_NAMES[search.metric]} F1 (%) on validation documents, "
             "mean ± sample standard deviation over n seeds.",
-            f"Mean ± sample standard deviation of {TASK_NAMES[search.metric]} F1 on the validation split over n of the "
-            f"search's seeds {format_ranges(search.search.shared_seeds)}; no test score was read.",
-            f"Seeds are given {search.search.rule}.",
+            f"n: of the search's seeds {format_ranges(search.search.shared_seeds)}, given {search.search.rule}; no "
+            "test score was read.",
             "Trials with more seeds come first, then higher means; bold: the best. Config: what differs from the base.",
             "The best of many trials scores too high on the seeds that chose it: compare it on other seeds.",
         ],

@@ -8,6 +8,7 @@ import pandas as pd
 from core.errors import UserError
 from reports.captions import METRIC, count_seeds, describe_data, describe_spread, limiting_notes, measured_on
 from reports.frame import ReportData
+from reports.row_means import SPREADS
 from reports.tables.layout import Line, Table
 from reports.tables.results import explain_bold, explain_marks, explain_tasks, main_table
 
@@ -46,9 +47,10 @@ def side_by_side_table(studies: Sequence[ReportData]) -> Table:
         caption=[
             f"F1 (%) on {corpora}, {describe_spread(counts, first.options.spread)}{explain_bold(lines)}"
             f"{explain_marks(first, lines)}.",
-            METRIC,
             explain_tasks(first),
+            METRIC,
             *(text for data in studies for text in measured_on(data.study, data.frame)),
+            f"±: {SPREADS[first.options.spread]}.",
         ],
         notes=notes,
         data=pd.concat(numbers, ignore_index=True),

@@ -201,6 +201,7 @@ def test_wrong_seeds_are_one_line(text: str, flags: list[str]) -> None:
         (["papr"], "unknown study 'papr': .* Did you mean paper"),
         (["paper", "--seed", "3"], "--seed 3: all rows of a study share its seeds: give --seeds"),
         (["paper", "--trainig.epochs", "3"], "unknown setting --trainig.epochs: Did you mean --training.epochs"),
+        (["paper", "--jsn"], "unknown setting --jsn: Did you mean --json"),
         (["paper", "--training.epochs", "0"], "training.epochs is '0': should be greater than or equal to 1"),
         (["paper", "--profile", "minilm"], "profile minilm names no documents: give --data.train"),
         (["paper", "--data.name", "none", "--data.train", "nowhere.json"], "nowhere.json: No such file"),

@@ -51,6 +51,7 @@ WRONG = {
     "misspelt": (["--memory.slot-widht", "3"], "unknown setting --memory.slot-widht: Did you mean --memory.slot-width"),
     "misspelt section": (["--memroy.slot-width", "3"], "Did you mean --memory.slot-width"),
     "in the wrong section": (["--training.warmup", "3"], "unknown setting --training.warmup:"),
+    "misspelt and no value": (["--sed"], "unknown setting --sed: Did you mean --seed"),
     "a section": (["--memory", "3"], "unknown setting --memory:"),
     "below a setting": (["--seed.more", "3"], "unknown setting --seed.more:"),
     "no value at the end": (["--seed"], "--seed has no value: give --seed VALUE"),
