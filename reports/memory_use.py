@@ -14,15 +14,23 @@ import pandas as pd
 from core.records.memory_use import KnockOut
 from reports.baseline_differences import add_document_intervals, find_folders, read_seed_counts
 from reports.frame import ReportData
-from reports.row_means import rows_by_group, task_headings
+from reports.row_means import TASK_NAMES, rows_by_group, task_headings
 from reports.tables.layout import Column, Value
 from studies.bootstrap import RESAMPLES, SeedCounts
-from studies.statistics import smallest_detectable_effect, summarize, t_test
+from studies.statistics import DASH, smallest_detectable_effect, summarize, t_test
 
 COLUMNS = "row knock_out task delta std low high n lower detectable seeds".split()
 DIFFERENCE = Column("delta", "Δ", "difference", signed=True)
 """How a difference is written, in tables and in sentences."""
 Verdict = Literal["content", "scale", "none", "better without", "unknown"]
+
+VERDICTS: dict[Verdict, str] = {
+    "scale": "uses only the scale",
+    "better without": "no use, better without",
+    "none": "no use shown",
+    "unknown": DASH,
+}
+"""Verdict -> its words in the table; those of `content` name what is read."""
 
 
 class Difference(NamedTuple):
@@ -72,6 +80,41 @@ def judge(reading_off: Difference, mean_read: Difference) -> Verdict:
     if reading_off.loses:
         return "scale"
     return "better without" if reading_off.gains or mean_read.gains else "none"
+
+
+def write_verdict(name: str, matrix: str, metric: str, off: Difference, mean: Difference) -> str:
+    """The sentence of a row by the rules of `judge`; `matrix` is what the row reads, in words."""
+    points, both = f"points of {TASK_NAMES[metric]} F1", f"reading off {off}, mean read {mean}"
+    match judge(off, mean):
+        case "content":
+            contrast = "yet it is better with reading off" if off.gains else "with reading off no loss is shown"
+            rest = "" if off.loses else f"; {contrast}: {off}"
+            loss = write_loss(mean, points)
+            return f"{name} uses {matrix}: with all reads replaced by their mean it loses {loss}{rest}."
+        case "scale":
+            better = " it is better" if mean.gains else ""
+            loss = write_loss(off, points)
+            return f"{name} uses only the scale: with reading off it loses {loss}; with the mean read{better} {mean}."
+        case "better without":
+            where = "without reading" if off.gains else "with all reads replaced by their mean"
+            return f"{name} is better {where}, and no use is shown: {both} {points}."
+        case "none":
+            largest = max(off, mean, key=lambda difference: difference.detectable)
+            seen = f"{largest.n} seeds could have seen {largest.detectable:.2f}"
+            if off.delta == mean.delta == largest.detectable == 0:
+                seen = "the score of every seed stays as it is"
+            return f"{name}: no use shown: {both} {points}; {seen}."
+        case "unknown":
+            few = "one seed only" if off.n == mean.n == 1 else "too few seeds with a knock-out"
+            if off.n == mean.n == 0:
+                return f"{name}: no seed has a knock-out: no statement."
+            return f"{name}: {few}: {both} {points}: no statement about other seeds."
+
+
+def write_loss(loss: Difference, points: str) -> str:
+    """`3.10 points of strict relation F1 [-4.00, -2.20], in 5 of 5 seeds`."""
+    interval = DIFFERENCE.interval(Value(loss.delta, low=loss.low, high=loss.high))
+    return f"{-loss.delta:.2f} {points} {interval}, in {loss.lower} of {loss.n} seeds"
 
 
 def compare_knock_outs(data: ReportData, *, resamples: int = RESAMPLES) -> pd.DataFrame:

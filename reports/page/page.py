@@ -102,8 +102,7 @@ def _template_tables(tables: Iterable[Table], first_heading: str) -> Iterator[di
             cells = [f"{cell}{group}" if not place else cell for place, cell in enumerate(line.cells)]
             lines.append([_cell(column, cell, line) for column, cell in zip(table.columns, cells, strict=True)])
         heading = table.short_title if number else first_heading
-        shown = {"table": table, "columns": table.columns, "lines": lines}
-        yield {**shown, "heading": heading, "folded": table.name in FOLDED}
+        yield {"table": table, "lines": lines, "heading": heading, "folded": table.name in FOLDED}
 
 
 def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:

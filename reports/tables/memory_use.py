@@ -1,4 +1,4 @@
-"""Memory use table: what reading does to what it reads, what knock-outs change, and a sentence per verdict."""
+"""Memory use table: what reading does to what it reads, and what knock-outs change, with the verdicts on it."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,23 +13,15 @@ from core.records.record import SCORED
 from core.records.tracking import flatten
 from reports.captions import METRIC, describe_means, format_seeds, label, measured_on, missing_interval_notes
 from reports.frame import ReportData, run_facts
-from reports.memory_use import DIFFERENCE, Difference, Verdict, find_judged, judge
-from reports.row_means import TASK_NAMES
+from reports.memory_use import VERDICTS, Difference, find_judged, judge, write_verdict
 from reports.tables.layout import Cell, Column, Line, Table, Value
 from studies.bootstrap import RESAMPLES
-from studies.statistics import DASH, Summary, summarize
+from studies.statistics import Summary, summarize
 
 RATIOS = (0.9, 1.1)
 """Factor at inference over factor in training: outside of these reading does not mean the same in both."""
 MATRICES = {"written": "its memory", "learned": "its learned matrix", "random": "its random matrix"}
 """memory.reads -> what such a row reads; of the other controls it is not one matrix."""
-VERDICTS: dict[Verdict, str] = {
-    "scale": "uses only the scale",
-    "better without": "no use, better without",
-    "none": "no use shown",
-    "unknown": DASH,
-}
-"""Verdict -> its words in the table; those of `content` name what is read."""
 READS_CAPTION = (
     "Tokens %, mentions %: norm of what reading adds over the norm before, for the word pieces and for the spans of "
     "gold mentions. Ratio: factor of gold mentions (norm after reading over norm before) among inference's candidates "
@@ -142,41 +134,6 @@ def find_matrix(data: ReportData, row: str) -> str:
     """What a row reads, in words: `its memory`, `its random matrix`, or `what it reads`."""
     memory = data.configs.get(row, {}).get("memory") or {}
     return MATRICES.get(memory.get("reads", "written"), "what it reads")
-
-
-def write_verdict(name: str, matrix: str, metric: str, off: Difference, mean: Difference) -> str:
-    """The sentence of a row, by the rules of `reports.memory_use.judge`."""
-    points, both = f"points of {TASK_NAMES[metric]} F1", f"reading off {off}, mean read {mean}"
-    match judge(off, mean):
-        case "content":
-            rest = f"; yet it is better with reading off: {off}" if off.gains else ""
-            rest = rest or ("" if off.loses else f"; with reading off no loss is shown: {off}")
-            loss = write_loss(mean, points)
-            return f"{name} uses {matrix}: with all reads replaced by their mean it loses {loss}{rest}."
-        case "scale":
-            better = " it is better" if mean.gains else ""
-            loss = write_loss(off, points)
-            return f"{name} uses only the scale: with reading off it loses {loss}; with the mean read{better} {mean}."
-        case "better without":
-            where = "without reading" if off.gains else "with all reads replaced by their mean"
-            return f"{name} is better {where}, and no use is shown: {both} {points}."
-        case "none":
-            largest = max(off, mean, key=lambda difference: difference.detectable)
-            seen = f"{largest.n} seeds could have seen {largest.detectable:.2f}"
-            if off.delta == mean.delta == largest.detectable == 0:
-                seen = "the score of every seed stays as it is"
-            return f"{name}: no use shown: {both} {points}; {seen}."
-        case "unknown":
-            few = "one seed only" if off.n == mean.n == 1 else "too few seeds with a knock-out"
-            if off.n == mean.n == 0:
-                return f"{name}: no seed has a knock-out: no statement."
-            return f"{name}: {few}: {both} {points}: no statement about other seeds."
-
-
-def write_loss(loss: Difference, points: str) -> str:
-    """`3.10 points of strict relation F1 [-4.00, -2.20], in 5 of 5 seeds`."""
-    interval = DIFFERENCE.interval(Value(loss.delta, low=loss.low, high=loss.high))
-    return f"{-loss.delta:.2f} {points} {interval}, in {loss.lower} of {loss.n} seeds"
 
 
 def write_ratio(name: str, reads: Mapping[str, Summary]) -> Iterator[str]:

@@ -7,11 +7,11 @@ import pytest
 
 from core.records.memory_use import PlaceUse
 from reports.frame import load_study
-from reports.memory_use import Difference, compare_knock_outs
+from reports.memory_use import Difference, compare_knock_outs, write_verdict
 from reports.tables.latex.environments import to_latex
 from reports.tables.layout import Column, Line, Table
 from reports.tables.markdown import to_markdown
-from reports.tables.memory_use import memory_use_table, write_verdict
+from reports.tables.memory_use import memory_use_table
 from studies.record import StudyRecord
 from studies.rows import Row
 from tests.reports.memory_use_records import Reads, store_counts, store_memory_use
