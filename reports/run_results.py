@@ -133,7 +133,7 @@ def unknown_facts(run_id: str, signature: str) -> dict[str, Any]:
 def known_facts(run: RunSummary) -> dict[str, Any]:
     """The facts in a run's record, its scores aside."""
     settings, origin = run.config, run.provenance
-    memory, data = settings.memory, " ".join(data_hashes(settings.data, origin))
+    data = " ".join(data_hashes(settings.data, origin))
     facts = {name: getattr(run, name) for name in ("status", *COSTS)} | {
         "preset": settings.preset,
         "data": data,
@@ -142,7 +142,7 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
         "threads": settings.runtime.get("threads"),
         "address": wandb_address(run.run_id, settings.tracking),
         "knock_out_seconds": run.memory_use.knock_out_seconds if run.memory_use is not None else None,
-        "reads": memory is not None and memory.get("read_mode", "none") != "none" and memory.get("warmup", 0.0) < 1.0,
+        "reads": settings.ever_reads,
     }
     if origin is not None:
         packages = " ".join(f"{name}={version}" for name, version in origin.packages.items())

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config.memory import MemoryConfig
 from core.config.signature import signature
 from core.errors import UserError
 from core.files import content_hash, make_folder
@@ -46,7 +45,7 @@ def rows_normalised_over_spans(plan: Plan) -> list[str]:
         name
         for name, config in plan.configs.items()
         if (memory := config.memory) is not None
-        and reads(memory)
+        and memory.ever_reads
         and "inverse" in memory.modes
         and memory.places != "tokens"
         and memory.inverse_scale == "sum"
@@ -65,16 +64,11 @@ def different_normalisation(plan: Plan) -> Iterator[str]:
         )
 
 
-def reads(memory: MemoryConfig) -> bool:
-    """Whether memory is ever read."""
-    return memory.read_mode != "none" and memory.warmup < 1.0
-
-
 def rows_that_never_read(plan: Plan) -> Iterator[str]:
     """Rows that differ only in how they would read memory, and never do."""
     same_model: defaultdict[str, list[str]] = defaultdict(list)
     for name, config in plan.configs.items():
-        if config.memory is not None and not reads(config.memory) and name not in plan.record.shared:
+        if config.memory is not None and not config.memory.ever_reads and name not in plan.record.shared:
             unread = config.memory.model_copy(update={"read_mode": "none"})
             same_model[signature(config.model_copy(update={"memory": unread}))].append(name)
     for names in same_model.values():
@@ -111,7 +105,7 @@ def early_choice(plan: Plan) -> Iterator[str]:
         name: config.memory.warmup
         for name, config in plan.configs.items()
         if config.memory is not None
-        and reads(config.memory)
+        and config.memory.ever_reads
         and config.memory.warmup * config.training.epochs >= 1.0
         and config.training.select_from < config.memory.warmup
     }

@@ -76,7 +76,7 @@ def cost_order(config: RunConfig) -> tuple[float, ...]:
     memory, reads, slots = config.memory, 0, 0
     if memory is not None:
         slots = memory.slots_per_type * (memory.slot_width or encoder_width(config.encoder) or 0)
-        reads = len(memory.modes) * (memory.warmup < 1.0)
+        reads = len(memory.modes) * memory.ever_reads
         reads *= (1 + (memory.places == "both")) * (1 + (memory.memories == "both"))
     head = config.model.relation_head == "mrc"
     return config.training.batch_size, estimate_parameter_count(config) or 0, head, reads, slots

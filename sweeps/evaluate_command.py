@@ -54,7 +54,6 @@ def describe_knock_outs(run: StudyRun) -> str:
     summary = read_summary(run.folder)
     if summary.status != "finished":
         return "not finished"
-    memory = summary.config.memory
-    if memory is None or memory.get("read_mode") == "none" or not summary.chosen_reading:
+    if not (summary.config.ever_reads and summary.chosen_reading):
         return "without a read memory"
     return "with knock-outs" if summary.memory_use and summary.memory_use.knock_outs else LACKING

@@ -118,7 +118,7 @@ def reading_memory(
     memory = config.memory
     if memory is None:
         raise UserError(f"{name} has no memory ({config.preset}), so nothing is read: give a run that reads one")
-    if reading == 0.0 or memory.read_mode == "none" or (with_attention and memory.reads == "constant"):
+    if reading == 0.0 or not memory.ever_reads or (with_attention and memory.reads == "constant"):
         settings = f"read_mode {memory.read_mode}, reads {memory.reads}, warmup {memory.warmup}"
         raise UserError(f"{name}, chosen at epoch {epoch}, does not read its memory ({settings}): give a run that does")
     return memory

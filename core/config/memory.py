@@ -51,7 +51,6 @@ class MemoryConfig(Section):
     reads: Annotated[Reads, ADDED_LATER] = "written"
     """What is read: the written slots; as controls a matrix trained by reading alone (learned), one that stays as drawn
     (random), all slots or rows alike (uniform), or for the inverse read its mean weight in training (constant)."""
-
     slot_init: Annotated[SlotInit, ADDED_LATER] = "normal"
     """How slots and bilinear projections are drawn: as all weights, N(0, 0.02), or with one over the root of their
     fan-in as standard deviation, which lets the classifiers that write the slots learn from the first steps."""
@@ -93,6 +92,11 @@ class MemoryConfig(Section):
     def modes(self) -> tuple[Mode, ...]:
         """The modes that are read, in order."""
         return tuple(mode for mode in get_args(Mode) if mode in self.read_mode.split("-"))
+
+    @property
+    def ever_reads(self) -> bool:
+        """Whether memory is read at any step of a run."""
+        return self.read_mode != "none" and self.warmup < 1.0
 
     def pooling_after(self, mode: Mode) -> Pooling:
         """The combination that follows a read of this mode."""

@@ -1,7 +1,8 @@
 """Corpus: the documents of one file, with ids that are unique in it, and the data issues that reading it met."""
 
-from collections.abc import Iterable
-from itertools import chain, count
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 import msgspec
 
@@ -22,6 +23,7 @@ class UniqueIds:
     def __init__(self, issues: Issues) -> None:
         self._issues = issues
         self._used: set[str] = set()
+        self._numbers = defaultdict[str, Iterator[int]](lambda: count(2))
 
     def remember(self, ids: Iterable[str]) -> None:
         """Note ids that earlier documents have."""
@@ -30,7 +32,9 @@ class UniqueIds:
     def take(self, title: str | None, index: int) -> str:
         """An unused id for the document at `index` (from 0): its title, or `document-<index>` where that is empty."""
         name = title or f"document-{index}"
-        unique = next(text for text in chain([name], (f"{name}#{n}" for n in count(2))) if text not in self._used)
+        unique = name
+        while unique in self._used:
+            unique = f"{name}#{next(self._numbers[name])}"
         self._used.add(unique)
         if unique != name:
             self._issues.add("duplicate_title", f"document {index} is now {unique}")

@@ -14,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from core.config.schema import SamplesConfig
-from core.data.documents import Annotation, Document, Entity, LabelSet
+from core.data.documents import Annotation, Document, Entity, LabelSet, Span
 from core.features.wordpieces import EncodedDocument
 from core.seeding import seed_for
 
@@ -52,6 +52,21 @@ def sentence_spans(length: int, max_span_tokens: int) -> Ints:
     spans = np.stack([starts, starts + widths + 1], axis=1)
     spans.setflags(write=False)
     return spans
+
+
+def add_spans(spans: Ints, more: Sequence[Span]) -> Ints:
+    """The spans [S, 2], followed by those of `more` that are not among them."""
+    if not more:
+        return spans
+    present = set(map(tuple, spans.tolist()))
+    missing = [span for span in more if span not in present]
+    return np.concatenate([spans, np.array(missing, dtype=np.int64).reshape(-1, 2)])
+
+
+def find_rows(spans: Ints, searched: Sequence[Span]) -> Ints:
+    """The row of each span searched for, each once."""
+    rows = {(start, end): row for row, (start, end) in enumerate(spans.tolist())}
+    return np.array([rows[span] for span in dict.fromkeys(searched)], dtype=np.int64)
 
 
 def repeat_indices(counts: Ints) -> tuple[Ints, Ints]:

@@ -5,7 +5,7 @@ Documents of like length are encoded together under a budget of word pieces, pai
 neither budget changes a result, and results come in the order of the input.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,8 +29,10 @@ from core.features.batches import (
     to_device,
 )
 from core.features.candidates import (
+    add_spans,
     all_spans,
     edit_distances,
+    find_rows,
     mention_pairs,
     ordered_pairs,
     trainable_gold,
@@ -138,11 +140,11 @@ class Decoder:
         on_batch(batch, candidates)
         states = self.model.encode(to_device(pad_pieces(batch, self.wordpieces.padding), self.device), reading=reading)
         stage = self.model.mentions(states, to_device(build_spans(batch, candidates), self.device), reading=reading)
-        mention_scores = torch.sigmoid(stage.logits.float()).cpu().numpy()
+        mention_scores = split_like(torch.sigmoid(stage.logits.float()).cpu().numpy(), candidates)
         if gold is not None:
             accepted = [find_rows(own, known.mentions) for own, known in zip(candidates, gold, strict=True)]
         else:
-            accepted = self._accept_mentions(batch, mention_scores, candidates, issues)
+            accepted = self._accept_mentions(batch, mention_scores, issues)
         first_candidates = starting_rows([len(own) for own in candidates])
         rows = [own + first for own, first in zip(accepted, first_candidates, strict=True)]
         chosen = torch.from_numpy(np.concatenate(rows)).to(self.device)
@@ -161,38 +163,28 @@ class Decoder:
         shifted = [cluster + first for own, first in zip(clusters, first_mentions, strict=True) for cluster in own]
         entities = self.model.entities(mentions, to_device(build_clusters(shifted), self.device))
         types = entities.logits.argmax(1)
-        type_scores = torch.softmax(entities.logits.float(), 1).amax(1).tolist()
+        type_scores = torch.softmax(entities.logits.float(), 1).amax(1)
         pairs = [ordered_pairs(len(own)) for own in clusters]
         scores = self._score_relations(batch, spans, clusters, pairs, states, mentions, entities, types)
-        names = [self.labels.entity_types[index] for index in types.tolist()]
-        decoded, entity, pair = [], 0, 0
-        for number in range(len(batch)):
-            last_entity, last_pair = entity + len(clusters[number]), pair + len(pairs[number])
-            made = self._annotate(
-                spans[number],
-                mention_scores[rows[number]],
-                clusters[number],
-                names[entity:last_entity],
-                tuple(type_scores[entity:last_entity]),
-                pairs[number],
-                scores[pair:last_pair],
-            )
-            if not len(rows[number]) and len(candidates[number]):
-                first = first_candidates[number]
-                best = float(mention_scores[first : first + len(candidates[number])].max())
-                made = msgspec.structs.replace(made, best_mention=best)
-            decoded.append(made)
-            entity, pair = last_entity, last_pair
-        return decoded
+        by_document = zip(
+            spans,
+            accepted,
+            mention_scores,
+            clusters,
+            split_like(types.cpu().numpy(), clusters),
+            split_like(type_scores.cpu().numpy(), clusters),
+            pairs,
+            split_like(scores, pairs),
+            strict=True,
+        )
+        return [self._annotate(*parts) for parts in by_document]
 
     def _accept_mentions(
-        self, batch: list[EncodedDocument], scores: np.ndarray, candidates: list[np.ndarray], issues: Issues
+        self, batch: list[EncodedDocument], scores: list[np.ndarray], issues: Issues
     ) -> list[np.ndarray]:
         """The rows of each document's candidates that are mentions, by the scores [S] of all of them."""
-        accepted, first = [], 0
-        for document, spans in zip(batch, candidates, strict=True):
-            own = scores[first : first + len(spans)]
-            first += len(spans)
+        accepted = []
+        for document, own in zip(batch, scores, strict=True):
             rows = np.flatnonzero(own >= np.float32(self.settings.mention_threshold))
             if len(rows) > self.settings.max_mentions:
                 issues.add("mention_flood", f"{document.document.id}: {len(rows)} spans accepted as mentions")
@@ -273,18 +265,19 @@ class Decoder:
     def _annotate(
         self,
         spans: np.ndarray,
+        accepted: np.ndarray,
         mention_scores: np.ndarray,
         clusters: list[np.ndarray],
-        types: list[str],
-        type_scores: tuple[float, ...],
+        types: np.ndarray,
+        type_scores: np.ndarray,
         pairs: np.ndarray,
         scores: np.ndarray,
     ) -> Decoded:
-        """One document's annotation from its mention spans, its clusters and their types, and its relation scores."""
+        """One document's prediction from its spans (the accepted ones of all that have scores), clusters and pairs."""
         mentions: list[Span] = [(start, end) for start, end in spans.tolist()]
         entities = tuple(
-            Entity(mentions=tuple(sorted(mentions[row] for row in cluster.tolist())), type=name)
-            for cluster, name in zip(clusters, types, strict=True)
+            Entity(mentions=tuple(sorted(mentions[row] for row in cluster)), type=self.labels.entity_types[index])
+            for cluster, index in zip(clusters, types.tolist(), strict=True)
         )
         flat = scores.ravel()
         order = np.flatnonzero(flat >= MIN_RANKED_SCORE)
@@ -297,31 +290,25 @@ class Decoder:
         )
         threshold = float(np.float32(self.settings.relation_threshold))
         relations = tuple(relation for relation in ranked if relation.score is not None and relation.score >= threshold)
-        scored = sorted(zip(mentions, mention_scores.tolist(), strict=True))
+        scored = sorted(zip(mentions, mention_scores[accepted].tolist(), strict=True))
         annotation = Annotation(
             mentions=tuple(span for span, _ in scored),
             entities=entities,
             relations=relations,
             mention_scores=tuple(score for _, score in scored),
-            entity_scores=type_scores,
+            entity_scores=tuple(type_scores.tolist()),
         )
-        best = float(flat.max()) if flat.size and not relations else None
-        return Decoded(annotation=annotation, ranked=ranked[:MAX_RANKED], best_relation=best)
+        return Decoded(
+            annotation=annotation,
+            ranked=ranked[:MAX_RANKED],
+            best_mention=float(mention_scores.max()) if mention_scores.size and not accepted.size else None,
+            best_relation=float(flat.max()) if flat.size and not relations else None,
+        )
 
 
-def add_spans(spans: np.ndarray, more: Sequence[Span]) -> np.ndarray:
-    """The spans [S, 2], followed by those of `more` that are not among them."""
-    if not more:
-        return spans
-    present = set(map(tuple, spans.tolist()))
-    missing = [span for span in more if span not in present]
-    return np.concatenate([spans, np.array(missing, dtype=np.int64).reshape(-1, 2)])
-
-
-def find_rows(spans: np.ndarray, searched: Sequence[Span]) -> np.ndarray:
-    """The row of each span searched for, each once."""
-    rows = {(start, end): row for row, (start, end) in enumerate(spans.tolist())}
-    return np.array([rows[span] for span in dict.fromkeys(searched)], dtype=np.int64)
+def split_like(values: np.ndarray, parts: Sequence[Sized]) -> list[np.ndarray]:
+    """The values of each part; as many rows as it has."""
+    return np.split(values, starting_rows([len(part) for part in parts])[1:])
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

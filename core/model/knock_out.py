@@ -4,7 +4,7 @@ Hooks on the reads replace what they return, only while a knock-out lasts: the m
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -40,12 +40,10 @@ def mean_reads(model: JointModel) -> Iterator[None]:
 
     A constant read has no attention and is the same for all rows already.
     """
-    hooks = [read.register_forward_hook(mean_read) for _, read in attention_reads(model)]
-    try:
+    with ExitStack() as hooks:
+        for _, read in attention_reads(model):
+            hooks.enter_context(read.register_forward_hook(mean_read))
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def mean_read(read: SlotRead, inputs: tuple[Any, ...], output: Float[Tensor, "S H"]) -> Float[Tensor, "S H"]:

@@ -4,7 +4,7 @@ Hooks compute it from the input of each read, only while `capture_attention` las
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -43,12 +43,10 @@ def capture_attention(model: JointModel) -> Iterator[dict[ReadKey, np.ndarray]]:
     def capture(key: ReadKey, read: SlotRead, inputs: tuple[Any, ...], output: Tensor) -> None:
         captured[key] = read.attention(*inputs).cpu().numpy()
 
-    hooks = [read.register_forward_hook(partial(capture, key)) for key, read in attention_reads(model)]
-    try:
+    with ExitStack() as hooks:
+        for key, read in attention_reads(model):
+            hooks.enter_context(read.register_forward_hook(partial(capture, key)))
         yield captured
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def attention_reads(model: JointModel) -> Iterator[tuple[ReadKey, SlotRead]]:

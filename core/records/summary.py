@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from core.config.memory import MemoryConfig
 from core.errors import UserError
 from core.files import is_locked, read_json
 from core.records.memory_use import MemoryUse
@@ -84,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True):
     training: TrainingSettings = TrainingSettings()
     runtime: dict[str, Any] = {}
     tracking: dict[str, Any] = {}
+
+    @property
+    def ever_reads(self) -> bool:
+        """Whether memory is read at any step."""
+        return self.memory is not None and MemoryConfig.model_construct(**self.memory).ever_reads
 
 
 class RunSummary(msgspec.Struct, frozen=True):

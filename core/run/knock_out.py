@@ -31,7 +31,7 @@ KNOCK_OUTS: tuple[KnockOut, ...] = get_args(KnockOut)
 
 def has_reads(config: RunConfig, reading: float) -> bool:
     """Whether a model of this config that reads with this strength has something to knock out."""
-    return config.memory is not None and config.memory.read_mode != "none" and reading > 0.0
+    return config.memory is not None and config.memory.ever_reads and reading > 0.0
 
 
 def count_knock_outs(

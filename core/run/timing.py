@@ -42,7 +42,7 @@ def measure(config: RunConfig, steps: int) -> StepCosts:
     optimizer = build_optimizer(model, config.training)
     start_seconds = time.perf_counter() - started
     documents = data.splits["train"]
-    reading = 0.0 if config.memory is None or config.memory.warmup == 1.0 else 1.0
+    reading = 1.0 if config.memory is not None and config.memory.ever_reads else 0.0
 
     def step(numbers: list[int], epoch: int) -> float:
         begun = time.perf_counter()

@@ -5,8 +5,8 @@ Hooks measure it, only while `measure_reads` lasts and only where something is r
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -129,28 +129,21 @@ def measure_reads(
 ) -> Iterator[ReadMeasurement]:
     """While this lasts, every read of the model is measured; `start_batch` has to say what each batch is."""
     measurement = ReadMeasurement(labels, max_span_tokens=max_span_tokens, only_factor=only_factor)
-    hooks = []
+    observed: list[tuple[nn.Module, Callable[..., None]]] = []
     for name, read in model.reads.items():
         assert isinstance(read, PlaceRead)
         place = cast(Place, name)
-        hooks.append(read.register_forward_hook(partial(measurement.add_place, place)))
-        poolings = [(read.reads[mode], pooling) for mode, pooling in read.combine.items()]
-        if not only_factor and all(isinstance(pooling, AddingPooling) for _, pooling in poolings):
-            hooks += [
-                pooling.register_forward_hook(
-                    partial(measurement.add_contributions, place, list(cast(nn.ModuleDict, readers)))
-                )
-                for readers, pooling in poolings
-            ]
+        observed.append((read, partial(measurement.add_place, place)))
+        if not only_factor and all(isinstance(pooling, AddingPooling) for pooling in read.combine.values()):
+            for mode, pooling in read.combine.items():
+                memories = list(cast(nn.ModuleDict, read.reads[mode]))
+                observed.append((pooling, partial(measurement.add_contributions, place, memories)))
     if not only_factor:
-        hooks += [
-            own.register_forward_hook(partial(measurement.add_attention, key)) for key, own in attention_reads(model)
-        ]
-    try:
+        observed += [(read, partial(measurement.add_attention, key)) for key, read in attention_reads(model)]
+    with ExitStack() as hooks:
+        for module, observe in observed:
+            hooks.enter_context(module.register_forward_hook(observe))
         yield measurement
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def as_numpy(values: Tensor) -> np.ndarray:
