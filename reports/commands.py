@@ -97,7 +97,7 @@ def report(
         table = side_by_side_table(studies)
         print(to_markdown(table))
         folder = out or study_folder(runs, studies[0].study.label) / "report"
-        files = write_as_text([table], studies[0].study.study.name, "", paper)
+        files = write_as_text([table], studies[0].study.study.name, paper)
         written = [write_text(text, folder / name) for name, text in files.items() if name != "notes.tex"]
         print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
         return
@@ -107,7 +107,7 @@ def report(
     with house_style(figure_format):
         tables, figures = make_tables(data), make_figures(data)
     name = name_in_labels(record, runs)
-    files = write_as_text(tables, name, record.label, paper)
+    files = write_as_text(tables, name, paper)
     sentences = answer_study(record, data.compared[data.compared["row"].isin(data.rows)])
     answer = write_answer(record, data.frame, sentences, generated=record.data_name == SYNTHETIC)
     print("\n".join([answer, *(to_markdown(table) for table in tables if not table.appendix)]))
@@ -184,7 +184,7 @@ def compare(
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
-    files = write_as_text(tables, f"{system_a.label} {system_b.label}", "", paper) if out is not None else {}
+    files = write_as_text(tables, f"{system_a.label} {system_b.label}", paper) if out is not None else {}
     (on_headline,) = [line for line in tables[0].data.to_dict("records") if line["task"] == HEADLINE]
     answer = answer_comparison(system_a.label, system_b.label, HEADLINE, on_headline)
     if json:
@@ -227,14 +227,14 @@ def name_in_labels(record: StudyRecord, runs: Path) -> str:
     return record.label if several else name
 
 
-def write_as_text(tables: Sequence[Table], name: str, label: str, paper: Paper) -> dict[str, str]:
+def write_as_text(tables: Sequence[Table], name: str, paper: Paper) -> dict[str, str]:
     """File name -> text: each table as `<name>.md`, `.tex` and `.csv`; in notes.tex what LaTeX captions leave out."""
     files = {}
     for table in tables:
         files[f"{table.name}.md"] = to_markdown(table)
         files[f"{table.name}.tex"] = to_latex(table, name, paper)
         files[f"{table.name}.csv"] = table.data.to_csv(index=False)
-    return files | {"notes.tex": to_notes(tables, label)}
+    return files | {"notes.tex": to_notes(tables)}
 
 
 def write_text(text: str, path: Path) -> Path:

@@ -47,7 +47,7 @@ class Difference(NamedTuple):
         return self.n > 1 and self.low > 0
 
     def __str__(self) -> str:
-        """`-0.10 [-0.40, +0.20]`; of one seed the number alone."""
+        """`−0.10 [−0.40, +0.20]`; of one seed the number alone."""
         if self.n == 1:
             return DIFFERENCE.number(self.delta)
         return DIFFERENCE.write(Value(self.delta, low=self.low, high=self.high))

@@ -97,8 +97,7 @@ def read_tree(summary: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The numbers of a summary under a prefix, nested as the path of their keys says; a slash in a name is %2F."""
     tree: dict[str, Any] = {}
     for key, value in summary.items():
-        number = read_number(value)
-        if key.startswith(prefix) and number is not None:
+        if key.startswith(prefix) and (number := read_number(value)) is not None:
             *path, name = map(unquote, key.removeprefix(prefix).split("/"))
             branch = tree
             for step in path:
@@ -108,17 +107,11 @@ def read_tree(summary: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def read_breakdown(summary: Mapping[str, Any], prefix: str) -> dict[str, PartScores]:
-    """The scores in a summary whose keys are `<prefix><name>/<measure>`; a slash in a name is %2F."""
-    by_name: dict[str, dict[str, float]] = {}
-    for key, value in summary.items():
-        name, _, measure = key.removeprefix(prefix).rpartition("/")
-        score = read_number(value)
-        if key.startswith(prefix) and name and measure in ("f1", "tp", "fn") and score is not None:
-            by_name.setdefault(unquote(name), {})[measure] = score
+    """The scores in a summary whose keys are `<prefix><name>/<measure>`; names that lack one are left out."""
     return {
         name: PartScores(scores["f1"], tp=int(scores["tp"]), fn=int(scores["fn"]))
-        for name, scores in by_name.items()
-        if len(scores) == 3
+        for name, scores in read_tree(summary, prefix).items()
+        if {"f1", "tp", "fn"} <= scores.keys()
     }
 
 

@@ -160,7 +160,7 @@ def draw_rows(
     return figure
 
 
-def draw_series(panel: Axes, numbers: pd.DataFrame, series: Series, *, share: float = 1.0) -> None:
+def draw_series(panel: Axes, numbers: pd.DataFrame, series: Series, *, share: float) -> None:
     """Dots, and below them mean and interval, around the height `y` of every row; `share` of a row's height is used."""
     panel.plot(numbers["value"], numbers["y"] - 0.17 * share, "o", color=series.dot, markersize=3.5)
     means = numbers.drop_duplicates("label")

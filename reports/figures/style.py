@@ -1,7 +1,6 @@
 """Figure style: the house style of every figure, its colours, face and width, and saving as PDF, PNG, SVG and LaTeX."""
 
 import io
-import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 
 from core.errors import UserError
 from core.files import atomic_write
-from reports.tables.latex.text import escape
+from reports.tables.latex.text import escape, write_label
 
 STYLE = Path(__file__).with_name("engram.mplstyle")
 COLUMN = 3.03
@@ -107,19 +106,18 @@ def keep_f1_range(panel: Axes, axis: Literal["x", "y"]) -> None:
     getattr(panel, f"set_{axis}lim")(max(0.0, low), min(100.0, high))
 
 
-def save_figure(figure: ReportFigure, folder: Path, label: str) -> list[Path]:
+def save_figure(figure: ReportFigure, folder: Path, study: str) -> list[Path]:
     """Write a figure as PDF, PNG and LaTeX; their paths. The same figure gives the same bytes."""
     paths = [folder / f"{figure.name}.pdf", folder / f"{figure.name}.png", folder / f"figure-{figure.name}.tex"]
     for path, metadata in zip(paths, ({"CreationDate": None}, {"Software": None}), strict=False):
         atomic_write(path, render(figure.figure, path.suffix[1:], metadata))
-    atomic_write(paths[-1], to_latex(figure, label).encode())
+    atomic_write(paths[-1], to_latex(figure, study).encode())
     return paths
 
 
-def to_latex(figure: ReportFigure, label: str) -> str:
+def to_latex(figure: ReportFigure, study: str) -> str:
     """A figure environment over one column or both, in the width that was drawn, or the column's where that is less."""
     width = figure.figure.get_figwidth()
-    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{label}-{figure.name}").strip("-")
     environment = "figure*" if width > 1.01 * column_width() else "figure"
     fitted = rf"\ifdim {width:.2f}in>\linewidth \linewidth\else {width:.2f}in\fi"
     return "\n".join(
@@ -129,7 +127,7 @@ def to_latex(figure: ReportFigure, label: str) -> str:
             r"\centering",
             rf"\includegraphics[width={fitted}]{{{figure.name}.pdf}}",
             rf"\caption{{{escape(figure.caption)}}}",
-            rf"\label{{fig:{name}}}",
+            write_label("fig", study, figure.name),
             rf"\end{{{environment}}}",
             "",
         ]

@@ -48,10 +48,10 @@ def write_comparison(study: StudyRecord, line: Mapping[Any, Any]) -> str:
         return f"{lead}no seed has a score of both {row} and {baseline}."
     if direction in ("higher", "lower") and not corrected:
         lead = lead.replace(":", ", uncorrected:")
-    side = line["delta"] < 0
-    seeds = f"{'lower' if side else 'higher'} in {line['lower' if side else 'higher']} of {line['n']} seeds"
-    after = "also after correction" if corrected else "not after correction"
-    more = f", {seeds}" + (f", {after}" if direction in ("higher", "lower") else "")
+    side = "lower" if line["delta"] < 0 else "higher"
+    more = f", {side} in {line[side]} of {line['n']} seeds"
+    if direction == side:
+        more += f", {'also' if corrected else 'not'} after correction"
     sentence = write_difference(row, baseline, study.study.metric, direction, line, "seeds", more)
     return lead + sentence if lead else sentence[0].upper() + sentence[1:]
 
@@ -69,10 +69,9 @@ def answer_comparison(a: str, b: str, metric: str, line: Mapping[Any, Any]) -> s
     """
     several = line["n"] > 1
     over, low, high = (f"{line['n']} shared seeds", "low", "high") if several else ("documents", "low_all", "high_all")
-    ends = {"low": line[low], "high": line[high]}
-    direction: Direction = "higher" if ends["low"] > 0 else "lower" if ends["high"] < 0 else "none"
+    judged = {"delta": line["delta"], "low": line[low], "high": line[high], "n": 2}
     more = "" if several else "; one run of each says nothing about other seeds"
-    return write_difference(b, a, metric, direction, {"delta": line["delta"], "n": 2, **ends}, over, more)
+    return write_difference(b, a, metric, find_direction(judged), judged, over, more)
 
 
 def write_difference(

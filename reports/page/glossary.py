@@ -6,7 +6,7 @@ from markupsafe import Markup, escape
 
 SEEDS = "Interval over seeds: where the mean difference lies for other seeds, on the same documents (Student's t)."
 MISSING_READ = "Test is scored again with the same trained weights"
-GLOSSARY = {
+HEADINGS = {
     "Rel.": "Relations with their type, both clusters and both entity types right (strict).",
     "Ent.": "Clusters of mentions with their entity type.",
     "Coref.": "Clusters of mentions, whatever their type.",
@@ -29,6 +29,9 @@ GLOSSARY = {
     "Verdict": "By the intervals of both knock-outs; the rule stands below the table.",
     "Peak MiB": "The most memory that the run's process held at any time.",
     "Chosen epoch": "The epoch with the best validation score, whose weights are tested.",
+}
+"""Heading of a column -> what it means."""
+WORDS = {
     "ddof 1": "The sum of squares is divided by n − 1, as for a sample; ddof 0 would divide by n.",
     "judged by its own mentions": "A relation that is not in gold has no gold sentences: whether it is within a "
     "sentence is decided by the mentions that were predicted for its head and tail.",
@@ -39,8 +42,9 @@ GLOSSARY = {
     "micro-F1": "F1 of all items of all documents together.",
     "PED-ANOVA": "A measure of how much a setting separates the better trials from all others.",
 }
-"""Word -> what it means: headings of columns, then words in running text."""
-IN_TEXT = re.compile("|".join(map(re.escape, list(GLOSSARY)[list(GLOSSARY).index("ddof 1") :])))
+"""Word in running text -> what it means."""
+GLOSSARY = HEADINGS | WORDS
+IN_TEXT = re.compile("|".join(map(re.escape, WORDS)))
 
 
 def explain(text: str) -> Markup:

@@ -101,9 +101,9 @@ def _template_tables(tables: Iterable[Table], first_heading: str) -> Iterator[di
             group = f" ({line.group})" if line.group else ""
             cells = [f"{cell}{group}" if not place else cell for place, cell in enumerate(line.cells)]
             lines.append([_cell(column, cell, line) for column, cell in zip(table.columns, cells, strict=True)])
-        heading = first_heading if number == 0 else table.title.partition(": ")[2] or table.title
-        heading, folded = heading[:1].upper() + heading[1:], table.name in FOLDED
-        yield {"table": table, "columns": table.columns, "lines": lines, "heading": heading, "folded": folded}
+        heading = table.short_title if number else first_heading
+        shown = {"table": table, "columns": table.columns, "lines": lines}
+        yield {**shown, "heading": heading, "folded": table.name in FOLDED}
 
 
 def _cell(column: Column, cell: Cell, line: Line) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Column:
         return " ".join(self.write_parts(cell))
 
     def write_parts(self, cell: Cell) -> tuple[str, ...]:
-        """The cell as plain text: a number, and what follows it (`± 0.51`, `[-0.05, +0.47]`) apart."""
+        """The cell as plain text: a number, and what follows it (`± 0.51`, `[−0.05, +0.47]`) apart."""
         if isinstance(cell, str):
             return (cell,)
         if cell.mark:
@@ -84,9 +84,10 @@ class Column:
         return f"[{self.number(value.low)}, {self.number(value.high)}]" if known else DASH
 
     def number(self, number: float) -> str:
-        """A number with this column's decimals and sign, thousands set apart; -0.00 is written 0.00."""
+        """A number with this column's decimals, thousands apart, and a minus that is no hyphen; -0.00 is 0.00."""
         rounded = round(number, self.decimals) + 0.0
-        return f"{rounded:{'+' if self.signed and rounded else ''},.{self.decimals}f}".replace(",", " ")
+        written = f"{rounded:{'+' if self.signed and rounded else ''},.{self.decimals}f}"
+        return written.replace(",", " ").replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,12 @@ class Table:
     """For files and the page, too long for a screen."""
     findings: Sequence[str] = ()
     """What the numbers show, above the table on a screen: sentences."""
+
+    @property
+    def short_title(self) -> str:
+        """The title as a heading in the study's own report: without the study."""
+        title = self.title.partition(": ")[2] or self.title
+        return title[:1].upper() + title[1:]
 
     @property
     def grouped(self) -> bool:

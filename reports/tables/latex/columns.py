@@ -64,8 +64,8 @@ def build_column(column: Column, cells: Sequence[Cell]) -> PrintColumn:
 
 
 def write_number(text: str) -> str:
-    """A number as print has it: minus signs that are no hyphens, thin spaces between thousands and none at ±."""
-    return re.sub(r"(?<=\d) (?=\d{3})", "\u2009", text.replace("-", "−").replace("± ", "±"))
+    """A number as print has it: thin spaces between thousands and none at ±."""
+    return re.sub(r"(?<=\d) (?=\d{3})", "\u2009", text.replace("± ", "±"))
 
 
 def wrap_heading(heading: str, width: float) -> list[str]:

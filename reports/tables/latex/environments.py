@@ -5,7 +5,6 @@ there wraps its text, then goes on below with its further columns; what is too l
 """
 
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby
@@ -19,7 +18,7 @@ from reports.tables.latex.columns import (
     compute_width,
     fit_columns,
 )
-from reports.tables.latex.text import add_breaks, escape, text_width
+from reports.tables.latex.text import add_breaks, escape, text_width, write_label
 from reports.tables.layout import MARK, Line, Table
 
 Paper = Literal["two-column", "one-column"]
@@ -55,7 +54,6 @@ def to_latex(table: Table, study: str, paper: Paper = "two-column") -> str:
     environment = "table" if paper == "one-column" or width <= COLUMN_WIDTH else "table*"
     measured = paper == "two-column" and SAFE_WIDTH < width <= COLUMN_WIDTH
     caption = escape(add_breaks(table.caption[0] if table.caption else table.title))
-    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{study}-{LABELS.get(table.name, table.name)}").strip("-")
     written = [r"% Needs in the preamble: \usepackage{booktabs}"]
     for number, (start, end) in enumerate(split_lines(table, blocks)):
         tabulars = [SIZE, rf"\setlength{{\tabcolsep}}{{{SEPARATION}pt}}%"]
@@ -65,7 +63,7 @@ def to_latex(table: Table, study: str, paper: Paper = "two-column") -> str:
         written += [*([MEASURE_START, *tabulars, MEASURE_END] if measured else ()), rf"\begin{{{environment}}}[tp]"]
         written += [r"\centering", *([r"\addtocounter{table}{-1}"] if number else ())]
         written += [r"\setlength{\belowcaptionskip}{6pt}", rf"\caption{{{caption}{' (Continued.)' if number else ''}}}"]
-        written += [] if number else [rf"\label{{tab:{name}}}"]
+        written += [] if number else [write_label("tab", study, LABELS.get(table.name, table.name))]
         written += [r"\usebox{\measuredtable}"] if measured else tabulars
         written += [rf"\end{{{environment}}}", *([r"\endgroup"] if measured else ()), ""]
     return "\n".join(written)

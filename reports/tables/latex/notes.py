@@ -6,7 +6,7 @@ from reports.tables.latex.text import add_breaks, escape
 from reports.tables.layout import Table
 
 
-def to_notes(tables: Sequence[Table], label: str) -> str:
+def to_notes(tables: Sequence[Table]) -> str:
     """A paragraph per table: every sentence of its caption behind the first, and its notes; each sentence once."""
     said: set[str] = set()
     lines = [r"\begingroup\sloppy"]
@@ -14,8 +14,7 @@ def to_notes(tables: Sequence[Table], label: str) -> str:
         sentences = [text for text in (*table.caption[1:], *table.notes) if text not in said]
         said.update(sentences)
         if sentences:
-            title = table.title.removeprefix(f"{label}: ")
-            heading = title[:1].upper() + title[1:] + "." * (title[-1:] not in "?!.")
+            heading = table.short_title + "." * (table.title[-1:] not in "?!.")
             lines += [
                 rf"\paragraph{{{escape(add_breaks(heading))}}}",
                 *(escape(add_breaks(sentence)) for sentence in sentences),

@@ -70,6 +70,12 @@ def escape(text: str) -> str:
     return CODE.sub(r"\\texttt{\1}", "".join(written))
 
 
+def write_label(kind: str, study: str, name: str) -> str:
+    """The `tab` or `fig` label of a study's table or figure, in characters that every package takes."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", f"{study}-{name}").strip("-")
+    return rf"\label{{{kind}:{slug}}}"
+
+
 def check_printable(text: str) -> None:
     """Raise a UserError that names a character which LaTeX's standard fonts lack."""
     for character in text:

@@ -10,9 +10,9 @@ from reports.tables.layout import Column, Line, Table, Value
 
 def test_signed_numbers_intervals_and_thousands() -> None:
     signed = Column("d", "Δ", "number", signed=True)
-    assert [signed.write(Value(number)) for number in (0.256, -0.256, -0.001)] == ["+0.26", "-0.26", "0.00"]
+    assert [signed.write(Value(number)) for number in (0.256, -0.256, -0.001)] == ["+0.26", "−0.26", "0.00"]
     interval = Column("i", "95 %", "interval", signed=True)
-    assert interval.write(Value(1.0, low=-0.5, high=2.5)) == "[-0.50, +2.50]"
+    assert interval.write(Value(1.0, low=-0.5, high=2.5)) == "[−0.50, +2.50]"
     assert interval.write(Value(1.0)) == "–"
     p = Column("p", "p", "p", decimals=3)
     assert [p.write(Value(number)) for number in (0.0004, 0.001, 0.0625, math.nan)] == ["<0.001", "0.001", "0.062", "–"]
@@ -33,6 +33,6 @@ def test_a_huge_table_is_cut_for_print_and_whole_in_its_data() -> None:
 def test_a_difference_stands_with_its_interval() -> None:
     column = Column("d", "Δ", "difference", signed=True)
     value = Value(0.26, low=-0.05, high=0.47)
-    assert column.write(value) == "+0.26 [-0.05, +0.47]"
+    assert column.write(value) == "+0.26 [−0.05, +0.47]"
     assert [column.write(Value()), column.write(Value(0.26))] == ["–", "+0.26 –"]
     assert r"+0.26 & [$-$0.05, +0.47] \\" in to_latex(Table("t", "T", [column], [Line([value])]), "made")

@@ -20,7 +20,7 @@ from tests.reports.records import make_run, make_study, present, read_data
 LOSES, GAINS = Difference(-3.1, -4.0, -2.2, 5, 5, 0.9), Difference(1.2, 0.3, 2.1, 5, 0, 0.9)
 OPEN, STILL = Difference(-0.1, -0.4, 0.2, 5, 3, 0.8), Difference(0.0, 0.0, 0.0, 5, 0, 0.0)
 F1 = "points of strict relation F1"
-LOSS = f"3.10 {F1} [-4.00, -2.20], in 5 of 5 seeds"
+LOSS = f"3.10 {F1} [−4.00, −2.20], in 5 of 5 seeds"
 ROWS = {
     "jerex-grc": Row("jerex-grc", title="JEREX", group="GRC"),
     "memory-grc": Row("memory-grc", title="+ memory", group="GRC"),
@@ -41,7 +41,7 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
             OPEN,
             LOSES,
             f"A uses its memory: with all reads replaced by their mean it loses {LOSS}; "
-            "with reading off no loss is shown: -0.10 [-0.40, +0.20].",
+            "with reading off no loss is shown: −0.10 [−0.40, +0.20].",
         ),
         (
             GAINS,
@@ -52,7 +52,7 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
         (
             LOSES,
             OPEN,
-            f"A uses only the scale: with reading off it loses {LOSS}; with the mean read -0.10 [-0.40, +0.20].",
+            f"A uses only the scale: with reading off it loses {LOSS}; with the mean read −0.10 [−0.40, +0.20].",
         ),
         (
             LOSES,
@@ -63,7 +63,7 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
         (
             OPEN,
             STILL,
-            f"A: no use shown: reading off -0.10 [-0.40, +0.20], mean read 0.00 [0.00, 0.00] {F1}; 5 seeds could have "
+            f"A: no use shown: reading off −0.10 [−0.40, +0.20], mean read 0.00 [0.00, 0.00] {F1}; 5 seeds could have "
             "seen 0.80.",
         ),
         (
@@ -75,30 +75,30 @@ SEEDS = {row: {0: 38.0, 1: 39.0, 2: 40.0} for row in ROWS}
         (
             Difference(-0.1, -0.4, 0.2, 2, 2, 0.0),
             STILL,
-            f"A: no use shown: reading off -0.10 [-0.40, +0.20], mean read 0.00 [0.00, 0.00] {F1}; 2 seeds could have "
+            f"A: no use shown: reading off −0.10 [−0.40, +0.20], mean read 0.00 [0.00, 0.00] {F1}; 2 seeds could have "
             "seen 0.00.",
         ),
         (
             GAINS,
             OPEN,
-            f"A is better without reading, and no use is shown: reading off +1.20 [+0.30, +2.10], mean read -0.10 "
-            f"[-0.40, +0.20] {F1}.",
+            f"A is better without reading, and no use is shown: reading off +1.20 [+0.30, +2.10], mean read −0.10 "
+            f"[−0.40, +0.20] {F1}.",
         ),
         (
             OPEN,
             GAINS,
-            "A is better with all reads replaced by their mean, and no use is shown: reading off -0.10 [-0.40, +0.20], "
+            "A is better with all reads replaced by their mean, and no use is shown: reading off −0.10 [−0.40, +0.20], "
             f"mean read +1.20 [+0.30, +2.10] {F1}.",
         ),
         (
             Difference(-3.1, n=1, lower=1),
             Difference(0.0, n=1),
-            f"A: one seed only: reading off -3.10, mean read 0.00 {F1}: no statement about other seeds.",
+            f"A: one seed only: reading off −3.10, mean read 0.00 {F1}: no statement about other seeds.",
         ),
         (
             LOSES,
             Difference(),
-            f"A: too few seeds with a knock-out: reading off -3.10 [-4.00, -2.20], mean read – {F1}: no statement "
+            f"A: too few seeds with a knock-out: reading off −3.10 [−4.00, −2.20], mean read – {F1}: no statement "
             "about other seeds.",
         ),
         (Difference(), Difference(), "A: no seed has a knock-out: no statement."),
@@ -129,7 +129,7 @@ def test_the_table_has_a_line_for_each_row_that_reads_and_what_is_missing_is_a_d
         ["+ memory", "2.0 ± 0.0", "62.0 ± 0.0", "0.70 ± 0.00", "0.70"],
         ["+ random", "–", "3.0 ± 0.0", "–", "–"],
     ]
-    assert lines[0][5:] == ["-3.20 [-3.70, -2.70]", "0.00 [-0.25, +0.25]", "uses only the scale"]
+    assert lines[0][5:] == ["−3.20 [−3.70, −2.70]", "0.00 [−0.25, +0.25]", "uses only the scale"]
     assert lines[1][7] == "uses its random matrix"
     kept = table.data.set_index(["row", "measure"])
     assert kept.at[("memory-grc", "test/smallest_entropy"), "mean"] == pytest.approx(0.7)
@@ -181,7 +181,7 @@ def test_seeds_without_a_knock_out_are_named_with_the_reason(study: StudyRecord,
         "+ memory (GRC): no knock-out of seed 2: chosen before memory was read.",
         "+ memory (GRC): no knock-out of seed 1: not computed.",
     }
-    assert table.findings[0].startswith("+ memory (GRC): one seed only: reading off -3.00")
+    assert table.findings[0].startswith("+ memory (GRC): one seed only: reading off −3.00")
 
 
 def test_caption_and_notes_say_which_interval_decides(study: StudyRecord, tmp_path: Path) -> None:

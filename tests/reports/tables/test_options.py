@@ -69,7 +69,7 @@ def test_only_differences_that_hold_after_holm_are_marked_in_all_three_tables(da
     }
     assert "†: p\u00a0<\u00a0.05 against near after Holm" in " ".join(table.caption)
     assert shown(present(ablation_table(data)), "Δ Men.")["high"] == "+5.00 [+4.98, +5.02]†"
-    assert shown(present(differences_table(data)), "Δ") == {"near": "+1.00", "far": "-3.07", "high": "+5.00†"}
+    assert shown(present(differences_table(data)), "Δ") == {"near": "+1.00", "far": "−3.07", "high": "+5.00†"}
     for make in (main_table, ablation_table, differences_table):
         plain = to_markdown(present(make(with_options(data, marks=False))))
         assert "†" not in plain

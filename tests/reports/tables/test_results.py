@@ -125,7 +125,7 @@ def test_an_ablation_compares_each_row_with_the_row_that_it_names(tmp_path: Path
     # Differences to `heads`: -1 and 2, mean .5, std 2.12; t(1; .975) = 12.706.
     assert isinstance(read.cells[3], Value)
     assert (read.cells[3].number, round(read.cells[3].low, 2)) == (0.5, -18.56)
-    assert "+1.50 [-4.85, +7.85]" in to_markdown(table)
+    assert "+1.50 [−4.85, +7.85]" in to_markdown(table)
 
 
 def test_an_ablation_has_a_line_per_baseline_of_a_row(tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ class TestLocalEngine(EngineOfProcessesContract):
         assert {line[1] for line in lines} == {str(os.cpu_count())}
         assert all((folder / LOG).read_text() == "words of the run\n" for folder in folders)
 
+    def test_workers_share_the_processors(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.cpu_count", lambda: 6)
+        engine = LocalEngine(jobs=2, program=FAKE)
+        folder = self.folder(tmp_path, "one")
+        engine.submit(folder)
+        self.all_of(engine, 1)
+        engine.close()
+        assert (folder / DONE).read_text().split()[1] == "3"
+
     def test_a_worker_that_died_while_idle_costs_no_run(self, tmp_path: Path) -> None:
         engine = LocalEngine(jobs=1, program=FAKE)
         engine.submit(self.folder(tmp_path, "one"))

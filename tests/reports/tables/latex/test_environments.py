@@ -80,7 +80,7 @@ def test_a_long_table_continues_under_its_number() -> None:
     assert [latex.count(f"row {number} &") for number in range(100)] == [1] * 100
     assert r"{\itshape group 3} \\" in parts[1].splitlines()[11]
     assert all(part.count("row ") + part.count("group ") <= MAX_LINES for part in parts)
-    assert to_notes([table], "made").splitlines()[1:-1] == [r"\paragraph{T.}", "B.", "A note."]
+    assert to_notes([table]).splitlines()[1:-1] == [r"\paragraph{T.}", "B.", "A note."]
 
 
 def test_what_heads_lines_stands_above_them() -> None:

@@ -42,7 +42,7 @@ def write_paper(folder: Path, preamble: str, tables: dict[str, list[Table]], pap
     """A paper of all tables and of their notes; its text."""
     lines = [preamble, r"\usepackage{booktabs}\begin{document}", *known_characters()]
     for number, (name, of_study) in enumerate(tables.items()):
-        for file, text in write_as_text(of_study, name, f"{name}@paper", paper).items():
+        for file, text in write_as_text(of_study, name, paper).items():
             if file.endswith(".tex"):
                 path = folder / f"{number}-{file}"
                 path.write_text(text, encoding="utf-8")
