@@ -72,23 +72,22 @@ class CommandParser(argparse.ArgumentParser):
 
 def call(function: Command, prog: str, arguments: Sequence[str]) -> int | None:
     """Call a command's function with the arguments of a command line."""
-    parameters = command_parameters(function)
-    values = build_parser(function, prog).parse_all(arguments)
-    positional = [values.pop(name) for name, parameter in parameters.items() if is_positional(parameter)]
-    return function(*positional, **values)
+    return function(**build_parser(function, prog).parse_all(arguments))
 
 
 def build_parser(function: Command, prog: str) -> CommandParser:
     """The parser of a command's function, from its signature and docstring."""
-    inner = function.func if isinstance(function, partial) else function
+    inner, bound = (function.func, function.keywords) if isinstance(function, partial) else (function, {})
     description, _, sentences = (inspect.getdoc(inner) or "").partition("\nArgs:\n")
     helps = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", sentences, re.MULTILINE))
     kinds = get_type_hints(inner, include_extras=True)
     parser = CommandParser(prog, description)
-    for name, parameter in command_parameters(function).items():
+    for name, parameter in inspect.signature(inner).parameters.items():
+        if name in bound:
+            continue
         how = describe_type(kinds[name], METAVARS.get(name))
         text = " ".join(helps.get(name, "").split()).removesuffix(".")
-        if is_positional(parameter):
+        if parameter.kind is not parameter.KEYWORD_ONLY:
             several = {"nargs": "+"} if "nargs" in how else {}
             parser.add_argument(name, help=escape(text), **how | {"metavar": name.upper()} | several)
             continue
@@ -101,17 +100,6 @@ def build_parser(function: Command, prog: str) -> CommandParser:
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, help=escape(text), required=required, **default, **how)
     return parser
-
-
-def command_parameters(function: Command) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a function that a command line gives: those that are not bound already."""
-    bound = function.keywords if isinstance(function, partial) else {}
-    return {name: value for name, value in inspect.signature(function).parameters.items() if name not in bound}
-
-
-def is_positional(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter is given by its position."""
-    return parameter.kind is not inspect.Parameter.KEYWORD_ONLY
 
 
 def describe_type(kind: Any, metavar: str | None = None) -> dict[str, Any]:
