@@ -73,7 +73,6 @@ def evaluate(
         )
     corpus = read_corpus(input, format=format) if input is not None else None
     # Torch is loaded only once the input is known to be usable.
-    from core.features.prepare import encode_documents
     from core.progress import progress_bar, say
     from core.run.load import open_run, read_own_split
     from core.training.held_out import evaluate_split
@@ -90,7 +89,7 @@ def evaluate(
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
     issues = Issues()
-    encoded = encode_documents(corpus.documents, opened.trained.wordpieces, opened.positions, config.data, issues)
+    encoded = opened.encode(corpus.documents, issues)
     chosen = choose_documents(encoded, documents) if attention else []
     with progress_bar("evaluating", len(encoded)) as progress:
         result = evaluate_split(

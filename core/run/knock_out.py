@@ -14,7 +14,6 @@ import msgspec
 from core.config.schema import RunConfig
 from core.data.issues import Issues
 from core.errors import UserError
-from core.features.prepare import encode_documents
 from core.features.wordpieces import EncodedDocument
 from core.files import atomic_write, content_hash, lock_folder
 from core.model.decoder import Decoder
@@ -106,13 +105,7 @@ def add_knock_outs(folder: Path, *, device: str | None, threads: int | None, sto
         # Scores of other documents would look like what the knock-out did.
         if known is not None and known != content_hash(Path(path)):
             raise UserError(f"{path} has changed since the run was scored on it: restore it, or compute the run again")
-        encoded = encode_documents(
-            read_own_split(opened, "test").documents,
-            opened.trained.wordpieces,
-            opened.positions,
-            config.data,
-            Issues(),
-        )
+        encoded = opened.encode(read_own_split(opened, "test").documents, Issues())
         whole = record.metrics["test"]
         memory_use = write_knock_outs(
             folder, opened.decoder, encoded, memory_use, whole=whole, reading=reading, stop=stop

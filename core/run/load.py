@@ -11,8 +11,12 @@ import torch
 from core.config.presets import from_yaml, merge, validate
 from core.config.schema import RunConfig
 from core.data.corpus import Corpus
+from core.data.documents import Document
+from core.data.issues import Issues
 from core.data.splits import read_splits
 from core.errors import UserError
+from core.features.prepare import encode_documents
+from core.features.wordpieces import EncodedDocument
 from core.files import content_hash
 from core.model.decoder import Decoder, DecoderSettings
 from core.records.record import BEST, CONFIG, find_run
@@ -38,6 +42,10 @@ class OpenRun:
     def settings(self) -> dict[str, Any]:
         """The settings of decoding."""
         return {**asdict(self.decoder.settings), "positions": self.positions, "overlong": self.config.data.overlong}
+
+    def encode(self, documents: tuple[Document, ...], issues: Issues) -> list[EncodedDocument]:
+        """Documents as word pieces, as the run takes them; repairs are counted in `issues`."""
+        return encode_documents(documents, self.trained.wordpieces, self.positions, self.config.data, issues)
 
     def identity(self) -> dict[str, str]:
         """What predictions depend on: the checkpoint by its content, and the settings of decoding."""

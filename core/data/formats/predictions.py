@@ -23,15 +23,15 @@ from core.data.parsing import fault, garbage_collector_paused, read_source
 from core.files import atomic_write
 
 
-class _Mention(msgspec.Struct):
+class _Mention(msgspec.Struct, omit_defaults=True):
     start: int
     end: int
     score: float | None = None
 
 
-class _Entity(msgspec.Struct):
-    type: str
+class _Entity(msgspec.Struct, omit_defaults=True, kw_only=True):
     mentions: list[int] | None = None
+    type: str
     cluster: int | None = None
     score: float | None = None
 
@@ -163,10 +163,6 @@ def _scores(scores: Iterable[float | None]) -> tuple[float | None, ...]:
     return scores if any(score is not None for score in scores) else ()
 
 
-def _with_score(item: dict[str, Any], score: float | None) -> dict[str, Any]:
-    return item if score is None else {**item, "score": score}
-
-
 def encode_prediction(document: Document, annotation: Annotation) -> bytes:
     """One line of our form, with its line break; reading it gives document and annotation back."""
     spans = [*annotation.mentions, *(span for entity in annotation.entities for span in entity.mentions)]
@@ -178,9 +174,9 @@ def encode_prediction(document: Document, annotation: Annotation) -> bytes:
         "title": document.title,
         "tokens": document.tokens,
         "sentences": document.sentences,
-        "mentions": [_with_score({"start": span[0], "end": span[1]}, mention_scores.get(span)) for span in numbers],
+        "mentions": [_Mention(*span, mention_scores.get(span)) for span in numbers],
         "entities": [
-            _with_score({"mentions": [numbers[span] for span in entity.mentions], "type": entity.type}, score)
+            _Entity(mentions=[numbers[span] for span in entity.mentions], type=entity.type, score=score)
             for entity, score in zip(annotation.entities, entity_scores, strict=True)
         ],
         "relations": annotation.relations,
