@@ -1,7 +1,7 @@
 """`engram report` and `engram compare`: tables, figures and a page of a study or of two systems, from records alone."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from reports.baseline_differences import compare_to_baselines
 from reports.captions import problems
 from reports.compare import COMPARISON_TABLES, pair_systems
 from reports.compare_inputs import read_system
-from reports.figures.style import COLUMN, FigureFormat, Font, house_style, save_figure
+from reports.figures.style import COLUMN, FigureFormat, Font, ReportFigure, house_style, save_figure
 from reports.frame import ReportData, load_study, run_facts
 from reports.memory_use import compare_knock_outs
 from reports.page.answer import answer_comparison, answer_study, write_answer
@@ -98,8 +98,8 @@ def report(
         print(to_markdown(table))
         folder = out or study_folder(runs, studies[0].study.label) / "report"
         files = write_as_text([table], studies[0].study.study.name, paper)
-        written = [write_text(text, folder / name) for name, text in files.items() if name != "notes.tex"]
-        print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr)
+        del files["notes.tex"]  # that of the first study's own report may lie there
+        write_files(files, folder)
         return
     data = read(study[0])
     record = data.study
@@ -112,20 +112,15 @@ def report(
     answer = write_answer(record, data.frame, sentences, generated=record.data_name == SYNTHETIC)
     print("\n".join([answer, *(to_markdown(table) for table in tables if not table.appendix)]))
     folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
-    written = [write_text(text, folder / file) for file, text in files.items()]
-    with house_style(figure_format):
-        written += [path for figure in figures for path in save_figure(figure, folder, name)]
-    written.append(write_text(answer, folder / "answer.md"))
-    written.append(write_text(data.frame.to_csv(index=False), folder / "runs.csv"))
+    files |= {"answer.md": answer, "runs.csv": data.frame.to_csv(index=False)}
     viewer = None
     if documents > 0 and from_wandb is None:
         viewer = build_study_viewer(data, max_documents=documents)
-    with house_style(figure_format):
-        page = build_study_page(record, data.frame, sentences, tables, figures, viewer)
-    written.append(write_text(page, folder / "index.html"))
     for problem in problems(data.frame):
         print(problem, file=sys.stderr)
-    print(f"written to {folder}: {', '.join(path.name for path in written)}", file=sys.stderr, flush=True)
+    with house_style(figure_format):
+        files["index.html"] = build_study_page(record, data.frame, sentences, tables, figures, viewer)
+        write_files(files, folder, figures, name)
     print(folder / "index.html")
 
 
@@ -184,7 +179,6 @@ def compare(
     systems = [read_system(reference, runs=runs, split=split, gold=gold) for reference in (a, b)]
     system_a, system_b = pair_systems(*systems)
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
-    files = write_as_text(tables, f"{system_a.label} {system_b.label}", paper) if out is not None else {}
     (on_headline,) = [line for line in tables[0].data.to_dict("records") if line["task"] == HEADLINE]
     answer = answer_comparison(system_a.label, system_b.label, HEADLINE, on_headline)
     if json:
@@ -199,10 +193,9 @@ def compare(
         viewer = None
         if documents > 0:
             viewer = build_comparison_viewer(system_a, system_b, split=split, max_documents=documents)
-        written = [write_text(text, out / name) for name, text in files.items()]
+        files = write_as_text(tables, f"{system_a.label} {system_b.label}", paper)
         page = build_comparison_page(system_a.label, system_b.label, answer, tables, viewer)
-        written.append(write_text(page, out / "index.html"))
-        print(f"written to {out}: {', '.join(path.name for path in written)}", file=sys.stderr, flush=True)
+        write_files(files | {"index.html": page}, out)
         if not json:
             print(out / "index.html")
 
@@ -237,8 +230,10 @@ def write_as_text(tables: Sequence[Table], name: str, paper: Paper) -> dict[str,
     return files | {"notes.tex": to_notes(tables)}
 
 
-def write_text(text: str, path: Path) -> Path:
-    """Write a text file, its folder made where it is not there; its path."""
-    make_folder(path.parent, "give a folder that is yours (--out DIR)")
-    atomic_write(path, text.encode())
-    return path
+def write_files(files: Mapping[str, str], folder: Path, figures: Sequence[ReportFigure] = (), study: str = "") -> None:
+    """Write texts, and figures with the study's name in their labels, to a folder, made if need be, and list them."""
+    make_folder(folder, "give a folder that is yours (--out DIR)")
+    for name, text in files.items():
+        atomic_write(folder / name, text.encode())
+    names = [*files, *(path.name for figure in figures for path in save_figure(figure, folder, study))]
+    print(f"written to {folder}: {', '.join(names)}", file=sys.stderr, flush=True)

@@ -30,6 +30,8 @@ from studies.study import EXTERNAL, Study
 SCORES = TaskSummary.__struct_fields__
 COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
 """Fields of a record that are facts of a run under the same name."""
+BREAKDOWNS = {"distance": "by_sentence_distance", "type": "by_relation_type"}
+"""Kind of breakdown -> its name in the scores beyond the tasks."""
 FILES = ("train", "validation", "test", "types")
 WHOLE_NUMBERS = ("chosen_epoch", "parameters", "steps", "threads", "documents")
 
@@ -74,7 +76,7 @@ def read_run(row: RowRuns, seed: int, config: bool, *, runs: Path, split: str, t
     extra = summary.metrics[split].extra
     breakdowns = {"distance": extra.by_sentence_distance}
     if record is not None and types:
-        by_type = record.metrics[split].get("extra", {}).get("by_relation_type", {})
+        by_type = record.metrics[split].get("extra", {}).get(BREAKDOWNS["type"], {})
         breakdowns["type"] = msgspec.convert(by_type, dict[str, PartScores])
     facts |= {"documents": extra.documents}
     return RunResult(facts, scores, breakdowns, settings, names, summary.memory_use)
@@ -87,8 +89,7 @@ def read_external(study: Study, row: str, seed: int) -> RunResult:
     scores, extra = score(system.counts[0]), system.extra[0]
     facts = unknown_facts(f"{row}: {path}", "") | {"status": EXTERNAL, "data": f"test={content_hash(gold)[:12]}"}
     breakdowns = {
-        kind: msgspec.convert(extra.get(f"by_{name}", {}), dict[str, PartScores])
-        for kind, name in (("distance", "sentence_distance"), ("type", "relation_type"))
+        kind: msgspec.convert(extra.get(name, {}), dict[str, PartScores]) for kind, name in BREAKDOWNS.items()
     }
     by_task = {task: msgspec.structs.asdict(getattr(scores, task)) for task in TASKS}
     return RunResult(facts | {"documents": extra["documents"]}, by_task, breakdowns)

@@ -18,7 +18,7 @@ from core.records.record import SCORED
 from core.records.summary import KILLED, PartScores, RunSummary
 from core.scoring.metrics import TASKS
 from reports.frame import ReportData, collect
-from reports.run_results import COSTS, SCORES, RunResult, known_facts, unknown_facts
+from reports.run_results import BREAKDOWNS, COSTS, SCORES, RunResult, known_facts, unknown_facts
 from studies.record import STUDIES, RowRuns, StudyRecord, find_study_record
 from studies.study import Study, find_study
 
@@ -87,8 +87,7 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     absent = ", ".join(task for task in TASKS if scores[task]["f1"] is None)
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
-    kinds = {"distance": "by_sentence_distance", "type": "by_relation_type"}
-    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in kinds.items()}
+    breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in BREAKDOWNS.items()}
     names = run.config.get("type_names", {})
     return RunResult(facts, scores, breakdowns, dict(run.config), names, known.memory_use)
 

@@ -1,7 +1,6 @@
 """Main table and ablation table: F1 of every row, and its difference to the row that it is compared with."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pandas as pd
 
@@ -41,8 +40,9 @@ def main_table(data: ReportData) -> Table:
         n = max(score["n"] for score in scores.values())
         baseline = next(iter(study.study.row_baselines(row)), "")
         values = [
-            replace(
-                write_value(data, Summary(score["mean"], score["std"], score["n"])),
+            write_value(
+                data,
+                Summary(score["mean"], score["std"], score["n"]),
                 bold=(row, task) in best,
                 mark=(row, baseline, task) in marked,
             )
@@ -84,9 +84,9 @@ def explain_tasks(data: ReportData) -> str:
     return "; ".join(f"{heading}: {MEANINGS[task]}" for task, heading in data.tasks.items()) + "."
 
 
-def write_value(data: ReportData, summary: Summary) -> Value:
+def write_value(data: ReportData, summary: Summary, *, bold: bool = False, mark: bool = False) -> Value:
     """A mean with what the options of the tables have behind its ±."""
-    return Value(summary.mean, compute_spread(summary, data.options.spread))
+    return Value(summary.mean, compute_spread(summary, data.options.spread), bold=bold, mark=mark)
 
 
 def find_marked(data: ReportData) -> set[tuple[str, str, str]]:
