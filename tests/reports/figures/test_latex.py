@@ -1,8 +1,6 @@
 """LaTeX of figures: a paper that inputs them compiles, in columns as wide as the figures and in narrower ones."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,9 +9,9 @@ from reports.figures.style import FigureFormat, house_style, page_width, save_fi
 from reports.sections import make_figures
 from studies.rows import Row
 from tests.reports.figures.test_forest import LONG
+from tests.reports.papers import compile_paper, needs_latex
 from tests.reports.records import make_study, read_data
 
-TEX = shutil.which("pdflatex")
 PAPER = r"""\documentclass[twocolumn]{article}
 \usepackage[a4paper,textwidth=%spt,columnsep=17pt]{geometry}
 \usepackage{graphicx}\graphicspath{{report/}}
@@ -23,7 +21,7 @@ PAPER = r"""\documentclass[twocolumn]{article}
 """
 
 
-@pytest.mark.skipif(TEX is None, reason="no pdflatex: apt-get install texlive-latex-recommended")
+@needs_latex
 @pytest.mark.parametrize("text_width", ["455.24", "400"])
 def test_figures_fit_the_columns_of_a_paper(tmp_path: Path, text_width: str, figure_format: FigureFormat) -> None:
     rows = {f"row{n}": Row("memory-grc", title=f"& row {n} of 100 % {LONG}") for n in range(10)}
@@ -36,11 +34,7 @@ def test_figures_fit_the_columns_of_a_paper(tmp_path: Path, text_width: str, fig
         assert page_width() * 72.27 <= 455.24
     names = [f"figure-{figure.name}" for figure in figures]
     inputs = "\n".join(rf"Some words \input{{report/{name}.tex}}" for name in names)
-    (tmp_path / "paper.tex").write_text(PAPER % (text_width, inputs))
-    command = [str(TEX), "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
-    assert done.returncode == 0, done.stdout[-2000:]
-    log = (tmp_path / "paper.log").read_text(errors="replace")
+    log = compile_paper(tmp_path, PAPER % (text_width, inputs))
     assert "Overfull" not in log
     assert "multiply" not in log
     written = {name: (tmp_path / "report" / f"{name}.tex").read_text() for name in names}

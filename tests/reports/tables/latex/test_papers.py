@@ -1,8 +1,6 @@
 """LaTeX in papers: every table of several studies in a paper of two columns and in one of one, as its log tells."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from reports.commands import write_as_text
 from reports.tables.latex.environments import Paper
 from reports.tables.latex.text import write_character
 from reports.tables.layout import Table
+from tests.reports.papers import compile_paper, needs_latex
 from tests.reports.tables.latex.paper_studies import (
     SHIPPED,
     make_comparison,
@@ -20,7 +19,6 @@ from tests.reports.tables.latex.paper_studies import (
     make_wide_study,
 )
 
-TEX = shutil.which("pdflatex")
 ACL = r"""\documentclass[11pt,twocolumn]{article}
 \usepackage[a4paper,textwidth=455.24pt,textheight=702pt,columnsep=17.07pt]{geometry}
 \usepackage{times}\usepackage[T1]{fontenc}"""
@@ -58,18 +56,7 @@ def known_characters() -> Iterator[str]:
             yield f"{written}, "
 
 
-def compile_paper(folder: Path, text: str) -> str:
-    """The log of a paper."""
-    (folder / "paper.tex").write_text(text, encoding="utf-8")
-    command = [str(TEX), "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, errors="replace")
-    assert done.returncode == 0, done.stdout[-2000:]
-    return (folder / "paper.log").read_text(errors="replace")
-
-
-@pytest.mark.skipif(
-    TEX is None, reason="no pdflatex: apt-get install texlive-latex-recommended texlive-fonts-recommended"
-)
+@needs_latex
 @pytest.mark.parametrize(("preamble", "paper"), [(ACL, "two-column"), (ARTICLE, "one-column")])
 def test_every_table_fits_its_paper(
     tmp_path: Path, tables: dict[str, list[Table]], preamble: str, paper: Paper
