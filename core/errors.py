@@ -1,14 +1,64 @@
-"""Errors that a user can fix: `UserError`, the one exception that a command turns into a plain line."""
+"""Errors that a user can fix: `UserError`, the one exception that a command turns into a plain line; its wording."""
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+from reprlib import Repr
+
+LINE_LIMIT, LINES_LIMIT = 380, 20
+"""Characters of a line of a message, and its lines; a command puts its name before the first."""
+VALUE_LIMIT = 60
 
 
 class UserError(Exception):
     """A mistake that the user can fix: exit code 2, no traceback.
 
-    The first line of the message names the value, the limit and the way out; further lines, if any, are details.
+    The first line of the message names the value, the limit and the way out; further lines, if any, are details. A line
+    of more than `LINE_LIMIT` characters is cut in its middle, so that its file and its way out stay; control characters
+    of a file are written as escapes.
     """
+
+    def __init__(self, message: str) -> None:
+        lines = message.split("\n")
+        if len(lines) > LINES_LIMIT:
+            lines[LINES_LIMIT - 1 :] = [f"... and {len(lines) - LINES_LIMIT + 1} more"]
+        super().__init__("\n".join(cut_middle(_escape_controls(line), LINE_LIMIT) for line in lines))
+
+
+def fault(
+    path: Path | str, what: str, *, index: int | None = None, title: str | None = None, line: int | None = None
+) -> UserError:
+    """The error for a faulty file: `path: document 3 "Title", line 7: what` (index from 0, line from 1)."""
+    position = [] if line is None else [f"line {line}"]
+    if index is not None:
+        name = f' "{cut_middle(" ".join(title.split()), VALUE_LIMIT)}"' if title else ""
+        position.insert(0, f"document {index}{name}")
+    return UserError(": ".join([str(path), *([", ".join(position)] if position else []), what]))
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """The text, of more than `limit` characters only its beginning and its end."""
+    kept = limit - 1
+    return text if len(text) <= limit else f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
+
+
+def shorten(value: object, limit: int = VALUE_LIMIT) -> str:
+    """The `repr` of a value for a message, of more than `limit` characters only its beginning and its end."""
+    brief = Repr()
+    brief.maxlevel, brief.maxdict, brief.maxlist, brief.maxtuple = 4, 8, 8, 8
+    brief.maxstring = brief.maxlong = brief.maxother = 2 * limit
+    try:
+        return cut_middle(brief.repr(value), limit)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _escape_controls(line: str) -> str:
+    if line.isprintable():
+        return line
+    controls = {character for character in line if unicodedata.category(character) in ("Cc", "Zl", "Zp")}
+    return line.translate({ord(character): character.encode("unicode_escape").decode() for character in controls})
 
 
 def first_line(error: Exception) -> str:

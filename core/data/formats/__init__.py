@@ -17,7 +17,9 @@ from core.data.formats.predictions import PredictionConversion
 from core.data.formats.pubtator import PubtatorConversion
 from core.data.formats.text import TextConversion
 from core.data.issues import Issues, count_issues
-from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
+from core.errors import fault
+from core.input_files import read_source
+from core.parsing import garbage_collector_paused, parse_json
 
 _FORMATS: dict[str, type[Conversion[Any]]] = {
     "docred": DocredConversion,
