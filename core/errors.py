@@ -1,5 +1,6 @@
 """Errors that a user can fix: `UserError`, the one exception that a command turns into a plain line; its wording."""
 
+import errno
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,6 +10,11 @@ from reprlib import Repr
 LINE_LIMIT, LINES_LIMIT = 380, 20
 """Characters of a line of a message, and its lines; a command puts its name before the first."""
 VALUE_LIMIT = 60
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+NOT_YOURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+MAX_COMPARED = 100
+"""Characters of a name that are compared with the known ones."""
 
 
 class UserError(Exception):
@@ -37,12 +43,6 @@ def fault(
     return UserError(": ".join([str(path), *([", ".join(position)] if position else []), what]))
 
 
-def cut_middle(text: str, limit: int) -> str:
-    """The text, of more than `limit` characters only its beginning and its end."""
-    kept = limit - 1
-    return text if len(text) <= limit else f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
-
-
 def shorten(value: object, limit: int = VALUE_LIMIT) -> str:
     """The `repr` of a value for a message, of more than `limit` characters only its beginning and its end."""
     brief = Repr()
@@ -66,7 +66,29 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def describe_system_error(error: OSError) -> str:
+    """An error of the system in a line: the file where it is known, what is wrong with it, the way out."""
+    name = f"{cut_middle(str(error.filename), 200)}: " if error.filename else ""
+    if error.errno == errno.ENAMETOOLONG:
+        way_out = "give a shorter one"
+    elif error.errno in FULL_DISK:
+        way_out = "free some space, or give another disk"
+    elif error.errno in NOT_YOURS:
+        way_out = "give a path that is yours"
+    else:
+        way_out = "correct the path, or see what is wrong with the disk or network"
+    return f"{name}{error.strerror or first_line(error)}: {way_out}"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """A text of at most `limit` characters; of a longer one its beginning and its end."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 2
+    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
 def did_you_mean(name: str, known: Iterable[str], *, before: str = "", most: int = 1, cutoff: float = 0.6) -> str:
     """` Did you mean X?` with the names most like a misspelt one, each with `before` in front; else empty."""
-    near = get_close_matches(name, list(known), n=most, cutoff=cutoff)
+    near = get_close_matches(name[:MAX_COMPARED], list(known), n=most, cutoff=cutoff)
     return f" Did you mean {' or '.join(before + one for one in near)}?" if near else ""

@@ -1,6 +1,6 @@
 """Formats: files of documents in DocRED's JSON, PubTator, prediction files and plain text, told apart by content.
 
-Every fault of a file is one clear error (`core.data.parsing`), and what is odd but usable is counted
+Every fault of a file is one clear error (`core.parsing`), and what is odd but usable is counted
 (`core.data.issues`). The documents of an input of any size, one at a time: `core.data.stream`.
 """
 
