@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -24,6 +24,11 @@ OWN_LIMIT = 1 << 28
 """Most bytes of a file that Engram wrote for itself (record, history, counts): hundreds of times the largest seen."""
 WHOLE_LIMIT = 1 << 32
 """Most bytes of a file of documents that is read whole."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
+"""Seconds or MiB."""
+Percent = Annotated[float, msgspec.Meta(ge=0.0, le=100.001)]
+"""A score; a mean of several may be rounded to a little above 100."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _NOT_REGULAR = "give the path of a file (save the output of a pipe to one first)"
 

@@ -70,6 +70,8 @@ def parse_json(
         if isinstance(error, msgspec.ValidationError):
             raise _schema_fault(error, raw, path, index, line) from None
         raise fault(path, explain_json_error(error, len(raw)), index=index, line=line) from None
+    except UserError as error:  # of a class that checks its own values
+        raise fault(path, str(error), index=index, line=line) from None
     if check_keys:
         check_repeated_keys(raw, path, index=index, line=line)
     return content

@@ -16,7 +16,7 @@ from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
 from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, was_killed, write_json
-from core.input_files import read_json
+from core.input_files import Amount, Count, read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 
@@ -40,14 +40,14 @@ class RunRecord(msgspec.Struct, frozen=True):
     provenance: Provenance | None = None
     metrics: dict[str, dict[str, Any]] = {}
     """Split -> scores as `core.scoring.metrics.Scores` has them."""
-    steps: int = 0
-    chosen_epoch: int | None = None
+    steps: Count = 0
+    chosen_epoch: Count | None = None
     chosen_reading: float | None = None
     """How strongly the chosen checkpoint reads memory: 0 is a reading row whose choice fell into the warm-up."""
-    seconds: float = 0.0
-    peak_memory_mib: float | None = None
-    parameters: int | None = None
-    repairs: dict[str, dict[str, int]] = {}
+    seconds: Amount = 0.0
+    peak_memory_mib: Amount | None = None
+    parameters: Count | None = None
+    repairs: dict[str, dict[str, Count]] = {}
     """Split -> kind of data issue or repair -> how often."""
     memory_use: MemoryUse | None = None
     """None where memory is never read."""

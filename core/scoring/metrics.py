@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 
 from core.data.documents import Annotation, Span
+from core.input_files import Count
 
 TASKS = ("mention", "coref", "entity", "relation", "relation_strict")
 HEADLINE = "relation_strict"
@@ -22,9 +23,9 @@ UNTYPED = "all"
 class TypeCounts(NamedTuple):
     """True positives, false positives and false negatives of one type."""
 
-    tp: int
-    fp: int
-    fn: int
+    tp: Count
+    fp: Count
+    fn: Count
 
 
 class DocumentCounts(msgspec.Struct, frozen=True):
@@ -32,6 +33,10 @@ class DocumentCounts(msgspec.Struct, frozen=True):
 
     id: str
     counts: dict[str, dict[str, TypeCounts]]
+
+    def __post_init__(self) -> None:
+        if missing := [task for task in TASKS if task not in self.counts]:
+            raise ValueError(f"document {self.id} has no counts of {', '.join(missing)}")
 
 
 class PRF(NamedTuple):

@@ -6,13 +6,12 @@ source nor the data. Random draws are keyed by seed, epoch, step and document, s
 save: weights, optimiser state, position and what validation has chosen so far are all there is.
 """
 
-import json
 import os
 import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import torch
@@ -25,6 +24,7 @@ from core.data.documents import LabelSet
 from core.errors import UserError, first_line
 from core.features.wordpieces import WordPieces, load_wordpieces
 from core.files import TEMPORARY_MARK, temporary_path
+from core.input_files import Count, check_regular_file, read_json
 from core.model.encoder import Encoder, build_transformer
 from core.model.joint_model import JointModel
 from core.records.memory_use import Place, PlaceUse
@@ -32,15 +32,21 @@ from core.training.loop import Position, TrainingState
 
 WEIGHTS, ARCHITECTURE, LABELS = "model.safetensors", "encoder.json", "labels.json"
 STATE, TOKENIZER = "state.json", "tokenizer"
+Part = TypeVar("Part")
+DAMAGE = (
+    *(OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(pickle.UnpicklingError, msgspec.ValidationError),
+)
+"""What reading a damaged training state raises."""
 OLD = ".old"
 
 
 class ModelState(msgspec.Struct, frozen=True):
     """When the weights were taken, and how strongly memory was read then (0 = warm-up, 1 = fully)."""
 
-    epoch: int
-    step: int
-    reading: float
+    epoch: Count
+    step: Count
+    reading: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,14 @@ def save_model(folder: Path, trained: TrainedModel) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def read_part(path: Path, kind: type[Part]) -> Part:
+    """The content of a JSON file of a checkpoint folder; `UserError` where it is missing or damaged."""
+    part = read_json(path, kind, "train or import it again")
+    if part is None:
+        raise UserError(f"{path} is missing, so that the checkpoint is damaged: train or import it again")
+    return part
+
+
 def recover_model(folder: Path) -> None:
     """Put back the old model where `save_model` was killed between removing it and placing the new one."""
     for old in folder.parent.glob(f".{folder.name}{TEMPORARY_MARK}*{OLD}"):
@@ -89,11 +103,11 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
     if not folder.is_dir():
         raise UserError(f"{folder}: no checkpoint there; the run is not finished, or kept none (training.keep: none)")
     try:
-        labels = msgspec.json.decode((folder / LABELS).read_bytes(), type=LabelSet)
-        state = msgspec.json.decode((folder / STATE).read_bytes(), type=ModelState)
-        architecture = json.loads((folder / ARCHITECTURE).read_text())
+        labels, state = read_part(folder / LABELS, LabelSet), read_part(folder / STATE, ModelState)
+        architecture = read_part(folder / ARCHITECTURE, dict[str, Any])
+        check_regular_file(folder / WEIGHTS)
         weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"checkpoint {folder} is damaged: {first_line(error)}; train or import it again") from None
     model = build_model(config, architecture, labels)
     load_weights(model, weights, str(folder))
@@ -171,19 +185,20 @@ def restore_training(
     """Fill model and optimiser from a checkpoint, or leave them at the start where there is none."""
     if not path.exists():
         return RestoredTraining(Position(), None, {})
+    way_out = "delete it, and the run starts again from its first step"
+    check_regular_file(path, way_out=way_out)
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-        raise UserError(f"{path} is damaged: delete it, and the run starts again from its first step") from None
-    if content.get("run_id") != run_id:
-        raise UserError(
-            f"{path} is of run {content.get('run_id')}, not of {run_id}: delete it, and the run starts again from its "
-            "first step"
+        if content["run_id"] != run_id:
+            raise UserError(f"{path} is of run {content['run_id']}, not of {run_id}: {way_out}")
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+        return RestoredTraining(
+            msgspec.convert(content["position"], Position),
+            msgspec.convert(content["chosen"], ChosenEpoch | None),
+            dict(content["repairs"]),
         )
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    return RestoredTraining(
-        msgspec.convert(content["position"], Position),
-        msgspec.convert(content["chosen"], ChosenEpoch | None),
-        dict(content["repairs"]),
-    )
+    except torch.OutOfMemoryError:
+        raise
+    except DAMAGE:
+        raise UserError(f"{path} is damaged: {way_out}") from None
