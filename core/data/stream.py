@@ -138,6 +138,19 @@ class DocumentStream:
             yield Entry(self.path, index, line, raw, document, reason, mark)
 
 
+def read_documents(path: Path, *, format: Format = "auto") -> Iterator[Document]:
+    """The documents of a file one by one; raises `UserError` for the first that is faulty, and where there is none."""
+    document = None
+    with open_documents(str(path), format=format) as stream:
+        for entry in stream.entries():
+            if entry.document is None:
+                raise UserError(entry.reason)
+            document = entry.document
+            yield document
+    if document is None:
+        raise fault(path, "holds 0 documents: give a file with at least 1")
+
+
 @contextmanager
 def open_documents(input: str, *, format: Format = "auto") -> Iterator[DocumentStream]:
     """The documents of a file, or of stdin where it is called `-`."""

@@ -16,6 +16,8 @@ from core.input_files import Count
 
 TASKS = ("mention", "coref", "entity", "relation", "relation_strict")
 HEADLINE = "relation_strict"
+"""The task whose F1 selects a checkpoint and heads a table."""
+RELATION_TASKS = ("relation", "relation_strict")
 UNTYPED = "all"
 """The type name under which mentions and clusters, which have none, are counted."""
 
@@ -99,14 +101,10 @@ class Scores(msgspec.Struct, frozen=True):
     mention: TaskScores
     coref: TaskScores
     entity: TaskScores
-    relation: TaskScores
-    relation_strict: TaskScores
+    relation: TaskScores | None
+    """None, as is the strict one, where a gold document lists no relations."""
+    relation_strict: TaskScores | None
     extra: ExtraScores
-
-    @property
-    def headline(self) -> float:
-        """Strict relation F1 in percent: the number that selects a checkpoint and heads a table."""
-        return self.relation_strict.f1
 
 
 Item = tuple[str, Any]
