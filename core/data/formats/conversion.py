@@ -72,6 +72,8 @@ class JsonConversion(Conversion[RawDocument]):
 
     form: ClassVar[Any]
     """The type that msgspec decodes a document to."""
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Keys that documents usually have and nothing reads."""
 
     @classmethod
     @abstractmethod
@@ -100,7 +102,7 @@ class JsonConversion(Conversion[RawDocument]):
         cls, raw: bytes, path: Path | str, *, index: int | None = None, line: int | None = None
     ) -> RawDocument:
         document: RawDocument = parse_json(raw, cls.form, path, index=index, line=line, check_keys=False)
-        if may_repeat_keys(raw, cls.objects([document])):
+        if may_repeat_keys(raw, cls.objects([document]), cls.unread):
             check_repeated_keys(raw, path, index=index, line=line)
         return document
 
