@@ -6,6 +6,7 @@ them, a study may name axes: every combination of their values on the base is a 
 `engram study plan --help` (`studies.arguments`) shows.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -27,6 +28,8 @@ BASE, BEST = "base", "best"
 """The rows that a search adds: its base as it stands, and the best config that it found."""
 MAX_NAME = 64
 """Characters that a row's name may have: it is a tag in W&B."""
+MAX_FOLDER_NAME = 100
+"""Bytes that a study's name may have: with the profile it names a folder."""
 EXTERNAL = "external"
 """What tables call a row whose numbers come from prediction files of another program."""
 SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
@@ -214,6 +217,18 @@ def check_study(study: Study) -> Study:
         if study.base is None:
             raise UserError("a search needs `base` and `axes`: they are what is searched")
         check_search(study.search, seeds=study.seeds)
-    if set(study.name) & set("/@ "):
-        raise UserError(f"study name {study.name!r}: use no '/', '@' or blank, as it names a folder")
+    check_study_name(study.name)
     return study
+
+
+def check_study_name(name: str) -> None:
+    """Raise a UserError for a name under which a study cannot be kept: it is a part of its folder's name."""
+    if (
+        not re.fullmatch(r"[^.\s/\\@][^\s/\\@]*", name)
+        or not name.isprintable()
+        or len(os.fsencode(name)) > MAX_FOLDER_NAME
+    ):
+        raise UserError(
+            f"study name {name!r}: use no '/', '\\\\', '@' or blank, no '.' in front and at most {MAX_FOLDER_NAME} "
+            "bytes, as it names a folder"
+        )
