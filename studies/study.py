@@ -185,8 +185,8 @@ def expand_axes(study: Study) -> Study:
     return msgspec.structs.replace(study, rows=study.rows | made, left_out=left_out)
 
 
-def check_study(study: Study) -> Study:
-    """The study itself, where its rows, baselines and seeds hold together; else a UserError."""
+def check_rows(study: Study) -> None:
+    """Raise a UserError where rows, baselines and metric of a study do not hold together."""
     if not study.rows:
         raise UserError("a study needs `rows`, or `base` and `axes`")
     for row in study.rows:
@@ -199,11 +199,16 @@ def check_study(study: Study) -> Study:
                     f"row {row} is compared with {baseline!r}, which is none of the rows "
                     f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
                 )
-    if len(study.external) == len(study.rows):
-        raise UserError("all rows are scored from files: give one with a preset, or use `engram compare FILE FILE`")
     if study.metric not in TASKS:
         hint = did_you_mean(study.metric, TASKS)
         raise UserError(f"metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")
+
+
+def check_study(study: Study) -> Study:
+    """The study itself, where it holds together; else a UserError."""
+    check_rows(study)
+    if len(study.external) == len(study.rows):
+        raise UserError("all rows are scored from files: give one with a preset, or use `engram compare FILE FILE`")
     if len(set(study.seeds)) < len(study.seeds):
         raise UserError(f"seeds {list(study.seeds)} must be different")
     for path in study.varies:
