@@ -126,8 +126,8 @@ def describe_exit(code: int, last_line: str) -> str:
 class LocalEngine(Engine):
     """Worker processes on this machine (default).
 
-    Up to `jobs` at once, each with an equal share of the machine's processors. `devices` are handed to the workers in
-    turn: cpu, or cuda:N.
+    Up to `jobs` at once, each with `threads` processor threads, by default an equal share of the machine's. `devices`
+    are handed to the workers in turn: cpu, or cuda:N.
     """
 
     def __init__(
@@ -135,12 +135,13 @@ class LocalEngine(Engine):
         *,
         jobs: int,
         devices: Sequence[str] = (),
+        threads: int | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         super().__init__()
         check_devices(devices)
         self.slots = jobs
-        self._threads = max(1, (os.cpu_count() or 1) // jobs)
+        self._threads = threads or max(1, (os.cpu_count() or 1) // jobs)
         self._devices = tuple(devices)
         self._program = tuple(program)
         self._workers: list[Worker] = []
