@@ -9,7 +9,8 @@ import msgspec
 from core.config.presets import Tree, difference, merge
 from core.config.signature import drop_neutral_sections
 from core.errors import UserError, did_you_mean
-from core.files import make_folder, read_json, write_json
+from core.files import make_folder, write_json
+from core.input_files import read_json
 from studies.study import Study, check_rows, check_study_name
 
 STUDIES, RECORD = "studies", "study.json"

@@ -13,7 +13,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from core.config.presets import NumberLoader, load_yaml, setting_names, unknown_setting
+from core.config.presets import setting_names, unknown_setting
+from core.config.yaml_file import NumberLoader, read_yaml
 from core.errors import UserError, did_you_mean
 from core.scoring.metrics import TASKS
 from studies.axes import Axis, find_axis
@@ -116,12 +117,7 @@ def find_study(name: str) -> Study:
 
 def read_study(path: Path) -> Study:
     """The study in a YAML file, checked as far as that goes without its configs."""
-    try:
-        tree = load_yaml(path.read_text(encoding="utf-8"), NumberLoader)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): give a shipped study or a YAML file") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not readable YAML: {error}") from None
+    tree = read_yaml(path, NumberLoader)
     try:
         study = parse_study(tree)
         rows = {name: resolve_files(row, path.absolute().parent) for name, row in study.rows.items()}

@@ -49,8 +49,8 @@ EPILOG = """Settings of every run come last (`engram train --help-all` lists the
   {prog} mine.yaml --profile minilm --jobs 2 --data.train FILE
   optuna-dashboard runs/studies/search@quick/optuna.journal
 
-A search of your own is a YAML file of axes on a base; its seeds must differ from the study's, and an axis may be a range
-(log: by orders of magnitude; or step: 0.1):
+A search of your own is a YAML file of axes on a base; its seeds must differ from the study's, and an axis may be a
+range (log: by orders of magnitude; or step: 0.1):
 
   question: Which warm-up and width?
   baseline: base
