@@ -177,7 +177,7 @@ class Campaign:
         problems = list(judge(answer, target, command))
         if harmless:
             whole = self.expected[command]
-            problems += [f"{name} differs" for name in ("code", "out") if answer[name] != whole[name]]
+            problems += [f"{name} differs: {answer[name]!r}" for name in ("code", "out") if answer[name] != whole[name]]
         return problems + self._restore(before, target)
 
     def _snapshot(self) -> dict[str, tuple[int, int]]:
@@ -211,6 +211,8 @@ class Campaign:
         """A line per target: mutations, harmless ones, and exit codes."""
         lines = [f"{'file':<60} mutations  harmless  exit codes"]
         for path, counts in self.counts.items():
+            if not counts.mutations:
+                continue
             codes = ", ".join(f"{code}: {count}" for code, count in sorted(counts.codes.items(), key=str))
             lines.append(f"{path:<60} {counts.mutations:>9}  {counts.harmless:>8}  {codes}")
         total = [sum(getattr(counts, name) for counts in self.counts.values()) for name in ("mutations", "harmless")]
