@@ -152,7 +152,9 @@ class Campaign:
         content = self.contents[target.path]
         harmless = target.rewritable and number % HARMLESS == 0
         if harmless:
-            mutated, name = rewrite(content, target.syntax, draw, unknown=target.unknown)
+            mutated, name = rewrite(
+                content, target.syntax, draw, unknown=target.unknown, deep=not target.ordered_inside
+            )
         else:
             mutated, name = mutate(content, target.syntax, draw)
         command = draw.choice(target.commands)
@@ -169,11 +171,14 @@ class Campaign:
             self.expected[command] = self.run(command)
             self._restore(self._snapshot(), target)
         path = self.inputs / target.path
-        before = self._snapshot()
+        before, status = self._snapshot(), path.stat()
         path.write_bytes(content)
+        # Lists of runs show when a record was written.
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         answer = self.run(command)
         self.counts[target.path].codes[answer["code"]] += 1
         path.write_bytes(self.contents[target.path])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         problems = list(judge(answer, target, command))
         if harmless:
             whole = self.expected[command]

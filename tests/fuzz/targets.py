@@ -45,6 +45,8 @@ class Target:
     names: tuple[str, ...] = ()
     writes: str = ""
     """A folder of the inputs into which its commands may write."""
+    ordered_inside: bool = False
+    """Whether commands show what its inner objects hold in their order."""
 
     @property
     def loads_model(self) -> bool:
@@ -112,14 +114,18 @@ TARGETS = (
     Target("settings.yaml", "yaml", (TRAIN,)),
     Target("study.yaml", "yaml", STUDY, rewritable=False),
     Target("axes.yaml", "yaml", AXES, rewritable=False),
-    Target(f"{SMALL}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("536deb7e4df9",)),
-    Target(f"{OTHER}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("ec75572ccd87",)),
+    Target(
+        f"{SMALL}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("536deb7e4df9",), ordered_inside=True
+    ),
+    Target(
+        f"{OTHER}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("ec75572ccd87",), ordered_inside=True
+    ),
     Target(f"{SMALL}/history.jsonl", "lines", (REPORT,), unknown="x"),
     Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-2:], VIEW, REPORT), unknown="x"),
     Target(f"{SMALL}/predictions.test.jsonl", "lines", (VIEW,), unknown="x"),
     Target(f"{SMALL}/config.yaml", "yaml", OF_RUN),
     Target("runs/studies/small@quick/study.json", "json", (*OF_STUDY, REPORT), unknown="x", rewritable=False),
-    Target(f"{SEARCH_FOLDER}/search.json", "json", OF_SEARCH[:2], rewritable=False),
+    Target(f"{SEARCH_FOLDER}/search.json", "json", OF_SEARCH[:2], rewritable=False, names=("search@quick",)),
     Target(f"{SEARCH_FOLDER}/study.json", "json", OF_SEARCH, rewritable=False, writes="runs"),
     Target(f"{SEARCH_FOLDER}/optuna.journal", "lines", (SEARCH,), rewritable=False, writes="runs"),
     Target("model/config.yaml", "yaml", (PREDICT, EVALUATE)),
