@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from types import GenericAlias
 from typing import TypeVar
 
 import msgspec
@@ -82,7 +83,9 @@ def read_source(path: Path | str) -> bytes:
     return raw
 
 
-def read_json(path: Path, kind: type[Content], way_out: str, *, check_keys: bool = True) -> Content | None:
+def read_json(
+    path: Path, kind: type[Content] | GenericAlias, way_out: str, *, check_keys: bool = True
+) -> Content | None:
     """The content of a JSON file of ours, None where there is no file.
 
     A `UserError` says what is damaged, and the way out. Without `check_keys` a key may stand twice in an object: for
