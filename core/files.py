@@ -16,12 +16,11 @@ from typing import TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from core.errors import UserError
+from core.errors import FULL_DISK, UserError
 
 Content = TypeVar("Content")
 
 TEMPORARY_MARK = ".aside."
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 LOCK_FILE, HOLDER_FILE = ".lock", ".holder"
 PATIENCE_SECONDS = 0.5
 """How long a lock is tried for: whoever only asks whether a folder is locked has the lock for a moment."""

@@ -24,9 +24,10 @@ from studies.search.spec import Search, check_search
 from studies.search.storage import JOURNAL, TrialStore, without_password
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
 from studies.study import BASE, BEST
-from sweeps.commands import add_job_options, run_plan, study_lock
+from sweeps.commands import run_plan, study_lock
 from sweeps.display import live_display
 from sweeps.engines.local import LocalEngine
+from sweeps.engines.options import add_job_options
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search_display import SearchScreen, summarize_search

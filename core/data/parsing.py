@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import UserError, did_you_mean
+from core.errors import UserError, did_you_mean, shorten
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 JSON_ERRORS = (msgspec.DecodeError, RecursionError)
@@ -144,9 +144,3 @@ def garbage_collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """The `repr` of a value, cut to `limit` characters, for a message."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"

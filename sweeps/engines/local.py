@@ -129,8 +129,8 @@ def describe_exit(code: int, last_line: str) -> str:
 class LocalEngine(Engine):
     """Worker processes on this machine (default).
 
-    Up to `jobs` at once, each with an equal share of the machine's processors. `devices` are handed to the workers in
-    turn: cpu, or cuda:N.
+    Up to `jobs` at once, each with `threads` processor threads, by default an equal share of the machine's. `devices`
+    are handed to the workers in turn: cpu, or cuda:N.
     """
 
     def __init__(
@@ -139,6 +139,7 @@ class LocalEngine(Engine):
         jobs: int,
         threads: int | None = None,
         devices: Sequence[str] = (),
+        threads: int | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         super().__init__()
