@@ -3,9 +3,11 @@
 from sweeps.engines.engine import Engine
 from sweeps.engines.in_process import InProcessEngine
 from sweeps.engines.local import LocalEngine
+from sweeps.engines.ray import RayEngine
 
 ENGINES: dict[str, type[Engine]] = {
     "local": LocalEngine,
+    "ray": RayEngine,
     "in-process": InProcessEngine,
 }
 """The choices of `engram study run --engine`, the default first; the class's first sentence is its help."""

@@ -137,7 +137,6 @@ class LocalEngine(Engine):
         self,
         *,
         jobs: int,
-        threads: int | None = None,
         devices: Sequence[str] = (),
         threads: int | None = None,
         program: Sequence[str] = PROGRAM,

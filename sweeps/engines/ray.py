@@ -6,17 +6,18 @@ Nodes see the run folders, and Python, at the same absolute paths as the driver;
 """
 
 import os
+import socket
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from core.errors import UserError
+from core.files import lock_folder
 from sweeps.engines.engine import EndedRun, Engine, EngineOptions
 from sweeps.engines.local import PROGRAM, LocalEngine
+from sweeps.engines.shared_disk import lock_probe, refuse_unseen_lock
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -26,9 +27,7 @@ SHELL = ("sh", "-c", 'trap : TERM; "$@"; code=$?; [ $code -le 128 ] || kill -$((
 """Ray kills the children of an actor whose driver is gone. A shell in between makes the run a grandchild: it saves."""
 CLOSE_SECONDS, LOOK_SECONDS = 10.0, 0.2
 FAILED_STARTS = 5
-"""After so many actors one after another that did not come up a run ends: else it would wait for ever."""
-VARIABLES = ("ENGRAM_", "HF_", "WANDB_")
-"""How the variables begin that runs take over from the driver's environment."""
+"""So many actors one after another that do not come up end their runs; before, these just wait again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +51,19 @@ class RayOptions:
 class Host:
     """An actor: computes folders on its node, and hears `cancel` meanwhile, as it has two threads."""
 
-    def __init__(self, program: Sequence[str], options: RayOptions, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: tuple[str, ...], options: RayOptions, environment: dict[str, str]) -> None:
         os.environ.update(environment)
         # Ray hides GPUs only from actors that have a share of one.
         devices = () if options.gpus else ("cpu",)
         self._engine = LocalEngine(jobs=1, threads=options.cpus, devices=devices, program=[*SHELL, *program])
         self._asked: list[bool] = []
 
-    def ready(self) -> None:
-        """Answers as soon as the actor has its place."""
+    def hold_lock(self, folder: str | None) -> str:
+        """The name of the host, which holds the lock of a folder as long as this actor lives."""
+        if folder is not None:
+            self._lock = ExitStack()
+            self._lock.enter_context(lock_folder(Path(folder)))
+        return socket.gethostname()
 
     def compute(self, folder: str) -> tuple[str, str | None]:
         """Status and error of a folder, when it has ended."""
@@ -84,41 +87,50 @@ class RayEngine(Engine):
 
     options_type = RayOptions
 
-    def __init__(self, options: RayOptions, *, program: Sequence[str] = PROGRAM) -> None:
+    def __init__(self, options: RayOptions, *, program: tuple[str, ...] = PROGRAM) -> None:
         super().__init__()
         self._ray = connect(options.address)
-        self.slots = options.slots or self._count_slots(options)
-        environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+        self._nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        self.slots = options.slots or count_slots(self._nodes, options)
+        environment = {
+            name: value for name, value in os.environ.items() if name.startswith(("ENGRAM_", "HF_", "WANDB_"))
+        }
         code = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, code))
         resources = {"num_cpus": options.cpus, "num_gpus": options.gpus}
         self._actor = self._ray.remote(max_restarts=0, max_concurrency=2, **resources)(Host)
-        self._arguments = (tuple(program), options, environment)
+        self._arguments = (program, options, environment)
         self._failed_starts = 0
         self._idle: list[ActorHandle[Host]] = []
-        self._new: dict[ActorHandle[Host], ObjectRef[None]] = {}
-        """Actors that may still wait for their place, each with the answer that it will give there."""
         self._busy: dict[ObjectRef[tuple[str, str | None]], tuple[ActorHandle[Host], Path]] = {}
+        self._ready: dict[ActorHandle[Host], ObjectRef[str]] = {}
 
     @classmethod
     def from_options(cls, options: EngineOptions) -> Self:
-        """Build it, connected to its cluster."""
+        """Build it, connected to its cluster; a UserError where another node's locks are not seen here."""
         if options.jobs or options.devices:
             raise UserError("--engine ray: give --ray.slots, --ray.cpus and --ray.gpus, not --jobs and --devices")
-        return cls(options.own)
+        engine = cls(options.own)
+        with lock_probe(options.runs) as probe:
+            engine.test_lock(probe)
+        return engine
 
-    def _count_slots(self, options: RayOptions) -> int:
-        slots = 0
-        for node in self._ray.nodes():
-            cpus, gpus = (node["Resources"].get(name, 0.0) for name in ("CPU", "GPU"))
-            # Lost nodes are listed too.
-            slots += node["Alive"] * int(min(cpus / options.cpus, gpus / options.gpus if options.gpus else cpus))
-        if not slots:
-            raise UserError(
-                f"no node of the Ray cluster has {options.cpus} processors and {options.gpus:g} GPUs for a run: give "
-                "fewer (--ray.cpus, --ray.gpus), or --ray.slots where nodes are started on demand"
-            )
-        return slots
+    def test_lock(self, probe: Path) -> None:
+        """Let another node, if there is one, lock a folder; a UserError where that cannot be, or is not seen here."""
+        here = self._ray.get_runtime_context().get_node_id()
+        for node in [node["NodeID"] for node in self._nodes if node["NodeID"] != here][:1]:
+            where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+            actor = self._actor.options(num_cpus=0, num_gpus=0, scheduling_strategy=where)
+            host = actor.remote(*self._arguments)
+            try:
+                refuse_unseen_lock(probe, self._ray.get(host.hold_lock.remote(str(probe))))
+            except self._ray.exceptions.RayError as error:
+                raise UserError(
+                    f"a node of the Ray cluster cannot compute in {probe.parent} ({describe_error(error)}): give a "
+                    "folder that all nodes share (--runs DIR), and install Engram on them"
+                ) from None
+            finally:
+                self._ray.kill(host)
 
     def submit(self, folder: Path) -> None:
         """Hand a folder to an idle actor, or to a new one while there are fewer than `slots`, or let it wait."""
@@ -127,6 +139,9 @@ class RayEngine(Engine):
 
     def wait(self, seconds: float) -> list[EndedRun]:
         """What ended since the last call, after at most some seconds."""
+        # Nothing more was submitted for them: the places of idle actors may be what new ones are waiting for.
+        while self._idle:
+            self._ray.kill(self._idle.pop())
         until = time.monotonic() + seconds
         while not self._ended and self._busy:
             left = until - time.monotonic()
@@ -138,60 +153,43 @@ class RayEngine(Engine):
         return self._take_ended()
 
     def _start_waiting(self) -> None:
-        if not self._queue:
-            # New actors may be waiting for the very places of the idle ones.
-            self._take_back(len(self._idle))
         while self._queue and (self._idle or len(self._busy) < self.slots):
-            host = self._idle.pop() if self._idle else self._start()
+            host = self._idle.pop() if self._idle else self._actor.remote(*self._arguments)
+            self._ready.setdefault(host, host.hold_lock.remote(None))
             folder = self._queue.popleft()
             self._busy[host.compute.remote(str(folder))] = host, folder
-
-    def _start(self) -> "ActorHandle[Host]":
-        host = self._actor.remote(*self._arguments)
-        self._new[host] = host.ready.remote()
-        return host
-
-    def _take_back(self, count: int) -> None:
-        """Let some folders wait again whose actors have no place yet."""
-        for ref, (host, folder) in [*self._busy.items()]:
-            if count and not self._is_placed(host):
-                self._ray.kill(host)
-                del self._busy[ref], self._new[host]
-                self._queue.append(folder)
-                count -= 1
-
-    def _is_placed(self, host: "ActorHandle[Host]") -> bool:
-        ready = self._new.get(host)
-        if ready is not None and self._ray.wait([ready], timeout=0)[0]:
-            with suppress(self._ray.exceptions.RayError):
-                self._ray.get(ready)
-                del self._new[host]
-        return host not in self._new
 
     def _take_answer(self, ref: "ObjectRef[tuple[str, str | None]]") -> None:
         host, folder = self._busy.pop(ref)
         try:
             self._ended.append(EndedRun(folder, *self._ray.get(ref)))
         except self._ray.exceptions.RayError as error:
-            # Idle ones may have been on the same node.
-            for lost in (host, *self._idle):
-                self._ray.kill(lost)
-            self._idle = []
-            self._failed_starts += not self._is_placed(host)
-            if self._new.pop(host, None) is None or self._failed_starts >= FAILED_STARTS:
-                self._ended.append(EndedRun(folder, "killed", describe_error(error)))
-            else:
-                self._queue.appendleft(folder)
+            # It may have been placed on a node that was being lost, which is no run's fault.
+            self._failed_starts += not self._is_up(host)
+            never_ran = not self._is_up(host) and self._failed_starts < FAILED_STARTS
+            self._ended.append(EndedRun(folder, "cancelled" if never_ran else "killed", describe_error(error)))
         else:
             self._failed_starts = 0
             self._idle.append(host)
 
+    def _is_up(self, host: "ActorHandle[Host]") -> bool:
+        """Whether an actor has ever had its place."""
+        try:
+            self._ray.get(self._ready[host], timeout=0)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
+
     def cancel(self, *, now: bool = False) -> None:
-        """Drop what waits; ask the running ones to save and stop, or kill them."""
-        self._take_back(len(self._busy))
+        """Drop what waits, also for its place; ask the running ones to save and stop, or kill them."""
         super().cancel(now=now)
-        for host, _ in self._busy.values():
-            host.cancel.remote(now)
+        for ref, (host, folder) in [*self._busy.items()]:
+            if self._is_up(host):
+                host.cancel.remote(now)
+            else:
+                self._ray.kill(host)
+                del self._busy[ref]
+                self._ended.append(EndedRun(folder, "cancelled"))
 
     def close(self) -> None:
         """End every actor; runs that take too long to save end by themselves, as their stdin has ended."""
@@ -203,22 +201,37 @@ class RayEngine(Engine):
         self._idle, self._busy = [], {}
 
 
-def connect(address: str) -> ModuleType:
-    """Ray, connected to a cluster until this process ends; a UserError says why it cannot be."""
+def connect(address: str) -> Any:
+    """The module ray, connected to a cluster until this process ends; a UserError says why it cannot be."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--engine ray needs Ray: pip install 'engram[ray]'") from None
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     try:
+        import ray
+        import ray.util.scheduling_strategies
+
         ray.init(address, ignore_reinit_error=True, **quiet)
+    except ImportError:
+        raise UserError("--engine ray needs Ray: pip install 'engram[ray]'") from None
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise UserError(
-            f"no Ray cluster can be reached at --ray.address {address} ({describe_error(error)}): start one (`ray start "
-            "--head`) or give HOST:6379 of its head; RAY_AUTH_MODE must be what it was started with"
+            f"no Ray cluster can be reached at --ray.address {address} ({describe_error(error)}): start one (ray start "
+            "--head) or give HOST:6379 of its head; RAY_AUTH_MODE must be what it was started with"
         ) from None
     return ray
+
+
+def count_slots(nodes: list[dict[str, Any]], options: RayOptions) -> int:
+    """How many runs some nodes have room for; a UserError where it is none."""
+    slots = 0
+    for node in nodes:
+        cpus, gpus = (node["Resources"].get(name, 0.0) for name in ("CPU", "GPU"))
+        slots += int(min(cpus / options.cpus, gpus / options.gpus if options.gpus else cpus))
+    if not slots:
+        raise UserError(
+            f"no node of the Ray cluster has {options.cpus} processors and {options.gpus:g} GPUs for a run: give fewer "
+            "(--ray.cpus, --ray.gpus), or --ray.slots where nodes are started on demand"
+        )
+    return slots
 
 
 def describe_error(error: Exception) -> str:

@@ -1,8 +1,7 @@
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from core.errors import UserError
 from sweeps.engines.ray import RayEngine, RayOptions
 from tests.sweeps.engines.engine_contract import EngineOfProcessesContract
 from tests.sweeps.engines.fake_worker import DONE, SAVED, STARTED
-from tests.sweeps.engines.ray_cluster import SMALL, ray_cluster
+from tests.sweeps.engines.ray_cluster import add_node, ray_cluster
 from tests.sweeps.real_study import ROOT, wait_until
 
 FAKE = (sys.executable, "-m", "tests.sweeps.engines.fake_worker")
@@ -51,7 +50,8 @@ class TestRayEngine(EngineOfProcessesContract):
 
     def test_an_actor_that_cannot_start_ends_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sweeps.engines.ray.FAILED_STARTS", 0)
-        engine = RayEngine(RayOptions(slots=1), program=None)  # type: ignore[arg-type]
+        engine = build(slots=1)
+        engine._arguments = ()  # type: ignore[assignment]
         engine.submit(self.folder(tmp_path, "one"))
         (ended,) = self.all_of(engine, 1)
         engine.close()
@@ -74,7 +74,7 @@ class TestRayEngine(EngineOfProcessesContract):
 
 def test_a_lost_node_ends_its_run_which_saves_and_goes_on_on_another(cluster: Any, tmp_path: Path) -> None:
     folder = EngineOfProcessesContract.folder(tmp_path, "slow", "slow")
-    node = cluster.add_node(num_cpus=1, num_gpus=1, **SMALL)
+    node = add_node(cluster, num_cpus=1, num_gpus=1)
     engine = build(gpus=0.5, cpus=1)
     assert engine.slots == 1, "its one processor limits them"
     engine.submit(folder)
@@ -88,7 +88,7 @@ def test_a_lost_node_ends_its_run_which_saves_and_goes_on_on_another(cluster: An
         build(gpus=0.5)
     (folder / "job").write_text("finish")
     engine.submit(folder)
-    cluster.add_node(num_cpus=1, num_gpus=1, **SMALL)
+    add_node(cluster, num_cpus=1, num_gpus=1)
     assert [run.status for run in EngineOfProcessesContract.first(engine, 1)] == ["finished"]
     assert (folder / DONE).read_text().split()[1:] == ["1", "0"], "one thread, and the GPU that it was given"
     engine.close()
