@@ -49,7 +49,8 @@ EPILOG = """Settings of every run come last (`engram train --help-all` lists the
   {prog} mine.yaml --profile minilm --jobs 2 --data.train FILE
   optuna-dashboard runs/studies/search@quick/optuna.journal
 
-A search of your own is a YAML file of axes on a base; its seeds must differ from the study's:
+A search of your own is a YAML file of axes on a base; its seeds must differ from the study's, and an axis may be a
+range (log: by orders of magnitude; or step: 0.1):
 
   question: Which warm-up and width?
   baseline: base
@@ -57,7 +58,7 @@ A search of your own is a YAML file of axes on a base; its seeds must differ fro
   axes:
     - warmup
     - slot-width
-    - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
+    - {{name: lr, path: training.lr, low: 1e-5, high: 1e-3, log: true}}
   search: {{trials: 20, rungs: [1, 2, 3], seeds: [100, 101, 102]}}
 """
 

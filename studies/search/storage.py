@@ -17,7 +17,7 @@ import msgspec
 
 from core.errors import UserError
 from studies.axes import Axis
-from studies.search.space import optuna_distributions, quiet_optuna
+from studies.search.space import optuna_distributions, optuna_params, quiet_optuna
 from studies.search.trials import SearchTrial
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class TrialStore:
     def __init__(self, storage: str, *, name: str, axes: Sequence[Axis], identity: Mapping[str, Any]) -> None:
         self.storage, self.name = storage, name
         self.shown = without_password(storage)
+        self._axes = {axis.name: axis for axis in axes}
         self._distributions = optuna_distributions(axes)
         with plain_errors(storage):
             self._backend = open_storage(storage)
@@ -87,7 +88,7 @@ class TrialStore:
 
         new = create_trial(
             state=TrialState.RUNNING,
-            params=trial.params,
+            params=optuna_params(self._axes.values(), trial.params),
             distributions={name: self._distributions[name] for name in trial.params},
             user_attrs=attributes(trial),
         )
@@ -129,7 +130,9 @@ class TrialStore:
             engine.dispose()
 
     def _read(self, stored: "FrozenTrial") -> SearchTrial:
-        fields: dict[str, Any] = {"number": stored.number, "params": stored.params, **stored.user_attrs}
+        ranges = {name: self._axes[name] for name in stored.params if name in self._axes and self._axes[name].is_range}
+        labels = {name: axis.label(stored.params[name]) for name, axis in ranges.items()}
+        fields: dict[str, Any] = {"number": stored.number, "params": stored.params | labels, **stored.user_attrs}
         if not stored.state.is_finished():
             fields["state"] = "running"
         try:
