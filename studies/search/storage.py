@@ -156,7 +156,7 @@ def attributes(trial: SearchTrial) -> dict[str, Any]:
 def open_storage(storage: str) -> "BaseStorage":
     """The storage of a URL, or of a journal file by its path."""
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     quiet_optuna()
     if "://" in storage:
@@ -166,7 +166,8 @@ def open_storage(storage: str) -> "BaseStorage":
     if journal.is_file():
         # A killed process may have left its last line half written: the next one would be written behind it.
         os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(storage))
+    # By open(O_EXCL) and not by a symbolic link, which not every disk that hosts share has; both exclude each other.
+    return JournalStorage(JournalFileBackend(storage, lock_obj=JournalFileOpenLock(storage)))
 
 
 @contextmanager

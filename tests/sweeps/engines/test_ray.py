@@ -1,18 +1,21 @@
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.errors import UserError
+from engram import main
 from sweeps.engines.ray import RayEngine, RayOptions
 from tests.sweeps.engines.engine_contract import EngineOfProcessesContract
 from tests.sweeps.engines.fake_worker import DONE, SAVED, STARTED
 from tests.sweeps.engines.ray_cluster import add_node, ray_cluster
-from tests.sweeps.real_study import ROOT, wait_until
+from tests.sweeps.real_study import ROOT, RealStudy, wait_until
 
 FAKE = (sys.executable, "-m", "tests.sweeps.engines.fake_worker")
 
@@ -35,10 +38,10 @@ class TestRayEngine(EngineOfProcessesContract):
     build_two = build
 
     def test_more_slots_than_places_hold_nobody_up(self, tmp_path: Path) -> None:
-        engine = build(slots=5)
-        for number in range(5):
+        engine = build(slots=3)
+        for number in range(3):
             engine.submit(self.folder(tmp_path, str(number)))
-        assert {run.status for run in self.all_of(engine, 5)} == {"finished"}
+        assert {run.status for run in self.all_of(engine, 3)} == {"finished"}
         engine.close()
 
     def test_a_worker_that_cannot_start_says_why(self, tmp_path: Path) -> None:
@@ -99,3 +102,29 @@ def test_without_ray_or_a_cluster_it_says_what_to_do(monkeypatch: pytest.MonkeyP
         patch.setitem(sys.modules, "ray", None)
         with pytest.raises(UserError, match=r"needs Ray: pip install 'engram\[ray\]'"):
             build()
+
+
+def test_a_study_on_ray_survives_a_lost_node_and_ends_as_the_local_one(
+    cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    study = RealStudy(tmp_path)
+    settings = ("--seeds", "1", "--training.epochs", "30")
+    node = add_node(cluster, num_cpus=1, num_gpus=1)
+
+    def lose_node() -> None:
+        wait_until(lambda: study.training("runs", beyond=5))
+        cluster.remove_node(node, allow_graceful=False)
+        add_node(cluster, num_cpus=1, num_gpus=1)
+
+    with ThreadPoolExecutor() as threads:
+        lost = threads.submit(lose_node)
+        # What runs do not need ties them to the node that will be lost.
+        asked = ("--engine", "ray", "--ray.address", cluster.address, "--ray.slots", "1", "--ray.gpus", "1")
+        assert main(study.arguments("runs", *asked, *settings)) == 0
+        lost.result()
+    output = capfd.readouterr()
+    assert "2 finished" in output.out
+    assert re.search(r"memory seed 0  (killed|interrupted) .*(actor|node)|plain seed 0 ", output.err), output.err
+    assert main(study.arguments("whole", "--engine", "in-process", *settings)) == 0
+    assert study.results("runs") == study.results("whole")
