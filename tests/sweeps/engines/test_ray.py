@@ -54,7 +54,7 @@ class TestRayEngine(EngineOfProcessesContract):
     def test_an_actor_that_cannot_start_ends_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sweeps.engines.ray.FAILED_STARTS", 0)
         engine = build(slots=1)
-        engine._arguments = ()  # type: ignore[assignment]
+        engine._arguments = (*engine._arguments[:2], {"NO_TEXT": 1})  # type: ignore[assignment,dict-item]
         engine.submit(self.folder(tmp_path, "one"))
         (ended,) = self.all_of(engine, 1)
         engine.close()
