@@ -102,10 +102,13 @@ def search(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> i
     asked = msgspec.structs.replace(study.search, trials=options.trials or study.search.trials)
     check_search(asked, seeds=options.seeds or study.seeds)
     engine = build_engine(options, default_jobs=lambda: default_jobs(planned, options.devices), compute_run=compute_run)
-    with study_lock(planned, options, jobs=engine.slots), closing(engine):
+    slots = engine.at_once
+    if slots is None:
+        raise UserError("a search learns from every trial: say how many runs are computed at once (--slurm.at-once 8)")
+    with study_lock(planned, options, jobs=slots, on_this_machine=engine.on_this_machine), closing(engine):
         if read_study_record(study_folder(options.runs, planned.record.label) / STUDY_RECORD) is None:
             write_study_record(options.runs, planned.record)
-        record, code = run_search(planned, options, asked, arguments, engine)
+        record, code = run_search(planned, options, asked, arguments, engine, slots=slots)
         print("\n".join(summarize_search(record)))
         if code or record.best_trial is None or options.no_report_runs:
             return code
@@ -114,7 +117,7 @@ def search(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> i
 
 
 def run_search(
-    planned: Plan, options: argparse.Namespace, asked: Search, arguments: Sequence[str], engine: Engine
+    planned: Plan, options: argparse.Namespace, asked: Search, arguments: Sequence[str], engine: Engine, *, slots: int
 ) -> tuple[SearchRecord, int]:
     """Bring the search to its end, or as far as it comes; its record and the exit code."""
     folder = study_folder(options.runs, planned.record.label)
@@ -125,7 +128,6 @@ def run_search(
             f"the trials of {before.label} are kept in {before.storage}, not in {shown_storage}: give that --storage, "
             "or keep this search apart (--name NAME)"
         )
-    slots = engine.slots
     loop = build_loop(planned, options.runs, asked, storage=storage, slots=slots, retry_failed=bool(options.retry))
     screen = SearchScreen(loop, slots=slots)
 

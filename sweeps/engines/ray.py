@@ -6,7 +6,7 @@ Nodes see the run folders, and Python, at the same absolute paths as the driver;
 """
 
 import os
-import socket
+import platform
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -58,12 +58,13 @@ class Host:
         self._engine = LocalEngine(jobs=1, threads=options.cpus, devices=devices, program=[*SHELL, *program])
         self._asked: list[bool] = []
 
-    def hold_lock(self, folder: str | None) -> str:
-        """The name of the host, which holds the lock of a folder as long as this actor lives."""
-        if folder is not None:
-            self._lock = ExitStack()
-            self._lock.enter_context(lock_folder(Path(folder)))
-        return socket.gethostname()
+    def ready(self) -> None:
+        """Answers as soon as the actor has its place."""
+
+    def hold_lock(self, folder: str) -> str:
+        """Lock a folder as long as this actor lives; the name of its host."""
+        ExitStack().enter_context(lock_folder(Path(folder)))
+        return platform.node()
 
     def compute(self, folder: str) -> tuple[str, str | None]:
         """Status and error of a folder, when it has ended."""
@@ -85,7 +86,7 @@ class RayEngine(Engine):
     `slots` at once, each with some processors and a share of a GPU.
     """
 
-    options_type = RayOptions
+    on_this_machine, options_type = False, RayOptions
 
     def __init__(self, options: RayOptions, *, program: tuple[str, ...] = PROGRAM) -> None:
         super().__init__()
@@ -103,7 +104,7 @@ class RayEngine(Engine):
         self._failed_starts = 0
         self._idle: list[ActorHandle[Host]] = []
         self._busy: dict[ObjectRef[tuple[str, str | None]], tuple[ActorHandle[Host], Path]] = {}
-        self._ready: dict[ActorHandle[Host], ObjectRef[str]] = {}
+        self._ready: dict[ActorHandle[Host], ObjectRef[None]] = {}
 
     @classmethod
     def from_options(cls, options: EngineOptions) -> Self:
@@ -155,7 +156,7 @@ class RayEngine(Engine):
     def _start_waiting(self) -> None:
         while self._queue and (self._idle or len(self._busy) < self.slots):
             host = self._idle.pop() if self._idle else self._actor.remote(*self._arguments)
-            self._ready.setdefault(host, host.hold_lock.remote(None))
+            self._ready.setdefault(host, host.ready.remote())
             folder = self._queue.popleft()
             self._busy[host.compute.remote(str(folder))] = host, folder
 
