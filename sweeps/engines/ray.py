@@ -63,7 +63,8 @@ class Host:
 
     def hold_lock(self, folder: str) -> str:
         """Lock a folder as long as this actor lives; the name of its host."""
-        ExitStack().enter_context(lock_folder(Path(folder)))
+        self._lock = ExitStack()
+        self._lock.enter_context(lock_folder(Path(folder)))
         return platform.node()
 
     def compute(self, folder: str) -> tuple[str, str | None]:
