@@ -39,7 +39,7 @@ class Stdout:
             letter, encoding = error.object[error.start], error.encoding
             way_out = "utf-8" if not encoding.startswith("utf") else "utf-8:backslashreplace"
             raise UserError(
-                f"standard output is {encoding}, which cannot write {ascii(letter)}: set PYTHONIOENCODING={way_out}"
+                f"standard output is {encoding}, which cannot write {letter!a}: set PYTHONIOENCODING={way_out}"
             ) from None
         except OSError as error:
             self._discard()
@@ -91,16 +91,17 @@ def checked_streams() -> Iterator[None]:
     before = sys.stdin, sys.stdout, sys.stderr
     if sys.stdout is None:
         raise UserError("standard output is closed, and nothing was done: send it to a file, or to /dev/null")
-    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")
-    sys.stdout = Stdout(sys.stdout)  # type: ignore[assignment]
-    sys.stderr = Stderr(sys.stderr or open(os.devnull, "w", encoding="utf-8"))  # type: ignore[assignment]
-    try:
-        yield
-    finally:
+    with open(os.devnull, "r+", encoding="utf-8") as nothing:
+        sys.stdin = sys.stdin or nothing
+        sys.stdout = Stdout(sys.stdout)
+        sys.stderr = Stderr(sys.stderr or nothing)
         try:
-            sys.stdout.flush()
+            yield
         finally:
-            sys.stdin, sys.stdout, sys.stderr = before
+            try:
+                sys.stdout.flush()
+            finally:
+                sys.stdin, sys.stdout, sys.stderr = before
 
 
 def print_error(message: str) -> None:

@@ -9,9 +9,10 @@ import msgspec
 from core.commands.arguments import CommandParser
 from core.config import presets
 from core.config.presets import Tree
+from core.errors import UserError
 from studies.plan import Plan, plan
 from studies.search.spec import MAX_SEED
-from studies.study import Study, find_study
+from studies.study import Study, check_study_name, find_study
 
 MAX_SEEDS = 1_000
 EPILOG = """Settings of every run come last (`engram train --help-all` lists them);
@@ -76,14 +77,22 @@ class StudyParser(CommandParser):
             settings = presets.merge(settings, {"tracking": {"wandb": options.wandb}})
         presets.difference(options.profile, "profiles")  # an unknown profile is an error before the study is read
         study = find_study(options.study)
-        if options.name:
+        if options.name is not None:
+            check_study_name(options.name)
             study = msgspec.structs.replace(study, name=options.name)
         return options, study, settings
 
     def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
         """The arguments, and the plan of the study that they name."""
         options, study, settings = self.parse_study(arguments)
-        return options, plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
+        try:
+            planned = plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
+        except UserError as error:
+            in_file = options.study.endswith((".yaml", ".yml")) and str(error).startswith("row ")
+            if in_file:
+                raise UserError(f"{options.study}: {error}") from None
+            raise
+        return options, planned
 
 
 def positive_int(text: str) -> int:
