@@ -122,6 +122,11 @@ class SlurmCluster:
         self._daemons[name].kill()
         self._daemons[name].wait()
 
+    def stop_controller(self) -> None:
+        """End slurmctld as an update does: it keeps its queue."""
+        self._daemons["slurmctld"].terminate()
+        self._daemons["slurmctld"].wait(20)
+
     def call(self, *command: str, check: bool = True) -> str:
         """The stdout of a command of Slurm."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
