@@ -42,7 +42,7 @@ MpiDefault=none
 SwitchType=switch/none
 MailProg=/bin/true
 SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0,batch_sched_delay=0
-SlurmctldTimeout=10
+SlurmctldTimeout=2
 SlurmdTimeout=10
 KillWait=5
 MinJobAge=10
