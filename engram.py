@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.errors import UserError, did_you_mean
+from core.errors import UserError, describe_system_error, did_you_mean
+from core.standard_streams import checked_streams, print_error
 
 
 class Verb(NamedTuple):
@@ -87,28 +88,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 failed, 2 misuse or bad input, 130 stopped by the user."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words[:1] == ["help"]:
-            words = [*words[1:], "--help"]
-        if not words or words[0] in ("-h", "--help"):
-            print(listing(VERBS))
-        elif words[0] in ("-V", "--version"):
-            print(f"engram {installed_version()}")
-        else:
-            return run_verb(words) or 0
+        with checked_streams():
+            return run_words(words) or 0
     except UserError as error:
-        print(f"engram: {error}", file=sys.stderr)
+        print_error(f"engram: {error}")
         return 2
     except KeyboardInterrupt:
-        print("engram: stopped", file=sys.stderr)
+        print_error("engram: stopped")
         return 130
     except BrokenPipeError:
         # The reader of our output (head, less) has gone, and nobody is left to read an error.
-        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print_error(f"engram: {describe_system_error(error)}")
+        return 2
     except SystemExit as stop:
         # Help was asked for.
         if stop.code:
             raise
     return 0
+
+
+def run_words(words: list[str]) -> int | None:
+    """Run what the words of a command line ask for."""
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        print(listing(VERBS))
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"engram {installed_version()}")
+        return 0
+    return run_verb(words)
 
 
 def run_verb(words: Sequence[str]) -> int | None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Literal
 
@@ -58,8 +58,9 @@ class ProgressBar:
 
 
 def say(line: str) -> None:
-    """A plain line of progress."""
-    print(line, file=sys.stderr, flush=True)
+    """A plain line of progress; a full disk under the log is no reason to stop."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

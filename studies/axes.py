@@ -1,7 +1,8 @@
 """Ablation axes: what of the model a study may vary, over which values, declared once.
 
 Plans, tables, search spaces and W&B sweeps all read this tuple. An axis names a setting of `core.config.schema` by its
-path; which value is the default is written there, not here.
+path; which value is the default is written there, not here. In a search an axis may be a range, all numbers between
+`low` and `high` (`studies.search.ranges`).
 """
 
 from typing import Any, cast
@@ -31,9 +32,23 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it is and why one would vary it."""
     labels: tuple[str, ...] = ()
     """What rows and tables call the values, one each; empty: the values themselves."""
+    low: int | float | None = None
+    """The low end of a range, in a search, instead of values."""
+    high: int | float | None = None
+    log: bool = False
+    """Whether a range is searched by orders of magnitude."""
+    step: int | float | None = None
+    """Distance of the numbers of a range; none: every number, or every whole one."""
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it is a range of numbers, which only a search can vary."""
+        return not (self.low is None and self.high is None and self.step is None and not self.log)
 
     def label(self, value: Value) -> str:
-        """What rows and tables call a value."""
+        """What rows and tables call a value; that of a number of a range is the whole number."""
+        if self.is_range and value is not None and not isinstance(value, str):
+            return f"{value:.12g}"
         labels = dict(zip(self.values, self.labels, strict=False))
         return labels.get(value) or (f"{value:g}" if isinstance(value, float) else str(value))
 
@@ -59,7 +74,7 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check(self, preset: str) -> None:
         """Raise a UserError for an axis that has no values, no clear names for them, or no place in a preset."""
-        if not self.values or (self.labels and len(self.labels) != len(self.values)):
+        if not self.is_range and (not self.values or (self.labels and len(self.labels) != len(self.values))):
             raise UserError(f"axis {self.name}: {len(self.values)} values and {len(self.labels)} labels: give one each")
         if len({self.label(value) for value in self.values}) < len(self.values):
             raise UserError(f"axis {self.name}: two of its values have one label: {', '.join(self.value_labels)}")
@@ -68,7 +83,10 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def value_labels(self) -> tuple[str, ...]:
-        """The labels of its values, in order."""
+        """The labels of its values, in order; of a range one that describes it."""
+        if self.is_range:
+            how = ", log" if self.log else f" in steps of {self.label(self.step)}" if self.step is not None else ""
+            return (f"{self.label(self.low)} to {self.label(self.high)}{how}",)
         return tuple(self.label(value) for value in self.values)
 
 

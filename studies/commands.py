@@ -192,11 +192,11 @@ def describe_axes(study: Study) -> Iterator[str]:
     search = study.search
     if search is None:
         return
-    combinations = prod(len(axis.values) for axis in study.declared_axes)
-    yield (
-        f"search: up to {search.trials} trials over {combinations:,} combinations of {len(study.axes)} axes; the "
-        f"first {search.startup} at random, then by TPE"
-    )
+    ranges = sum(axis.is_range for axis in study.declared_axes)
+    space = f"{prod(len(axis.values) for axis in study.declared_axes):,} combinations of {len(study.axes)} axes"
+    if ranges:
+        space = f"{len(study.axes)} axes, {ranges} of them {'a range' if ranges == 1 else 'ranges'}"
+    yield f"search: up to {search.trials} trials over {space}; the first {search.startup} at random, then by TPE"
     yield f"a trial gets seeds {', '.join(map(str, search.shared_seeds))} {search.rule}"
     yield (
         f"{search.trials * search.rungs[0]} to {search.trials * search.rungs[-1]} runs on the search's seeds; then the "

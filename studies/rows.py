@@ -85,7 +85,7 @@ def complete_axis(axis: Axis) -> Axis:
     """An axis of a study with what it leaves out: of the declared axis, or of any where it has a path of its own."""
     own = Axis(axis.name, title=axis.name, path=axis.path, sentence="An axis of this study's own.")
     known = own if axis.path else find_axis(axis.name)
-    values = axis.values or known.values
+    values = axis.values or (() if axis.is_range else known.values)
     return Axis(
         axis.name,
         title=axis.title or known.title,
@@ -94,6 +94,10 @@ def complete_axis(axis: Axis) -> Axis:
         sentence=axis.sentence or known.sentence,
         # Values without labels label themselves: a plan of thousands of values asks for its axes at every row.
         labels=axis.labels or (tuple(known.label(value) for value in values) if known.labels else ()),
+        low=axis.low,
+        high=axis.high,
+        log=axis.log,
+        step=axis.step,
     )
 
 
@@ -105,6 +109,11 @@ def rows_from_axes(base: Base, axes: Sequence[Axis]) -> tuple[dict[str, Row], di
     """
     build(base.preset, row=base.settings)
     for axis in axes:
+        if axis.is_range:
+            raise UserError(
+                f"axis {axis.name} is a range ({axis.value_labels[0]}), and every row needs a value: give `values`, or "
+                "a `search` section"
+            )
         axis.check(base.preset)
     rows: dict[str, Row] = {}
     left_out: dict[str, str] = {}

@@ -27,9 +27,8 @@ from studies.record import add_earlier_seeds, find_study_record, study_folder, w
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import mirror_study
 from sweeps.display import Screen, describe_states, grid, live_display
-from sweeps.engines import ENGINES
-from sweeps.engines.engine import Engine, EngineOptions
-from sweeps.engines.local import parse_devices
+from sweeps.engines.engine import Engine
+from sweeps.engines.options import add_engine_options, build_engine
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
 from sweeps.run_states import BAD, RunStates, count_statuses
 
@@ -46,13 +45,7 @@ def run(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> int:
     `compute_run` computes a run folder in this process, for `--engine in-process`.
     """
     parser = StudyParser("engram study run", DESCRIPTION)
-    add_job_options(parser)
-    parser.add_argument(
-        "--engine",
-        choices=list(ENGINES),
-        default=next(iter(ENGINES)),
-        help="; ".join(f"{name}: {(engine.__doc__ or '').partition('.')[0]}" for name, engine in ENGINES.items()),
-    )
+    add_engine_options(parser)
     parser.add_argument(
         "--attempts",
         type=positive_int,
@@ -71,29 +64,9 @@ def run(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> int:
     options, planned = parser.parse_plan(arguments)
     if planned.study.search is not None:
         raise UserError(f"study {planned.study.name} is a search: run `engram study search {options.study}`")
-    engine = ENGINES[options.engine].from_options(
-        EngineOptions(
-            jobs=options.jobs,
-            devices=options.devices,
-            default_jobs=lambda: default_jobs(planned, options.devices),
-            run=compute_run,
-        )
-    )
+    engine = build_engine(options, default_jobs=lambda: default_jobs(planned, options.devices), compute_run=compute_run)
     with study_lock(planned, options, jobs=engine.slots, rerun=options.rerun) as again:
         return run_plan(planned, options, arguments, engine, again=again, attempts=options.attempts)
-
-
-def add_job_options(parser: StudyParser) -> None:
-    """Add how many runs are computed at once, and on which devices."""
-    parser.add_argument(
-        "--jobs",
-        type=positive_int,
-        metavar="N",
-        help="runs at once (default: as many as processors or devices allow)",
-    )
-    parser.add_argument(
-        "--devices", type=parse_devices, default=(), help="cpu, or cuda:0,cuda:1: the runs use them in turn"
-    )
 
 
 @contextmanager

@@ -95,9 +95,13 @@ class Launcher:
 
     def _submit_waiting(self) -> None:
         running = len(self.run_states.with_status(RUNNING))
-        for state in self.run_states.with_status(WAITING):
-            if running >= self.engine.slots:
-                return
+        for state in self.run_states.with_status(WAITING, ELSEWHERE):
+            if self.engine.has(state.run.folder):
+                self._submit(state)
+                running += 1
+                continue
+            if state.status == ELSEWHERE or running >= self.engine.slots:
+                continue
             if is_locked(state.run.folder):
                 self._change(state, ELSEWHERE)
                 continue
@@ -109,10 +113,13 @@ class Launcher:
             except UserError as error:
                 self._change(state, "failed", str(error))
                 continue
-            self.run_states.start(state)
-            self._on_change(state)
-            self.engine.submit(state.run.folder)
+            self._submit(state)
             running += 1
+
+    def _submit(self, state: RunState) -> None:
+        self.run_states.start(state)
+        self._on_change(state)
+        self.engine.submit(state.run.folder)
 
     def _end(self, ended: EndedRun, *, stopping: bool) -> None:
         state = self.run_states.by_id[self._planned[ended.folder].run_id]

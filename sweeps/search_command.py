@@ -24,9 +24,10 @@ from studies.search.spec import Search, check_search
 from studies.search.storage import JOURNAL, TrialStore, without_password
 from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_search_record, write_search_record
 from studies.study import BASE, BEST
-from sweeps.commands import add_job_options, run_plan, study_lock
+from sweeps.commands import run_plan, study_lock
 from sweeps.display import live_display
 from sweeps.engines.local import LocalEngine
+from sweeps.engines.options import add_job_options
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search_display import SearchScreen, summarize_search
@@ -48,7 +49,8 @@ EPILOG = """Settings of every run come last (`engram train --help-all` lists the
   {prog} mine.yaml --profile minilm --jobs 2 --data.train FILE
   optuna-dashboard runs/studies/search@quick/optuna.journal
 
-A search of your own is a YAML file of axes on a base; its seeds must differ from the study's:
+A search of your own is a YAML file of axes on a base; its seeds must differ from the study's, and an axis may be a
+range (log: by orders of magnitude; or step: 0.1):
 
   question: Which warm-up and width?
   baseline: base
@@ -56,7 +58,7 @@ A search of your own is a YAML file of axes on a base; its seeds must differ fro
   axes:
     - warmup
     - slot-width
-    - {{name: lr, path: training.lr, values: [1e-4, 5e-5]}}
+    - {{name: lr, path: training.lr, low: 1e-5, high: 1e-3, log: true}}
   search: {{trials: 20, rungs: [1, 2, 3], seeds: [100, 101, 102]}}
 """
 
@@ -82,7 +84,8 @@ def search(arguments: Sequence[str]) -> int:
     )
     options, planned = parser.parse_plan(arguments)
     # These words are printed again, and so end up in logs.
-    arguments = [without_password(word) for word in arguments]
+    if options.storage:
+        arguments = [word.replace(options.storage, without_password(options.storage)) for word in arguments]
     study = planned.study
     if study.search is None:
         raise UserError(
@@ -114,7 +117,7 @@ def run_search(
     folder = study_folder(options.runs, planned.record.label)
     storage = options.storage or str(folder / JOURNAL)
     before, shown_storage = read_search_record(folder), without_password(storage)
-    if before is not None and before.storage != shown_storage:
+    if before is not None and without_password(before.storage) != shown_storage:
         raise UserError(
             f"the trials of {before.label} are kept in {before.storage}, not in {shown_storage}: give that --storage, "
             "or keep this search apart (--name NAME)"

@@ -109,7 +109,9 @@ def test_training_documents_that_are_not_there_are_named(misuse: Misuse, tmp_pat
 
 
 def test_a_config_file_that_is_not_there_is_named(misuse: Misuse) -> None:
-    assert misuse("train", "memory-grc", "--config", "no.yaml").startswith("no.yaml: no such config file")
+    line = misuse("train", "memory-grc", "--config", "no.yaml")
+    assert line.startswith("no.yaml: ")
+    assert "o such file" in line
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_computed(

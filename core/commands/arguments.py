@@ -9,7 +9,7 @@ import inspect
 import re
 import shutil
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
@@ -78,15 +78,34 @@ def call(function: Command, prog: str, arguments: Sequence[str]) -> int | None:
 def build_parser(function: Command, prog: str) -> CommandParser:
     """The parser of a command's function, from its signature and docstring."""
     inner, bound = (function.func, function.keywords) if isinstance(function, partial) else (function, {})
-    description, _, sentences = (inspect.getdoc(inner) or "").partition("\nArgs:\n")
+    parser = CommandParser(prog, describe(inner)[0])
+    add_parameters(parser, inner, skip=bound)
+    return parser
+
+
+def describe(described: Callable[..., object]) -> tuple[str, dict[str, str]]:
+    """What a docstring says of a function or class, and of each of its parameters."""
+    description, _, sentences = (inspect.getdoc(described) or "").partition("\nArgs:\n")
     helps = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", sentences, re.MULTILINE))
-    kinds = get_type_hints(inner, include_extras=True)
-    parser = CommandParser(prog, description)
-    for name, parameter in inspect.signature(inner).parameters.items():
-        if name in bound:
+    return description, {name: " ".join(text.split()).removesuffix(".") for name, text in helps.items()}
+
+
+def add_parameters(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    described: Callable[..., object],
+    *,
+    skip: Collection[str] = (),
+    prefix: str = "",
+) -> None:
+    """Add the parameters of a function or class as arguments.
+
+    With a prefix (`slurm.`) they are flags that begin with it, and only those that are given have a value.
+    """
+    helps, kinds = describe(described)[1], get_type_hints(described, include_extras=True)
+    for name, parameter in inspect.signature(described).parameters.items():
+        if name in skip:
             continue
-        how = describe_type(kinds[name], METAVARS.get(name))
-        text = " ".join(helps.get(name, "").split()).removesuffix(".")
+        how, text = describe_type(kinds[name], METAVARS.get(name)), helps.get(name, "")
         if parameter.kind is not parameter.KEYWORD_ONLY:
             several = {"nargs": "+"} if "nargs" in how else {}
             parser.add_argument(name, help=escape(text), **how | {"metavar": name.upper()} | several)
@@ -96,10 +115,9 @@ def build_parser(function: Command, prog: str) -> CommandParser:
             text += " (required)"
         elif parameter.default is not None and parameter.default is not False and "default:" not in text.lower():
             text += f" (default: {parameter.default})" if parameter.default != () else ""
-        default = {} if required else {"default": parameter.default}
-        flag = f"--{name.replace('_', '-')}"
+        default = {} if required else {"default": argparse.SUPPRESS if prefix else parameter.default}
+        flag = f"--{prefix}{name.replace('_', '-')}"
         parser.add_argument(flag, help=escape(text), required=required, **default, **how)
-    return parser
 
 
 def describe_type(kind: Any, metavar: str | None = None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ The order is defaults < profile < preset < study row < flags. A preset says whic
 are YAML files of a few lines, so that a diff of two rows of a table can be read in them.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
@@ -16,7 +15,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from core.config.schema import RunConfig
-from core.errors import UserError, did_you_mean, first_line
+from core.config.yaml_file import load_yaml, read_yaml
+from core.errors import UserError, did_you_mean, shorten
 
 FOLDERS = {kind: Path(__file__).with_name(f"shipped_{kind}") for kind in ("presets", "profiles")}
 Tree = dict[str, Any]
@@ -30,7 +30,7 @@ def _shipped(kind: str) -> dict[str, tuple[str, Tree]]:
     for path in sorted(FOLDERS[kind].glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
-        shipped[path.stem] = " ".join(line.strip("# ") for line in comment), yaml.safe_load(text) or {}
+        shipped[path.stem] = " ".join(line.strip("# ") for line in comment), load_yaml(text) or {}
     return shipped
 
 
@@ -99,14 +99,7 @@ def from_yaml(path: Path) -> RunConfig:
 
 def read_settings(path: Path) -> Tree:
     """The settings in a YAML file as a nested dict, not yet validated."""
-    try:
-        tree = load_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such config file; give a YAML file of settings") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); give a YAML file of settings") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not readable YAML: {error}") from None
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds {type(tree).__name__}, not settings: expected a mapping such as `seed: 0`")
     return tree
@@ -124,10 +117,11 @@ def _describe(mistake: Any) -> str:
     if mistake["type"] == "value_error":
         return message
     if mistake["type"] == "model_type":
-        return f"{path} is {mistake['input']!r}: it is a section, give its settings ({', '.join(setting_names(steps))})"
+        names = ", ".join(setting_names(steps))
+        return f"{path} is {shorten(mistake['input'])}: it is a section, give its settings ({names})"
     field = section.model_fields.get(steps[-1]) if section is not None else None
     explanation = f" ({field.description})" if field is not None and field.description else ""
-    return f"{path} is {mistake['input']!r}: {message}{explanation}"
+    return f"{path} is {shorten(mistake['input'])}: {message}{explanation}"
 
 
 def unknown_setting(name: str, section: Sequence[str], hint: str) -> str:
@@ -168,45 +162,3 @@ def section_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
         if isinstance(option, type) and issubclass(option, BaseModel):
             return option
     return None
-
-
-class StrictLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, but a key that is given twice is a mistake: by itself the last one wins in silence."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """A mapping as it was written, before `<<` merges others below it."""
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in lines:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} is given twice (first in line {lines[key.value]}): leave one out",
-                    problem_mark=key.start_mark,
-                )
-            lines[key.value] = key.start_mark.line + 1
-        return node
-
-
-class NumberLoader(StrictLoader):
-    """Takes 1e-5 for the number it looks like, as JSON and YAML 1.2 do; PyYAML asks for 1.0e-5."""
-
-
-NumberLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def load_yaml(text: str, loader: type[StrictLoader] = StrictLoader) -> Any:
-    """The content of a YAML text; a ValueError says in one line what is wrong, and where it can in which line."""
-    try:
-        return yaml.load(text, Loader=loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}: " if mark is not None else ""
-        raise ValueError(f"{where}{error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(first_line(error)) from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None

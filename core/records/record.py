@@ -15,7 +15,8 @@ import msgspec
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, read_json, was_killed, write_json
+from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, was_killed, write_json
+from core.input_files import read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 

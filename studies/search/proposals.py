@@ -7,6 +7,7 @@ proposed, and a proposal is complete before it enters the storage.
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,8 @@ import numpy as np
 
 from core.seeding import seed_for
 from studies.axes import Axis
-from studies.search.space import Point, SearchSpace, optuna_distributions, quiet_optuna
+from studies.search.ranges import is_integer, number_at, range_ends, round_to_range
+from studies.search.space import Point, SearchSpace, optuna_distributions, optuna_params, quiet_optuna
 from studies.search.spec import Search
 from studies.search.trials import SearchTrial
 
@@ -51,20 +53,40 @@ def propose(
         )
         asked = study.ask()
 
-        def suggest(axis: Axis, possible: Sequence[str], asked: "Trial" = asked) -> str:
-            return asked.suggest_categorical(axis.name, axis.value_labels)
+        def ask(axis: Axis, possible: Sequence[str], asked: "Trial" = asked) -> str:
+            return suggest(asked, axis)
 
-        point = space.point(suggest)
+        point = space.point(ask)
         if find_signature(point) not in tried:
             return point
         # Out of the way: a failed trial has no part in what is proposed next.
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
     generator = np.random.default_rng(seed_for("draw", search.sampler_seed, number))
     for _ in range(RANDOM_DRAWS):
-        point = space.point(lambda axis, possible: possible[int(generator.integers(len(possible)))])
+        point = space.point(partial(draw, generator))
         if find_signature(point) not in tried:
             return point
     return None
+
+
+def suggest(trial: "Trial", axis: Axis) -> str:
+    """The label that Optuna's sampler proposes on an axis."""
+    if not axis.is_range:
+        return trial.suggest_categorical(axis.name, axis.value_labels)
+    low, high = range_ends(axis)
+    number: float
+    if is_integer(axis):
+        number = trial.suggest_int(axis.name, int(low), int(high), step=int(axis.step or 1), log=axis.log)
+    else:
+        number = trial.suggest_float(axis.name, low, high, step=axis.step, log=axis.log)
+    return axis.label(round_to_range(axis, number))
+
+
+def draw(generator: np.random.Generator, axis: Axis, possible: Sequence[str]) -> str:
+    """A label of an axis at random, of a range that of any of its numbers."""
+    if axis.is_range:
+        return axis.label(number_at(axis, generator.random()))
+    return possible[int(generator.integers(len(possible)))]
 
 
 def build_study(space: SearchSpace, trials: Sequence[SearchTrial]) -> "Study":
@@ -80,7 +102,7 @@ def build_study(space: SearchSpace, trials: Sequence[SearchTrial]) -> "Study":
             study.add_trial(
                 create_trial(
                     state=TrialState.RUNNING if trial.is_open else TrialState.COMPLETE,
-                    params=trial.params,
+                    params=optuna_params(space.axes, trial.params),
                     distributions={name: distributions[name] for name in trial.params},
                     value=None if trial.is_open else trial.value,
                 )

@@ -20,14 +20,16 @@ from core.config.presets import Tree, build, difference, leaves, merge, validate
 from core.errors import UserError
 from studies.axes import Axis, Value
 from studies.rows import Base, config_key, refuse_invalid
+from studies.search.ranges import check_range, is_in_range, is_integer, nearest, range_ends, value_from_label
 
 if TYPE_CHECKING:
-    from optuna.distributions import CategoricalDistribution
+    from optuna.distributions import BaseDistribution
 
-Choices = tuple[tuple[Axis, int], ...]
-"""Axes and the index of the value chosen on each, in order."""
+Choices = tuple[tuple[Axis, Value], ...]
+"""Axes and the value chosen on each, in order."""
 Choose = Callable[[Axis, Sequence[str]], str]
-"""Chooses a label of an axis, from the axis and those of its labels that go with the choices before."""
+"""Chooses a label of an axis, from the axis and those of its labels (of a range: of its ends) that go with the choices
+before."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,16 @@ class SearchSpace:
     """The configs that base and axes span; raises a UserError for an axis or a value that can never be."""
 
     def __init__(self, base: Base, axes: Sequence[Axis]) -> None:
-        build(base.preset, row=base.settings)
+        self._own = build(base.preset, row=base.settings)
         self.base, self.axes = base, tuple(axes)
         self._preset = difference(base.preset)
         self._key = lru_cache(maxsize=16_384)(self._compute_key)
         for axis in axes:
             axis.check(base.preset)
-        values = [(axis, index) for axis in axes for index in range(len(axis.values))]
-        refuse_invalid(base, [(axis, axis.values[index]) for axis, index in values if not self.is_valid(axis, index)])
+            if axis.is_range:
+                check_range(axis)
+        values = [(axis, value) for axis in axes for value in candidates(axis)]
+        refuse_invalid(base, [(axis, value) for axis, value in values if not self.is_valid(axis, value)])
         self.axes = self._in_order()
 
     def point(self, choose: Choose) -> Point:
@@ -61,19 +65,19 @@ class SearchSpace:
         for axis in self.axes:
             keys = self._keys(axis, choices)
             if not keys:
-                before = ", ".join(f"{other.name}={other.label(other.values[index])}" for other, index in choices)
+                before = ", ".join(f"{other.name}={other.label(value)}" for other, value in choices)
                 raise UserError(f"axis {axis.name}: none of its values goes with {before}: give it one that does")
-            if len(set(keys.values())) == 1:
+            if len(set(keys.values())) == 1 and (len(keys) > 1 or not axis.is_range):
                 # One config, whatever is chosen: nothing to choose, unless the base's own value cannot be here.
                 if self._key(choices) not in keys.values():
                     choices = (*choices, (axis, next(iter(keys))))
                 continue
-            labels = axis.value_labels
-            label = params[axis.name] = choose(axis, [labels[index] for index in keys])
-            chosen = labels.index(label)
-            nearest = min(keys, key=lambda index: (abs(index - chosen), index))
-            at[axis.name] = axis.values[nearest]
-            choices = (*choices, (axis, nearest))
+            label = params[axis.name] = choose(axis, [axis.label(value) for value in keys])
+            value = value_from_label(axis, label)
+            if self._key((*choices, (axis, value))) is None:
+                value = nearest(axis, value, list(keys))
+            at[axis.name] = value
+            choices = (*choices, (axis, value))
         return Point(params, self._settings(choices), at)
 
     def point_from_params(self, params: Mapping[str, str]) -> Point:
@@ -81,11 +85,13 @@ class SearchSpace:
 
         def stored(axis: Axis, possible: Sequence[str]) -> str:
             label = params.get(axis.name, "")
-            if label not in axis.value_labels:
+            try:
+                value_from_label(axis, label)
+            except UserError:
                 raise UserError(
                     f"a stored trial has {axis.name} {label!r}, which is none of {', '.join(axis.value_labels)}: the "
                     "axes were changed; keep the changed study apart (--name NAME)"
-                )
+                ) from None
             return label
 
         return self.point(stored)
@@ -94,9 +100,10 @@ class SearchSpace:
         """The base as it stands; None where an axis has no value that is the base's."""
 
         def as_it_is(axis: Axis, possible: Sequence[str]) -> str:
-            for index, label in enumerate(axis.value_labels):
-                if self._key(((axis, index),)) == self._key(()):
-                    return label
+            own = axis.value_in(self._own)
+            for value in (own,) if axis.is_range and is_in_range(axis, own) else axis.values:
+                if self._key(((axis, value),)) == self._key(()):
+                    return axis.label(value)
             raise LookupError(axis.name)
 
         try:
@@ -116,18 +123,18 @@ class SearchSpace:
 
     def _gates(self, gate: Axis, axis: Axis) -> bool:
         """Whether some values of `gate` make `axis` idle, and others do not."""
-        keys = (self._keys(axis, ((gate, index),)) for index in self._keys(gate, ()))
+        keys = (self._keys(axis, ((gate, value),)) for value in self._keys(gate, ()))
         return len({len(set(some.values())) < 2 for some in keys if some}) > 1
 
-    def _keys(self, axis: Axis, choices: Choices) -> dict[int, str]:
-        """Index on the axis -> key of the config, for those of its values that go with the choices."""
-        keys = {index: self._key((*choices, (axis, index))) for index in range(len(axis.values))}
-        return {index: key for index, key in keys.items() if key is not None}
+    def _keys(self, axis: Axis, choices: Choices) -> dict[Value, str]:
+        """Value -> key of the config, for those values of an axis that go with the choices."""
+        keys = {value: self._key((*choices, (axis, value))) for value in candidates(axis)}
+        return {value: key for value, key in keys.items() if key is not None}
 
     def _settings(self, choices: Choices) -> Tree:
         settings = self.base.settings
-        for axis, index in choices:
-            settings = merge(settings, axis.setting(axis.values[index]))
+        for axis, value in choices:
+            settings = merge(settings, axis.setting(value))
         return settings
 
     def _compute_key(self, choices: Choices) -> str | None:
@@ -137,18 +144,40 @@ class SearchSpace:
         except UserError:
             return None
 
-    def is_valid(self, axis: Axis, index: int) -> bool:
+    def is_valid(self, axis: Axis, value: Value) -> bool:
         """Whether a value goes with the base, or with some value of another axis."""
-        own = (axis, index)
-        others = [(other, number) for other in self.axes if other is not axis for number in range(len(other.values))]
+        own = (axis, value)
+        others = [(other, beside) for other in self.axes if other is not axis for beside in candidates(other)]
         return bool(self._key((own,))) or any(self._key((other, own)) for other in others)
 
 
-def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "CategoricalDistribution"]:
-    """Name -> categorical distribution over the labels of an axis: a value has one name in tables and dashboards."""
-    from optuna.distributions import CategoricalDistribution
+def candidates(axis: Axis) -> tuple[Value, ...]:
+    """The values of an axis; of a range its ends."""
+    return range_ends(axis) if axis.is_range else axis.values
 
-    return {axis.name: CategoricalDistribution(axis.value_labels) for axis in axes}
+
+def optuna_distributions(axes: Iterable[Axis]) -> dict[str, "BaseDistribution"]:
+    """Name -> distribution over an axis: of labels, as a value has one name in tables and dashboards; or of numbers."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    def distribution(axis: Axis) -> "BaseDistribution":
+        if not axis.is_range:
+            return CategoricalDistribution(axis.value_labels)
+        low, high = range_ends(axis)
+        if is_integer(axis):
+            return IntDistribution(int(low), int(high), log=axis.log, step=int(axis.step or 1))
+        return FloatDistribution(low, high, log=axis.log, step=axis.step)
+
+    return {axis.name: distribution(axis) for axis in axes}
+
+
+def optuna_params(axes: Iterable[Axis], params: Mapping[str, str]) -> dict[str, Value]:
+    """Axis -> what Optuna has for a label: the label itself, of a range its number."""
+    return {
+        axis.name: value_from_label(axis, params[axis.name]) if axis.is_range else params[axis.name]
+        for axis in axes
+        if axis.name in params
+    }
 
 
 def quiet_optuna() -> None:
@@ -168,7 +197,7 @@ def build_wandb_sweep(base: Base, axes: Sequence[Axis], *, name: str, metric: st
     space = SearchSpace(base, axes)
 
     def sweep_values(axis: Axis) -> list[Any]:
-        return [_flag_value(value) for index, value in enumerate(axis.values) if space.is_valid(axis, index)]
+        return [_flag_value(value) for value in axis.values if space.is_valid(axis, value)]
 
     settings = [f"--{path}={_flag_value(value)}" for path, value in leaves(base.settings).items()]
     command = ["engram", "train", base.preset, "--profile", profile, *settings]

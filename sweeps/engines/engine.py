@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class EndedRun:
 class EngineOptions:
     """What the command line says about engines; each uses what concerns it and refuses what it cannot do."""
 
+    runs: Path
+    """The folder of run folders."""
     jobs: int | None
     """How many runs at once; None leaves it to the engine."""
     devices: tuple[str, ...]
@@ -37,6 +39,8 @@ class EngineOptions:
     """How many runs at once this machine has room for."""
     run: Callable[[Path], str]
     """Computes a run folder in this process and returns the status of its record."""
+    own: Any = None
+    """What the engine's own flags say: an object of its `options_type`."""
 
 
 class Engine(ABC):
@@ -45,6 +49,10 @@ class Engine(ABC):
     slots: int
     in_process = False
     """Whether runs are computed in this process, and so print on its screen."""
+    outlives_driver = False
+    """Whether runs continue when this process has ended, so that `detach` may leave them."""
+    options_type: ClassVar[type[Any] | None] = None
+    """The engine's own options: a dataclass whose fields become its flags, and whose docstring is their help."""
 
     def __init__(self) -> None:
         self._queue: deque[Path] = deque()
@@ -63,6 +71,10 @@ class Engine(ABC):
         else:
             self._queue.append(folder)
 
+    def has(self, folder: Path) -> bool:
+        """Whether an earlier driver has left this folder to the engine: submitting it then follows that job."""
+        return False
+
     @abstractmethod
     def wait(self, seconds: float) -> list[EndedRun]:
         """The folders that ended since the last call: each exactly once; waits for the first up to some seconds.
@@ -79,6 +91,10 @@ class Engine(ABC):
         self._cancelled = True
         self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
         self._queue.clear()
+
+    def detach(self) -> None:
+        """Leave what was submitted to itself, where the engine `outlives_driver`; `close` then ends none of it."""
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from core.config.presets import to_yaml
 from core.files import HOLDER_FILE, lock_folder
 from core.progress import stop_on_signals
 from core.records.history import STEP, History
 from core.records.record import (
+    CONFIG,
     HISTORY,
     LAST,
     RECORD,
@@ -111,6 +113,32 @@ def test_a_run_that_another_process_computes_is_waited_for(planned: Plan, monkey
     run_states = compute(planned, run)
     assert run.computed == run_ids(planned)[1:]
     assert run_states.by_id[other.run_id].status == "finished"
+
+
+def test_a_run_that_an_earlier_driver_left_to_the_engine_is_followed_and_not_opened_anew(planned: Plan) -> None:
+    locked, waits = planned.runs[0].folder, planned.runs[3].folder
+
+    class Remembering(InProcessEngine):
+        def has(self, folder: Path) -> bool:
+            return folder in (locked, waits) and folder not in submitted
+
+        def submit(self, folder: Path) -> None:
+            submitted.append(folder)
+            super().submit(folder)
+
+    submitted: list[Path] = []
+    for folder in (locked, waits):
+        folder.mkdir(parents=True)
+        (folder / CONFIG).write_text(to_yaml(planned.configs["one" if folder == locked else "two"]))
+    before = (waits / CONFIG).stat().st_ino
+    with lock_folder(locked), stop_on_signals() as stop:
+        run_states = read_states(planned)
+        assert [state.run.folder for state in run_states.with_status("elsewhere")] == [locked]
+        Launcher(run_states, Remembering(FakeRun()), planned).run(stop)
+    assert exit_code(run_states, stopped=False) == 0
+    # However few slots there are: these are in its queue already.
+    assert submitted[:2] == [locked, waits]
+    assert (waits / CONFIG).stat().st_ino == before
 
 
 class KillingEngine(InProcessEngine):
