@@ -8,7 +8,7 @@ Nodes see the run folders, and Python, at the same absolute paths as the driver;
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -53,8 +53,11 @@ class RayOptions:
 class Host:
     """An actor: computes folders on its node, and hears `cancel` meanwhile, as it has two threads."""
 
-    def __init__(self, program: tuple[str, ...], options: RayOptions, environment: dict[str, str]) -> None:
+    def __init__(self, program: tuple[str, ...], options: RayOptions, place: Path, environment: dict[str, str]) -> None:
         os.environ.update(environment)
+        # Settings may name files from where the driver is; one that is on a disk of its own names them in full.
+        with suppress(OSError):
+            os.chdir(place)
         # Ray hides GPUs only from actors that have a share of one.
         devices = () if options.gpus else ("cpu",)
         self._engine = LocalEngine(jobs=1, threads=options.cpus, devices=devices, program=[*SHELL, *program])
@@ -99,7 +102,7 @@ class RayEngine(Engine):
         resources = {"num_cpus": options.cpus, "num_gpus": options.gpus}
         self._actor = self._ray.remote(max_restarts=0, max_concurrency=2, **resources)(Host)
         environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
-        self._arguments = (program, options, environment | {"PYTHONPATH": CODE})
+        self._arguments = (program, options, Path.cwd(), environment | {"PYTHONPATH": CODE})
         self._failed_starts = 0
         self._idle: list[ActorHandle[Host]] = []
         self._busy: dict[ObjectRef[tuple[str, str | None]], tuple[ActorHandle[Host], Path]] = {}
@@ -111,10 +114,10 @@ class RayEngine(Engine):
         own: RayOptions = options.own
         if options.jobs or options.devices:
             raise UserError("--engine ray: give --ray.slots, --ray.cpus and --ray.gpus, not --jobs and --devices")
-        if own.cpus < 1 or own.slots == 0 or own.gpus < 0 or (own.gpus > 1 and own.gpus % 1):
+        if own.cpus < 1 or (own.slots or 1) < 1 or own.gpus < 0 or (own.gpus > 1 and own.gpus % 1):
             raise UserError(
-                f"--ray.cpus {own.cpus}, --ray.gpus {own.gpus:g}, --ray.slots {own.slots}: give at least 1 processor and "
-                "1 slot, and a share of one GPU or a number of whole ones"
+                f"--ray.cpus {own.cpus}, --ray.gpus {own.gpus:g}, --ray.slots {own.slots}: give at least 1 processor "
+                "and 1 slot, and a share of one GPU or a number of whole ones"
             )
         engine = cls(own)
         engine.test_lock(options.runs)
@@ -163,7 +166,7 @@ class RayEngine(Engine):
             host = self._idle.pop() if self._idle else self._actor.remote(*self._arguments)
             self._ready.setdefault(host, host.ready.remote())
             folder = self._queue.popleft()
-            self._busy[host.compute.remote(str(folder))] = host, folder
+            self._busy[host.compute.remote(str(folder.absolute()))] = host, folder
 
     def _take_answer(self, ref: "ObjectRef[tuple[str, str | None]]") -> None:
         host, folder = self._busy.pop(ref)
