@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import wandb
 import yaml
 
 from core.commands.train import parse
@@ -178,7 +179,9 @@ def test_a_trial_that_is_stopped_saves_its_runs_and_is_not_started_again(
         sweep = {"WANDB_SWEEP_ID": start_sweep(server, {"parameters": {}}), "WANDB_RUN_ID": "stopped"}
         for name, value in (sweep | {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": KEY}).items():
             monkeypatch.setenv(name, value)
+        wandb.teardown()  # W&B's client asks its environment only once in a process
         assert command(fake=fake) == 130
+        wandb.teardown()
         assert not any(name in os.environ for name in SWEEP_VARIABLES), "no run is taken for the sweep's own"
         received = server.runs["stopped"]
     assert received.exit_code == 1
