@@ -173,10 +173,10 @@ def test_a_broken_yaml_file_is_named_with_its_fault(tmp_path: Path, text: str, m
 def test_a_missing_config_file_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing\.yaml: .*[Nn]o such file"):
         presets.from_yaml(tmp_path / "nothing.yaml")
-    with pytest.raises(UserError, match="folder|directory"):
+    with pytest.raises(UserError, match=r"folder|directory"):
         presets.from_yaml(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"preset: caf\xe9")
-    with pytest.raises(UserError, match="UTF-8|utf-8"):
+    with pytest.raises(UserError, match=r"UTF-8|utf-8"):
         presets.from_yaml(tmp_path / "latin.yaml")
 
 
