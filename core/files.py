@@ -18,6 +18,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from core.errors import FULL_DISK, UserError
+from core.input_files import check_regular_file, named_file_errors, open_file
 
 Content = TypeVar("Content")
 
@@ -91,16 +92,6 @@ def atomic_write(path: Path | str, content: bytes) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write an object that msgspec knows as indented JSON, whole or not at all."""
     atomic_write(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-
-
-def read_json(path: Path, kind: type[Content], way_out: str) -> Content | None:
-    """The content of a JSON file, None where there is no file; a UserError says what is damaged, and the way out."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path} is damaged: {error}; {way_out}") from None
 
 
 def format_size(size: int | float) -> str:
@@ -202,10 +193,7 @@ def was_killed(folder: Path) -> bool:
 
 
 def content_hash(path: Path) -> str:
-    """The sha256 (hex) of a file's bytes, or of the names and hashes of a folder's files.
-
-    A file's hash is remembered by its size and time of change.
-    """
+    """The sha256 (hex) of a file's bytes, or of the names and hashes of a folder's files."""
     if path.is_dir():
         digest = hashlib.sha256()
         for child in sorted(path.rglob("*")):
@@ -213,15 +201,18 @@ def content_hash(path: Path) -> str:
             if child.is_file() and not NOT_CONTENT.intersection(inside.parts):
                 digest.update(f"{inside.as_posix()}\0{content_hash(child)}\n".encode())
         return digest.hexdigest()
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; give the path of a file or folder that exists") from None
+    return file_hash(path)
+
+
+def file_hash(path: Path) -> str:
+    """The sha256 (hex) of a file's bytes, remembered by size and time of change; `UserError` for what is no file."""
+    check_regular_file(path)
+    state = path.stat()
     return _file_hash(os.path.realpath(path), state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=4_096)
 def _file_hash(path: str, size: int, modified: int) -> str:
     del size, modified  # only there so that a changed file is read again
-    with open(path, "rb") as file:
+    with open_file(path) as file, named_file_errors(path):
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,8 @@ import msgspec
 from core.config.presets import Tree, difference, merge
 from core.config.signature import drop_neutral_sections
 from core.errors import UserError
-from core.files import make_folder, read_json, write_json
+from core.files import make_folder, write_json
+from core.input_files import read_json
 from studies.study import Study
 
 STUDIES, RECORD = "studies", "study.json"

@@ -10,9 +10,10 @@ from core.checkpoint_import.weights import MODES, READ, Weights, drop_aliases, i
 from core.config.presets import validate
 from core.config.schema import LossConfig, RunConfig
 from core.data.documents import LabelSet
-from core.data.parsing import parse_json, read_source
 from core.errors import UserError
 from core.features.wordpieces import WordPieces
+from core.input_files import read_source
+from core.parsing import parse_json
 from core.training.checkpoints import ModelState, TrainedModel, build_model, load_weights
 
 # Attention heads of the published BERT sizes by width: the one size that no tensor shows.

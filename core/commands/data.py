@@ -16,12 +16,12 @@ from core.data.formats import read_corpus
 from core.data.formats.jerex_split import EXPECTED, rebuild_training_split
 from core.data.formats.types_file import read_types
 from core.data.issues import KINDS
-from core.data.parsing import fault, read_source
 from core.data.splits import assign_parts
 from core.data.statistics import compute_statistics, count_wordpieces, load_tokenizer
 from core.data.stream import DocumentStream
-from core.errors import UserError
+from core.errors import UserError, fault
 from core.files import atomic_write, make_folder
+from core.input_files import read_source
 
 
 def report(

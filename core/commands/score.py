@@ -13,7 +13,9 @@ from core.data.formats import read_corpus
 from core.data.formats.conversion import unknown_type
 from core.data.formats.predictions import Prediction, parse_predictions
 from core.data.formats.types_file import read_types
-from core.data.parsing import fault, parse_json, read_source
+from core.errors import fault
+from core.input_files import read_source
+from core.parsing import parse_json
 from core.scoring.diagnostics import Fact, training_facts
 from core.scoring.evaluate import evaluate, match_documents
 

@@ -19,7 +19,7 @@ from core.config.presets import section_model
 from core.config.schema import RunConfig
 from core.config.section import ADDED_LATER, CONTENT, NEUTRAL, SOURCE, Marker
 from core.errors import UserError
-from core.files import content_hash
+from core.files import file_hash
 
 DIGITS = 12
 MEMORIES = ("entity", "relation")
@@ -58,7 +58,7 @@ def identity(config: RunConfig) -> dict[str, Any]:
         if ADDED_LATER in marks and value == type(owner).model_fields[name].default:
             continue
         if CONTENT in marks and value is not None:
-            value = content_hash(Path(value))
+            value = file_hash(Path(value))
         elif SOURCE in marks and value is not None:
             value = model_identity(value)
         section = tree

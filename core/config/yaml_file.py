@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from core.errors import UserError, first_line, shorten
+from core.input_files import read_text
 
 MAX_BYTES = 1 << 17
 """Bytes that a YAML file may have: thirty times a whole config, or a thousand rows of a study."""
@@ -118,12 +119,9 @@ def count_values(node: yaml.Node, sizes: dict[int, tuple[int, int] | None]) -> t
 
 def read_yaml(path: Path, loader: type[StrictLoader] = StrictLoader) -> Any:
     """The content of a YAML file; a UserError names the file and what is wrong in which line."""
+    text = read_text(path, limit=MAX_BYTES)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path} holds {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are read")
-        return load_yaml(path.read_text(encoding="utf-8"), loader)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}): give a YAML file") from None
+        return load_yaml(text, loader)
     except ValueError as error:
         raise UserError(f"{path} is not readable YAML: {error}") from None
 

@@ -21,8 +21,7 @@ import requests
 
 from core.config.schema import DataConfig
 from core.data import synthetic
-from core.data.parsing import fault
-from core.errors import UserError
+from core.errors import UserError, fault
 from core.files import atomic_write, content_hash, make_folder
 
 DATA_FILES = ("train", "validation", "test", "types")

@@ -13,8 +13,7 @@ from core.data.documents import Document, LabelSet
 from core.data.formats import read_corpus
 from core.data.formats.types_file import read_types
 from core.data.issues import Issues
-from core.data.parsing import fault
-from core.errors import UserError
+from core.errors import UserError, fault
 from core.seeding import seed_for
 
 

@@ -6,6 +6,7 @@ A document that is faulty within its own borders costs no other one.
 """
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,8 +23,9 @@ from core.data.corpus import UniqueIds
 from core.data.documents import Document
 from core.data.formats import detect_format, parse_document
 from core.data.issues import Issues
-from core.data.parsing import BYTE_ORDER_MARK, JSON_ERRORS, empty_fault, explain_json_error, fault, named_file_errors
-from core.errors import UserError
+from core.errors import UserError, fault
+from core.input_files import empty_fault, named_file_errors, open_file
+from core.parsing import BYTE_ORDER_MARK, DECODE_ERRORS, explain_json_error
 
 STANDARD = "-"
 HEAD_BYTES = 1 << 20
@@ -142,11 +144,8 @@ def open_documents(input: str, *, format: Format = "auto") -> Iterator[DocumentS
     if input == STANDARD:
         yield DocumentStream(sys.stdin.buffer, "stdin", format=format)
         return
-    path = Path(input)
-    with named_file_errors(path):
-        file = path.open("rb")
-    with file:
-        yield DocumentStream(file, input, format=format, size=path.stat().st_size if path.is_file() else None)
+    with open_file(input, way_out=f"give a file, or {STANDARD} and the documents on stdin") as file:
+        yield DocumentStream(file, input, format=format, size=os.fstat(file.fileno()).st_size)
 
 
 def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[bytes, int, Mark]]:
@@ -191,7 +190,7 @@ def _split_array(raw: bytes, path: Path | str) -> list[_Item]:
     """The values of a JSON array; raises `UserError` where it is not one."""
     try:
         values = msgspec.json.decode(raw, type=list[msgspec.Raw])
-    except JSON_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise fault(path, explain_json_error(error, len(raw))) from None
     items, position = list[_Item](), 0
     for value in map(bytes, values):
@@ -208,5 +207,5 @@ class _Titled(msgspec.Struct):
 def _read_title(raw: bytes) -> str | None:
     try:
         return msgspec.json.decode(raw, type=_Titled).title
-    except (*JSON_ERRORS, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return None

@@ -21,10 +21,10 @@ from core.files import (
     has_link,
     lock_folder,
     make_folder,
-    read_json,
     was_killed,
     write_json,
 )
+from core.input_files import read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 

@@ -12,7 +12,8 @@ import msgspec
 
 from core.config.memory import MemoryConfig
 from core.errors import UserError
-from core.files import is_locked, read_json
+from core.files import is_locked
+from core.input_files import read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance, is_other_code
 from core.records.record import DAMAGED_WAY_OUT, FINAL, RECORD, SCORED, Status
@@ -136,7 +137,7 @@ class RunSummary(msgspec.Struct, frozen=True):
 def read_summary(folder: Path) -> RunSummary:
     """The summary of a run folder, whatever it holds: a damaged record is a status, not an error."""
     try:
-        summary = read_json(folder / RECORD, RunSummary, DAMAGED_WAY_OUT)
+        summary = read_json(folder / RECORD, RunSummary, DAMAGED_WAY_OUT, check_keys=False)
     except UserError as error:
         return RunSummary("", DAMAGED, error=str(error), folder=folder)
     summary = summary or RunSummary("", WAITING)

@@ -20,7 +20,7 @@ from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.features.wordpieces import EncodedDocument
-from core.files import atomic_write, content_hash, format_size, free_bytes, lock_folder
+from core.files import atomic_write, file_hash, format_size, free_bytes, lock_folder
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
@@ -275,4 +275,4 @@ def data_hashes(config: RunConfig) -> dict[str, str]:
     """The content hash of every file that the run reads."""
     data = config.data
     paths = (data.train, data.validation, data.test, data.types)
-    return {path: content_hash(Path(path)) for path in paths if path is not None}
+    return {path: file_hash(Path(path)) for path in paths if path is not None}

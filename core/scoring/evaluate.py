@@ -12,8 +12,7 @@ import msgspec
 
 from core.data.documents import Annotation, Document
 from core.data.formats.predictions import Prediction
-from core.data.parsing import fault
-from core.errors import UserError
+from core.errors import UserError, fault
 from core.scoring.coreference import coreference_scores
 from core.scoring.diagnostics import (
     Fact,

@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 
 from core.config.presets import Tree
-from core.files import make_folder, read_json, write_json
+from core.files import make_folder, write_json
+from core.input_files import read_json
 from studies.search.spec import Search
 from studies.statistics import Summary, summarize
 

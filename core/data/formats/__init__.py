@@ -1,6 +1,6 @@
 """Formats: files of documents in DocRED's JSON, PubTator, prediction files and plain text, told apart by content.
 
-Every fault of a file is one clear error (`core.data.parsing`), and what is odd but usable is counted
+Every fault of a file is one clear error (`core.parsing`), and what is odd but usable is counted
 (`core.data.issues`). The documents of an input of any size, one at a time: `core.data.stream`.
 """
 
@@ -17,7 +17,9 @@ from core.data.formats.predictions import PredictionConversion
 from core.data.formats.pubtator import PubtatorConversion
 from core.data.formats.text import TextConversion
 from core.data.issues import Issues, count_issues
-from core.data.parsing import fault, garbage_collector_paused, parse_json, read_source
+from core.errors import fault
+from core.input_files import read_source
+from core.parsing import garbage_collector_paused, parse_json
 
 _FORMATS: dict[str, type[Conversion[Any]]] = {
     "docred": DocredConversion,

@@ -1,16 +1,18 @@
 """Conversion of a document from the form of its file: what each format has to do, and how its faults are reported."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import msgspec
+
 from core.data.corpus import UniqueIds
 from core.data.documents import Document, LabelSet
 from core.data.issues import Issues
-from core.data.parsing import fault, parse_json
-from core.errors import UserError
+from core.errors import UserError, fault
+from core.parsing import check_repeated_keys, may_repeat_keys, parse_json
 
 RawDocument = TypeVar("RawDocument")
 
@@ -72,19 +74,34 @@ class JsonConversion(Conversion[RawDocument]):
     """The type that msgspec decodes a document to."""
 
     @classmethod
+    @abstractmethod
+    def objects(cls, documents: Sequence[RawDocument]) -> Iterable[Sequence[msgspec.Struct]]:
+        """The documents and all that their JSON objects became, those of one class together."""
+
+    @classmethod
     def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> list[RawDocument]:
         if raw.lstrip()[:1] == b"[":
-            documents: list[RawDocument] = parse_json(raw, list[cls.form], path)
+            documents: list[RawDocument] = parse_json(raw, list[cls.form], path, check_keys=False)
+            if may_repeat_keys(raw, cls.objects(documents)):
+                check_repeated_keys(raw, path)
             return documents
         lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), start=1) if line.strip()]
         if len(lines) > 1 and lines[0][1].strip() == b"{":
             # A single object that an editor has laid out over several lines.
-            return [parse_json(raw, cls.form, path)]
-        return [parse_json(line, cls.form, path, line=number) for number, line in lines]
+            return [cls.parse_object(raw, path)]
+        return [cls.parse_object(line, path, line=number) for number, line in lines]
 
     @classmethod
     def parse_document(cls, raw: bytes, path: Path | str, *, index: int, line: int) -> RawDocument:
-        document: RawDocument = parse_json(raw, cls.form, path, index=index, line=line)
+        return cls.parse_object(raw, path, index=index, line=line)
+
+    @classmethod
+    def parse_object(
+        cls, raw: bytes, path: Path | str, *, index: int | None = None, line: int | None = None
+    ) -> RawDocument:
+        document: RawDocument = parse_json(raw, cls.form, path, index=index, line=line, check_keys=False)
+        if may_repeat_keys(raw, cls.objects([document])):
+            check_repeated_keys(raw, path, index=index, line=line)
         return document
 
 

@@ -6,7 +6,7 @@ read. A document without `vertexSet` has no gold; one with `vertexSet` but witho
 gold entities and no relations, which is counted, because its relation scores mean nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,12 @@ class DocredConversion(JsonConversion[_Document]):
     """Spans, clusters and relations keep the file's order and its duplicates."""
 
     form = _Document
+
+    @classmethod
+    def objects(cls, documents: Sequence[_Document]) -> Iterable[Sequence[msgspec.Struct]]:
+        yield documents
+        yield [mention for document in documents for cluster in document.vertexSet or () for mention in cluster]
+        yield [label for document in documents for label in document.labels or ()]
 
     def convert(self, ids: UniqueIds) -> Document:
         self.starts = [0, *accumulate(len(sentence) for sentence in self.raw.sents)]

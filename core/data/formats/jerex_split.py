@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 
 from core.data.formats import parse_corpus
-from core.data.parsing import parse_json, read_source
 from core.errors import UserError
+from core.input_files import read_source
+from core.parsing import parse_json
 
 EXPECTED = 3_008
 """Documents in the training part that JEREX published."""

@@ -9,7 +9,7 @@ indexes `"clusters"`, lists of mention indices. Further keys are ignored. Spans 
 document.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,10 @@ from core.data.corpus import UniqueIds
 from core.data.documents import Annotation, Document, Entity, LabelSet, Relation, Span
 from core.data.formats.conversion import JsonConversion
 from core.data.issues import Issues
-from core.data.parsing import fault, garbage_collector_paused, read_source
+from core.errors import fault
 from core.files import atomic_write
+from core.input_files import read_source
+from core.parsing import garbage_collector_paused
 
 
 class _Mention(msgspec.Struct, omit_defaults=True):
@@ -79,6 +81,13 @@ class PredictionConversion(JsonConversion[_Document]):
     """A document of a prediction file, its annotation as gold."""
 
     form = _Document
+
+    @classmethod
+    def objects(cls, documents: Sequence[_Document]) -> Iterable[Sequence[msgspec.Struct]]:
+        yield documents
+        yield [mention for one in documents for mention in one.mentions if not isinstance(mention, tuple)]
+        yield [entity for one in documents for entity in one.entities]
+        yield [relation for one in documents for relation in one.relations]
 
     def convert(self, ids: UniqueIds) -> Document:
         document, annotation = self.prediction(ids)

@@ -19,8 +19,8 @@ from core.data.documents import Annotation, Document, Entity, Relation, Span
 from core.data.formats.conversion import Conversion
 from core.data.formats.text import split_sentences, tokenise
 from core.data.issues import Issues, count_mixed_types
-from core.data.parsing import decode_text, fault
-from core.errors import shorten
+from core.errors import fault, shorten
+from core.parsing import decode_text
 
 UNKNOWN = "-1"
 _TEXT_LINE = re.compile(r"^([^\s|]+)\|([ta])\|(.*)$")

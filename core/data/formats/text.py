@@ -15,7 +15,7 @@ from core.data.corpus import UniqueIds
 from core.data.documents import Document, Span
 from core.data.formats.conversion import Conversion
 from core.data.issues import Issues
-from core.data.parsing import decode_text
+from core.parsing import decode_text
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n")
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|(?:[^\W\d_]\.){2,}|['’](?:s|re|ve|ll|d|m|t)\b|[^\W_]+|\S")

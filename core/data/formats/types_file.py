@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 
 from core.data.documents import LabelSet
-from core.data.parsing import fault, parse_json, read_source
-from core.errors import UserError
+from core.errors import UserError, fault
+from core.input_files import read_source
+from core.parsing import parse_json
 
 
 class _Name(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.data import parsing as source
+from core import input_files
 from core.data.documents import LabelSet
 from core.data.formats import read_corpus
 from core.data.formats.types_file import read_types
@@ -236,10 +236,10 @@ def test_a_path_that_is_no_file_is_one_clear_error(tmp_path: Path, monkeypatch: 
     assert "cannot be read (Not a directory)" in message_of(tmp_path / "train.json" / "train.json")
     assert "cannot be read (embedded null" in message_of(tmp_path / "a\0b")
 
-    def refuse(self: Path) -> bytes:
+    def refuse(*arguments: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(source.Path, "read_bytes", refuse)
+    monkeypatch.setattr(input_files.os, "open", refuse)
     assert "cannot be read (Permission denied)" in message_of(tmp_path / "train.json")
 
 
