@@ -344,7 +344,7 @@ def test_a_config_file_of_another_preset_or_profile_than_was_typed_is_refused(mi
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--encoder.tokenizer", "gold.json"], "gold.json"),
+        (["--encoder.tokenizer", "broken.json"], "broken.json"),
         (["--training.batch-size", "100"], "fewer than training.batch_size"),
         (["--runtime.device", "cuda:7"], "runtime.device is cuda:7"),
         (["--data.test", "broken.json"], "broken.json: "),
@@ -353,7 +353,6 @@ def test_a_config_file_of_another_preset_or_profile_than_was_typed_is_refused(mi
 def test_a_mistake_that_shows_before_the_first_step_leaves_no_run_behind(
     misuse: Misuse, documents: Path, tmp_path: Path, flags: list[str], message: str
 ) -> None:
-    (tmp_path / "gold.json").write_text("{}")
     (tmp_path / "broken.json").write_text("[{}]")
     flags = ["--encoder.source", "scratch", "--data.train", str(documents), "--tracking.wandb", "disabled", *flags]
     assert message in misuse("train", "jerex-grc", *flags)
@@ -369,6 +368,6 @@ def test_a_folder_of_runs_that_cannot_be_written_is_not_called_full(
     # Permissions do not stop the superuser, and a read-only disk has no room.
     monkeypatch.setattr("core.files.tempfile.TemporaryFile", refuse)
     monkeypatch.setattr("studies.estimate.free_bytes", lambda folder: 0)
-    flags = ["--encoder.source", "scratch", "--data.train", documents, "--data.test", documents]
+    flags = ["--data.name", "none", "--encoder.source", "scratch", "--data.train", documents, "--data.test", documents]
     line = misuse("study", "run", "warmup", "--wandb", "disabled", *flags)
     assert line.startswith("runs cannot be made or written (Read-only file system): give a folder that is yours")

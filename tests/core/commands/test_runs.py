@@ -137,7 +137,7 @@ def test_a_missing_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("link", ["checkpoints", "checkpoints/best"])
 def test_tidying_never_follows_a_symbolic_link(runs: Path, capsys: pytest.CaptureFixture[str], link: str) -> None:
-    folder, elsewhere = runs / "aaa/s0", runs.parent / "elsewhere"
+    folder, elsewhere = runs / "aaa/s0", runs / "elsewhere"
     (folder / link).rename(elsewhere)
     (folder / link).symlink_to(elsewhere)
     kept = sorted(path for path in elsewhere.rglob("*") if path.is_file())
