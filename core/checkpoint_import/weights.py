@@ -73,9 +73,9 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
     loaded = _load_file(path)
     if not isinstance(loaded, dict):
         raise fault(path, f"holds {type(loaded).__name__}, not a state dict; give JEREX's .ckpt or pytorch_model.bin")
-    content, hyper_parameters = loaded.get("state_dict", loaded), {}
-    if "state_dict" in loaded:
-        hyper_parameters = loaded.get("hyper_parameters") or {}
+    content = loaded.get("state_dict", loaded)
+    hyper_parameters = loaded.get("hyper_parameters", {}) if "state_dict" in loaded else {}
+    hyper_parameters = {} if hyper_parameters is None else hyper_parameters
     for name, part in (("state_dict", content), ("hyper_parameters", hyper_parameters)):
         if not isinstance(part, dict):
             raise fault(path, f"its {name} is {type(part).__name__}, not a dictionary; give JEREX's .ckpt")
