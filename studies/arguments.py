@@ -10,7 +10,7 @@ from core.commands.arguments import CommandParser
 from core.config import presets
 from studies.plan import Plan, plan
 from studies.search.spec import MAX_SEED
-from studies.study import find_study
+from studies.study import check_study_name, find_study
 
 MAX_SEEDS = 1_000
 EPILOG = """Settings of every run come last (`engram train --help-all` lists them);
@@ -75,7 +75,8 @@ class StudyParser(CommandParser):
             settings = presets.merge(settings, {"tracking": {"wandb": options.wandb}})
         presets.difference(options.profile, "profiles")  # an unknown profile is an error before the study is read
         study = find_study(options.study)
-        if options.name:
+        if options.name is not None:
+            check_study_name(options.name)
             study = msgspec.structs.replace(study, name=options.name)
         return options, plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
 

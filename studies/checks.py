@@ -19,7 +19,7 @@ from core.records.provenance import UNCOMMITTED, Provenance, collect_provenance,
 from core.records.record import FINAL
 from core.records.summary import RunSummary, read_summary
 from studies.estimate import estimate_plan, memory_warnings, refuse_full_disk
-from studies.plan import Plan, refuse_undeclared
+from studies.plan import Plan, joint_differences, refuse_undeclared
 
 MIN_SEEDS = 5
 """Seeds from which a standard deviation and a paired test begin to show something."""
@@ -133,8 +133,9 @@ def smaller_weights_at_inference(plan: Plan) -> Iterator[str]:
 
 
 def plan_notes(plan: Plan) -> list[str]:
-    """What rows that may well be meant to be as they are do to their own scores."""
-    return [*early_choice(plan), *smaller_weights_at_inference(plan)]
+    """What limits what the scores of rows can say, though they may well be meant to be as they are."""
+    joint = joint_differences(plan.study, plan.configs)
+    return [*joint, *early_choice(plan), *smaller_weights_at_inference(plan)]
 
 
 def list_rows(names: Sequence[str]) -> str:

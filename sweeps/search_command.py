@@ -84,7 +84,8 @@ def search(arguments: Sequence[str]) -> int:
     )
     options, planned = parser.parse_plan(arguments)
     # These words are printed again, and so end up in logs.
-    arguments = [without_password(word) for word in arguments]
+    if options.storage:
+        arguments = [word.replace(options.storage, without_password(options.storage)) for word in arguments]
     study = planned.study
     if study.search is None:
         raise UserError(
@@ -116,7 +117,7 @@ def run_search(
     folder = study_folder(options.runs, planned.record.label)
     storage = options.storage or str(folder / JOURNAL)
     before, shown_storage = read_search_record(folder), without_password(storage)
-    if before is not None and before.storage != shown_storage:
+    if before is not None and without_password(before.storage) != shown_storage:
         raise UserError(
             f"the trials of {before.label} are kept in {before.storage}, not in {shown_storage}: give that --storage, "
             "or keep this search apart (--name NAME)"

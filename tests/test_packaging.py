@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from engram import main
+from tests.real_result import RESULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [name for name in ("core", "studies", "sweeps", "reports") if (ROOT / name / "__init__.py").is_file()]
@@ -57,7 +58,7 @@ def test_every_module_and_data_file_lands_in_the_wheel(wheel: zipfile.ZipFile) -
         path.relative_to(ROOT).as_posix()
         for name in PACKAGES
         for path in (ROOT / name).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and RESULTS not in path.parents
     }
     assert {
         "core/config/shipped_presets/memory-mrc.yaml",

@@ -70,7 +70,7 @@ def test_what_is_no_part_of_a_model_does_not_count(tmp_path: Path) -> None:
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing: no such file in .*: correct the path"):
+    with pytest.raises(UserError, match=r"nothing: no such file in .*: correct the path"):
         content_hash(tmp_path / "nothing")
 
 

@@ -216,8 +216,8 @@ def test_another_storage_or_another_rule_asks_for_another_name(
 def test_a_database_is_named_without_its_password(
     folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"sqlite://me:secret@/{folder.path}/trials.db"
-    assert without_password(url) == f"sqlite://me@/{folder.path}/trials.db"
+    url = f"sqlite://me:secret@/{folder.path}/trials.db?password=secret"
+    assert without_password(url) == f"sqlite://me@/{folder.path}/trials.db?password=..."
     with pytest.MonkeyPatch.context() as patch:
         # SQLite knows no users, so what the URL stands for is handed over.
         patch.setattr("studies.search.storage.open_storage", lambda storage: InMemoryStorage())

@@ -1,0 +1,116 @@
+"""The real result: finished runs of a study kept in reports/results, and the block of the README that is made of them.
+
+    python -m tests.real_result RUNS     copies what has finished below RUNS, then renews the block
+    python -m tests.real_result          renews the block
+
+`reports/results` is a folder of runs without weights and predictions (they hold the documents' text): `engram report
+attribution --runs reports/results` reads it. The block is there as soon as every row has a seed.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from shutil import copy2
+
+from tabulate import tabulate
+
+from core.records.record import CONFIG, HISTORY, RECORD, RunRecord, read_record
+from reports.baseline_differences import compare_to_baselines
+from reports.frame import load_study
+from reports.memory_use import compare_knock_outs
+from reports.page.answer import answer_study
+from reports.row_means import TASK_HEADINGS
+from reports.tables.markdown import to_markdown
+from reports.tables.memory_use import memory_use_table
+from reports.tables.published import PUBLISHED_ROWS
+from reports.tables.results import main_table
+from studies.record import StudyRecord, find_study_record, study_folder, write_study_record
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, README = ROOT / "reports" / "results", ROOT / "README.md"
+STUDY, PROFILE, JOBS = "attribution", "docred-small", 2
+KEPT = (RECORD, CONFIG, HISTORY, "documents.*.json")
+"""What is kept of a run folder."""
+START, END = "<!-- real result: written by `python -m tests.real_result` -->", "<!-- end of the real result -->"
+
+
+def find_study(runs: Path) -> StudyRecord:
+    """The study's record in a folder of runs."""
+    return find_study_record(STUDY, runs, profile=PROFILE)
+
+
+def finished(study: StudyRecord, runs: Path) -> dict[tuple[str, int], RunRecord]:
+    """(Row, seed) -> record, of the runs that have finished."""
+    found = {}
+    for row in study.row_runs:
+        for seed in row.runs:
+            record = read_record(runs / row.signature / f"s{seed}")
+            if record is not None and record.status == "finished":
+                found[row.row, seed] = record
+    return found
+
+
+def keep_finished(runs: Path) -> int:
+    """Copy the finished runs of the study from a folder of runs; how many there are."""
+    study = find_study(runs)
+    signatures = {row.row: row.signature for row in study.row_runs}
+    records = finished(study, runs)
+    for row, seed in records:
+        place = Path(signatures[row], f"s{seed}")
+        (RESULTS / place).mkdir(parents=True, exist_ok=True)
+        for pattern in KEPT:
+            for file in (runs / place).glob(pattern):
+                copy2(file, RESULTS / place / file.name)
+    study_folder(RESULTS, study.label).mkdir(parents=True, exist_ok=True)
+    write_study_record(RESULTS, study)
+    return len(records)
+
+
+def build_block() -> str | None:
+    """The block of the README, or None while a row has no seed yet."""
+    study = find_study(RESULTS)
+    records = finished(study, RESULTS)
+    if {row for row, _ in records} != set(study.study.rows):
+        return None
+    data = load_study(study, RESULTS)
+    data = replace(data, compared=compare_to_baselines(study, data.frame), knock_outs=compare_knock_outs(data))
+    results, use = main_table(data), memory_use_table(data)
+    assert results is not None
+    assert use is not None
+    sentences = [*answer_study(study, data.compared), *use.findings]
+    published = [[row.group, row.title, *map(str, row.scores.values())] for row in PUBLISHED_ROWS]
+    provenances = [record.provenance for record in records.values() if record.provenance is not None]
+    commits = ", ".join(sorted({str(provenance.commit)[:7] for provenance in provenances}))
+    hours = sum(record.seconds or 0 for record in records.values()) / 3600
+    memory = max(record.peak_memory_mib or 0 for record in records.values())
+    return "\n\n".join(
+        [
+            to_markdown(replace(results, title=study.study.question, findings=[], notes=[])).strip(),
+            "\n".join(f"- {sentence}" for sentence in sentences),
+            f"`engram study run {STUDY} --profile {PROFILE} --jobs {JOBS}` at commit {commits}: {len(records)} runs, "
+            f"{hours:.1f} hours of one core each, {JOBS} at once, at most {memory / 1024:.1f} GiB a run. The records "
+            f"are in reports/results: `engram report {STUDY} --runs reports/results` makes every table and the page of "
+            "them.",
+            "Published: other data, encoder, epochs",
+            tabulate(published, ["", "System", *(TASK_HEADINGS[task] for task in TASK_HEADINGS)], tablefmt="pipe"),
+        ]
+    )
+
+
+def renew(text: str, block: str | None) -> str:
+    """A README with the block between its markers."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    assert start + end == START + END, f"the README has to hold {START} and {END}"
+    return f"{before}{start}\n{block}\n{end}{after}" if block else text
+
+
+def main() -> None:
+    """Keep what is finished, and renew the block."""
+    if len(sys.argv) > 1:
+        print(f"{keep_finished(Path(sys.argv[1]))} finished runs are in {RESULTS}")
+    README.write_text(renew(README.read_text(encoding="utf-8"), build_block()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The kept records of the real result, and the README's block that is made of them."""
+
+import pytest
+
+from tests.real_result import KEPT, README, RESULTS, build_block, find_study, finished, renew
+
+KEPT_FILES = [path for path in RESULTS.rglob("*") if path.is_file()] if RESULTS.is_dir() else []
+needs_results = pytest.mark.skipif(not KEPT_FILES, reason="no run of the real result has finished yet")
+
+
+@needs_results
+def test_the_readme_has_the_block_that_the_kept_records_give() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert renew(text, build_block()) == text
+
+
+@needs_results
+def test_kept_runs_hold_no_weights_and_no_text_and_stay_below_20_mb() -> None:
+    in_runs = [path for path in KEPT_FILES if "studies" not in path.relative_to(RESULTS).parts]
+    assert in_runs
+    assert [path for path in in_runs if not any(path.match(pattern) for pattern in KEPT)] == []
+    assert sum(path.stat().st_size for path in KEPT_FILES) < 20e6
+
+
+@needs_results
+def test_all_kept_runs_are_of_one_commit_and_differ_in_nothing_but_memory_head_and_seed() -> None:
+    records = finished(find_study(RESULTS), RESULTS)
+    provenances = [record.provenance for record in records.values()]
+    assert {(one.commit, one.uncommitted_changes) for one in provenances if one is not None} == {
+        (provenances[0].commit if provenances[0] else None, False)
+    }
+    shared = ("data", "encoder", "training", "runtime")
+    assert len({repr([record.config[part] for part in shared]) for record in records.values()}) == 1
+
+
+@needs_results
+def test_epochs_are_chosen_on_validation_and_test_is_scored_once_for_the_chosen_one() -> None:
+    for record in finished(find_study(RESULTS), RESULTS).values():
+        folder = RESULTS / record.run_id.replace("-s", "/s")
+        history = (folder / "history.jsonl").read_text(encoding="utf-8")
+        assert '"test' not in history
+        assert record.chosen_epoch
+        assert {"test", "validation"} <= record.metrics.keys()
+
+
+def test_renewing_changes_nothing_outside_the_markers() -> None:
+    text = README.read_text(encoding="utf-8")
+    renewed = renew(text, "a line")
+    assert "a line" in renewed
+    assert renew(renewed, "another") == renew(text, "another")
+    assert renew(text, None) == text
