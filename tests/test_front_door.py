@@ -371,3 +371,11 @@ def test_a_folder_of_runs_that_cannot_be_written_is_not_called_full(
     flags = ["--data.name", "none", "--encoder.source", "scratch", "--data.train", documents, "--data.test", documents]
     line = misuse("study", "run", "warmup", "--wandb", "disabled", *flags)
     assert line.startswith("runs cannot be made or written (Read-only file system): give a folder that is yours")
+
+
+def test_a_mistake_in_a_config_file_names_the_file_and_one_in_a_flag_does_not(misuse: Misuse, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("training: {epochs: 1000000000000}\n")
+    assert misuse("train", "memory-grc", "--config", "mine.yaml").startswith("mine.yaml: training.epochs is 1000000000")
+    (tmp_path / "mine.yaml").write_text("training: {epochs: 1}\n")
+    line = misuse("train", "memory-grc", "--config", "mine.yaml", "--training.epochs", "0")
+    assert line.startswith("training.epochs is '0'")

@@ -11,6 +11,7 @@ import msgspec
 import torch
 
 from core.checkpoint_import.weights import MODES, READ, Weights, drop_aliases, is_memory, read_checkpoint, rename
+from core.config.model_source import check_architecture
 from core.config.presets import validate
 from core.config.schema import LossConfig, RunConfig
 from core.data.documents import LabelSet
@@ -104,6 +105,7 @@ def import_checkpoint(
         assumptions: list[str] = []
         labels = choose_labels(types, reference, own, weights)
         architecture = read_architecture(weights, reference.encoder, hyper, assumptions)
+        check_architecture(architecture)
         settings = infer_settings(read.weights, weights, reference, hyper, assumptions)
         settings["encoder"]["source"] = str(checkpoint.resolve())
     run = validate(settings, where=f"{config or checkpoint}: ")

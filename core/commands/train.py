@@ -101,8 +101,14 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool]:
     if "memory" not in known and "memory" in settings:
         with_memory = options.preset.replace("jerex", "memory")
         raise UserError(f"preset {options.preset} has no memory, so --memory.* has no effect: start from {with_memory}")
-    row = presets.merge(row, settings)
-    return presets.build(options.preset, profile=options.profile, row=row), options.runs, options.dry_run
+    try:
+        config = presets.build(options.preset, profile=options.profile, row=presets.merge(row, settings))
+    except UserError:
+        if options.config:
+            # A mistake of the file, not of a flag, names the file.
+            presets.build(options.preset, profile=options.profile, row=row, where=f"{options.config}: ")
+        raise
+    return config, options.runs, options.dry_run
 
 
 def show(record: RunRecord, folder: Path) -> int:

@@ -7,7 +7,6 @@ save: weights, optimiser state, position and what validation has chosen so far a
 """
 
 import os
-import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,19 +218,25 @@ def restore_training(
     """Fill model and optimiser from a checkpoint, or leave them at the start where there is none."""
     if not path.exists():
         return RestoredTraining(Position(), None, {})
+    damaged = UserError(f"{path} is damaged: delete it, and the run starts again from its first step")
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-        raise UserError(f"{path} is damaged: delete it, and the run starts again from its first step") from None
+    except Exception:  # noqa: BLE001 - a damaged pickle makes the loader raise anything
+        raise damaged from None
+    if not isinstance(content, dict):
+        raise damaged
     if content.get("run_id") != run_id:
         raise UserError(
-            f"{path} is of run {content.get('run_id')}, not of {run_id}: delete it, and the run starts again from its "
-            "first step"
+            f"{path} is of run {shorten(content.get('run_id'))}, not of {run_id}: delete it, and the run starts again "
+            "from its first step"
         )
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    return RestoredTraining(
-        msgspec.convert(content["position"], Position),
-        msgspec.convert(content["chosen"], ChosenEpoch | None),
-        dict(content["repairs"]),
-    )
+    try:
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+        return RestoredTraining(
+            msgspec.convert(content["position"], Position),
+            msgspec.convert(content["chosen"], ChosenEpoch | None),
+            msgspec.convert(content["repairs"], dict[str, int]),
+        )
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError):
+        raise damaged from None

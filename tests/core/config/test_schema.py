@@ -44,10 +44,14 @@ def test_defaults_are_valid_and_nothing_is_required(section: type[Section]) -> N
 
 
 @pytest.mark.parametrize("setting", list(SETTINGS.values()), ids=list(SETTINGS))
-def test_every_number_has_a_lower_limit(setting: Setting) -> None:
+def test_every_number_and_text_has_its_limits(setting: Setting) -> None:
     for option in setting.schema.get("anyOf", [setting.schema]):
         if numeric(option):
             assert "minimum" in option or "exclusiveMinimum" in option, f"{setting.path} may be anything below"
+            assert "maximum" in option or "exclusiveMaximum" in option, f"{setting.path} may be anything above"
+        elif option.get("type") == "string":
+            limits = {"maxLength", "enum", "pattern", "const"}
+            assert limits & option.keys(), f"{setting.path} may be of any length"
 
 
 @pytest.mark.parametrize("setting", list(SETTINGS.values()), ids=list(SETTINGS))
