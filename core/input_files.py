@@ -5,12 +5,15 @@ where it is JSON. Whatever else it is, is one `UserError` that names it first. S
 from stdin: `core.data.stream`.
 """
 
+import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from types import GenericAlias
 from typing import TypeVar
 
 import msgspec
@@ -24,8 +27,14 @@ OWN_LIMIT = 1 << 28
 """Most bytes of a file that Engram wrote for itself (record, history, counts): hundreds of times the largest seen."""
 WHOLE_LIMIT = 1 << 32
 """Most bytes of a file of documents that is read whole."""
+STALE_WAITS = (0.05, 0.2, 1.0)
+"""How long to wait between tries, in seconds, to read a file that other hosts replace."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _NOT_REGULAR = "give the path of a file (save the output of a pipe to one first)"
+
+
+class StaleFileError(UserError):
+    """A file on a shared disk was replaced while it was opened or read."""
 
 
 @contextmanager
@@ -53,6 +62,10 @@ def check_regular_file(path: Path | str, *, way_out: str = _NOT_REGULAR) -> None
 
 def read_bytes(path: Path | str, *, limit: int = OWN_LIMIT) -> bytes:
     """The bytes of a regular file; raises `UserError` where there is none, or a larger one."""
+    for seconds in STALE_WAITS:
+        with suppress(StaleFileError), open_file(path, limit=limit) as file, named_file_errors(path):
+            return file.read()
+        time.sleep(seconds)
     with open_file(path, limit=limit) as file, named_file_errors(path):
         return file.read()
 
@@ -70,7 +83,9 @@ def read_source(path: Path | str) -> bytes:
     return raw
 
 
-def read_json(path: Path, kind: type[Content], way_out: str, *, check_keys: bool = True) -> Content | None:
+def read_json(
+    path: Path, kind: type[Content] | GenericAlias, way_out: str, *, check_keys: bool = True
+) -> Content | None:
     """The content of a JSON file of ours, None where there is no file.
 
     A `UserError` says what is damaged, and the way out. Without `check_keys` a key may stand twice in an object: for
@@ -119,6 +134,10 @@ def named_file_errors(path: Path | str) -> Iterator[None]:
         what = f"no such file.{hint}" if hint else f"no such file in {os.path.abspath(path.parent)}: correct the path"
         raise fault(path, what) from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ESTALE:
+            raise StaleFileError(
+                f"{path} was just replaced by another host, and this one lags behind: try again"
+            ) from None
         reason = getattr(error, "strerror", None) or error
         raise fault(path, f"cannot be read ({reason}): correct the path or its permissions") from None
 

@@ -154,7 +154,7 @@ def mixed_run_notes(runs: pd.DataFrame) -> Iterator[str]:
         "devices": scored["device"],
         "thread counts": scored["threads"],
         "data files": scored["data"],
-        "package versions": scored["packages"],
+        "package versions": scored["packages"].map(lambda packages: " ".join(sorted(packages.split()))),
     }
     for name, values in facts.items():
         counts = values.astype("object").where(values.notna(), "unset").value_counts(sort=False)

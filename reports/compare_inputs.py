@@ -6,11 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from core.data.formats import read_corpus
 from core.data.formats.predictions import Prediction, read_predictions
 from core.errors import UserError
+from core.input_files import read_json
 from core.records.record import SCORED, find_run, read_record
 from core.scoring.evaluate import count_documents, evaluate, match_documents
 from core.scoring.metrics import DocumentCounts
@@ -105,9 +104,7 @@ def read_run_folders(label: str, folders: dict[int, Path], split: str) -> Compar
 
 def read_counts(path: Path) -> list[DocumentCounts]:
     """The counts per document that a run stored."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[DocumentCounts])
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: the run was not scored on that split (--split)") from None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path} is damaged: {error}; run `engram evaluate` on the run again") from None
+    counts = read_json(path, list[DocumentCounts], "run `engram evaluate` on the run again")
+    if counts is None:
+        raise UserError(f"{path} is not there: the run was not scored on that split (--split)")
+    return counts

@@ -8,6 +8,7 @@ import msgspec
 
 from core.commands.arguments import CommandParser
 from core.config import presets
+from core.errors import UserError
 from studies.plan import Plan, plan
 from studies.search.spec import MAX_SEED
 from studies.study import check_study_name, find_study
@@ -78,7 +79,14 @@ class StudyParser(CommandParser):
         if options.name is not None:
             check_study_name(options.name)
             study = msgspec.structs.replace(study, name=options.name)
-        return options, plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
+        try:
+            planned = plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
+        except UserError as error:
+            in_file = options.study.endswith((".yaml", ".yml")) and str(error).startswith("row ")
+            if in_file:
+                raise UserError(f"{options.study}: {error}") from None
+            raise
+        return options, planned
 
 
 def positive_int(text: str) -> int:

@@ -177,8 +177,8 @@ class Ready:
     """The ids of finished runs that are to be computed again."""
 
 
-def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Ready:
-    """Check a plan before anything of it starts; nothing is written.
+def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False, on_this_machine: bool = True) -> Ready:
+    """Check a plan before anything of it starts, with so many runs at once; nothing is written.
 
     Raises a UserError where rows differ in more than the study declares, and where the disk cannot hold what is left.
     """
@@ -191,7 +191,8 @@ def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Re
         check_writable(runs, "give a folder that is yours (--runs DIR)")
     refuse_full_disk(estimate, runs)
     kept = [summary for run_id, summary in summaries.items() if run_id not in again]
-    return Ready([*plan_warnings(plan), *code_warnings(now, kept), *memory_warnings(estimate)], again)
+    memory = memory_warnings(estimate) if on_this_machine else ()
+    return Ready([*plan_warnings(plan), *code_warnings(now, kept), *memory], again)
 
 
 def runs_to_repeat(summaries: Mapping[str, RunSummary], now: Provenance) -> frozenset[str]:

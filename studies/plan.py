@@ -3,6 +3,7 @@
 Also whether rows differ from the row they are compared with in more than their study declares.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -114,7 +115,7 @@ def check_row_files(study: Study) -> None:
     """Raise a UserError for a file of an external row that is not there."""
     for name, files in study.external.items():
         for path in (*files.values(), Path(study.rows[name].gold)):
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise UserError(f"row {name}: {path} is not there: correct `predictions` and `gold`")
 
 

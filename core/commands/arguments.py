@@ -117,6 +117,7 @@ def add_parameters(
             text += f" (default: {parameter.default})" if parameter.default != () else ""
         default = {} if required else {"default": argparse.SUPPRESS if prefix else parameter.default}
         flag = f"--{prefix}{name.replace('_', '-')}"
+        how |= {"metavar": how["metavar"] or name.upper()} if prefix and "metavar" in how else {}
         parser.add_argument(flag, help=escape(text), required=required, **default, **how)
 
 

@@ -238,5 +238,7 @@ def restore_training(
             msgspec.convert(content["chosen"], ChosenEpoch | None),
             msgspec.convert(content["repairs"], dict[str, int]),
         )
+    except torch.OutOfMemoryError:
+        raise
     except (LookupError, TypeError, AttributeError, RuntimeError, ValueError):
         raise damaged from None

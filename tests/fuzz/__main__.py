@@ -7,14 +7,24 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from itertools import count
+from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 from tests.fuzz.campaign import Campaign
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, Target
 
 MODEL_SHARE = 4
 """One in so many rounds also mutates the files of a model, whose commands take seconds."""
+
+
+def choose(names: str, number: int | None) -> Iterator[tuple[Target, int]]:
+    """The mutations of a campaign, one after another: of all files or some, endless or of one number."""
+    chosen = [target for target in TARGETS if any(name in target.path for name in names.split(","))]
+    for drawn in [number] if number is not None else count():
+        for target in chosen:
+            if names or number is not None or not target.loads_model or drawn % MODEL_SHARE == 0:
+                yield target, drawn
 
 
 def main() -> int:
@@ -22,27 +32,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="mutations in all (default: 10000)")
     parser.add_argument("--key", type=int, default=0, help="another key draws others (default: 0)")
-    parser.add_argument("--target", default="", help="only files whose path has this in it")
+    parser.add_argument("--target", default="", help="only files whose path has this, or one of several with commas")
     parser.add_argument("--number", type=int, help="only the mutation of this number")
     options = parser.parse_args()
-    chosen = [target for target in TARGETS if options.target in target.path]
-    found = Counter[str]()
+    found, done = Counter[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder) / "root", key=options.key)
         try:
-            done = 0
-            for number in [options.number] if options.number is not None else count():
-                for target in chosen:
-                    if done >= options.count:
-                        break
-                    if target.loads_model and number % MODEL_SHARE and options.number is None and not options.target:
-                        continue
-                    done += 1
-                    for finding in campaign.try_mutation(target, number):
-                        found[finding.target] += 1
-                        print(finding, flush=True)
-                if done >= options.count:
-                    break
+            for target, number in islice(choose(options.target, options.number), options.count):
+                done += 1
+                for finding in campaign.try_mutation(target, number):
+                    found[finding.target] += 1
+                    print(finding, flush=True)
+        except KeyboardInterrupt:
+            print("stopped")
         finally:
             campaign.close()
         print(campaign.summary())

@@ -152,7 +152,9 @@ class Campaign:
         content = self.contents[target.path]
         harmless = target.rewritable and number % HARMLESS == 0
         if harmless:
-            mutated, name = rewrite(content, target.syntax, draw, unknown=target.unknown)
+            mutated, name = rewrite(
+                content, target.syntax, draw, unknown=target.unknown, deep=not target.ordered_inside
+            )
         else:
             mutated, name = mutate(content, target.syntax, draw)
         command = draw.choice(target.commands)
@@ -169,15 +171,18 @@ class Campaign:
             self.expected[command] = self.run(command)
             self._restore(self._snapshot(), target)
         path = self.inputs / target.path
-        before = self._snapshot()
+        before, status = self._snapshot(), path.stat()
         path.write_bytes(content)
+        # Lists of runs show when a record was written.
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         answer = self.run(command)
         self.counts[target.path].codes[answer["code"]] += 1
         path.write_bytes(self.contents[target.path])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         problems = list(judge(answer, target, command))
         if harmless:
             whole = self.expected[command]
-            problems += [f"{name} differs" for name in ("code", "out") if answer[name] != whole[name]]
+            problems += [f"{name} differs: {answer[name]!r}" for name in ("code", "out") if answer[name] != whole[name]]
         return problems + self._restore(before, target)
 
     def _snapshot(self) -> dict[str, tuple[int, int]]:
@@ -211,6 +216,8 @@ class Campaign:
         """A line per target: mutations, harmless ones, and exit codes."""
         lines = [f"{'file':<60} mutations  harmless  exit codes"]
         for path, counts in self.counts.items():
+            if not counts.mutations:
+                continue
             codes = ", ".join(f"{code}: {count}" for code, count in sorted(counts.codes.items(), key=str))
             lines.append(f"{path:<60} {counts.mutations:>9}  {counts.harmless:>8}  {codes}")
         total = [sum(getattr(counts, name) for counts in self.counts.values()) for name in ("mutations", "harmless")]

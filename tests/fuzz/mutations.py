@@ -53,11 +53,16 @@ def mutate(content: bytes, syntax: Syntax, draw: random.Random) -> tuple[bytes, 
     raise AssertionError("nothing was changed")
 
 
-def rewrite(content: bytes, syntax: Syntax, draw: random.Random, *, unknown: str) -> tuple[bytes, str]:
-    """The content written in another way that means the same: order of keys, white space, `unknown`: a further key."""
+def rewrite(
+    content: bytes, syntax: Syntax, draw: random.Random, *, unknown: str, deep: bool = True
+) -> tuple[bytes, str]:
+    """The content written in another way that means the same: order of keys, white space, `unknown`: a further key.
+
+    Only the outermost objects get another order without `deep`.
+    """
     if syntax not in ("json", "lines", "yaml"):
         raise AssertionError(f"{syntax} has no other way")
-    values = [shuffle(value, draw) for value in read_values(content, syntax)]
+    values = [shuffle(value, draw, deep=deep) for value in read_values(content, syntax)]
     name = "order of keys"
     if unknown and draw.random() < 0.5:
         name = "unknown key"
@@ -72,14 +77,14 @@ def rewrite(content: bytes, syntax: Syntax, draw: random.Random, *, unknown: str
     return json.dumps(values[0], indent=draw.choice((None, 0, 3)), ensure_ascii=draw.random() < 0.5).encode(), name
 
 
-def shuffle(value: Any, draw: random.Random) -> Any:
+def shuffle(value: Any, draw: random.Random, *, deep: bool) -> Any:
     """The value with the keys of its objects in another order."""
     if isinstance(value, list):
-        return [shuffle(one, draw) for one in value]
+        return [shuffle(one, draw, deep=deep) for one in value]
     if isinstance(value, dict):
         keys = list(value)
         draw.shuffle(keys)
-        return {key: shuffle(value[key], draw) for key in keys}
+        return {key: shuffle(value[key], draw, deep=True) if deep else value[key] for key in keys}
     return value
 
 
@@ -96,7 +101,7 @@ def change_structure(content: bytes, syntax: Syntax, draw: random.Random) -> tup
     """The content with one value of another kind or size, twice, deeper, or gone; bytes where it is no longer such."""
     try:
         values = read_values(content, syntax)
-    except (ValueError, RecursionError, yaml.YAMLError):
+    except Exception:  # noqa: BLE001 - what an earlier mutation made raises anything
         return change_bytes(content, syntax, draw)
     places = list(walk(values))
     if not places:

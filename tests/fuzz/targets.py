@@ -21,7 +21,6 @@ OF_RUN = (
     "study status small --runs {in}/runs --json",
     "compare small:jerex small:memory --runs {in}/runs",
     "compare 536deb7e4df9 ec75572ccd87-s0 --runs {in}/runs --json",
-    "compare 536deb7e4df9-s0 ec75572ccd87-s0 --runs {in}/runs --split validation",
 )
 REPORT = "report small --runs {in}/runs --out {out}/report --documents 0"
 PREDICT = "predict {in}/model --input {in}/text.txt --output {out}/predictions.jsonl --device cpu --threads 1"
@@ -46,6 +45,8 @@ class Target:
     names: tuple[str, ...] = ()
     writes: str = ""
     """A folder of the inputs into which its commands may write."""
+    ordered_inside: bool = False
+    """Whether commands show what its inner objects hold in their order."""
 
     @property
     def loads_model(self) -> bool:
@@ -113,16 +114,20 @@ TARGETS = (
     Target("settings.yaml", "yaml", (TRAIN,)),
     Target("study.yaml", "yaml", STUDY, rewritable=False),
     Target("axes.yaml", "yaml", AXES, rewritable=False),
-    Target(f"{SMALL}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("536deb7e4df9",)),
-    Target(f"{OTHER}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("ec75572ccd87",)),
+    Target(
+        f"{SMALL}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("536deb7e4df9",), ordered_inside=True
+    ),
+    Target(
+        f"{OTHER}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("ec75572ccd87",), ordered_inside=True
+    ),
     Target(f"{SMALL}/history.jsonl", "lines", (REPORT,), unknown="x"),
-    Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-3:-1], VIEW, REPORT), unknown="x"),
+    Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-2:], VIEW, REPORT), unknown="x"),
     Target(f"{SMALL}/predictions.test.jsonl", "lines", (VIEW,), unknown="x"),
     Target(f"{SMALL}/config.yaml", "yaml", OF_RUN),
     Target("runs/studies/small@quick/study.json", "json", (*OF_STUDY, REPORT), unknown="x", rewritable=False),
-    Target(f"{SEARCH_FOLDER}/search.json", "json", OF_SEARCH[:2], rewritable=False),
+    Target(f"{SEARCH_FOLDER}/search.json", "json", OF_SEARCH[:2], rewritable=False, names=("search@quick",)),
     Target(f"{SEARCH_FOLDER}/study.json", "json", OF_SEARCH, rewritable=False, writes="runs"),
-    Target(f"{SEARCH_FOLDER}/optuna.journal", "lines", (SEARCH,), writes="runs"),
+    Target(f"{SEARCH_FOLDER}/optuna.journal", "lines", (SEARCH,), rewritable=False, writes="runs"),
     Target("model/config.yaml", "yaml", (PREDICT, EVALUATE)),
     Target("model/checkpoints/best/encoder.json", "json", (PREDICT, EVALUATE), unknown="x", names=("best",)),
     Target("model/checkpoints/best/labels.json", "json", (PREDICT, EVALUATE), rewritable=False, names=("best",)),
