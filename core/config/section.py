@@ -28,8 +28,8 @@ ADDED_LATER = Marker("later")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0, le=1e12)]
-Weight = Annotated[float, Field(ge=0.0, le=1e12)]
+Positive = Annotated[float, Field(gt=0.0, le=1e38)]
+Weight = Annotated[float, Field(ge=0.0, le=1e38)]
 Location = Annotated[str, Field(min_length=1, max_length=4_096)]
 """A path, or the name of a model or data set."""
 Label = Annotated[str, Field(max_length=1_024)]

@@ -59,7 +59,7 @@ def test_values_outside_the_limits_are_refused_with_the_settings_name(setting: S
     config = presets.validate({"memory": {}})
     for option in filter(numeric, setting.schema.get("anyOf", [setting.schema])):
         low = option.get("minimum", option.get("exclusiveMinimum"))
-        beyond = [low - 1] + [option[limit] + 1 for limit in ("maximum", "exclusiveMaximum") if limit in option]
+        beyond = [low - 1] + [2 * option[limit] for limit in ("maximum", "exclusiveMaximum") if limit in option]
         for value in beyond:
             with pytest.raises(UserError) as caught:
                 changed(config, setting.path, value)
