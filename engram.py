@@ -78,6 +78,10 @@ VERBS = {
     ),
     "study search": Verb("sweeps.search_command", "search", "find the best config of a study's axes", True),
     "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
+    "study sweep": Verb("sweeps.dashboards.sweep", "sweep", "a study as a W&B sweep, printed or created", True),
+    "study trial": Verb(
+        "sweeps.trial_command", "trial", "one trial of a W&B sweep: a row, all its seeds", True, gets=compute_run
+    ),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, rows or prediction files on the same documents"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),

@@ -8,10 +8,11 @@ import msgspec
 
 from core.commands.arguments import CommandParser
 from core.config import presets
+from core.config.presets import Tree
 from core.errors import UserError
 from studies.plan import Plan, plan
 from studies.search.spec import MAX_SEED
-from studies.study import check_study_name, find_study
+from studies.study import Study, check_study_name, find_study
 
 MAX_SEEDS = 1_000
 EPILOG = """Settings of every run come last (`engram train --help-all` lists them);
@@ -69,8 +70,8 @@ class StudyParser(CommandParser):
             "--wandb", choices=["auto", "online", "offline", "disabled"], help="whether the runs are logged to W&B"
         )
 
-    def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
-        """The arguments, and the plan of the study that they name."""
+    def parse_study(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Study, Tree]:
+        """The arguments, the study that they name, and the settings of every run."""
         options, settings = self.parse_with_settings(arguments)
         if options.wandb:
             settings = presets.merge(settings, {"tracking": {"wandb": options.wandb}})
@@ -79,6 +80,11 @@ class StudyParser(CommandParser):
         if options.name is not None:
             check_study_name(options.name)
             study = msgspec.structs.replace(study, name=options.name)
+        return options, study, settings
+
+    def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
+        """The arguments, and the plan of the study that they name."""
+        options, study, settings = self.parse_study(arguments)
         try:
             planned = plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
         except UserError as error:
