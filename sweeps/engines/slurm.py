@@ -123,6 +123,8 @@ class SlurmEngine(Engine):
         """Build it; a UserError where Slurm refuses the options, or this host does not see a node's lock."""
         if options.jobs or options.devices:
             raise UserError("Slurm places the runs: instead of --jobs and --devices give --slurm.at-once, --slurm.gres")
+        if min(options.own.cpus, options.own.poll_seconds, options.own.at_once or 1) <= 0 or options.own.at_once == 0:
+            raise UserError("--slurm.cpus, --slurm.at-once and --slurm.poll-seconds are above 0")
         return cls(options.runs, options.own, detach=options.detach)
 
     def _check(self, place: Path) -> None:
