@@ -18,8 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from core.config.schema import TrackingConfig
 from core.errors import first_line
 from core.files import atomic_write, make_folder, write_json
@@ -40,13 +38,8 @@ TABLES = {"Results": "table.md", "Differences": "comparisons.md", "Ablation": "a
 """Heading -> the file of `engram report`; a study need not have all of them."""
 
 
-class UploadedView(msgspec.Struct, frozen=True):
-    """A view that the server has: its ids, its address, and a digest of what was uploaded."""
-
-    id: str
-    name: str
-    url: str
-    digest: str
+Uploaded = dict[str, dict[str, str]]
+"""workspace or report -> its id, name and url on the server, and a digest of what was uploaded."""
 
 
 def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, online: bool) -> bool:
@@ -61,32 +54,41 @@ def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, onl
 
     study = study_folder(runs, record.label)
     make_folder(study / WANDB, "give a folder that is yours (--runs DIR)")
-    uploaded = read_json(study / WANDB / VIEWS, dict[str, UploadedView], "delete it, and new views are made") or {}
+    uploaded = read_json(study / WANDB / VIEWS, Uploaded, "delete it, and new views are made") or {}
     builders: dict[str, Callable[..., Any]] = {"workspace": build_workspace}
     if has_current_report(record, runs):
         builders["report"] = partial(build_report, texts=study / REPORT, uploaded=uploaded)
     else:
         missing = "as there are no answer and tables yet, or runs ended after they were written"
         print(f"the report for W&B needs `engram report {record.label}` first, {missing}", file=sys.stderr)
-    project = tracking.project or os.environ.get("WANDB_PROJECT") or "engram"
     for kind, build in builders.items():
         path = study / WANDB / f"{kind}.json"
         try:
             # W&B's client says where views are, which is printed here, and that it calls deprecated functions.
             with redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
-                entity = tracking.entity or (str(wandb.Api().default_entity) if online else "")
-                view = build(record, runs, entity=entity, project=project)
+                entity = find_entity(tracking) or (str(wandb.Api().default_entity) if online else "")
+                view = build(record, runs, entity=entity, project=find_project(tracking))
                 text = view._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
                 atomic_write(path, text.encode())
                 digest = hash_view(text)
-                if online and (kind not in uploaded or uploaded[kind].digest != digest):
+                if online and (kind not in uploaded or uploaded[kind]["digest"] != digest):
                     uploaded[kind] = upload_view(view, uploaded.get(kind), digest)
                     write_json(study / WANDB / VIEWS, uploaded)
         except Exception as error:  # noqa: BLE001 - whatever W&B's client raises, the runs are uploaded
             print(f"engram: the {kind} of {record.label} was not made in W&B: {first_line(error)}", file=sys.stderr)
             return False
-        print(f"{kind}: {uploaded[kind].url if online else path}")
+        print(f"{kind}: {uploaded[kind]['url'] if online else path}")
     return True
+
+
+def find_project(tracking: TrackingConfig) -> str:
+    """The W&B project of the runs, as W&B's client finds it."""
+    return tracking.project or os.environ.get("WANDB_PROJECT") or "engram"
+
+
+def find_entity(tracking: TrackingConfig) -> str | None:
+    """The user or team that the runs belong to; None: the default of whoever is logged in."""
+    return tracking.entity or os.environ.get("WANDB_ENTITY")
 
 
 def has_current_report(record: StudyRecord, runs: Path) -> bool:
@@ -98,16 +100,13 @@ def has_current_report(record: StudyRecord, runs: Path) -> bool:
     return min(path.stat().st_mtime for path in files) >= max(path.stat().st_mtime for path in records)
 
 
-def upload_view(view: Any, before: UploadedView | None, digest: str) -> UploadedView:
+def upload_view(view: Any, before: Mapping[str, str] | None, digest: str) -> dict[str, str]:
     """Upload a workspace or report, as the same view as before where there was one."""
-    is_report = hasattr(view, "blocks")
-    if before is not None and is_report:
-        view.id = before.id
-    elif before is not None:
-        view._internal_id, view._internal_name = before.id, before.name
+    names = {"id": "id"} if hasattr(view, "blocks") else {"id": "_internal_id", "name": "_internal_name"}
+    for key, attribute in names.items() if before else ():
+        setattr(view, attribute, before[key])
     view.save()
-    view_id, name = (view.id, "") if is_report else (view._internal_id, view._internal_name)
-    return UploadedView(id=view_id, name=name, url=view.url, digest=digest)
+    return {key: getattr(view, attribute) for key, attribute in names.items()} | {"url": view.url, "digest": digest}
 
 
 def hash_view(text: str) -> str:
@@ -144,7 +143,7 @@ def axis_panels(record: StudyRecord) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
     score = f"validation/{record.study.metric}/f1"
-    axes = [(wr.Config(axis.path), axis.title) for axis in record.study.declared_axes]
+    axes: list[tuple[Any, str]] = [(wr.Config(axis.path), axis.title) for axis in record.study.declared_axes]
     columns = [*axes, (wr.SummaryMetric(score), "validation F1")]
     shown = [wr.ParallelCoordinatesPlotColumn(key, display_name=name) for key, name in columns]
     return (
@@ -185,26 +184,31 @@ def build_workspace(record: StudyRecord, runs: Path, *, entity: str, project: st
     )
 
 
-def build_report(
-    record: StudyRecord, runs: Path, *, entity: str, project: str, texts: Path, uploaded: Mapping[str, UploadedView]
-) -> Any:
+def build_report(record: StudyRecord, runs: Path, *, entity: str, project: str, texts: Path, uploaded: Uploaded) -> Any:
     """The report of a study: question, answer, tables and LaTeX as `engram report` wrote them, panels of its runs."""
     import wandb_workspaces.reports.v2 as wr
 
-    where = {"entity": entity, "project": project} if entity else {}
-    chosen = wr.Runset(name="runs", filters=runs_of_plan(record), groupby=["config.row"], **where)
-    metric, split = record.study.metric, final_split(record, runs)
+    # Without an entity, as offline, it asks no server for the project.
+    chosen = wr.Runset(
+        entity=entity, project=project, name="runs", filters=runs_of_plan(record), groupby=["config.row"]
+    )
+    question, metric, split = record.study.question, record.study.metric, final_split(record, runs)
     panels = [bar(metric, split), curve(f"validation/{metric}/f1", f"validation {metric} F1"), *axis_panels(record)]
     parts = {"Answer": ANSWER} | {heading: name for heading, name in TABLES.items() if (texts / name).is_file()}
-    blocks: list[Any] = [wr.H1("Question"), wr.P(record.study.question)]
+    blocks: list[Any] = [wr.H1("Question"), wr.P(question)]
     for heading, name in parts.items():
         blocks += [wr.H1(heading), wr.MarkdownBlock((texts / name).read_text(encoding="utf-8"))]
     blocks += [wr.H1("Runs"), wr.PanelGrid(runsets=[chosen], panels=panels)]
     if "workspace" in uploaded:
-        blocks.append(wr.P(wr.Link("All curves: the workspace of the study", uploaded["workspace"].url)))
+        blocks.append(wr.P(wr.Link("All curves: the workspace of the study", uploaded["workspace"]["url"])))
     blocks.append(wr.P(f"Every figure and document: `engram report {record.label}`, where the study was run"))
     blocks.append(wr.H1("Table for the paper"))
     blocks.append(wr.CodeBlock((texts / LATEX).read_text(encoding="utf-8"), language="markdown"))
-    title = f"Study {record.label}"[:MAX_TITLE]
-    question = record.study.question
-    return wr.Report(entity=entity, project=project, title=title, description=question, width="fluid", blocks=blocks)
+    return wr.Report(
+        entity=entity,
+        project=project,
+        title=f"Study {record.label}"[:MAX_TITLE],
+        description=question,
+        width="fluid",
+        blocks=blocks,
+    )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import wandb
@@ -14,9 +15,11 @@ import yaml
 
 from core.commands.train import parse
 from core.config.presets import from_yaml
+from core.config.schema import TrackingConfig
 from core.errors import UserError
 from core.files import is_locked
 from core.records.record import RECORD, run_folders
+from core.records.wandb_run import Identity, WandbRun
 from engram import main
 from studies.arguments import StudyParser
 from studies.plan import Plan
@@ -194,3 +197,15 @@ def test_train_takes_the_words_that_wandb_adds_to_a_resumed_trial() -> None:
     config, _, _ = parse(["memory-grc", "--memory.slot_width=32", '--_wandb={"key": {"value": 1}}'])
     assert config.memory is not None
     assert config.memory.slot_width == 32
+
+
+@pytest.mark.parametrize(("sweep_id", "marks"), [("sweep", 0), (None, 1)])
+def test_a_run_of_a_sweep_that_is_stopped_does_not_ask_to_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweep_id: str | None, marks: int
+) -> None:
+    client = Mock(sweep_id=sweep_id, summary={})
+    monkeypatch.setattr(WandbRun, "_init", lambda run: client)
+    identity = Identity(folder=tmp_path, run_id="a-s0", name="", job_type="")
+    assert WandbRun(identity, TrackingConfig(), mode="offline").close({}, good=False, resumable=True)
+    assert client.mark_preempting.call_count == marks
+    client.finish.assert_called_once_with(exit_code=1)
