@@ -237,9 +237,15 @@ class SlurmEngine(Engine):
             if self.is_cancelled:
                 kill = ["--signal=KILL", "--full"] if self._is_killing else ["--signal=TERM", "--batch"]
                 # Without a state, an array that has pending tasks would let scancel wait for a minute.
+                # Also what sbatch submitted without an answer.
+                own = {
+                    task: job
+                    for task, job in queue.items()
+                    if task in self._jobs or job.submission.parent == self._place
+                }
                 for state, options in (("PENDING", []), ("RUNNING", kill)):
-                    tasks = [task for task in self._jobs if task in queue and queue[task].state == state]
-                    call("scancel", "--quiet", f"--state={state}", *options, *tasks) if tasks else None
+                    if tasks := [task for task, job in own.items() if job.state == state]:
+                        call("scancel", "--quiet", f"--state={state}", *options, *tasks)
             self._failures = 0
             seconds = self._options.poll_seconds
             self._next_poll = time.monotonic() + (min(STOP_POLL_SECONDS, seconds) if self.is_cancelled else seconds)

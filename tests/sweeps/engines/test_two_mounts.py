@@ -19,6 +19,7 @@ from sweeps.engines.slurm import sees_record
 from tests.sweeps.real_study import ROOT, wait_until
 
 CACHE_SECONDS = 3
+COMMON_LOCKS = ("--multithreaded", "--enable-lock-forwarding")
 pytestmark = pytest.mark.slow
 
 
@@ -53,7 +54,10 @@ def holder(probe: Path) -> Iterator[None]:
 
 
 def test_common_locks_pass_and_keep_a_second_host_off_a_run(tmp_path: Path) -> None:
-    with two_mounts(tmp_path, "--enable-lock-forwarding") as (here, there), lock_probe(here) as probe:
+    with (
+        two_mounts(tmp_path, *COMMON_LOCKS) as (here, there),
+        lock_probe(here) as probe,
+    ):
         with holder(there / probe.name):
             wait_for_probe(probe, lambda: None)
             assert is_locked(probe)
@@ -73,7 +77,7 @@ def test_locks_that_each_host_keeps_to_itself_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_record_that_another_host_wrote_is_waited_for(tmp_path: Path) -> None:
-    with two_mounts(tmp_path, "--enable-lock-forwarding") as (here, there):
+    with two_mounts(tmp_path, *COMMON_LOCKS) as (here, there):
         assert not (here / RECORD).exists()
         (there / RECORD).write_text("{}")
         written = (there / RECORD).stat().st_mtime_ns
