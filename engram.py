@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has gone, and nobody is left to read an error.
         return 0
     except OSError as error:
-        print_error(f"engram: {describe_system_error(error)}")
+        print_error(f"engram: {UserError(describe_system_error(error))}")
         return 2
     except SystemExit as stop:
         # Help was asked for.

@@ -76,7 +76,8 @@ class SlurmSoak:
         node = self.random.choice(self.cluster.nodes)
         self.cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=soak")
         time.sleep(self.random.uniform(0.5, 3.0))
-        self.cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+        # Unless it has come back by itself.
+        self.cluster.call("scontrol", "update", f"nodename={node}", "state=resume", check=False)
 
     def kill_driver(self) -> None:
         """The driver is killed, and the same command started again."""
