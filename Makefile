@@ -1,6 +1,6 @@
 # The entry points of a checkout. A fresh machine needs Python >= 3.11, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help venv study test soak bench lint
+.PHONY: help venv study test soak fuzz bench lint
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,8 +26,11 @@ study: venv  ## the quick study: six systems, five seeds, the embedded corpus, a
 test: venv  ## all tests, a process per processor (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
 
-soak: venv  ## minutes: 60 tiny runs, 40 kills of workers and drivers, nothing lost (ENGRAM_SOAK_KEY repeats one)
+soak: venv  ## minutes: runs whose workers, drivers, nodes and schedulers are killed, nothing lost (ENGRAM_SOAK_KEY repeats one)
 	$(BIN)/python -m pytest -s -m slow tests/sweeps $(PYTEST_FLAGS)
+
+fuzz: venv  ## many minutes: a command on each of 10,000 damaged or rewritten files (FUZZ_FLAGS: --key, --count, --target)
+	$(BIN)/python -m tests.fuzz $(FUZZ_FLAGS)
 
 bench: venv  ## ratios of a step and of decoding to the encoder alone, into bench.json (BENCH=quick: the ratios alone)
 	$(BIN)/python -m tests.bench $(if $(filter quick,$(BENCH)),--quick)

@@ -76,8 +76,14 @@ VERBS = {
     "study evaluate": Verb(
         "sweeps.evaluate_command", "evaluate", "add knock-outs to finished runs of a study", gets=add_all_knock_outs
     ),
-    "study search": Verb("sweeps.search_command", "search", "find the best config of a study's axes", True),
+    "study search": Verb(
+        "sweeps.search_command", "search", "find the best config of a study's axes", True, gets=compute_run
+    ),
     "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
+    "study sweep": Verb("sweeps.dashboards.sweep", "sweep", "a study as a W&B sweep, printed or created", True),
+    "study trial": Verb(
+        "sweeps.trial_command", "trial", "one trial of a W&B sweep: a row, all its seeds", True, gets=compute_run
+    ),
     "report": Verb("reports.commands", "report", "tables and figures of a study, from its records"),
     "compare": Verb("reports.commands", "compare", "two runs, rows or prediction files on the same documents"),
     "doctor": Verb("core.commands.doctor", "doctor", "what this machine has, and whether a tiny run works on it"),
@@ -100,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has gone, and nobody is left to read an error.
         return 0
     except OSError as error:
-        print_error(f"engram: {describe_system_error(error)}")
+        print_error(f"engram: {UserError(describe_system_error(error))}")
         return 2
     except SystemExit as stop:
         # Help was asked for.

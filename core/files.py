@@ -7,6 +7,8 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -25,6 +27,8 @@ TEMPORARY_MARK = ".aside."
 LOCK_FILE, HOLDER_FILE = ".lock", ".holder"
 PATIENCE_SECONDS = 0.5
 """How long a lock is tried for: whoever only asks whether a folder is locked has the lock for a moment."""
+SILENT_SECONDS = 600.0
+"""After how long a temporary file of another host, which nobody can ask, counts as left behind."""
 NOT_CONTENT = {".git", "__pycache__", "README.md", ".gitattributes", "onnx", "openvino"}
 """Names that may lie in a model's folder without being part of the model."""
 
@@ -37,9 +41,33 @@ def make_folder(folder: Path, way_out: str) -> None:
         raise UserError(f"{folder} cannot be made ({error.strerror}): {way_out}") from None
 
 
+def existing_folder(folder: Path) -> Path:
+    """A folder, or of one that is not there yet the nearest above it that is."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, also of one that is not there yet."""
+    return shutil.disk_usage(existing_folder(folder)).free
+
+
+def check_writable(folder: Path, way_out: str) -> None:
+    """Raise a UserError where nothing can be written into a folder, or where it would be made; leaves nothing there."""
+    try:
+        with tempfile.TemporaryFile(dir=existing_folder(folder)):
+            return
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made or written ({error.strerror}): {way_out}") from None
+
+
 def temporary_path(path: Path) -> Path:
-    """Where a file or folder is written before it is renamed to `path`: next to it, the writing process in its name."""
-    return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}")
+    """Where a file or folder is written before it is renamed to `path`: next to it, the writer in its name."""
+    return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}@{_host()}")
+
+
+def _host() -> str:
+    # Dots divide the parts of a temporary file's name.
+    return socket.gethostname().replace(".", "-")
 
 
 def check_file_path(path: Path) -> None:
@@ -79,22 +107,41 @@ def format_size(size: int | float) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
+def delete(path: Path, *, within: Path) -> None:
+    """Delete a file or folder below the folder `within`, unless a symbolic link leads to it: that may be anybody's."""
+    if has_link(path, within=within):
+        return
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def has_link(path: Path, *, within: Path) -> bool:
+    """Whether a path below the folder `within` is a symbolic link, or lies behind one."""
+    steps = path.relative_to(within).parts
+    return any(within.joinpath(*steps[: number + 1]).is_symlink() for number in range(len(steps)))
+
+
 def delete_leftovers(folder: Path) -> None:
     """Delete the temporary files of processes that were killed while writing into a folder."""
     for path in folder.glob(f".*{TEMPORARY_MARK}*"):
-        writer = path.name.partition(TEMPORARY_MARK)[2].partition(".")[0]
-        if writer == str(os.getpid()) or not _is_alive(writer):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        process, _, host = path.name.partition(TEMPORARY_MARK)[2].partition(".")[0].partition("@")
+        if not _is_writing(process, host or _host(), path):
+            delete(path, within=folder)
 
 
-def _is_alive(process: str) -> bool:
+def _is_writing(process: str, host: str, path: Path) -> bool:
+    """Whether another process may still write what it has begun; of another host's, whether it has changed of late."""
     try:
+        if host != _host():
+            return time.time() - path.stat().st_mtime < SILENT_SECONDS
         os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
+    except (ProcessLookupError, FileNotFoundError, ValueError, OverflowError):
         return False
     except PermissionError:
         return True
-    return True
+    return int(process) != os.getpid()
 
 
 @contextmanager
@@ -136,7 +183,13 @@ def _lock_holder(folder: Path) -> str:
 def is_locked(folder: Path) -> bool:
     """Whether some process computes this folder now; those who ask do not disturb one another."""
     try:
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # Another host has made the folder anew: its name leads to the new one.
+            descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -144,8 +197,9 @@ def is_locked(folder: Path) -> bool:
     try:
         # Shared and read-only: also someone who may only read the folder may ask.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as error:
+        # Where a disk has no locks, nobody holds one.
+        return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK)
     finally:
         os.close(descriptor)
     return False

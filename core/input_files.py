@@ -5,12 +5,15 @@ where it is JSON. Whatever else it is, is one `UserError` that names it first. S
 from stdin: `core.data.stream`.
 """
 
+import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -24,13 +27,19 @@ OWN_LIMIT = 1 << 28
 """Most bytes of a file that Engram wrote for itself (record, history, counts): hundreds of times the largest seen."""
 WHOLE_LIMIT = 1 << 32
 """Most bytes of a file of documents that is read whole."""
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
 """Seconds or MiB."""
 Percent = Annotated[float, msgspec.Meta(ge=0.0, le=100.001)]
 """A score; a mean of several may be rounded to a little above 100."""
+STALE_WAITS = (0.05, 0.2, 1.0)
+"""How long to wait between tries, in seconds, to read a file that other hosts replace."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _NOT_REGULAR = "give the path of a file (save the output of a pipe to one first)"
+
+
+class StaleFileError(UserError):
+    """A file on a shared disk was replaced while it was opened or read."""
 
 
 @contextmanager
@@ -58,6 +67,10 @@ def check_regular_file(path: Path | str, *, way_out: str = _NOT_REGULAR) -> None
 
 def read_bytes(path: Path | str, *, limit: int = OWN_LIMIT) -> bytes:
     """The bytes of a regular file; raises `UserError` where there is none, or a larger one."""
+    for seconds in STALE_WAITS:
+        with suppress(StaleFileError), open_file(path, limit=limit) as file, named_file_errors(path):
+            return file.read()
+        time.sleep(seconds)
     with open_file(path, limit=limit) as file, named_file_errors(path):
         return file.read()
 
@@ -75,7 +88,9 @@ def read_source(path: Path | str) -> bytes:
     return raw
 
 
-def read_json(path: Path, kind: type[Content], way_out: str, *, check_keys: bool = True) -> Content | None:
+def read_json(
+    path: Path, kind: type[Content] | GenericAlias, way_out: str, *, check_keys: bool = True
+) -> Content | None:
     """The content of a JSON file of ours, None where there is no file.
 
     A `UserError` says what is damaged, and the way out. Without `check_keys` a key may stand twice in an object: for
@@ -92,18 +107,11 @@ def read_json(path: Path, kind: type[Content], way_out: str, *, check_keys: bool
     return content
 
 
-def read_json_lines(path: Path, kind: type[Content], way_out: str, *, cut: bool = False) -> list[Content]:
-    """The objects of a file of ours with one on each line; a `UserError` says which line is damaged, and the way out.
-
-    With `cut`, a last line without a line break is left out: a killed process wrote it in part.
-    """
-    lines = read_bytes(path).split(b"\n")
-    last = lines.pop()
-    if last.strip() and not cut:
-        lines.append(last)
+def read_json_lines(path: Path, kind: type[Content], way_out: str) -> list[Content]:
+    """The objects of a file of ours with one on each line; a `UserError` says which line is damaged, and the way out."""
     decoder = msgspec.json.Decoder(kind)
     objects = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
         try:
             objects += [decoder.decode(line)] if line.strip() else []
         except DECODE_ERRORS as error:
@@ -124,6 +132,10 @@ def named_file_errors(path: Path | str) -> Iterator[None]:
         what = f"no such file.{hint}" if hint else f"no such file in {os.path.abspath(path.parent)}: correct the path"
         raise fault(path, what) from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ESTALE:
+            raise StaleFileError(
+                f"{path} was just replaced by another host, and this one lags behind: try again"
+            ) from None
         reason = getattr(error, "strerror", None) or error
         raise fault(path, f"cannot be read ({reason}): correct the path or its permissions") from None
 

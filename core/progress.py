@@ -94,13 +94,19 @@ class StopRequest:
     """A request to stop, as signals make it."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signals: set[int] = set()
+        """The signals that came."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether any came."""
+        return bool(self.signals)
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Remember the first request; raise KeyboardInterrupt on a second Ctrl-C."""
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.signals.add(number)
 
 
 @contextmanager

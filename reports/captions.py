@@ -1,15 +1,19 @@
 """Captions and notes: metric, data and seeds of a table or figure, and what limits what its numbers can say."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from core.config.presets import validate
+from core.config.schema import RunConfig
 from core.data.datasets import SYNTHETIC
 from core.records.record import SCORED
 from reports.frame import run_facts
 from reports.row_means import SPREADS, Spread
 from studies.bootstrap import COVERAGE
+from studies.plan import joint_differences
 from studies.record import StudyRecord
 from studies.study import EXTERNAL
 
@@ -77,11 +81,15 @@ def explain_means(study: StudyRecord, frame: pd.DataFrame, spread: Spread) -> li
     return [METRIC, *measured_on(study, frame), f"±: {SPREADS[spread]}."]
 
 
-def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
-    """Everything that limits what the numbers can say, a sentence each; empty where nothing does."""
+def limiting_notes(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Everything that limits what the numbers can say, a sentence each; empty where nothing does.
+
+    `configs` are those of the rows as their records have them.
+    """
     runs = run_facts(frame)
     return [
         *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
+        *joint_differences(study.study, {row: read_config(config) for row, config in configs.items()}),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
         *external_notes(study, set(frame["row"])),
@@ -89,6 +97,11 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
         *mixed_run_notes(runs),
         *overlap_notes(runs),
     ]
+
+
+def read_config(recorded: Mapping[str, Any]) -> RunConfig:
+    """The config in a record; what a later release or W&B added is not ours to name."""
+    return validate(recorded, where="a recorded config: ", unknown="ignore")
 
 
 def chosen_row_notes(study: StudyRecord) -> Iterator[str]:
@@ -142,7 +155,7 @@ def mixed_run_notes(runs: pd.DataFrame) -> Iterator[str]:
         "devices": scored["device"],
         "thread counts": scored["threads"],
         "data files": scored["data"],
-        "package versions": scored["packages"],
+        "package versions": scored["packages"].map(lambda packages: " ".join(sorted(packages.split()))),
     }
     for name, values in facts.items():
         counts = values.astype("object").where(values.notna(), "unset").value_counts(sort=False)

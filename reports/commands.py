@@ -28,7 +28,7 @@ from reports.sections import make_figures, make_tables
 from reports.tables.latex.environments import Paper, to_latex
 from reports.tables.latex.notes import to_notes
 from reports.tables.latex.text import check_printable
-from reports.tables.layout import Table
+from reports.tables.layout import Table, write_csv
 from reports.tables.markdown import to_markdown
 from reports.tables.side_by_side import side_by_side_table
 from reports.wandb_source import find_study_in_project, load_from_wandb, read_project
@@ -64,8 +64,8 @@ def report(
         study: a study that was run, or <study>@<profile>; several of the same rows for --side-by-side.
         profile: the profile that it ran under, where there are several.
         runs: the folder of run folders.
-        out: where the files go; default: report/ (from W&B report-wandb/) in the study's folder,
-            <runs>/studies/<study>@<profile>/.
+        out: where the files go; default: report/ in the study's folder, <runs>/studies/<study>@<profile>/; of another
+            split report-validation/, from W&B report-wandb/.
         split: which scores: test or validation.
         documents: how many documents the page's viewer holds, with what every run predicted; 0 for no viewer.
         paper: for which paper LaTeX tables are: of two columns (one where a table fits, else both) or of one.
@@ -95,11 +95,10 @@ def report(
     if side_by_side:
         studies = [read(name) for name in study]
         table = side_by_side_table(studies)
-        print(to_markdown(table))
-        folder = out or study_folder(runs, studies[0].study.label) / "report"
         files = write_as_text([table], studies[0].study.study.name, paper)
         del files["notes.tex"]  # that of the first study's own report may lie there
-        write_files(files, folder)
+        write_files(files, out or report_folder(studies[0].study, runs, split=split, from_wandb=from_wandb))
+        print(to_markdown(table))
         return
     data = read(study[0])
     record = data.study
@@ -110,9 +109,8 @@ def report(
     files = write_as_text(tables, name, paper)
     sentences = answer_study(record, data.compared[data.compared["row"].isin(data.rows)])
     answer = write_answer(record, data.frame, sentences, generated=record.data_name == SYNTHETIC)
-    print("\n".join([answer, *(to_markdown(table) for table in tables if not table.appendix)]))
-    folder = out or study_folder(runs, record.label) / ("report-wandb" if from_wandb else "report")
-    files |= {"answer.md": answer, "runs.csv": data.frame.to_csv(index=False)}
+    folder = out or report_folder(record, runs, split=split, from_wandb=from_wandb)
+    files |= {"answer.md": answer, "runs.csv": write_csv(data.frame)}
     viewer = None
     if documents > 0 and from_wandb is None:
         viewer = build_study_viewer(data, max_documents=documents)
@@ -121,7 +119,15 @@ def report(
     with house_style(figure_format):
         files["index.html"] = build_study_page(record, data.frame, sentences, tables, figures, viewer)
         write_files(files, folder, figures, name)
+    # Last, as whoever reads it may stop reading (head).
+    print("\n".join([answer, *(to_markdown(table) for table in tables if not table.appendix)]))
     print(folder / "index.html")
+
+
+def report_folder(study: StudyRecord, runs: Path, *, split: str, from_wandb: str | None) -> Path:
+    """Where the files of a report go by default: a folder for each source of scores and split."""
+    source = "-wandb" if from_wandb else ""
+    return study_folder(runs, study.label) / f"report{source}{'' if split == 'test' else f'-{split}'}"
 
 
 def split_names(text: str | None) -> tuple[str, ...]:
@@ -181,6 +187,13 @@ def compare(
     tables = [table for make in COMPARISON_TABLES if (table := make(system_a, system_b)).lines]
     (on_headline,) = [line for line in tables[0].data.to_dict("records") if line["task"] == HEADLINE]
     answer = answer_comparison(system_a.label, system_b.label, HEADLINE, on_headline)
+    if out is not None:
+        viewer = None
+        if documents > 0:
+            viewer = build_comparison_viewer(system_a, system_b, split=split, max_documents=documents)
+        files = write_as_text(tables, f"{system_a.label} {system_b.label}", paper)
+        page = build_comparison_page(system_a.label, system_b.label, answer, tables, viewer)
+        write_files(files | {"index.html": page}, out)
     if json:
         content: dict[str, Any] = {"a": system_a.label, "b": system_b.label, "split": split, "n": len(system_a.counts)}
         for table in tables:
@@ -189,14 +202,7 @@ def compare(
         print_json({**content, "answer": answer})
     else:
         print("\n".join([f"{answer}\n", *(to_markdown(table) for table in tables)]))
-    if out is not None:
-        viewer = None
-        if documents > 0:
-            viewer = build_comparison_viewer(system_a, system_b, split=split, max_documents=documents)
-        files = write_as_text(tables, f"{system_a.label} {system_b.label}", paper)
-        page = build_comparison_page(system_a.label, system_b.label, answer, tables, viewer)
-        write_files(files | {"index.html": page}, out)
-        if not json:
+        if out is not None:
             print(out / "index.html")
 
 
@@ -226,7 +232,7 @@ def write_as_text(tables: Sequence[Table], name: str, paper: Paper) -> dict[str,
     for table in tables:
         files[f"{table.name}.md"] = to_markdown(table)
         files[f"{table.name}.tex"] = to_latex(table, name, paper)
-        files[f"{table.name}.csv"] = table.data.to_csv(index=False)
+        files[f"{table.name}.csv"] = write_csv(table.data)
     return files | {"notes.tex": to_notes(tables)}
 
 

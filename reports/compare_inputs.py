@@ -18,6 +18,9 @@ from core.scoring.metrics import DocumentCounts
 from studies.record import find_study_record
 from studies.study import Study
 
+MAX_COUNT = 1 << 31
+"""More than any document has of anything."""
+
 
 @dataclass(frozen=True)
 class ComparedSystem:

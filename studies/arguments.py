@@ -8,9 +8,11 @@ import msgspec
 
 from core.commands.arguments import CommandParser
 from core.config import presets
+from core.config.presets import Tree
+from core.errors import UserError
 from studies.plan import Plan, plan
 from studies.search.spec import MAX_SEED
-from studies.study import find_study
+from studies.study import Study, check_study_name, find_study
 
 MAX_SEEDS = 1_000
 EPILOG = """Settings of every run come last (`engram train --help-all` lists them);
@@ -68,16 +70,29 @@ class StudyParser(CommandParser):
             "--wandb", choices=["auto", "online", "offline", "disabled"], help="whether the runs are logged to W&B"
         )
 
-    def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
-        """The arguments, and the plan of the study that they name."""
+    def parse_study(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Study, Tree]:
+        """The arguments, the study that they name, and the settings of every run."""
         options, settings = self.parse_with_settings(arguments)
         if options.wandb:
             settings = presets.merge(settings, {"tracking": {"wandb": options.wandb}})
         presets.difference(options.profile, "profiles")  # an unknown profile is an error before the study is read
         study = find_study(options.study)
-        if options.name:
+        if options.name is not None:
+            check_study_name(options.name)
             study = msgspec.structs.replace(study, name=options.name)
-        return options, plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
+        return options, study, settings
+
+    def parse_plan(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Plan]:
+        """The arguments, and the plan of the study that they name."""
+        options, study, settings = self.parse_study(arguments)
+        try:
+            planned = plan(study, profile=options.profile, runs=options.runs, seeds=options.seeds, settings=settings)
+        except UserError as error:
+            in_file = options.study.endswith((".yaml", ".yml")) and str(error).startswith("row ")
+            if in_file:
+                raise UserError(f"{options.study}: {error}") from None
+            raise
+        return options, planned
 
 
 def positive_int(text: str) -> int:

@@ -15,12 +15,12 @@ from pathlib import Path
 from core.config.signature import signature
 from core.data.overlap import describe_overlaps, read_fingerprints
 from core.errors import UserError
-from core.files import content_hash, make_folder
+from core.files import check_writable, content_hash, make_folder
 from core.records.provenance import UNCOMMITTED, Provenance, collect_provenance, describe_code
 from core.records.record import FINAL
 from core.records.summary import RunSummary, read_summary
 from studies.estimate import estimate_plan, memory_warnings, refuse_full_disk
-from studies.plan import Plan, refuse_undeclared
+from studies.plan import Plan, joint_differences, refuse_undeclared
 
 MIN_SEEDS = 5
 """Seeds from which a standard deviation and a paired test begin to show something."""
@@ -138,8 +138,9 @@ def smaller_weights_at_inference(plan: Plan) -> Iterator[str]:
 
 
 def plan_notes(plan: Plan) -> list[str]:
-    """What rows that may well be meant to be as they are do to their own scores."""
-    return [*early_choice(plan), *smaller_weights_at_inference(plan)]
+    """What limits what the scores of rows can say, though they may well be meant to be as they are."""
+    joint = joint_differences(plan.study, plan.configs)
+    return [*joint, *early_choice(plan), *smaller_weights_at_inference(plan)]
 
 
 def list_rows(names: Sequence[str]) -> str:
@@ -181,8 +182,8 @@ class Ready:
     """The ids of finished runs that are to be computed again."""
 
 
-def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Ready:
-    """Check a plan before anything of it starts; nothing is written.
+def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False, on_this_machine: bool = True) -> Ready:
+    """Check a plan before anything of it starts, with so many runs at once; nothing is written.
 
     Raises a UserError where rows differ in more than the study declares, and where the disk cannot hold what is left.
     """
@@ -191,9 +192,12 @@ def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False) -> Re
     summaries = {run.run_id: read_summary(run.folder) for run in plan.runs}
     again = runs_to_repeat(summaries, now) if rerun else frozenset()
     estimate = estimate_plan(plan, summaries, runs, jobs=jobs, again=again)
+    if estimate.runs:
+        check_writable(runs, "give a folder that is yours (--runs DIR)")
     refuse_full_disk(estimate, runs)
     kept = [summary for run_id, summary in summaries.items() if run_id not in again]
-    return Ready([*plan_warnings(plan), *code_warnings(now, kept), *memory_warnings(estimate)], again)
+    memory = memory_warnings(estimate) if on_this_machine else ()
+    return Ready([*plan_warnings(plan), *code_warnings(now, kept), *memory], again)
 
 
 def runs_to_repeat(summaries: Mapping[str, RunSummary], now: Provenance) -> frozenset[str]:

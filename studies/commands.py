@@ -11,7 +11,6 @@ from typing import Any
 import core
 from core.commands.console import print_json
 from core.config.presets import leaves
-from core.errors import UserError
 from core.records.provenance import Provenance, collect_provenance
 from core.records.record import open_run_folder
 from core.records.summary import RunSummary, read_summary
@@ -21,7 +20,6 @@ from studies.cost_calibration import calibrate
 from studies.estimate import Estimate, default_jobs, describe_estimate, estimate_plan, memory_warnings
 from studies.plan import Plan, refuse_undeclared, undeclared_lines
 from studies.record import add_earlier_seeds, study_folder, write_study_record
-from studies.search.space import build_wandb_sweep
 from studies.study import Study, find_study, shipped_studies
 
 ROOT = Path(core.__file__).resolve().parent.parent
@@ -49,22 +47,14 @@ def list_studies(*, json: bool = False) -> None:
     print("\n`engram study show NAME` explains one, `engram study plan --help` shows how to write your own.")
 
 
-def show(study: str, *, json: bool = False, wandb_sweep: bool = False, profile: str = "quick") -> None:
+def show(study: str, *, json: bool = False) -> None:
     """Print what a study asks, its axes, its rows with what makes each of them, and what it leaves out.
 
     Args:
         study: a study of `engram study list`, or a YAML file of your own.
         json: one JSON object instead of lines, in the form of a study's own file.
-        wandb_sweep: print instead the YAML of a W&B sweep over its axes, whose agents run `engram train`.
-        profile: the profile of such a sweep's runs: data, encoder and epochs.
     """
     chosen = find_study(study)
-    if wandb_sweep:
-        if chosen.base is None:
-            raise UserError(f"study {chosen.name} has no axes to sweep over: give one with `base` and `axes`")
-        axes, name = chosen.declared_axes, f"{chosen.name}@{profile}"
-        print(build_wandb_sweep(chosen.base, axes, name=name, metric=chosen.metric, profile=profile), end="")
-        return
     if json:
         print_json(chosen)
         return

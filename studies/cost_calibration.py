@@ -19,6 +19,7 @@ from core.config.presets import to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
 from core.files import content_hash, make_folder, write_json
+from core.input_files import read_json
 from core.progress import say
 from core.records.summary import Settings
 from core.records.timings import StepCosts
@@ -99,9 +100,10 @@ def measure_steps(config: RunConfig) -> StepCosts:
 def read_calibrations(runs: Path) -> list[Calibration]:
     """The calibrations in a folder of runs; a damaged file counts as none, as measuring again mends it."""
     try:
-        return msgspec.json.decode((runs / STUDIES / FILE).read_bytes(), type=list[Calibration])
-    except (OSError, msgspec.MsgspecError):
+        known = read_json(runs / STUDIES / FILE, list[Calibration], "measure again") or []
+    except UserError:
         return []
+    return [one for one in known if {"train", "validation"} <= one.costs.documents.keys()]
 
 
 def save_calibrations(new: Iterable[Calibration], runs: Path) -> None:

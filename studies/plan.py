@@ -3,6 +3,7 @@
 Also whether rows differ from the row they are compared with in more than their study declares.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,12 +16,15 @@ from pydantic import BaseModel
 from core.config.model_source import encoder_width
 from core.config.presets import build, leaves, merge
 from core.config.schema import RunConfig, TrackingConfig
-from core.config.signature import deciding_fields, normalise_slot_width, signature
+from core.config.signature import active_settings, deciding_fields, normalise_slot_width, signature
 from core.data.datasets import resolve_paths
 from core.errors import UserError
 from studies.record import RowRuns, StudyRecord, StudyRun, study_label
 from studies.rows import Row
 from studies.study import Study
+
+MAX_LISTED = 6
+"""Settings that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def check_row_files(study: Study) -> None:
     """Raise a UserError for a file of an external row that is not there."""
     for name, files in study.external.items():
         for path in (*files.values(), Path(study.rows[name].gold)):
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise UserError(f"row {name}: {path} is not there: correct `predictions` and `gold`")
 
 
@@ -246,3 +250,27 @@ def refuse_undeclared(plan: Plan) -> None:
     lines = undeclared_lines(plan)
     if lines:
         raise UserError("\n".join(lines))
+
+
+def joint_differences(study: Study, configs: Mapping[str, RunConfig]) -> list[str]:
+    """A sentence per row that differs from its baseline in several settings at once, which `varies` does not declare.
+
+    `configs` are those of the rows. Where one has no memory, all of memory is one setting; what axes make is declared.
+    """
+    sentences = []
+    for name in () if study.varies else configs:
+        for baseline in study.row_baselines(name):
+            if baseline not in configs or study.is_from_axes(name):
+                continue
+            mine, its = active_settings(configs[name]), active_settings(configs[baseline])
+            # A setting that only one of them uses follows from another that differs.
+            paths = [path for path in mine if path in its and mine[path] != its[path]]
+            if ("memory" in mine) != ("memory" in its):
+                paths.insert(0, "memory")
+            if len(paths) > 1:
+                listed = ", ".join(paths[:MAX_LISTED]) + " and others" * (len(paths) > MAX_LISTED)
+                sentences.append(
+                    f"{name} differs from {baseline} in {len(paths)} settings: {listed}; which of them makes a "
+                    "difference cannot be told."
+                )
+    return sentences

@@ -1,5 +1,6 @@
 """Study record: which runs a study consists of, in study.json as `study run` wrote it and status and report read it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import msgspec
 
 from core.config.presets import Tree, difference, merge
 from core.config.signature import drop_neutral_sections
-from core.errors import UserError
+from core.errors import UserError, did_you_mean
 from core.files import make_folder, write_json
 from core.input_files import read_json
-from studies.study import Study
+from studies.study import Study, check_rows, check_study_name
 
 STUDIES, RECORD = "studies", "study.json"
+WAY_OUT = "delete it, `engram study run` writes it again"
+MAX_LISTED = 8
+"""Studies that a message names."""
 
 
 class RowRuns(msgspec.Struct, frozen=True):
@@ -101,7 +105,29 @@ def write_study_record(runs: Path, record: StudyRecord) -> Path:
 
 def read_study_record(path: Path) -> StudyRecord | None:
     """The study record of a file, None where there is none; a damaged one is one clear line."""
-    return read_json(path, StudyRecord, "delete it, `engram study run` writes it again")
+    record = read_json(path, StudyRecord, WAY_OUT)
+    if record is not None:
+        try:
+            check_record(record)
+        except UserError as error:
+            raise UserError(f"{path} is damaged: {error}; {WAY_OUT}") from None
+    return record
+
+
+def check_record(record: StudyRecord) -> None:
+    """Raise a UserError for a record that no `study run` writes: rows without a place, names that leave the folder."""
+    study = record.study
+    for name in (study.name, record.profile):
+        check_study_name(name)
+    for row in record.row_runs:
+        # Also a guard: the runs' folders are named by it.
+        if not re.fullmatch(r"[0-9a-f]{1,64}", row.signature) or not row.runs:
+            raise UserError(f"row {row.row} has the signature {row.signature!r} and {len(row.runs)} runs")
+    known = [*study.external, *(row.row for row in record.row_runs)]
+    check_rows(study)
+    strays = set(known) ^ set(study.rows)
+    if strays or len(known) > len(set(known)):
+        raise UserError(f"the rows with runs ({', '.join(known)}) are not those of its study ({', '.join(study.rows)})")
 
 
 def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> StudyRecord:
@@ -114,9 +140,11 @@ def find_study_record(name: str, runs: Path, *, profile: str | None = None) -> S
         raise UserError(f"study {name} was run as {' and '.join(matches)}: choose one with --profile P")
     record = read_study_record(study_folder(runs, matches[0]) / RECORD) if matches else None
     if record is None:
+        listed = ", ".join(labels[:MAX_LISTED]) + f" and {len(labels) - MAX_LISTED} more" * (len(labels) > MAX_LISTED)
+        hint = did_you_mean(requested, [*labels, *(label.partition("@")[0] for label in labels)], cutoff=0.75)
         raise UserError(
-            f"study {requested!r} was not run in {runs} (run there: {', '.join(labels) or 'none yet'}): run "
-            f"`engram study run {name} --profile {profile or 'P'}` first, or give another folder (--runs DIR)"
+            f"study {requested!r} was not run in {runs} (run there: {listed or 'none yet'}).{hint} Run it first "
+            "(engram study run STUDY --profile P), or give another folder (--runs DIR)"
         )
     return record
 

@@ -6,6 +6,7 @@ them, a study may name axes: every combination of their values on the base is a 
 `engram study plan --help` (`studies.arguments`) shows.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -28,6 +29,8 @@ BASE, BEST = "base", "best"
 """The rows that a search adds: its base as it stands, and the best config that it found."""
 MAX_NAME = 64
 """Characters that a row's name may have: it is a tag in W&B."""
+MAX_FOLDER_NAME = 100
+"""Bytes that a study's name may have: with the profile it names a folder."""
 EXTERNAL = "external"
 """What tables call a row whose numbers come from prediction files of another program."""
 SHAPE = "a study has a question, a baseline and rows (`engram study plan --help` shows one)"
@@ -178,8 +181,8 @@ def expand_axes(study: Study) -> Study:
     return msgspec.structs.replace(study, rows=study.rows | made, left_out=left_out)
 
 
-def check_study(study: Study) -> Study:
-    """The study itself, where its rows, baselines and seeds hold together; else a UserError."""
+def check_rows(study: Study) -> None:
+    """Raise a UserError where rows, baselines and metric of a study do not hold together."""
     if not study.rows:
         raise UserError("a study needs `rows`, or `base` and `axes`")
     for row in study.rows:
@@ -192,11 +195,16 @@ def check_study(study: Study) -> Study:
                     f"row {row} is compared with {baseline!r}, which is none of the rows "
                     f"({', '.join(study.rows)}): correct `baseline`.{did_you_mean(baseline, study.rows)}"
                 )
-    if len(study.external) == len(study.rows):
-        raise UserError("all rows are scored from files: give one with a preset, or use `engram compare FILE FILE`")
     if study.metric not in TASKS:
         hint = did_you_mean(study.metric, TASKS)
         raise UserError(f"metric {study.metric!r} is no task: it is one of {', '.join(TASKS)}.{hint}")
+
+
+def check_study(study: Study) -> Study:
+    """The study itself, where it holds together; else a UserError."""
+    check_rows(study)
+    if len(study.external) == len(study.rows):
+        raise UserError("all rows are scored from files: give one with a preset, or use `engram compare FILE FILE`")
     if len(set(study.seeds)) < len(study.seeds):
         raise UserError(f"seeds {list(study.seeds)} must be different")
     for path in study.varies:
@@ -210,6 +218,18 @@ def check_study(study: Study) -> Study:
         if study.base is None:
             raise UserError("a search needs `base` and `axes`: they are what is searched")
         check_search(study.search, seeds=study.seeds)
-    if set(study.name) & set("/@ "):
-        raise UserError(f"study name {study.name!r}: use no '/', '@' or blank, as it names a folder")
+    check_study_name(study.name)
     return study
+
+
+def check_study_name(name: str) -> None:
+    """Raise a UserError for a name under which a study cannot be kept: it is a part of its folder's name."""
+    if (
+        not re.fullmatch(r"[^.\s/\\@][^\s/\\@]*", name)
+        or not name.isprintable()
+        or len(os.fsencode(name)) > MAX_FOLDER_NAME
+    ):
+        raise UserError(
+            f"study name {name!r}: use no '/', '\\\\', '@' or blank, no '.' in front and at most {MAX_FOLDER_NAME} "
+            "bytes, as it names a folder"
+        )

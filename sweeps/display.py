@@ -27,7 +27,7 @@ FRAME_LINES = 4
 class Screen:
     """What happens to the runs of a study: a grid that is drawn again where `live`, lines elsewhere."""
 
-    def __init__(self, run_states: RunStates, *, slots: int) -> None:
+    def __init__(self, run_states: RunStates, *, slots: int | None) -> None:
         self.run_states, self.slots = run_states, slots
         self.live = False
 
@@ -46,9 +46,9 @@ class Screen:
         return len(self.run_states.with_status(WAITING, RUNNING))
 
     def seconds_left(self) -> float | None:
-        """How long the rest takes; None before any run is finished."""
+        """How long the rest takes; None before any run is finished, or where nobody knows how many run at once."""
         seconds = [state.summary.seconds for state in self.run_states.with_status(*SCORED)]
-        if not seconds:
+        if not seconds or self.slots is None:
             return None
         mean = sum(seconds) / len(seconds)
         running = self.run_states.with_status(RUNNING)

@@ -84,6 +84,12 @@ class Launcher:
                     self._end(ended, stopping=True)
             raise
 
+    def leave(self) -> int:
+        """Submit what waits, as much as the engine takes, and leave it to the engine; how many runs it has now."""
+        self._submit_waiting()
+        self.engine.detach()
+        return len(self.run_states.with_status(RUNNING))
+
     def _take_new_runs(self) -> bool:
         """Add the runs that `feed` gives; whether there was any."""
         is_any = False
@@ -130,10 +136,13 @@ class Launcher:
             # What its record says is what became of it, also where its process was killed right after writing that.
             self._change(state, recorded.status, recorded.error)
             self._clean_up(state)
-        elif ended.status not in ("killed", "interrupted"):
+        elif ended.status not in ("killed", "interrupted", "preempted"):
             self._change(state, "failed" if ended.status == "refused" else ended.status, ended.error)
         elif stopping:
             self._change(state, "interrupted")
+        elif ended.status == "preempted":
+            # A time limit is not the run's fault, and no attempt of its.
+            self._change(state, WAITING, ended.error)
         else:
             self._resume(state, ended.error or "its process was asked to stop")
 

@@ -12,6 +12,8 @@ settings.register_profile("engram", deadline=None)
 settings.load_profile("engram")
 
 ABSENT = "shared data:"
+CLUSTERS = ("Slurm:", "Ray:")
+"""How the reasons begin of skips for want of a cluster's programs, which `.ci/run` installs."""
 
 
 def _root() -> Path:
@@ -48,22 +50,22 @@ def shared_path(shared: Path) -> Callable[[str], Path]:
     return find
 
 
-def _skipped_for_want_of_data(config: pytest.Config) -> list[str]:
+def _forbidden_skips(config: pytest.Config) -> list[str]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") != "true" or reporter is None or not _root().is_dir():
+    if os.environ.get("CI") != "true" or reporter is None:
         return []
-    return [report.nodeid for report in reporter.stats.get("skipped", ()) if ABSENT in str(report.longrepr)]
+    forbidden = (*CLUSTERS, ABSENT) if _root().is_dir() else CLUSTERS
+    skipped = [(report.nodeid, str(report.longrepr)) for report in reporter.stats.get("skipped", ())]
+    return [f"{name}: skipped ({why})" for name, why in skipped if any(reason in why for reason in forbidden)]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # A skip that nobody reads would let the checks on real documents fade away unnoticed.
-    if _skipped_for_want_of_data(session.config) and session.exitstatus == pytest.ExitCode.OK:
+    if _forbidden_skips(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for nodeid in _skipped_for_want_of_data(terminalreporter.config):
-        terminalreporter.write_line(
-            f"ERROR {nodeid}: skipped for want of shared data, though {_root()} exists", red=True
-        )
+    for skip in _forbidden_skips(terminalreporter.config):
+        terminalreporter.write_line(f"ERROR {skip}: what it wants is installed or given in CI", red=True)

@@ -24,7 +24,7 @@ LIGHT = {
     "study run mine.yaml --data.name none --data.train {file}": 2,
     "study run papr": 2,
     "study show search": 0,
-    "study show search --wandb-sweep": 0,
+    "study sweep paper --data.name none --data.train {file}": 0,
     "study plan search --data.name none --data.train {file}": 0,
     "study evaluate paper --knock-out": 2,
     "study search --help": 0,

@@ -66,7 +66,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_with_settings(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Tree]:
         """The values of the parser's own arguments, and the settings of a run that the other options give."""
-        options, flags = self.parse_known_args(list(arguments))
+        # W&B adds --_wandb={...} to the command of a sweep's run that it resumes: it is no setting of ours.
+        ours = [word for word in arguments if not word.startswith("--_wandb=")]
+        options, flags = self.parse_known_args(ours)
         return options, parse_overrides(flags, options=self._option_string_actions)
 
 
@@ -117,6 +119,7 @@ def add_parameters(
             text += f" (default: {parameter.default})" if parameter.default != () else ""
         default = {} if required else {"default": argparse.SUPPRESS if prefix else parameter.default}
         flag = f"--{prefix}{name.replace('_', '-')}"
+        how |= {"metavar": how["metavar"] or name.upper()} if prefix and "metavar" in how else {}
         parser.add_argument(flag, help=escape(text), required=required, **default, **how)
 
 

@@ -23,6 +23,7 @@ PERCENTAGES = ("/f1", "/average_precision")
 class _Row(msgspec.Struct):
     kind: Literal["step", "validation"]
     step: Count
+    reading: float = 0.0
 
 
 class History:

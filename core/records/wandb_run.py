@@ -36,6 +36,8 @@ class Identity:
     tags: Sequence[str] = ()
     notes: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    sweep_id: str | None = None
+    """The W&B sweep that it is a trial of."""
 
 
 class WandbRun:
@@ -86,6 +88,7 @@ class WandbRun:
             config=dict(self.identity.config),
             reinit="create_new",
             settings=wandb.Settings(
+                sweep_id=self.identity.sweep_id,
                 x_disable_stats=True,
                 console="off",
                 silent=True,
@@ -127,7 +130,8 @@ class WandbRun:
 
         def close(run: Any) -> None:
             run.summary.update(dict(summary))
-            if resumable:
+            # In a sweep that would ask its controller to start the run once more.
+            if resumable and not run.sweep_id:
                 run.mark_preempting()
             run.finish(exit_code=0 if good else 1)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from studies.statistics import DASH, write_mean
 
 MARK = "†"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 Kind = Literal["text", "mean", "number", "p", "interval", "difference"]
 """`mean`: a number ± its standard deviation; `difference`: a number with its interval; `interval`: that alone."""
 
@@ -155,3 +156,23 @@ class Table:
             written.append(cells)
             before = line
         return written
+
+
+def write_csv(data: pd.DataFrame) -> str:
+    """Tidy numbers as CSV; a text that a spreadsheet would compute (`=1+1`) has an apostrophe in front.
+
+    A signed number is no formula.
+    """
+    texts = data.select_dtypes(["object", "string"]).columns
+    return data.assign(**{name: data[name].map(escape_formula) for name in texts}).to_csv(index=False)
+
+
+def escape_formula(value: object) -> object:
+    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value

@@ -74,7 +74,7 @@ def main_table(data: ReportData) -> Table:
             *explain_means(study, frame, data.options.spread),
             "n: seeds with a score.",
         ],
-        notes=[*limiting_notes(study, frame), *([PUBLISHED_NOTE] if published else ())],
+        notes=[*limiting_notes(study, frame, data.configs), *([PUBLISHED_NOTE] if published else ())],
         data=means,
     )
 

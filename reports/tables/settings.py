@@ -6,9 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.config.presets import validate
 from core.config.signature import active_settings
-from reports.captions import label
+from reports.captions import label, read_config
 from reports.frame import ReportData, run_facts
 from reports.run_results import FILES
 from reports.tables.layout import Column, Line, Table
@@ -61,8 +60,7 @@ def settings_table(data: ReportData) -> Table | None:
 
 def write_settings(config: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The active settings of a recorded config by path, as text; a default where an older record has none."""
-    # What a later release or W&B added is not ours to name.
-    for path, value in active_settings(validate(config, where="a recorded config: ", unknown="ignore")).items():
+    for path, value in active_settings(read_config(config)).items():
         section, _, name = path.rpartition(".")
         if section == "data" and name in FILES and value:
             yield path, Path(value).name + (f" ({hashes[name]})" if name in hashes else "")

@@ -32,7 +32,7 @@ def side_by_side_table(studies: Sequence[ReportData]) -> Table:
     notes = [
         f"{name}: {note}"
         for name, data in zip(names, studies, strict=True)
-        for note in limiting_notes(data.study, data.select(data.frame))
+        for note in limiting_notes(data.study, data.select(data.frame), data.configs)
     ]
     corpora = " and ".join(
         f"{describe_data(data.study, data.frame)} ({name})" for name, data in zip(names, studies, strict=True)

@@ -2,21 +2,17 @@
 
 An axis is idle where its values make no difference to a run's signature (how to read, where nothing is read): it is not
 proposed there, so that no two proposals are the same config for that reason. Axes that make others idle come first. A
-value that does not go with those chosen before is replaced by its nearest neighbour on the axis that does.
-
-The axes as other tools' search spaces: Optuna's distributions, and a W&B sweep.
+value that does not go with those chosen before is replaced by its nearest neighbour on the axis that does. Of a range
+its two ends are tried in place of all the numbers between them.
 """
 
-import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
-
-from core.config.presets import Tree, build, difference, leaves, merge, validate
+from core.config.presets import Tree, build, difference, merge, validate
 from core.errors import UserError
 from studies.axes import Axis, Value
 from studies.rows import Base, config_key, refuse_invalid
@@ -186,32 +182,3 @@ def quiet_optuna() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def build_wandb_sweep(base: Base, axes: Sequence[Axis], *, name: str, metric: str, profile: str) -> str:
-    """The YAML that `wandb sweep` takes: over the axes, for validation F1, by agents that run `engram train`.
-
-    Values that go with no others are left out. A W&B sweep has no conditions: an agent's run of a combination that
-    cannot be ends as failed.
-    """
-    space = SearchSpace(base, axes)
-
-    def sweep_values(axis: Axis) -> list[Any]:
-        return [_flag_value(value) for value in axis.values if space.is_valid(axis, value)]
-
-    settings = [f"--{path}={_flag_value(value)}" for path, value in leaves(base.settings).items()]
-    command = ["engram", "train", base.preset, "--profile", profile, *settings]
-    sweep = {
-        "name": name,
-        "method": "bayes",
-        "metric": {"name": f"validation/{metric}/f1", "goal": "maximize"},
-        "parameters": {axis.path: {"values": sweep_values(axis)} for axis in axes},
-        "command": ["${env}", *command, "${args}"],
-    }
-    opening = f"# wandb sweep FILE; its agents run: {shlex.join(command)} --SETTING=VALUE ...\n"
-    return opening + yaml.safe_dump(sweep, sort_keys=False, allow_unicode=True)
-
-
-def _flag_value(value: Value) -> Any:
-    # W&B puts a value into the command by Python's str(): a bare None would depend on how a sweep is stored.
-    return "none" if value is None else value

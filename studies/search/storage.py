@@ -8,14 +8,14 @@ shows. Only the search's own process writes.
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.errors import UserError
+from core.errors import UserError, first_line
 from studies.axes import Axis
 from studies.search.space import optuna_distributions, optuna_params, quiet_optuna
 from studies.search.trials import SearchTrial
@@ -23,10 +23,18 @@ from studies.search.trials import SearchTrial
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
+    from sqlalchemy import URL
 
 JOURNAL = "optuna.journal"
 IDENTITY = "engram"
 """The study attribute that says of which search it is."""
+HIDDEN = "..."
+SECRET = re.compile("pass|pwd|secret|token|key|odbc", re.IGNORECASE)
+"""Names of a URL's parts that are not shown."""
+URL_WAY_OUT = (
+    "give sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME (with pip install 'engram[postgresql]'), or the path of "
+    "a journal file"
+)
 
 
 class StorageLost(UserError):
@@ -154,41 +162,111 @@ def attributes(trial: SearchTrial) -> dict[str, Any]:
 
 
 def open_storage(storage: str) -> "BaseStorage":
-    """The storage of a URL, or of a journal file by its path."""
+    """The storage of a URL, or of a journal file by its path; a UserError for a damaged journal."""
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
 
     quiet_optuna()
     if "://" in storage:
+        parse_url(storage)
         # Asked before each use, so that a database that went and came back is found again.
         return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
     journal = Path(storage)
-    if journal.is_file():
+    if not journal.exists() and not journal.parent.is_dir():
+        raise StorageLost(f"the trials in {storage} cannot be reached: there is no folder {journal.parent}")
+    backend, content = journal_backend(journal), b""
+    if journal.exists():
+        if not journal.is_file():
+            raise UserError(f"--storage {storage} is no file: give the path of a journal file, or a database's URL")
+        content = journal.read_bytes()
+        content = content[: content.rfind(b"\n") + 1]
         # A killed process may have left its last line half written: the next one would be written behind it.
-        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(storage))
+        os.truncate(journal, len(content))
+    try:
+        opened = JournalStorage(backend)
+        # Optuna ignores a damaged last line, until another one is written behind it.
+        json.loads(content[:-1].rpartition(b"\n")[2] or "{}")
+        return opened
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Optuna trusts a journal, so that damage raises whatever it hits upon
+        raise UserError(
+            f"{journal}: line {backend.line} is damaged ({type(error).__name__}: {first_line(error)}): restore the "
+            "file, or start the search anew with --name NAME; runs that it finished are not computed again"
+        ) from None
+
+
+def journal_backend(journal: Path) -> Any:
+    """Optuna's journal file, which counts in `line` the lines that were read."""
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    class Counted(JournalFileBackend):
+        line = 0
+
+        def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+            self.line = log_number_from + 1
+            for entry in super().read_logs(log_number_from):
+                yield entry
+                self.line += 1
+
+    # By open(O_EXCL) and not by a symbolic link, which not every disk that hosts share has; both exclude each other.
+    return Counted(str(journal), lock_obj=JournalFileOpenLock(str(journal)))
 
 
 @contextmanager
 def plain_errors(storage: str) -> Iterator[None]:
-    """Turn what Optuna, SQLAlchemy and database drivers raise into one line of ours."""
+    """Turn what Optuna, SQLAlchemy and database drivers raise into one line of ours, without a password."""
     import optuna
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
     shown = without_password(storage)
     try:
         yield
+    except UserError:
+        raise
     except (ArgumentError, NoSuchModuleError, ImportError, RuntimeError) as error:
         raise UserError(
-            f"--storage {shown} cannot be used ({error}): give sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME "
-            "(with pip install 'engram[postgresql]'), or the path of a journal file"
+            f"--storage {shown} cannot be used ({hide(first_line(error), storage)}): {URL_WAY_OUT}"
         ) from None
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError, ValueError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        raise StorageLost(f"the trials in {shown} cannot be reached: {(reason or ['no answer'])[0]}") from None
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise StorageLost(f"the trials in {shown} cannot be reached: {hide(first_line(cause), storage)}") from None
+
+
+def parse_url(storage: str) -> "URL":
+    """The URL of a database; a UserError, which shows nothing of what may be a password, for what is none."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    scheme = storage.partition("://")[0]
+    try:
+        url = make_url(storage)
+    except (ArgumentError, ValueError):
+        raise UserError(f"--storage {scheme}://{HIDDEN} is no URL of a database: {URL_WAY_OUT}") from None
+    if "@" in (url.host or "") or (url.host and "@" in (url.database or "")):
+        raise UserError(f"--storage {scheme}://{HIDDEN} has more than one @: write the one in the password as %40")
+    return url
 
 
 def without_password(storage: str) -> str:
-    """A storage as it may be shown."""
-    shown = re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1@", storage)
-    return re.sub(r"([?&]password=)[^&]*", r"\1...", shown)
+    """A storage as it may be shown and kept: a URL without its password, which may also stand in its query."""
+    if "://" not in storage:
+        return storage
+    try:
+        url = parse_url(storage)
+    except UserError:
+        return f"{storage.partition('://')[0]}://{HIDDEN}"
+    query = {name: HIDDEN if SECRET.search(name) else value for name, value in url.query.items()}
+    if url.password is None and query == dict(url.query):
+        return storage
+    hidden = url.create(url.drivername, url.username, None, url.host, url.port, url.database, query)
+    return hidden.render_as_string()
+
+
+def hide(text: str, storage: str) -> str:
+    """A library's message without the passwords of a storage's URL."""
+    url = parse_url(storage) if "://" in storage else None
+    for name, value in (("password", url.password), *url.query.items()) if url is not None else ():
+        for secret in (value,) if isinstance(value, str) else value or ():
+            if SECRET.search(name) and secret:
+                text = text.replace(secret, HIDDEN)
+    return text

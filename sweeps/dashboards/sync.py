@@ -20,6 +20,7 @@ from core.records.record import CONFIG
 from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE, address, logged_in, wandb_mode
 from studies.record import StudyRecord, find_study_record, study_folder
 from sweeps.dashboards.study_runs import WANDB, write_study_runs
+from sweeps.dashboards.workspace import sync_views
 
 LOG = "upload.log"
 """The output of W&B's command, in the study's folder for W&B."""
@@ -108,7 +109,9 @@ def sync(
 ) -> int:
     """Upload to W&B what a study wrote offline: its runs, the mean and spread of every row, its table and its report.
 
-    What was uploaded before is not uploaded again; after a Ctrl-C the same command resumes. Exit code 1 if some failed.
+    With engram[workspaces] W&B also gets a workspace of the study's curves, and a report with the answer and the tables
+    that `engram report` wrote; later calls update the same two. What was uploaded before is not uploaded again; after a
+    Ctrl-C the same command resumes. Exit code 1 if some failed.
 
     Args:
         study: a study that was run, or <study>@<profile>.
@@ -135,7 +138,9 @@ def sync(
         return 1
     else:
         print(f"{record.label}: {len(files)} files uploaded")
-    return 0
+    if "disabled" in (wandb, tracking.wandb):
+        return 0
+    return 0 if sync_views(record, runs, tracking, online=online) else 1
 
 
 def read_tracking(record: StudyRecord, runs: Path) -> TrackingConfig:

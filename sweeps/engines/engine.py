@@ -17,8 +17,8 @@ class EndedRun:
     """A run folder that an engine is done with.
 
     `status` is that of the record the run wrote; `refused` where it could not be computed at all; `failed` also where
-    the record could not be written; `interrupted` where it was asked to stop, and saved; `killed` where its process
-    died; `cancelled` where it never started.
+    the record could not be written; `interrupted` where it was asked to stop, and saved; `preempted` where a scheduler
+    took its time or node away; `killed` where its process died; `cancelled` where it never started.
     """
 
     folder: Path
@@ -41,6 +41,8 @@ class EngineOptions:
     """Computes a run folder in this process and returns the status of its record."""
     own: Any = None
     """What the engine's own flags say: an object of its `options_type`."""
+    detach: bool = False
+    """Whether the runs are to be left to the engine (`Engine.detach`)."""
 
 
 class Engine(ABC):
@@ -49,6 +51,8 @@ class Engine(ABC):
     slots: int
     in_process = False
     """Whether runs are computed in this process, and so print on its screen."""
+    on_this_machine = True
+    """Whether runs take this machine's memory."""
     outlives_driver = False
     """Whether runs continue when this process has ended, so that `detach` may leave them."""
     options_type: ClassVar[type[Any] | None] = None
@@ -64,8 +68,18 @@ class Engine(ABC):
     def from_options(cls, options: EngineOptions) -> Self:
         """Build the engine that the command line asks for; a UserError for options that it does not have."""
 
+    @property
+    def at_once(self) -> int | None:
+        """How many runs are computed at once, None where a scheduler decides."""
+        return self.slots
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it starts nothing more."""
+        return self._cancelled
+
     def submit(self, folder: Path) -> None:
-        """Take a folder; it starts as soon as a slot is free. Returns at once."""
+        """Take a folder; it starts as soon as a slot is free, at the latest during `wait`. Returns at once."""
         if self._cancelled:
             self._ended.append(EndedRun(folder, "cancelled"))
         else:

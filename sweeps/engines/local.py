@@ -20,10 +20,12 @@ from typing import Self
 
 import msgspec
 
+from core.errors import UserError
 from core.run.worker import Answer
 from sweeps.engines.engine import EndedRun, Engine, EngineOptions
 
 PROGRAM = (sys.executable, "-m", "core.run", "-")
+COUNT_GPUS = (sys.executable, "-c", "import torch; print(torch.cuda.device_count())")
 CLOSE_SECONDS = 5.0
 
 
@@ -93,6 +95,11 @@ class Worker:
         last_line = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
         return EndedRun(folder, "killed", describe_exit(code, last_line))
 
+    def stop(self) -> None:
+        """Ask the process to save and stop, and all that it started, as there may be a shell around it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
     def kill(self) -> None:
         """Kill the process and all that it started."""
         with suppress(ProcessLookupError):
@@ -137,6 +144,7 @@ class LocalEngine(Engine):
         program: Sequence[str] = PROGRAM,
     ) -> None:
         super().__init__()
+        check_devices(devices)
         self.slots = jobs
         self._threads = threads or max(1, (os.cpu_count() or 1) // jobs)
         self._devices = tuple(devices)
@@ -176,7 +184,7 @@ class LocalEngine(Engine):
             if now:
                 worker.kill()
             else:
-                worker.process.terminate()
+                worker.stop()
 
     def close(self) -> None:
         """End every worker; those that still compute are asked first, and killed if they take too long."""
@@ -240,6 +248,20 @@ def parse_devices(text: str) -> tuple[str, ...]:
                 f"{device!r} is not a device: give cpu, or cuda:N (N counts CUDA_VISIBLE_DEVICES), separated by commas"
             ) from None
     return devices
+
+
+def check_devices(devices: Sequence[str]) -> None:
+    """Raise a UserError for a GPU that this machine lacks: a worker that sees none would compute on the CPU."""
+    gpus = [device for device in devices if device != "cpu"]
+    if not gpus:
+        return
+    # Only torch knows which it can use, and what plans and follows runs never loads torch.
+    counted = subprocess.run(COUNT_GPUS, capture_output=True, text=True, check=False)
+    count = int(counted.stdout) if counted.stdout.strip().isdecimal() else 0
+    for device in gpus:
+        if int(device.partition(":")[2] or 0) >= count:
+            has = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0 alone" if count else "no CUDA device"
+            raise UserError(f"--devices {device}: torch finds {has} here: give one of these, or cpu")
 
 
 def device_environment(device: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -42,7 +42,11 @@ def add_job_options(parser: StudyParser) -> None:
 
 
 def build_engine(
-    options: argparse.Namespace, *, default_jobs: Callable[[], int], compute_run: Callable[[Path], str]
+    options: argparse.Namespace,
+    *,
+    default_jobs: Callable[[], int],
+    compute_run: Callable[[Path], str],
+    detach: bool = False,
 ) -> Engine:
     """The engine that a command line asks for; a UserError for a flag of another engine.
 
@@ -61,6 +65,8 @@ def build_engine(
                 f"--engine {owner}"
             )
     engine = ENGINES[options.engine]
+    if detach and not engine.outlives_driver:
+        raise UserError(f"runs of --engine {options.engine} end with this command: leave out --detach")
     return engine.from_options(
         EngineOptions(
             runs=options.runs,
@@ -68,6 +74,7 @@ def build_engine(
             devices=options.devices,
             default_jobs=default_jobs,
             run=compute_run,
+            detach=detach,
             own=engine.options_type(**own) if engine.options_type else None,
         )
     )

@@ -1,26 +1,53 @@
 """Lock test of a disk that hosts share: a lock that a node holds must be seen held by the driver.
 
 Without that (NFS mounted `nolock`, Lustre mounted `localflock`) two hosts would compute one run, and a run that is
-under way on a node would look killed.
+under way on a node would look killed. `python -m sweeps.engines.shared_disk PROBE` holds the lock on a node.
 """
 
+import platform
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import UserError
-from core.files import LOCK_FILE, is_locked, make_folder
+from core.files import LOCK_FILE, is_locked, lock_folder, make_folder
+
+CACHE_SECONDS = 60.0
+"""How long a host may not see what another one has written, as NFS remembers what it has read."""
+HOLD_SECONDS, POLL_SECONDS = 300.0, 0.5
+HOST_FILE = "host"
 
 
 @contextmanager
 def lock_probe(parent: Path) -> Iterator[Path]:
-    """A folder of its own for a node to lock (`core.files.lock_folder`), deleted afterwards."""
+    """A folder of its own for a node to lock (`hold_probe`), deleted afterwards."""
     make_folder(parent, "give a folder that is yours, on a disk that all nodes share (--runs DIR)")
     with tempfile.TemporaryDirectory(prefix="lock-test-", dir=parent, ignore_cleanup_errors=True) as folder:
-        # A file that another host makes may stay unseen for a minute.
-        (Path(folder) / LOCK_FILE).touch()
+        # A file that another host makes may stay unseen; one that it changes is seen when it is opened.
+        for name in (LOCK_FILE, HOST_FILE):
+            (Path(folder) / name).touch()
         yield Path(folder)
+
+
+def hold_probe(probe: Path) -> None:
+    """Lock a probe and name this host in it, until the driver has seen that and ends this process."""
+    with lock_folder(probe):
+        (probe / HOST_FILE).write_text(platform.node())
+        time.sleep(HOLD_SECONDS)
+
+
+def wait_for_probe(probe: Path, check: Callable[[], None]) -> None:
+    """Wait until a node says that it holds a probe's lock, and refuse a lock that is not seen here.
+
+    `check` is called again and again, to raise a UserError where the node will not say it.
+    """
+    while not (host := (probe / HOST_FILE).read_text()):
+        check()
+        time.sleep(POLL_SECONDS)
+    refuse_unseen_lock(probe, host)
 
 
 def refuse_unseen_lock(probe: Path, host: str) -> None:
@@ -31,3 +58,7 @@ def refuse_unseen_lock(probe: Path, host: str) -> None:
             "Mount that disk with locks that all hosts share (NFS without nolock and local_lock, Lustre with flock), "
             "or give a folder on another one (--runs DIR)"
         )
+
+
+if __name__ == "__main__":
+    hold_probe(Path(sys.argv[1]))

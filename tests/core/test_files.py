@@ -1,17 +1,21 @@
 """Files and folders: hashed by content, locked by one process, written whole; and what killed processes leave."""
 
+import errno
 import hashlib
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.errors import UserError
 from core.files import (
     HOLDER_FILE,
+    SILENT_SECONDS,
     TEMPORARY_MARK,
     atomic_write,
     content_hash,
@@ -21,6 +25,7 @@ from core.files import (
     temporary_path,
     was_killed,
 )
+from core.input_files import read_json
 from tests.tiny import dead_process
 
 
@@ -147,6 +152,69 @@ def test_what_the_dead_wrote_aside_goes_and_the_living_keep_theirs(tmp_path: Pat
     atomic_write(tmp_path / "record.json", b"{}")
     delete_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "record.json"]
+
+
+def test_what_another_host_writes_goes_when_it_has_been_silent_for_long(tmp_path: Path) -> None:
+    # Its process has the number of one that is dead here, and of this one.
+    names = [f".record.json{TEMPORARY_MARK}{process}@node-7.abc" for process in (dead_process(), os.getpid())]
+    for name in names:
+        (tmp_path / name).write_text("{")
+    delete_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    long_ago = time.time() - SILENT_SECONDS - 1.0
+    os.utime(tmp_path / names[0], (long_ago, long_ago))
+    delete_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == names[1:]
+
+
+@pytest.mark.parametrize(("number", "held"), [(errno.EAGAIN, True), (errno.ENOLCK, False), (errno.EIO, False)])
+def test_only_a_lock_that_is_refused_for_another_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, held: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with lock_folder(tmp_path):
+        pass
+    monkeypatch.setattr("core.files.fcntl.flock", refuse)
+    assert is_locked(tmp_path) == held
+
+
+def test_a_lock_file_that_another_host_made_anew_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = iter([OSError(errno.ESTALE, "Stale file handle"), None])
+    real = os.open
+
+    def open_stale_once(*arguments: Any) -> int:
+        if (error := next(opens)) is not None:
+            raise error
+        return real(*arguments)
+
+    with lock_folder(tmp_path):
+        monkeypatch.setattr("core.files.os.open", open_stale_once)
+        assert is_locked(tmp_path)
+
+
+def test_a_file_that_another_host_replaces_is_read_again_and_never_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real, stale = tmp_path / "record.json", os.open, [True, True]
+
+    def open_stale(*arguments: Any) -> int:
+        if stale and stale.pop():
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(*arguments)
+
+    path.write_text('{"a": 1}')
+    monkeypatch.setattr("core.input_files.STALE_WAITS", (0.0, 0.0))
+    monkeypatch.setattr("core.input_files.os.open", open_stale)
+    assert read_json(path, dict, "delete it") == {"a": 1}
+    stale += [True] * 9
+    with pytest.raises(UserError, match=r"record.json was just replaced by another host.*: try again") as raised:
+        read_json(path, dict, "delete it")
+    assert "delete" not in str(raised.value)
+    assert "damaged" not in str(raised.value)
 
 
 def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 """`engram report` as a user meets it: exit codes, files, a half-done study, and no torch."""
 
+import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
 import engram
+from core.records.record import read_record, write_record
 from reports.frame import load_study
 from studies.rows import Row
 from tests.reports.memory_use_records import store_memory_use
@@ -90,6 +94,46 @@ def test_out_and_split_are_followed(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "a" / "b" / "table.tex").is_file()
 
 
+def test_a_report_of_validation_leaves_that_of_test_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path, HALF)
+    arguments = ["report", "made", "--runs", str(tmp_path), "--documents", "0"]
+    assert engram.main(arguments) == 0
+    folder = tmp_path / "studies" / "made@paper"
+    on_test = (folder / "report" / "table.md").read_text()
+    assert engram.main([*arguments, "--split", "validation"]) == 0
+    assert (folder / "report" / "table.md").read_text() == on_test
+    assert "validation split" in (folder / "report-validation" / "table.md").read_text()
+
+
+def test_a_reader_that_stops_reading_finds_every_file(tmp_path: Path) -> None:
+    study = make_study(tmp_path, HALF)
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "engram", "report", "made", "--runs", str(tmp_path), "--documents", "0"]
+    done = subprocess.run(command, cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert done.returncode == 0
+    written = {path.name for path in (tmp_path / "studies" / study.label / "report").iterdir()}
+    assert {"index.html", "table.csv", "forest.pdf"} <= written
+
+
+def test_titles_of_mathematics_and_formulas_are_text_everywhere(tmp_path: Path) -> None:
+    formula, dollars = "=HYPERLINK(A1)", "$100 & 50% of $x^{ @SUM"
+    rows = {"jerex-grc": Row("jerex-grc", title=formula, group="@g"), "memory-grc": Row("memory-grc", title=dollars)}
+    make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 40.5}}, rows=rows)
+    out = tmp_path / "out"
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(out), "--documents", "0"]) == 0
+    for path in out.glob("*.csv"):
+        with path.open(newline="") as file:
+            cells = [cell for line in csv.reader(file) for cell in line]
+        assert not [cell for cell in cells if cell.startswith(("=", "@"))], path
+        # A signed number is no formula, and stays one.
+        assert all(float(cell) is not None for cell in cells if cell.startswith(("-", "+"))), path
+    assert f"'{formula}" in (out / "table.csv").read_text()
+    page = (out / "index.html").read_text()
+    assert "100 &amp; 50% of $x^{ @SUM" in page
+
+
 def test_a_study_without_a_finished_run_is_a_plain_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_study(tmp_path, {"jerex-grc": {0: None, 1: None}})
     make_run(tmp_path, f"{0:012x}", 1, status="failed", error="boom")
@@ -103,6 +147,43 @@ def test_a_study_that_was_never_run_names_those_that_were(tmp_path: Path, capsys
     make_study(tmp_path, HALF)
     assert engram.main(["report", "mode", "--runs", str(tmp_path)]) == 2
     assert "made@paper" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("made@papr", "Did you mean made@paper?"), ("mde", "Did you mean made?"), ("other@quick", None)]
+)
+def test_a_suggestion_is_one_near_study_that_was_run(
+    tmp_path: Path, name: str, hint: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_study(tmp_path, HALF)
+    assert engram.main(["report", name, "--runs", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"engram: study {name!r} was not run in {tmp_path} (run there: made@paper).")
+    assert (hint in err) if hint else "Did you mean" not in err
+    assert f"study run {name}" not in err
+
+
+def test_a_damaged_study_record_is_a_line_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = make_study(tmp_path, HALF)
+    path = tmp_path / "studies" / study.label / "study.json"
+    whole = path.read_text()
+    for before, after in (
+        ('"name": "made"', '"name": "../../../evil"'),
+        ('"baseline": "jerex-grc"', '"baseline": "gone"'),
+        ('"row": "memory-grc"', '"row": "gone"'),
+        ('"signature": "000000000001"', '"signature": "../x"'),
+        ('"metric": "relation_strict"', '"metric": "x"'),
+        (whole, "[" * 5_000),
+        (whole, "\xff"),
+    ):
+        assert before in whole, before
+        path.write_text(whole.replace(before, after), encoding="latin-1")
+        for command in ("report", "study status"):
+            assert engram.main([*command.split(), "made", "--runs", str(tmp_path)]) == 2
+            err = capsys.readouterr().err
+            assert err.startswith(f"engram: {path} is damaged: "), err
+            assert "delete it, `engram study run` writes it again" in err.splitlines()[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000000", "000000000001", "studies"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,3 +202,18 @@ def test_a_report_loads_no_torch(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, "report", "made", "--runs", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_rows_that_differ_in_several_settings_are_told_in_print_and_on_the_page(tmp_path: Path) -> None:
+    study = make_study(tmp_path, {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 40.5}})
+    for seed in (0, 1):
+        folder = tmp_path / study.row_runs[1].signature / f"s{seed}"
+        record = read_record(folder)
+        assert record is not None
+        training = record.config["training"] | {"lr": 0.5}
+        write_record(folder, msgspec.structs.replace(record, config=record.config | {"training": training}))
+    out = tmp_path / "out"
+    assert engram.main(["report", "made", "--runs", str(tmp_path), "--out", str(out), "--documents", "0"]) == 0
+    told = "memory-grc differs from jerex-grc in 2 settings: memory, training.lr; which"
+    assert told in (out / "notes.tex").read_text().replace(r"\allowbreak{}", "")
+    assert told in (out / "index.html").read_text()

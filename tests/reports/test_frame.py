@@ -52,13 +52,13 @@ def test_a_run_that_ended_badly_is_named_and_its_scores_do_not_count(tmp_path: P
     frame = load_study(study, tmp_path).frame
     assert frame[(frame["row"] == "memory-grc") & (frame["seed"] == 1)]["f1"].isna().all()
     assert problems(frame) == [f"000000000001-s1 {status}: ValueError: too wide"]
-    assert any(note.endswith(f"seed 1 {status}.") for note in limiting_notes(study, frame))
+    assert any(note.endswith(f"seed 1 {status}.") for note in limiting_notes(study, frame, {}))
 
 
 def test_a_dead_process_leaves_a_run_that_is_killed(tmp_path: Path) -> None:
     study = make_study(tmp_path, TWO)
     make_run(tmp_path, f"{1:012x}", 1, status="running")
-    assert run_facts(load_study(study, tmp_path).frame)["status"].tolist() == ["finished"] * 3 + ["killed"]
+    assert run_facts(load_study(study, tmp_path).frame, {})["status"].tolist() == ["finished"] * 3 + ["killed"]
 
 
 def test_a_damaged_record_is_one_line_and_the_others_count(tmp_path: Path) -> None:

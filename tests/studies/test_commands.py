@@ -225,3 +225,29 @@ def test_flags_for_a_memory_that_no_row_has_are_refused(tmp_path: Path, flags: l
     path.write_text("{question: '?', baseline: a, rows: {a: {preset: jerex-grc}}}")
     with pytest.raises(UserError, match=r"--memory.slot-width reaches no row: none has a memory"):
         StudyParser("engram study plan", "").parse_plan([str(path), *flags, "--memory.slot-width", "8"])
+
+
+def test_rows_that_differ_in_several_settings_are_told(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    wide = "wide: {preset: memory-grc, settings: {memory: {slot_width: 8}, training: {lr: 1e-4}}}"
+    rows = f"rows: {{narrow: {{preset: memory-grc}}, none: {{preset: jerex-grc}}, {wide}}}"
+    path.write_text(f"{{question: '?', baseline: narrow, {rows}}}")
+    assert main(["study", "plan", str(path), *flags]) == 0
+    told = "wide differs from narrow in 2 settings: memory.slot_width, training.lr;"
+    out = capsys.readouterr().out
+    assert f"note: {told}" in out
+    assert "none differs" not in out
+    path.write_text(f"{{question: '?', baseline: narrow, varies: [memory, training.lr], {rows}}}")
+    assert main(["study", "plan", str(path), *flags]) == 0
+    assert "wide differs" not in capsys.readouterr().out
+
+
+def test_a_name_that_leaves_the_folder_is_refused(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("../../../evil", "..", ".x", "", "a@b", "a b", "a\nb", "x" * 101):
+        assert main(["study", "run", "paper", "--wandb", "disabled", "--name", name, *flags]) == 2
+        assert capsys.readouterr().err.startswith(f"engram: study name {name!r}: use no '/'")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["documents.json"]

@@ -83,6 +83,18 @@ def test_in_process_takes_one_run_at_a_time(
     assert "one run at a time in this process: leave out --jobs and --devices" in capsys.readouterr().err
 
 
+def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    path = tmp_path / "documents.json"
+    write_docred(generate(3), path)
+    arguments = ["study", "run", "paper", "--runs", str(tmp_path / "runs"), "--data.name", "none", "--data.train"]
+    assert main([*arguments, str(path), "--wandb", "disabled", "--devices", "cpu,cuda:7"]) == 2
+    assert "engram: --devices cuda:7: torch finds no CUDA device here: give" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[RealStudy]:
     study = RealStudy(tmp_path)

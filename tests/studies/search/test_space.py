@@ -1,24 +1,19 @@
-"""Search space: idle axes, values that do not go together, params that lead back to their point; as a W&B sweep."""
+"""Search space: idle axes, values that do not go together, params that lead back to their point."""
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution
 
-from core.commands.train import parse
 from core.config.presets import build
 from core.config.signature import READING, signature
 from core.errors import UserError
-from engram import main
 from studies.axes import AXES, Axis, Value, find_axis
 from studies.rows import Base
-from studies.search.space import Point, SearchSpace, build_wandb_sweep, optuna_distributions
-from studies.study import find_study
+from studies.search.space import Point, SearchSpace, optuna_distributions
 
 BASE = Base("memory-grc")
 SPACE = SearchSpace(BASE, AXES)
@@ -136,44 +131,3 @@ def test_a_distribution_has_the_labels_of_its_axis() -> None:
     distributions = optuna_distributions(AXES)
     assert list(distributions) == [axis.name for axis in AXES]
     assert distributions["slot-width"] == CategoricalDistribution(("32", "128", "256", "H", "768", "1536"))
-
-
-@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
-def test_every_value_of_a_sweep_is_read_by_train(axis: Axis) -> None:
-    sweep = build_wandb_sweep(BASE, [axis], name="mine", metric="relation_strict", profile="quick")
-    values = yaml.safe_load(sweep)["parameters"][axis.path]["values"]
-    read = [parse(["memory-grc", "--profile", "quick", f"--{axis.path}={value}"])[0] for value in values]
-    # By itself a residual pooling does not go with the inverse read of the base.
-    assert [axis.value_in(config) for config in read] == [value for value in axis.values if value != "residual"]
-
-
-def test_a_sweep_is_printed_whose_command_train_understands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["study", "show", "search", "--wandb-sweep", "--profile", "minilm"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("# wandb sweep FILE")
-    sweep = yaml.safe_load(out)
-    assert sweep["metric"] == {"name": "validation/relation_strict/f1", "goal": "maximize"}
-    # As an agent fills it in: the environment, then every parameter as --name=value.
-    first, *command, last = sweep["command"]
-    assert (first, last, command[:2]) == ("${env}", "${args}", ["engram", "train"])
-    for pick in (0, -1):
-        offered = {name: told["values"] for name, told in sweep["parameters"].items()}
-        # The last pooling is residual, and the last read mode one that it does not go with.
-        offered["memory.read_mode"] = ["none", "normal"]
-        chosen = [f"--{name}={values[pick]}" for name, values in offered.items()]
-        config, _, _ = parse([*command[2:], *chosen])
-        assert config.profile == "minilm"
-        axes = [axis for axis in find_study("search").declared_axes if axis.name != "read-mode"]
-        assert [axis.value_in(config) for axis in axes] == [axis.values[pick] for axis in axes]
-
-
-def test_settings_of_the_base_are_in_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mine.yaml").write_text(
-        "{question: '?', baseline: base, base: {preset: memory-mrc, settings: {training: {epochs: 3}}}, "
-        "axes: [warmup], search: {}}"
-    )
-    assert main(["study", "show", str(tmp_path / "mine.yaml"), "--wandb-sweep"]) == 0
-    command = yaml.safe_load(capsys.readouterr().out)["command"]
-    assert command[1:-1] == ["engram", "train", "memory-mrc", "--profile", "quick", "--training.epochs=3"]
-    assert main(["study", "show", "paper", "--wandb-sweep"]) == 2
-    assert "study paper has no axes" in capsys.readouterr().err

@@ -144,11 +144,38 @@ def test_a_storage_that_cannot_be_is_one_line_without_the_password(storage: str,
     assert "secret" not in str(caught.value)
 
 
-def test_passwords_are_not_shown() -> None:
-    assert without_password("postgresql+psycopg://me:se:c@ret@host:5432/db") == "postgresql+psycopg://me@host:5432/db"
-    assert (
-        without_password("postgresql://host/db?user=me&password=a&x=1")
-        == "postgresql://host/db?user=me&password=...&x=1"
-    )
-    assert without_password("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
-    assert without_password("/home/me/trials.journal") == "/home/me/trials.journal"
+@pytest.mark.parametrize(
+    ("storage", "shown"),
+    [
+        ("postgresql+psycopg://me:se:c%40ret@host:5432/db", "postgresql+psycopg://me@host:5432/db"),
+        ("postgresql://host/db?password=secret", "postgresql://host/db?password=..."),
+        (
+            "postgresql://host/db?user=me&password=a&password=secret&x=1",
+            "postgresql://host/db?password=...&user=me&x=1",
+        ),
+        ("postgresql:///db?user=me&PassWord=secret", "postgresql:///db?PassWord=...&user=me"),
+        ("mysql+pyodbc://?odbc_connect=DRIVER%3D%3BPWD%3Dsecret", "mysql+pyodbc://?odbc_connect=..."),
+        # What is no URL, or has an @ in its password, shows nothing of itself.
+        ("postgresql://me:se@secret@host/db", "postgresql://..."),
+        ("postgresql://me:secret/db", "postgresql://..."),
+        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
+        ("/home/me/trials.journal", "/home/me/trials.journal"),
+    ],
+)
+def test_passwords_are_not_shown(storage: str, shown: str) -> None:
+    assert without_password(storage) == shown
+    assert without_password(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"op_code": 4, "worker_id": "x"}', "\udcff\udcfe", "null", '{"op_code": 99}']
+)
+def test_a_damaged_line_of_a_journal_is_named(tmp_path: Path, line: str) -> None:
+    store = TestJournal().store(tmp_path)
+    store.add(BEGUN)
+    path = tmp_path / JOURNAL
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = line.encode(errors="surrogateescape") + b"\n"
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(UserError, match=rf"{path}: line 3 is damaged .*: restore the file, or .* --name NAME"):
+        TestJournal().store(tmp_path)

@@ -17,7 +17,7 @@ from core.records.tracking import Tracker
 from studies.record import StudyRecord, find_study_record
 from sweeps.dashboards.sync import pending_files, upload
 from tests.tiny import TINY, document
-from tests.wandb_stand_in import KEY, serving
+from tests.wandb_stand_in import KEY, answer, serving
 
 
 def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: Status) -> None:
@@ -55,6 +55,7 @@ def test_sync_sends_every_fragment_once_and_in_order(
         assert set(run.variables["tags"]) == {"jerex-grc", "quick", "made"}
         assert run.config["training"] == {"lr": 0.5}
         assert server.runs["000000000000-aggregate-made-quick"].summary["test/relation_strict/f1_std"] > 2
+        assert server.refused == []
         sent = len(run.history)
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0
         assert "there is nothing to upload" in capsys.readouterr().out
@@ -179,3 +180,13 @@ def test_offline_files_are_listed_where_nothing_is_to_be_uploaded(
     assert "there is nothing to upload" in capsys.readouterr().out
     assert engram.main(["study", "sync", "made", "--runs", str(tmp_path), "--wandb", "offline"]) == 0
     assert "made@quick: 3 files to upload with `engram study sync`" in capsys.readouterr().out
+
+
+def test_the_stand_in_refuses_what_it_does_not_know() -> None:
+    with serving() as server:
+        assert answer(server, "query Weather {\n sun\n}", {})["errors"] == [{"message": "unknown operation Weather"}]
+        query = "query ServerFeaturesQuery {\n serverInfo {\n features { name }\n ...More\n }\n}\n"
+        known = query + "fragment More on ServerInfo {\n features { isEnabled }\n}"
+        assert answer(server, known, {})["data"] == {"serverInfo": {"features": []}}
+        unknown = query + "fragment More on ServerInfo {\n weather(of: {day: $day}) { sun }\n}"
+        assert answer(server, unknown, {})["errors"] == [{"message": "unknown field weather"}]

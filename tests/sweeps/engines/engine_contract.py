@@ -40,11 +40,21 @@ class EngineContract(ABC):
     def first(engine: Engine, count: int) -> list[EndedRun]:
         """The first runs that end, while others still run."""
         ended: list[EndedRun] = []
-        until = time.monotonic() + 30.0
+        until = time.monotonic() + 90.0
         while len(ended) < count and time.monotonic() < until:
             ended += engine.wait(0.2)
         assert len(ended) == count, ended
         return ended
+
+    @staticmethod
+    def wait_for_start(engine: Engine, *folders: Path) -> None:
+        """Wait until runs have started, and none has ended."""
+
+        def has_started() -> bool:
+            assert engine.wait(0.02) == []
+            return all((folder / STARTED).exists() for folder in folders)
+
+        wait_until(has_started)
 
     def all_of(self, engine: Engine, count: int) -> list[EndedRun]:
         """All the runs that the engine has, and no more."""
@@ -134,7 +144,7 @@ class EngineContract(ABC):
         if not engine.in_process:
             folder = self.folder(tmp_path, "slow", "slow")
             engine.submit(folder)
-            wait_until((folder / STARTED).exists)
+            self.wait_for_start(engine, folder)
             start = time.monotonic()
             assert engine.wait(0.3) == []
             assert 0.25 < time.monotonic() - start < 5.0
@@ -210,14 +220,14 @@ class EngineOfProcessesContract(EngineContract):
         folders = [self.folder(tmp_path, str(number), "slow") for number in range(4)]
         for folder in folders:
             two.submit(folder)
-        wait_until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
+        self.wait_for_start(two, *folders[:2])
         assert two.wait(0.1) == []
         assert not any((folder / STARTED).exists() for folder in folders[2:])
 
     def test_a_slow_run_does_not_idle_the_other_slots(self, two: Engine, tmp_path: Path) -> None:
         slow = self.folder(tmp_path, "slow", "slow")
         two.submit(slow)
-        wait_until((slow / STARTED).exists)
+        self.wait_for_start(two, slow)
         for number in range(4):
             two.submit(self.folder(tmp_path, str(number)))
         assert {run.folder.name for run in self.first(two, 4)} == {"0", "1", "2", "3"}
@@ -239,7 +249,7 @@ class EngineOfProcessesContract(EngineContract):
         folders = [self.folder(tmp_path, name, job) for name, job in (("0", "slow"), ("1", "stuck"), ("2", "slow"))]
         for folder in folders:
             two.submit(folder)
-        wait_until(lambda: all((folder / STARTED).exists() for folder in folders[:2]))
+        self.wait_for_start(two, *folders[:2])
         two.cancel()
         ended = {run.folder: run.status for run in self.first(two, 2)}
         assert ended == {folders[0]: "interrupted", folders[2]: "cancelled"}
