@@ -108,7 +108,7 @@ def read_json(
 
 
 def read_json_lines(path: Path, kind: type[Content], way_out: str) -> list[Content]:
-    """The objects of a file of ours with one on each line; a `UserError` says which line is damaged, and the way out."""
+    """The objects of a file of ours with one on each line; a `UserError` says which line is damaged and the way out."""
     decoder = msgspec.json.Decoder(kind)
     objects = []
     for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):

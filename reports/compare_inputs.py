@@ -18,9 +18,6 @@ from core.scoring.metrics import DocumentCounts
 from studies.record import find_study_record
 from studies.study import Study
 
-MAX_COUNT = 1 << 31
-"""More than any document has of anything."""
-
 
 @dataclass(frozen=True)
 class ComparedSystem:

@@ -48,7 +48,7 @@ def read_splits(data: DataConfig, *, max_span_tokens: int) -> Splits:
     train = corpora[data.train]
     if not any(document.gold is not None for document in train.documents):
         raise fault(data.train, "holds no annotated document, and training needs at least 1: give annotated documents")
-    for path in {data.validation or data.train, data.test} - {None}:
+    for path in filter(None, {data.validation or data.train, data.test}):
         if unlabelled := sum(document.lacks_relations for document in corpora[path].documents):
             reason = describe_unlabelled(unlabelled, len(corpora[path].documents))
             raise fault(path, f"{reason}, so that a run cannot be scored on it: give annotated documents")

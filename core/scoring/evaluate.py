@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.data.documents import Annotation, Document, describe_unlabelled
-from core.errors import UserError, fault, shorten
+from core.errors import VALUE_LIMIT, UserError, cut_middle, fault
 from core.scoring.coreference import coreference_scores
 from core.scoring.diagnostics import (
     Fact,
@@ -174,5 +174,6 @@ def _compare_tokens(gold: Document, predicted: Document, gold_path: Path) -> str
         if different is None:
             return ""
         number, (expected, found) = different
-        what = f"field tokens[{number}] is {shorten(found)}, but {gold_path} has {shorten(expected)}"
+        found, expected = cut_middle(found, VALUE_LIMIT), cut_middle(expected, VALUE_LIMIT)
+        what = f'field tokens[{number}] is "{found}", but {gold_path} has "{expected}"'
     return f"{what}: spans could not be compared; predict from the gold file's own tokens"
