@@ -54,6 +54,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     type_names: dict[str, dict[str, str]] = {}
     """`entity` and `relation` -> type -> its readable name, where the types file gives one (P26: spouse)."""
     notes: list[str] = []
+    url: str | None = None
+    """Where W&B shows it, where it was logged online."""
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""
 

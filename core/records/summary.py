@@ -111,6 +111,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     peak_memory_mib: float | None = None
     parameters: int | None = None
     memory_use: MemoryUse | None = None
+    url: str | None = None
     error: str | None = None
     """The record's; of a damaged record what is wrong with it."""
     folder: Path = Path()

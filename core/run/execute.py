@@ -91,6 +91,7 @@ def run(folder: Path) -> RunRecord:
             record = msgspec.structs.replace(record, provenance=provenance, type_names=read_type_names(config))
             write_record(folder, record)
             tracker.start(record, folder)
+            record = msgspec.structs.replace(record, url=tracker.url)
             record = compute(folder, config, record, tracker, stop)
         except KeyboardInterrupt:
             end("interrupted", "interrupted by the user or the scheduler")
