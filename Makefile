@@ -26,7 +26,7 @@ study: venv  ## the quick study: six systems, five seeds, the embedded corpus, a
 test: venv  ## all tests, a process per processor (PYTEST_FLAGS adds to pytest's arguments); real documents: ENGRAM_SHARED, default ../shared
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
 
-soak: venv  ## minutes: 60 tiny runs, 40 kills of workers and drivers, nothing lost (ENGRAM_SOAK_KEY repeats one)
+soak: venv  ## minutes: runs whose workers, drivers, nodes and schedulers are killed, nothing lost (ENGRAM_SOAK_KEY repeats one)
 	$(BIN)/python -m pytest -s -m slow tests/sweeps $(PYTEST_FLAGS)
 
 fuzz: venv  ## many minutes: a command on each of 10,000 damaged or rewritten files (FUZZ_FLAGS: --key, --count, --target)

@@ -77,7 +77,9 @@ VERBS = {
     "study evaluate": Verb(
         "sweeps.evaluate_command", "evaluate", "add knock-outs to finished runs of a study", gets=add_all_knock_outs
     ),
-    "study search": Verb("sweeps.search_command", "search", "find the best config of a study's axes", True),
+    "study search": Verb(
+        "sweeps.search_command", "search", "find the best config of a study's axes", True, gets=compute_run
+    ),
     "study sync": Verb("sweeps.dashboards.sync", "sync", "upload to W&B what a study wrote offline"),
     "study sweep": Verb("sweeps.dashboards.sweep", "sweep", "a study as a W&B sweep, printed or created", True),
     "study trial": Verb(
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has gone, and nobody is left to read an error.
         return 0
     except OSError as error:
-        print_error(f"engram: {describe_system_error(error)}")
+        print_error(f"engram: {UserError(describe_system_error(error))}")
         return 2
     except SystemExit as stop:
         # Help was asked for.

@@ -11,7 +11,7 @@ run                a run folder -> its record, in this process or in a worker
 checkpoint_import  checkpoints of JEREX and of the memory authors -> run folders
 prediction         documents -> prediction files and pages
 commands           the verbs of `engram` about single runs and data
-errors, files, progress, seeding   what all of them use
+errors, parsing, input_files, files, standard_streams, progress, seeding   what all of them use
 
 Inside a batch nothing is padded but the encoder's input: word pieces, spans, pairs and entities of all documents lie
 behind one another, and integer tensors point into them. Shape letters, used in every signature:

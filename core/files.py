@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +39,25 @@ def make_folder(folder: Path, way_out: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}): {way_out}") from None
+
+
+def existing_folder(folder: Path) -> Path:
+    """A folder, or of one that is not there yet the nearest above it that is."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, also of one that is not there yet."""
+    return shutil.disk_usage(existing_folder(folder)).free
+
+
+def check_writable(folder: Path, way_out: str) -> None:
+    """Raise a UserError where nothing can be written into a folder, or where it would be made; leaves nothing there."""
+    try:
+        with tempfile.TemporaryFile(dir=existing_folder(folder)):
+            return
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made or written ({error.strerror}): {way_out}") from None
 
 
 def temporary_path(path: Path) -> Path:
@@ -87,12 +107,28 @@ def format_size(size: int | float) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
+def delete(path: Path, *, within: Path) -> None:
+    """Delete a file or folder below the folder `within`, unless a symbolic link leads to it: that may be anybody's."""
+    if has_link(path, within=within):
+        return
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def has_link(path: Path, *, within: Path) -> bool:
+    """Whether a path below the folder `within` is a symbolic link, or lies behind one."""
+    steps = path.relative_to(within).parts
+    return any(within.joinpath(*steps[: number + 1]).is_symlink() for number in range(len(steps)))
+
+
 def delete_leftovers(folder: Path) -> None:
     """Delete the temporary files of processes that were killed while writing into a folder."""
     for path in folder.glob(f".*{TEMPORARY_MARK}*"):
         process, _, host = path.name.partition(TEMPORARY_MARK)[2].partition(".")[0].partition("@")
         if not _is_writing(process, host or _host(), path):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            delete(path, within=folder)
 
 
 def _is_writing(process: str, host: str, path: Path) -> bool:

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from core.errors import UserError, cut_middle, describe_system_error
-
-MAX_LINE = 400
-"""Characters that a line of an error message may have; what is longer is cut in the middle."""
+from core.errors import UserError, describe_system_error
 
 
 class Stdout:
@@ -108,4 +105,4 @@ def print_error(message: str) -> None:
     """Print an error on stderr, if that is possible."""
     if sys.stderr is not None:
         with suppress(OSError):
-            print("\n".join(cut_middle(line, MAX_LINE) for line in message.splitlines()), file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)

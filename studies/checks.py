@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.config.signature import signature
 from core.errors import UserError
-from core.files import content_hash, make_folder
+from core.files import check_writable, content_hash, make_folder
 from core.records.provenance import UNCOMMITTED, Provenance, collect_provenance, describe_code
 from core.records.record import FINAL
 from core.records.summary import RunSummary, read_summary
@@ -187,6 +187,8 @@ def check_ready(plan: Plan, runs: Path, *, jobs: int, rerun: bool = False, on_th
     summaries = {run.run_id: read_summary(run.folder) for run in plan.runs}
     again = runs_to_repeat(summaries, now) if rerun else frozenset()
     estimate = estimate_plan(plan, summaries, runs, jobs=jobs, again=again)
+    if estimate.runs:
+        check_writable(runs, "give a folder that is yours (--runs DIR)")
     refuse_full_disk(estimate, runs)
     kept = [summary for run_id, summary in summaries.items() if run_id not in again]
     memory = memory_warnings(estimate) if on_this_machine else ()

@@ -8,7 +8,6 @@ these documents. Seconds grow with epochs. What other machines took counts only 
 import json
 import os
 import platform
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 from core.config.model_source import estimate_parameter_count
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import format_size
+from core.files import format_size, free_bytes
 from core.records.summary import RunSummary, read_summary
 from studies.cost_calibration import Calibration, Setup, find_setup, find_system, name_documents, read_calibrations
 from studies.plan import Plan, PlannedRun
@@ -202,12 +201,6 @@ def refuse_full_disk(estimate: Estimate, runs: Path) -> None:
             f"free in {runs}: --training.keep none keeps no weights, --runs DIR may be on another disk, `engram runs "
             f"gc --runs {runs}` lists what can be deleted"
         )
-
-
-def free_bytes(runs: Path) -> int:
-    """What is free where runs are, or would be, kept."""
-    folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
-    return shutil.disk_usage(folder).free
 
 
 def machine_memory() -> int:

@@ -2,7 +2,8 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,8 @@ from studies.search.trials import AxisLabels, SearchRecord, SearchTrial, read_se
 from studies.study import BASE, BEST
 from sweeps.commands import run_plan, study_lock
 from sweeps.display import live_display
-from sweeps.engines.local import LocalEngine
-from sweeps.engines.options import add_job_options
+from sweeps.engines.engine import Engine
+from sweeps.engines.options import add_engine_options, build_engine
 from sweeps.launch import Launcher
 from sweeps.run_states import RunStates
 from sweeps.search_display import SearchScreen, summarize_search
@@ -63,8 +64,11 @@ range (log: by orders of magnitude; or step: 0.1):
 """
 
 
-def search(arguments: Sequence[str]) -> int:
-    """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped."""
+def search(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> int:
+    """Search, then run the rows; 0 all done, 1 some failed or the storage was lost, 130 stopped.
+
+    `compute_run` computes a run folder in this process, for `--engine in-process`.
+    """
     parser = StudyParser("engram study search", DESCRIPTION, epilog=EPILOG)
     parser.add_argument(
         "--trials",
@@ -72,7 +76,7 @@ def search(arguments: Sequence[str]) -> int:
         metavar="N",
         help="how many configs to try in all, earlier ones included (default: the study's)",
     )
-    add_job_options(parser)
+    add_engine_options(parser)
     parser.add_argument(
         "--storage",
         help="where Optuna keeps the trials: sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME, or a journal file "
@@ -97,21 +101,23 @@ def search(arguments: Sequence[str]) -> int:
             raise UserError(f"{axis.path} is an axis of search {study.name}: leave its flag out, or the axis")
     asked = msgspec.structs.replace(study.search, trials=options.trials or study.search.trials)
     check_search(asked, seeds=options.seeds or study.seeds)
-    jobs = options.jobs or default_jobs(planned, options.devices)
-    with study_lock(planned, options, jobs=jobs):
+    engine = build_engine(options, default_jobs=lambda: default_jobs(planned, options.devices), compute_run=compute_run)
+    slots = engine.at_once
+    if slots is None:
+        raise UserError("a search learns from every trial: say how many runs are computed at once (--slurm.at-once 8)")
+    with study_lock(planned, options, jobs=slots, on_this_machine=engine.on_this_machine), closing(engine):
         if read_study_record(study_folder(options.runs, planned.record.label) / STUDY_RECORD) is None:
             write_study_record(options.runs, planned.record)
-        record, code = run_search(planned, options, asked, arguments, jobs=jobs)
+        record, code = run_search(planned, options, asked, arguments, engine, slots=slots)
         print("\n".join(summarize_search(record)))
         if code or record.best_trial is None or options.no_report_runs:
             return code
-        engine = LocalEngine(jobs=jobs, devices=options.devices)
         best = plan_with_best(planned, record, record.best_trial, options)
         return run_plan(best, options, arguments, engine, verb="search")
 
 
 def run_search(
-    planned: Plan, options: argparse.Namespace, asked: Search, arguments: Sequence[str], *, jobs: int
+    planned: Plan, options: argparse.Namespace, asked: Search, arguments: Sequence[str], engine: Engine, *, slots: int
 ) -> tuple[SearchRecord, int]:
     """Bring the search to its end, or as far as it comes; its record and the exit code."""
     folder = study_folder(options.runs, planned.record.label)
@@ -122,20 +128,19 @@ def run_search(
             f"the trials of {before.label} are kept in {before.storage}, not in {shown_storage}: give that --storage, "
             "or keep this search apart (--name NAME)"
         )
-    loop = build_loop(planned, options.runs, asked, storage=storage, slots=jobs, retry_failed=bool(options.retry))
-    screen, engine = SearchScreen(loop, slots=jobs), LocalEngine(jobs=jobs, devices=options.devices)
+    loop = build_loop(planned, options.runs, asked, storage=storage, slots=slots, retry_failed=bool(options.retry))
+    screen = SearchScreen(loop, slots=slots)
 
     def on_trial(trial: SearchTrial) -> None:
         screen.show_trial(trial)
         write_search_record(folder, loop.record)
 
     loop.on_trial = on_trial
-    say(f"{planned.record.label}: up to {asked.trials} trials over {len(loop.space.axes)} axes, runs at once: {jobs}")
+    say(f"{planned.record.label}: up to {asked.trials} trials over {len(loop.space.axes)} axes, runs at once: {slots}")
     try:
-        with stop_on_signals() as stop, live_display(screen):
+        with stop_on_signals() as stop, live_display(screen, plain=engine.in_process):
             Launcher(loop.run_states, engine, planned, on_change=screen.show_run, feed=loop.feed).run(stop)
     finally:
-        engine.close()
         loop.store.close()
     record = loop.record
     if record.trials:

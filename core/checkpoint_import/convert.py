@@ -1,31 +1,70 @@
 """Conversion of a reference checkpoint: its config, read off the tensors and its hyper-parameters, and its model."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+import torch
 
 from core.checkpoint_import.weights import MODES, READ, Weights, drop_aliases, is_memory, read_checkpoint, rename
+from core.config.model_source import check_architecture
 from core.config.presets import validate
 from core.config.schema import LossConfig, RunConfig
 from core.data.documents import LabelSet
-from core.errors import UserError
+from core.errors import UserError, fault, shorten
 from core.features.wordpieces import WordPieces
 from core.input_files import read_source
 from core.parsing import parse_json
-from core.training.checkpoints import ModelState, TrainedModel, build_model, load_weights
+from core.training.checkpoints import ModelState, TrainedModel, build_checked_model
 
 # Attention heads of the published BERT sizes by width: the one size that no tensor shows.
 HEADS_BY_WIDTH = {128: 2, 256: 4, 512: 8, 768: 12, 1024: 16}
 THRESHOLDS = {"mention_threshold": 0.85, "coref_threshold": 0.85, "rel_threshold": 0.6}
 
 
+Threshold = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+Activation = Literal[
+    "gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh"
+]
+Heads = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+
+
+class HyperParameters(msgspec.Struct, frozen=True):
+    """What is read of a reference run's hyper-parameters, in its checkpoint or in its settings."""
+
+    mention_threshold: Threshold | None = None
+    coref_threshold: Threshold | None = None
+    rel_threshold: Threshold | None = None
+    prop_drop: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] | None = None
+    max_span_size: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    encoder_config_path: str | None = None
+    encoder_path: str | None = None
+    entity_types: dict[str, Any] | None = None
+    relation_types: dict[str, Any] | None = None
+
+
+class EncoderHeads(msgspec.Struct, frozen=True):
+    """The one size of an encoder that no tensor shows, as its config gives it."""
+
+    num_attention_heads: Heads | None = None
+
+
+class EncoderSettings(EncoderHeads, frozen=True):
+    """What is read of the config of a reference run's encoder."""
+
+    hidden_act: Activation = "gelu"
+    layer_norm_eps: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 1e-12
+
+
 class ReferenceConfig(msgspec.Struct, frozen=True):
     """What is read of a reference run's settings (JSON); everything else in them is ignored."""
 
-    hparams: dict[str, Any] = {}
-    encoder: dict[str, Any] = {}
+    hparams: HyperParameters = HyperParameters()
+    encoder: EncoderSettings = EncoderSettings()
     entity_types: tuple[str, ...] | None = None
     relation_types: tuple[str, ...] | None = None
     loss_weights: dict[str, float] = {}
@@ -55,30 +94,60 @@ def import_checkpoint(
     reference = ReferenceConfig()
     if config is not None:
         reference = parse_json(read_source(config), ReferenceConfig, config)
-    hyper = {**read.hyper_parameters, **reference.hparams}
-    weights = rename(read.weights)
-    for prefix in ("encoder.transformer.", "mention_head."):
-        if not any(name.startswith(prefix) for name in weights):
-            raise UserError(f"{checkpoint} is not a JEREX or memory checkpoint: it has no tensors of {prefix}*")
-    assumptions: list[str] = []
-    labels = choose_labels(types, reference, read.hyper_parameters, weights, checkpoint)
-    architecture = read_architecture(weights, reference.encoder, hyper, assumptions)
-    settings = infer_settings(read.weights, weights, reference, hyper, assumptions)
-    settings["encoder"]["source"] = str(checkpoint.resolve())
-    run = validate(settings)
-    model = build_model(run, architecture, labels)
-    load_weights(model, weights, str(checkpoint))
+    with faults_of(checkpoint):
+        own = read_hyper_parameters(read.hyper_parameters)
+        given = {name: value for name, value in msgspec.structs.asdict(reference.hparams).items() if value is not None}
+        hyper = msgspec.structs.replace(own, **given)
+        weights = rename(read.weights)
+        for prefix in ("encoder.transformer.", "mention_head."):
+            if not any(name.startswith(prefix) for name in weights):
+                raise UserError(f"it is not a JEREX or memory checkpoint, as it has no tensors of {prefix}*")
+        assumptions: list[str] = []
+        labels = choose_labels(types, reference, own, weights)
+        architecture = read_architecture(weights, reference.encoder, hyper, assumptions)
+        check_architecture(architecture)
+        settings = infer_settings(read.weights, weights, reference, hyper, assumptions)
+        settings["encoder"]["source"] = str(checkpoint.resolve())
+    run = validate(settings, where=f"{config or checkpoint}: ")
+    model = build_checked_model(run, architecture, labels, weights, str(checkpoint))
     if wordpieces.size > architecture["vocab_size"]:
         raise UserError(
-            f"the tokenizer has {wordpieces.size} word pieces, the checkpoint's encoder only "
+            f"{checkpoint}: the tokenizer has {wordpieces.size} word pieces, the checkpoint's encoder only "
             f"{architecture['vocab_size']}: give the tokenizer that it was trained with (--tokenizer)"
         )
     state = ModelState(epoch=0, step=0, reading=1.0 if run.memory is not None else 0.0)
     return ImportedCheckpoint(run, TrainedModel(model.eval(), wordpieces, labels, state), assumptions)
 
 
+@contextmanager
+def faults_of(path: Path) -> Iterator[None]:
+    """Put the name of a file before what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise fault(path, str(error)) from None
+
+
+def read_hyper_parameters(values: dict[str, Any]) -> HyperParameters:
+    """The hyper-parameters that a checkpoint carries."""
+    try:
+        return msgspec.convert(values, HyperParameters)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("`", "").replace("$.", "hyper_parameters.")
+        raise UserError(f"{message}: give JEREX's own .ckpt, or its state dict alone with --config") from None
+
+
+def find_matrix(weights: Weights, name: str) -> torch.Tensor:
+    """A tensor of two dimensions by our name; a UserError where there is none."""
+    tensor = weights.get(name)
+    if tensor is None or tensor.ndim != 2:
+        found = "is missing" if tensor is None else f"has {tensor.ndim} dimensions"
+        raise UserError(f"the matrix {name} of the model {found}: give a whole checkpoint")
+    return tensor
+
+
 def choose_labels(
-    types: LabelSet | None, reference: ReferenceConfig, hyper: dict[str, Any], weights: Weights, checkpoint: Path
+    types: LabelSet | None, reference: ReferenceConfig, hyper: HyperParameters, weights: Weights
 ) -> LabelSet:
     """The types in class-index order: from the types file, the config, or the checkpoint itself; they must agree."""
     sources: dict[str, LabelSet] = {}
@@ -86,24 +155,23 @@ def choose_labels(
         sources["the types file"] = types
     if reference.entity_types is not None and reference.relation_types is not None:
         sources["the config"] = LabelSet(reference.entity_types, reference.relation_types)
-    if hyper.get("entity_types") and hyper.get("relation_types"):
-        sources["the checkpoint"] = LabelSet(_in_order(hyper["entity_types"]), _in_order(hyper["relation_types"]))
+    if hyper.entity_types and hyper.relation_types:
+        sources["the checkpoint"] = LabelSet(_in_order(hyper.entity_types), _in_order(hyper.relation_types))
     if not sources:
-        raise UserError(f"{checkpoint} carries no types: give the types file that it was trained with (--types FILE)")
+        raise UserError("it carries no types: give the types file that it was trained with (--types FILE)")
     (first, labels), *others = sources.items()
     for name, other in others:
         for kind in ("entity_types", "relation_types"):
             if getattr(labels, kind) != getattr(other, kind):
                 raise UserError(
                     f"{first} and {name} disagree about {kind} or their order (the class index): "
-                    f"{list(getattr(labels, kind))[:8]} against {list(getattr(other, kind))[:8]}; give the file that "
-                    "the checkpoint was trained with"
+                    f"{shorten(list(getattr(labels, kind)))} against {shorten(list(getattr(other, kind)))}; give the "
+                    "file that the checkpoint was trained with"
                 )
     memory = "memories.entity.slots" in weights
-    rows = (
-        len(weights["memories.entity.slots" if memory else "entity_head.output.weight"]),
-        len(weights["memories.relation.slots" if memory else "relation_classifier.weight"]),
-    )
+    names = ("memories.entity.slots", "memories.relation.slots")
+    names = names if memory else ("entity_head.output.weight", "relation_classifier.weight")
+    rows = tuple(len(find_matrix(weights, name)) for name in names)
     if rows != (len(labels.entity_types), len(labels.relation_types)):
         raise UserError(
             f"{first} has {len(labels.entity_types)} entity and {len(labels.relation_types)} relation types, the "
@@ -115,19 +183,21 @@ def choose_labels(
 def _in_order(types: dict[str, Any]) -> tuple[str, ...]:
     """Identifiers of JEREX's pickled types by their class index; keys of a plain dictionary in their own order."""
     attributes = {key: getattr(value, "__dict__", {}) for key, value in types.items()}
-    ordered = sorted(attributes.items(), key=lambda item: item[1].get("_index", 0))
-    return tuple(str(own.get("_identifier", key)) for key, own in ordered)
+    indices = {key: own.get("_index", 0) for key, own in attributes.items()}
+    if not all(isinstance(index, int) for index in indices.values()):
+        raise UserError(f"its types have no class index ({shorten(indices)}): give the types file (--types FILE)")
+    return tuple(str(attributes[key].get("_identifier", key)) for key in sorted(indices, key=indices.__getitem__))
 
 
 def read_architecture(
-    weights: Weights, encoder: dict[str, Any], hyper: dict[str, Any], assumptions: list[str]
+    weights: Weights, encoder: EncoderSettings, hyper: HyperParameters, assumptions: list[str]
 ) -> dict[str, Any]:
     """BERT's architecture with every size from the tensors; heads and activation from the config."""
     prefix = "encoder.transformer."
-    table = weights[f"{prefix}embeddings.word_embeddings.weight"]
+    table = find_matrix(weights, f"{prefix}embeddings.word_embeddings.weight")
     layers = {name.split(".")[4] for name in weights if name.startswith(f"{prefix}encoder.layer.")}
     width = int(table.shape[1])
-    heads = encoder.get("num_attention_heads") or _read_heads(hyper)
+    heads = encoder.num_attention_heads or _read_heads(hyper)
     if heads is None:
         if width not in HEADS_BY_WIDTH:
             raise UserError(
@@ -141,23 +211,22 @@ def read_architecture(
         "vocab_size": int(table.shape[0]),
         "hidden_size": width,
         "num_hidden_layers": len(layers),
-        "num_attention_heads": int(heads),
-        "intermediate_size": int(weights[f"{prefix}encoder.layer.0.intermediate.dense.weight"].shape[0]),
-        "hidden_act": encoder.get("hidden_act", "gelu"),
-        "layer_norm_eps": encoder.get("layer_norm_eps", 1e-12),
-        "max_position_embeddings": int(weights[f"{prefix}embeddings.position_embeddings.weight"].shape[0]),
-        "type_vocab_size": int(weights[f"{prefix}embeddings.token_type_embeddings.weight"].shape[0]),
+        "num_attention_heads": heads,
+        "intermediate_size": len(find_matrix(weights, f"{prefix}encoder.layer.0.intermediate.dense.weight")),
+        "hidden_act": encoder.hidden_act,
+        "layer_norm_eps": encoder.layer_norm_eps,
+        "max_position_embeddings": len(find_matrix(weights, f"{prefix}embeddings.position_embeddings.weight")),
+        "type_vocab_size": len(find_matrix(weights, f"{prefix}embeddings.token_type_embeddings.weight")),
     }
 
 
-def _read_heads(hyper: dict[str, Any]) -> int | None:
+def _read_heads(hyper: HyperParameters) -> int | None:
     """The attention heads in the config of the encoder that the run started from, where that is a file here."""
-    for name in ("encoder_config_path", "encoder_path"):
-        path = Path(str(hyper.get(name) or ""))
-        path = path / "config.json" if path.is_dir() else path
-        if path.suffix == ".json" and path.is_file():
-            config: dict[str, Any] = parse_json(read_source(path), dict[str, Any], path)
-            return config.get("num_attention_heads")
+    for name in (hyper.encoder_config_path, hyper.encoder_path):
+        path = os.path.join(name, "config.json") if name and os.path.isdir(name) else name
+        if path and path.endswith(".json") and os.path.isfile(path):
+            config: EncoderHeads = parse_json(read_source(path), EncoderHeads, path)
+            return config.num_attention_heads
     return None
 
 
@@ -165,38 +234,41 @@ def infer_settings(
     original: Weights,
     weights: Weights,
     reference: ReferenceConfig,
-    hyper: dict[str, Any],
+    hyper: HyperParameters,
     assumptions: list[str],
 ) -> dict[str, Any]:
     """Our settings of a reference run: table sizes from the tensors, thresholds from its hyper-parameters."""
-    rows = {name: int(tensor.shape[0]) for name, tensor in weights.items() if tensor.ndim == 2}
     relation_head = "mrc" if "relation_head.instance.weight" in weights else "grc"
     thresholds = {}
     for name, default in THRESHOLDS.items():
-        ours = name.replace("rel_", "relation_")
-        thresholds[ours] = hyper.get(name, default)
-        if name not in hyper:
+        ours, value = name.replace("rel_", "relation_"), getattr(hyper, name)
+        thresholds[ours] = default if value is None else value
+        if value is None:
             assumptions.append(f"{ours} {default}")
+
+    def rows(name: str) -> int:
+        return len(find_matrix(weights, name))
+
     model: dict[str, Any] = {
         "relation_head": relation_head,
-        "meta_width": int(weights["mention_head.width_embedding.weight"].shape[1]),
-        "width_table": rows["mention_head.width_embedding.weight"],
-        "edit_distance_table": rows["coref_head.edit_distance_embedding.weight"],
-        "dropout": float(hyper.get("prop_drop", 0.1)),
+        "meta_width": int(find_matrix(weights, "mention_head.width_embedding.weight").shape[1]),
+        "width_table": rows("mention_head.width_embedding.weight"),
+        "edit_distance_table": rows("coref_head.edit_distance_embedding.weight"),
+        "dropout": 0.1 if hyper.prop_drop is None else hyper.prop_drop,
         **thresholds,
     }
     if relation_head == "mrc":
-        model["token_distance_table"] = rows["relation_head.token_distance_embedding.weight"]
-        model["sentence_distance_table"] = rows["relation_head.sentence_distance_embedding.weight"]
+        model["token_distance_table"] = rows("relation_head.token_distance_embedding.weight")
+        model["sentence_distance_table"] = rows("relation_head.sentence_distance_embedding.weight")
     kind = "memory" if is_memory(original) else "jerex"
     return {
         "preset": f"{kind}-{relation_head}",
         "profile": "imported",
         "data": {"surface": "decoded"},
-        "encoder": {"positions": rows["encoder.transformer.embeddings.position_embeddings.weight"]},
+        "encoder": {"positions": rows("encoder.transformer.embeddings.position_embeddings.weight")},
         "model": model,
         "memory": memory_settings(drop_aliases(original), weights, reference) if kind == "memory" else None,
-        "samples": {"max_span_tokens": int(hyper.get("max_span_size", 10))},
+        "samples": {"max_span_tokens": hyper.max_span_size or 10},
         "loss": {name: weight for name, weight in reference.loss_weights.items() if name in LossConfig.model_fields},
     }
 
@@ -209,13 +281,13 @@ def memory_settings(original: Weights, weights: Weights, reference: ReferenceCon
     places = set().union(*places_by_mode.values())
     if any(own != places for own in places_by_mode.values()):
         raise UserError(
-            f"the checkpoint reads inverse and normal at different places ({places_by_mode}), which no setting here "
+            f"it reads inverse and normal at different places ({places_by_mode}), which no setting here "
             "expresses; import a checkpoint that reads both at the same places"
         )
     used = [name for name in ("entity", "relation") if getattr(reference, f"use_{name}_memory")]
     settings: dict[str, Any] = {
-        "entity_slot_width": int(weights["memories.entity.slots"].shape[1]),
-        "relation_slot_width": int(weights["memories.relation.slots"].shape[1]),
+        "entity_slot_width": int(find_matrix(weights, "memories.entity.slots").shape[1]),
+        "relation_slot_width": int(find_matrix(weights, "memories.relation.slots").shape[1]),
         "read_mode": "-".join(places_by_mode) if places_by_mode and used else "none",
         "read_grad": reference.memory_read_grad,
         "warmup": 0.0,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from core.errors import UserError, first_line
+from core.errors import UserError, fault, first_line, shorten
+from core.input_files import check_regular_file
 
 Weights = dict[str, torch.Tensor]
 PREFIXES = ("_model.model.", "_model.", "model.")
@@ -69,24 +69,34 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
         path = inside[0]
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint file; give a .safetensors, .bin or .ckpt file or its folder")
-    if path.suffix == ".safetensors":
-        try:
-            return ReferenceCheckpoint(strip_prefix(load_file(path)), {})
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{path} is not a readable safetensors file: {first_line(error)}; copy it again") from None
-    loaded = _load_pickle(path)
+    check_regular_file(path)
+    loaded = _load_file(path)
     if not isinstance(loaded, dict):
-        raise UserError(
-            f"{path} holds {type(loaded).__name__}, not a state dict; give JEREX's .ckpt or pytorch_model.bin"
-        )
-    weights = loaded.get("state_dict", loaded)
-    tensors = {name: tensor for name, tensor in weights.items() if isinstance(tensor, torch.Tensor)}
+        raise fault(path, f"holds {type(loaded).__name__}, not a state dict; give JEREX's .ckpt or pytorch_model.bin")
+    content = loaded.get("state_dict", loaded)
     hyper_parameters = loaded.get("hyper_parameters", {}) if "state_dict" in loaded else {}
-    return ReferenceCheckpoint(strip_prefix(tensors), dict(hyper_parameters))
+    hyper_parameters = {} if hyper_parameters is None else hyper_parameters
+    for name, part in (("state_dict", content), ("hyper_parameters", hyper_parameters)):
+        if not isinstance(part, dict):
+            raise fault(path, f"its {name} is {type(part).__name__}, not a dictionary; give JEREX's .ckpt")
+    weights = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    size = path.stat().st_size
+    for name, tensor in weights.items():
+        if not isinstance(name, str):
+            raise fault(path, f"the name {shorten(name)} of a tensor is no text: give a state dict of names")
+        plain = tensor.layout is torch.strided and not (tensor.is_meta or tensor.is_quantized or tensor.is_complex())
+        if not plain or tensor.nbytes > size:
+            what = f"tensor {shorten(name)} of shape {tuple(tensor.shape)} holds no plain numbers of this file"
+            raise fault(path, f"{what}: save the weights again, each whole and dense")
+    known = {name: value for name, value in hyper_parameters.items() if isinstance(name, str)}
+    return ReferenceCheckpoint(strip_prefix(weights), known)
 
 
-def _load_pickle(path: Path) -> Any:
+def _load_file(path: Path) -> Any:
+    """What a file of weights holds; a UserError where it is damaged, or needs more than weights and type tables."""
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         with torch.serialization.safe_globals(SAFE_NAMES), warnings.catch_warnings():
             # That the pickle protocol is a newer one does not matter to a user: the file loads, or it is refused.
             warnings.simplefilter("ignore", UserWarning)
@@ -103,8 +113,8 @@ def _load_pickle(path: Path) -> Any:
             f"{path} is refused: it is not a torch checkpoint of weights, and nothing in it was run; give a .ckpt, "
             ".bin or .safetensors file"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is not a readable torch checkpoint: {first_line(error)}; copy it again") from None
+    except Exception as error:  # noqa: BLE001 - a damaged pickle makes the loader raise anything
+        raise UserError(f"{path} is not a readable checkpoint: {first_line(error)}; copy it again") from None
 
 
 def strip_prefix(weights: Weights) -> Weights:
@@ -134,10 +144,11 @@ def drop_aliases(weights: Weights) -> Weights:
             continue
         original = resolve_alias(name)
         source = sources.setdefault(original, name)
-        if original in unique and not torch.equal(unique[original], tensor):
+        same_kind = original not in unique or unique[original].dtype == tensor.dtype
+        if not same_kind or not torch.equal(unique.get(original, tensor), tensor):
             raise UserError(
-                f"checkpoint tensors {source} and {name} differ, though they are one in the model: the file is "
-                "damaged; copy it again"
+                f"tensors {source} and {name} differ, though they are one in the model: the file is damaged; copy it "
+                "again"
             )
         unique[original] = tensor
     return unique
@@ -218,7 +229,7 @@ def rename(weights: Weights) -> Weights:
             renamed[ours] = tensor
     if unknown:
         raise UserError(
-            f"the checkpoint holds {len(unknown)} tensors that neither JEREX nor the memory model has, first "
+            f"it holds {len(unknown)} tensors that neither JEREX nor the memory model has, first "
             f"{unknown[0]}: give a checkpoint of one of the two\n" + "\n".join(unknown)
         )
     return renamed

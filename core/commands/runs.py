@@ -1,6 +1,5 @@
 """`engram runs list | show | gc | sync`: the folder of runs."""
 
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from core.commands.console import print_json
 from core.config.presets import setting_paths, validate
 from core.config.signature import active_settings
 from core.errors import UserError, did_you_mean
-from core.files import format_size, is_locked
+from core.files import delete, format_size, has_link, is_locked
 from core.records.record import BEST, LAST, RECORD, find_run, read_record, run_folders
 from core.records.summary import DAMAGED, RunStatus, RunSummary, read_summary
 from core.records.wandb_run import FILES
@@ -174,13 +173,17 @@ def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: bool = False) -
             continue
         # Offline W&B files stay: they may not have been uploaded yet.
         for path in (run.folder / name for name in ((LAST, BEST) if weights else (LAST,))):
-            if path.exists():
-                files = [path, *path.rglob("*")]
-                size = sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
-                total += size
-                print(f"{'deleted' if yes else 'would delete'} {path} ({format_size(size)})")
-                if yes:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not path.exists():
+                continue
+            if has_link(path, within=runs):
+                print(f"left alone {path}: a symbolic link leads there")
+                continue
+            files = [path, *path.rglob("*")]
+            size = sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
+            total += size
+            print(f"{'deleted' if yes else 'would delete'} {path} ({format_size(size)})")
+            if yes:
+                delete(path, within=runs)
     print(f"{format_size(total)} {'freed' if yes else 'could be freed: add --yes'}")
 
 

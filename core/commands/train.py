@@ -13,7 +13,8 @@ from core.config.schema import RunConfig
 from core.config.section import CONTENT
 from core.config.signature import signature
 from core.data.datasets import resolve_paths
-from core.errors import UserError
+from core.errors import UserError, shorten
+from core.files import check_writable
 from core.records.record import RunRecord, open_run_folder, read_record
 from core.scoring.metrics import TASKS
 
@@ -55,11 +56,14 @@ def train(arguments: Sequence[str]) -> int:
     if record is not None and record.status == "finished":
         print(f"{record.run_id} is finished; nothing is computed again", file=sys.stderr)
     else:
-        open_run_folder(folder, config)
+        check_writable(folder, "give a folder that is yours (--runs DIR)")
         # Torch is loaded only once the settings are known to be right.
-        from core.run.execute import run
+        from core.run.execute import get_ready, run
 
-        record = run(folder)
+        # Before there is a folder: a mistake leaves no run behind.
+        ready = get_ready(config, folder)
+        open_run_folder(folder, config)
+        record = run(folder, ready)
     return show(record, folder)
 
 
@@ -87,12 +91,24 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool]:
     """The resolved config, the folder of runs, and whether nothing is to be computed."""
     options, settings = parser().parse_with_settings(arguments)
     row = presets.read_settings(options.config) if options.config else {}
+    for label, typed in (("preset", options.preset), ("profile", options.profile)):
+        if typed is not None and row.get(label, typed) != typed:
+            raise UserError(
+                f"{options.config} is of {label} {shorten(row[label])}, and {label} {typed!r} was typed: type the "
+                f"file's own, or leave `{label}:` out of the file"
+            )
     known = presets.difference(options.preset) | row
     if "memory" not in known and "memory" in settings:
         with_memory = options.preset.replace("jerex", "memory")
         raise UserError(f"preset {options.preset} has no memory, so --memory.* has no effect: start from {with_memory}")
-    row = presets.merge(row, settings)
-    return presets.build(options.preset, profile=options.profile, row=row), options.runs, options.dry_run
+    try:
+        config = presets.build(options.preset, profile=options.profile, row=presets.merge(row, settings))
+    except UserError:
+        if options.config:
+            # A mistake of the file, not of a flag, names the file.
+            presets.build(options.preset, profile=options.profile, row=row, where=f"{options.config}: ")
+        raise
+    return config, options.runs, options.dry_run
 
 
 def show(record: RunRecord, folder: Path) -> int:

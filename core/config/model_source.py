@@ -5,9 +5,13 @@ Nothing here loads a model: a plan asks for widths and sizes thousands of times,
 
 import json
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
 
 from core.config.schema import EncoderConfig, RunConfig
 from core.errors import UserError
@@ -17,6 +21,33 @@ PACKAGE = "package:"
 WIDTHS = ("hidden_size", "dim", "d_model")
 """What encoders' config.json calls their width."""
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+Size = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+
+
+class Architecture(msgspec.Struct, frozen=True):
+    """The sizes that every encoder's config gives, within which a model can be built at all."""
+
+    model_type: str
+    hidden_size: Annotated[int, msgspec.Meta(ge=1, le=2**15)]
+    num_hidden_layers: Annotated[int, msgspec.Meta(ge=1, le=256)]
+    num_attention_heads: Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+    intermediate_size: Size
+    vocab_size: Size
+    max_position_embeddings: Size
+    type_vocab_size: Annotated[int, msgspec.Meta(ge=0, le=1_024)] = 0
+
+
+def check_architecture(config: Mapping[str, Any]) -> None:
+    """Raise a UserError where a size of an encoder's config is missing, no number, or none that can be."""
+    try:
+        sizes = msgspec.convert(config, Architecture)
+    except msgspec.ValidationError as error:
+        raise UserError(str(error).replace("`", "").replace(" - at $.", ": ")) from None
+    if sizes.hidden_size % sizes.num_attention_heads:
+        raise UserError(
+            f"hidden_size is {sizes.hidden_size}, which is no multiple of num_attention_heads "
+            f"({sizes.num_attention_heads})"
+        )
 
 
 def model_folder(source: str) -> Path | None:

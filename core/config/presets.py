@@ -68,11 +68,13 @@ def leaves(tree: Mapping[str, Any], before: str = "") -> Tree:
     return flat
 
 
-def build(preset: str, *, profile: str | None = None, row: Mapping[str, Any] | None = None) -> RunConfig:
-    """The config of a preset under a profile, with a study row's settings on top."""
+def build(
+    preset: str, *, profile: str | None = None, row: Mapping[str, Any] | None = None, where: str = ""
+) -> RunConfig:
+    """The config of a preset under a profile, with a study row's settings on top; `where` begins its mistakes."""
     tree = merge(difference(profile, "profiles") if profile else {}, difference(preset))
     tree = merge(tree, {"preset": preset, "profile": profile or "none"})
-    return validate(merge(tree, row or {}))
+    return validate(merge(tree, row or {}), where=where)
 
 
 def validate(tree: Mapping[str, Any], *, where: str = "", unknown: Literal["forbid", "ignore"] = "forbid") -> RunConfig:

@@ -15,11 +15,14 @@ from core.config.section import (
     NEUTRAL,
     SOURCE,
     DrawCount,
+    Label,
+    Location,
     Positive,
     Probability,
     Section,
     Share,
     TableSize,
+    Weight,
 )
 
 Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
@@ -28,21 +31,21 @@ Format = Literal["auto", "docred", "pubtator", "predictions", "text"]
 class DataConfig(Section):
     """Which documents the run reads."""
 
-    name: Annotated[str | None, NEUTRAL] = None
+    name: Annotated[Location | None, NEUTRAL] = None
     """A registered data set (`engram data list`); instead of the paths below. Its files enter the signature."""
-    train: Annotated[str | None, CONTENT] = None
+    train: Annotated[Location | None, CONTENT] = None
     """Training documents: DocRED JSON, PubTator, or prediction lines."""
-    validation: Annotated[str | None, CONTENT] = None
+    validation: Annotated[Location | None, CONTENT] = None
     """Validation documents; without it `validation_share` of the training documents, chosen by a hash of the title."""
-    test: Annotated[str | None, CONTENT] = None
+    test: Annotated[Location | None, CONTENT] = None
     """Test documents, read once by the chosen checkpoint."""
-    types: Annotated[str | None, CONTENT] = None
+    types: Annotated[Location | None, CONTENT] = None
     """Types file (JSON; the order of its keys is the class index); without it the types seen in training."""
     format: Format = "auto"
     """Format of the files; auto looks at their first bytes."""
     validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the training documents that validate where there is no validation file."""
-    limit: Annotated[Annotated[int, Field(ge=1)] | None, ADDED_LATER] = None
+    limit: Annotated[Annotated[int, Field(ge=1, le=10**9)] | None, ADDED_LATER] = None
     """Most documents of each split, the first by a hash of the id; split and types are those of the whole files."""
     overlong: Literal["error", "truncate", "skip"] = "error"
     """What happens to a document with more word pieces than the encoder has positions; repairs are counted."""
@@ -83,11 +86,11 @@ class ScratchConfig(Section):
 class EncoderConfig(Section):
     """The transformer that turns word pieces into states."""
 
-    source: Annotated[str, SOURCE] = "bert-base-cased"
+    source: Annotated[Location, SOURCE] = "bert-base-cased"
     """A local folder, `package:NAME` (an installed package that carries a model), a hub name[@revision], or scratch."""
     pretrained: bool = True
     """Start from the weights of the source; off: its architecture with fresh weights."""
-    tokenizer: Annotated[str | None, SOURCE] = None
+    tokenizer: Annotated[Location | None, SOURCE] = None
     """Tokenizer folder, file or name where it is not in the encoder's folder."""
     scratch: ScratchConfig = ScratchConfig()
     """Sizes of the encoder that `source: scratch` builds."""
@@ -140,13 +143,13 @@ class SamplesConfig(Section):
 class LossConfig(Section):
     """Weights of the four losses."""
 
-    mention: Annotated[float, Field(ge=0.0)] = 1.0
+    mention: Weight = 1.0
     """Weight of the mention loss."""
-    coref: Annotated[float, Field(ge=0.0)] = 1.0
+    coref: Weight = 1.0
     """Weight of the coreference loss."""
-    entity: Annotated[float, Field(ge=0.0)] = 0.25
+    entity: Weight = 0.25
     """Weight of the entity-type loss."""
-    relation: Annotated[float, Field(ge=0.0)] = 1.0
+    relation: Weight = 1.0
     """Weight of the relation loss."""
 
 
@@ -163,7 +166,7 @@ class TrainingConfig(Section):
     """Peak learning rate of everything but the encoder; none: the same as `lr`."""
     lr_warmup: Share = 0.1
     """Share of all steps over which the learning rate rises; it falls linearly to 0 afterwards."""
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    weight_decay: Weight = 0.01
     """Decoupled weight decay; none on biases and LayerNorm."""
     eps: Positive = 1e-6
     """AdamW's epsilon."""
@@ -184,22 +187,22 @@ class InferenceConfig(Section):
 
     max_mentions: Annotated[int, Field(ge=1, le=100_000)] = 400
     """Most mentions a document may have; an untrained classifier that accepts more keeps its best ones, counted."""
-    piece_budget: Annotated[int, Field(ge=1), NEUTRAL] = 4_096
+    piece_budget: Annotated[int, Field(ge=1, le=2**24), NEUTRAL] = 4_096
     """Word pieces, padding included, that are encoded at once."""
-    row_budget: Annotated[int, Field(ge=1), NEUTRAL] = 16_384
+    row_budget: Annotated[int, Field(ge=1, le=2**24), NEUTRAL] = 16_384
     """Spans or pairs whose hidden layers are held at once."""
 
 
 class RuntimeConfig(Section):
     """Where the run happens and how often it reports; nothing here enters the signature."""
 
-    device: Annotated[str, NEUTRAL, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, NEUTRAL, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
     """auto, cpu, mps, cuda or cuda:N."""
     threads: Annotated[Annotated[int, Field(ge=1, le=1_024)] | None, NEUTRAL] = None
     """Processor threads; none: torch's own choice."""
-    log_every: Annotated[int, Field(ge=1), NEUTRAL] = 10
+    log_every: Annotated[int, Field(ge=1, le=10**9), NEUTRAL] = 10
     """Optimiser steps between rows of history.jsonl."""
-    checkpoint_seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False), NEUTRAL] = 60.0
+    checkpoint_seconds: Annotated[float, Field(ge=0.0, le=1e9), NEUTRAL] = 60.0
     """Seconds between training checkpoints, the most that a killed run loses; 0 saves after every step."""
 
 
@@ -215,17 +218,17 @@ class TrackingConfig(Section):
     """auto is online where the user is logged in to W&B, offline elsewhere; disabled writes nothing."""
     project: Annotated[Annotated[str, Field(min_length=1, max_length=128)] | None, NEUTRAL] = None
     """W&B project; none: WANDB_PROJECT, else engram."""
-    entity: Annotated[str | None, NEUTRAL] = None
+    entity: Annotated[Label | None, NEUTRAL] = None
     """W&B user or team; none: WANDB_ENTITY, else the logged-in user's default."""
-    group: Annotated[str | None, NEUTRAL] = None
+    group: Annotated[Label | None, NEUTRAL] = None
     """W&B group; none: preset and signature, so that the seeds of one row are grouped."""
     job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
     """W&B job type."""
-    tags: Annotated[str, NEUTRAL] = ""
+    tags: Annotated[Label, NEUTRAL] = ""
     """W&B tags in addition to preset, profile and WANDB_TAGS, separated by commas."""
-    study: Annotated[str | None, NEUTRAL] = None
+    study: Annotated[Label | None, NEUTRAL] = None
     """The study that asked for this run first, as `<study>@<profile>`; studies set it themselves."""
-    row: Annotated[str | None, NEUTRAL] = None
+    row: Annotated[Label | None, NEUTRAL] = None
     """The row of that study; W&B calls the run by it and its seed."""
     artifacts: Annotated[Literal["none", "results", "model"], NEUTRAL, BeforeValidator(_name_artifacts)] = "none"
     """What is also uploaded: results are record and predictions, model is that and the chosen weights."""
@@ -238,9 +241,9 @@ class TrackingConfig(Section):
 class RunConfig(Section):
     """The config of one run: what it reads, what it builds, how it trains."""
 
-    preset: Annotated[str, NEUTRAL] = "custom"
+    preset: Annotated[Label, NEUTRAL] = "custom"
     """Name of the preset this config started from; a label only."""
-    profile: Annotated[str, NEUTRAL] = "none"
+    profile: Annotated[Label, NEUTRAL] = "none"
     """Name of the profile this config started from; a label only."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Keys every random draw of the run."""

@@ -28,7 +28,12 @@ ADDED_LATER = Marker("later")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+# 1e38 is about what a number of 32 bits can be.
+Positive = Annotated[float, Field(gt=0.0, le=1e38)]
+Weight = Annotated[float, Field(ge=0.0, le=1e38)]
+Location = Annotated[str, Field(min_length=1, max_length=4_096)]
+"""A path, or the name of a model or data set."""
+Label = Annotated[str, Field(max_length=1_024)]
 TableSize = Annotated[int, Field(ge=2, le=100_000)]
 DrawCount = Annotated[int, Field(ge=0, le=100_000)]
 

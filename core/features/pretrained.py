@@ -34,6 +34,8 @@ def load_pretrained(load: Callable[..., Any], source: str, what: str, **options:
             if not hub_reachable():
                 raise
         return load(name, **options)
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001 - loaders raise anything from OSError to SafetensorError
         raise loading_error(what, source, error) from None
 

@@ -19,7 +19,8 @@ from core.config.model_source import model_folder
 from core.data.documents import Document, Span
 from core.data.issues import Issues
 from core.errors import UserError
-from core.features.pretrained import load_pretrained
+from core.features.pretrained import load_pretrained, loading_error
+from core.input_files import read_text
 
 # Byte-level vocabularies write the space before a word into its first piece: a token alone is a word after a space.
 SPACE_MARK = "\u0120"
@@ -65,8 +66,8 @@ class WordPieces:
 
     @property
     def size(self) -> int:
-        """Number of piece ids, added tokens included."""
-        return len(self.tokenizer)
+        """Number of piece ids, added tokens included: one more than the highest."""
+        return 1 + max(self.tokenizer.get_vocab().values())
 
     def pieces(self, tokens: Iterable[str]) -> list[list[int]]:
         """The piece ids of each token, word-pieced alone."""
@@ -99,23 +100,30 @@ class WordPieces:
 def load_wordpieces(source: str) -> WordPieces:
     """The tokenizer of a folder, a `vocab.txt` or `tokenizer.json` file, a package that carries one, or a hub name."""
     path = model_folder(source)
-    if path is not None and path.is_file():
-        return WordPieces(_load_file(path))
-    if path is not None and not any((path / name).is_file() for name in TOKENIZER_FILES):
+    if path is not None and not path.is_file() and not any((path / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
             f"{path} holds no tokenizer (none of {', '.join(TOKENIZER_FILES)}): give one with --encoder.tokenizer"
         )
-    return WordPieces(load_pretrained(AutoTokenizer.from_pretrained, source, "tokenizer"))
+    load = _read_file if path is not None and path.is_file() else AutoTokenizer.from_pretrained
+    tokenizer = load_pretrained(load, source, "tokenizer")
+    try:
+        return WordPieces(tokenizer)
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what a damaged tokenizer lacks shows where it is used first
+        raise loading_error("tokenizer", source, error) from None
 
 
-def _load_file(path: Path) -> PreTrainedTokenizerFast:
+def _read_file(name: str, *, local_files_only: bool) -> PreTrainedTokenizerFast:
+    del local_files_only  # it is one
+    path = Path(name)
     if path.suffix == ".json":
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=name)
         for role, piece in SPECIAL_PIECES.items():
             if piece in tokenizer.get_vocab():
                 setattr(tokenizer, role, piece)
         return tokenizer
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     if "[UNK]" not in lines:
         raise UserError(f"{path} is no word-piece vocabulary, as it has no line [UNK]: give a tokenizer folder instead")
     # A vocabulary without upper-case letters was made from lower-cased text.

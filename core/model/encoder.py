@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 
+from core.config.model_source import check_architecture
 from core.config.schema import EncoderConfig
-from core.errors import UserError
+from core.errors import UserError, first_line, shorten
 from core.features.batches import Pieces
 from core.features.pretrained import load_pretrained
 from core.model.encoder_attention import DOCUMENTS
@@ -65,12 +66,12 @@ def load_encoder(config: EncoderConfig, *, vocabulary: int) -> LoadedEncoder:
         architecture: PreTrainedConfig = scratch_architecture(config, vocabulary)
     else:
         architecture = load_pretrained(AutoConfig.from_pretrained, config.source, "encoder")
-    if architecture.model_type not in FAMILIES:
-        raise UserError(
-            f"encoder {config.source!r} is of the family {architecture.model_type!r}, which is not known to work: "
-            f"use one of {', '.join(family.title for family in FAMILIES.values())}"
-        )
-    transformer = build_transformer(grow_config(architecture, config.positions), config)
+    try:
+        check_family(architecture.model_type)
+        check_architecture(architecture.to_dict())
+        transformer = build_transformer(grow_config(architecture, config.positions), config)
+    except UserError as error:
+        raise UserError(f"encoder {config.source!r}: {error}") from None
     if config.source == "scratch" or not config.pretrained:
         return LoadedEncoder(transformer, {})
     pretrained: PreTrainedModel = load_pretrained(
@@ -90,14 +91,26 @@ def model_options(architecture: PreTrainedConfig, config: EncoderConfig) -> dict
 
 
 def build_transformer(architecture: PreTrainedConfig, config: EncoderConfig) -> PreTrainedModel:
-    """A transformer of this architecture with fresh weights."""
-    transformer: PreTrainedModel = AutoModel.from_config(architecture, **model_options(architecture, config))
+    """A transformer of this architecture with fresh weights; a UserError where there can be none."""
+    try:
+        transformer: PreTrainedModel = AutoModel.from_config(architecture, **model_options(architecture, config))
+    except Exception as error:  # noqa: BLE001 - whatever a library says of sizes that do not fit together
+        raise UserError(f"an encoder of these settings cannot be built: {first_line(error)}") from None
     if config.gradient_checkpointing:
         # Renamed within the fifth major version of transformers; the old name warns.
         name = "activation_checkpointing_enable"
         enable = getattr(transformer, name, None) or transformer.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     return transformer
+
+
+def check_family(model_type: str) -> None:
+    """Raise a UserError for an encoder of a family that is not known to work."""
+    if model_type not in FAMILIES:
+        raise UserError(
+            f"an encoder of the family {shorten(model_type)} is not known to work: use one of "
+            f"{', '.join(family.title for family in FAMILIES.values())}"
+        )
 
 
 def scratch_architecture(config: EncoderConfig, vocabulary: int) -> BertConfig:

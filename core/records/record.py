@@ -5,7 +5,6 @@ predictions.<split>.jsonl and checkpoints/, of a run that reads also documents.t
 written to a temporary file and renamed: whole or not at all.
 """
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,16 @@ import msgspec
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
 from core.errors import UserError
-from core.files import atomic_write, delete_leftovers, lock_folder, make_folder, was_killed, write_json
+from core.files import (
+    atomic_write,
+    delete,
+    delete_leftovers,
+    has_link,
+    lock_folder,
+    make_folder,
+    was_killed,
+    write_json,
+)
 from core.input_files import read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
@@ -79,9 +87,9 @@ def read_record(folder: Path) -> RunRecord | None:
 
 def clean_up(folder: Path, *, keep: Literal["best", "none"]) -> None:
     """Delete what a finished run does not keep: the training state, and the chosen weights where `keep` is none."""
-    (folder / LAST).unlink(missing_ok=True)
+    delete(folder / LAST, within=folder)
     if keep == "none":
-        shutil.rmtree(folder / BEST, ignore_errors=True)
+        delete(folder / BEST, within=folder)
     delete_run_leftovers(folder)
 
 
@@ -100,7 +108,8 @@ def clean_up_if_killed(folder: Path) -> None:
 def delete_run_leftovers(folder: Path) -> None:
     """Delete the temporary files of killed processes in a run folder; call it only with the folder locked."""
     delete_leftovers(folder)
-    delete_leftovers((folder / LAST).parent)
+    if not has_link((folder / LAST).parent, within=folder):
+        delete_leftovers((folder / LAST).parent)
 
 
 def find_run(reference: str, runs: Path) -> Path:

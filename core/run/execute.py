@@ -1,8 +1,8 @@
 """Execute a run: a run folder that holds config.yaml is computed to its record."""
 
-import shutil
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from core.data.issues import Issues
 from core.errors import UserError
 from core.features.prepare import PreparedData, prepare
 from core.features.wordpieces import EncodedDocument
-from core.files import atomic_write, file_hash, format_size, lock_folder
+from core.files import atomic_write, file_hash, format_size, free_bytes, lock_folder
 from core.model.decoder import Decoder, DecoderSettings
 from core.model.encoder import Encoder, load_encoder
 from core.model.joint_model import JointModel, initialise
@@ -51,11 +51,31 @@ from core.training.held_out import SplitResult, evaluate_split
 from core.training.loop import Diverged, total_steps, train
 
 
-def run(folder: Path) -> RunRecord:
+@dataclass(frozen=True)
+class ReadyRun:
+    """What a run needs before its first step: device, documents and fresh model, and the seconds it took to get it."""
+
+    accelerator: Accelerator
+    data: PreparedData
+    model: JointModel
+    seconds: float
+
+
+def get_ready(config: RunConfig, folder: Path) -> ReadyRun:
+    """Read and build what a run needs; a UserError for whatever does not fit together. Nothing is written."""
+    started = time.perf_counter()
+    accelerator = build_accelerator(config)
+    data = prepare(config)
+    model = build_fresh_model(config, data).to(accelerator.device)
+    check_disk(folder, model)
+    return ReadyRun(accelerator, data, model, time.perf_counter() - started)
+
+
+def run(folder: Path, ready: ReadyRun | None = None) -> RunRecord:
     """Compute a run folder to its record; a finished run is not computed again, an interrupted one is resumed exactly.
 
     A run that fails or diverges is recorded as such and returned; a user's mistake is recorded and raised, and so is a
-    stop by signal, after the state has been saved.
+    stop by signal, after the state has been saved. Whoever is `ready` already has found no mistake.
     """
     before = read_record(folder)
     if before is not None and before.status in FINAL:
@@ -70,7 +90,7 @@ def run(folder: Path) -> RunRecord:
             return before
         recover_model(folder / BEST)
         delete_run_leftovers(folder)
-        started = time.perf_counter()
+        started = time.perf_counter() - (ready.seconds if ready else 0.0)
         reset_peak_memory()
         record = RunRecord(run_id=run_id(config), status="running", config=config.model_dump(mode="json"))
         if before is not None and before.run_id == record.run_id:
@@ -92,7 +112,7 @@ def run(folder: Path) -> RunRecord:
             write_record(folder, record)
             tracker.start(record, folder)
             record = msgspec.structs.replace(record, url=tracker.url)
-            record = compute(folder, config, record, tracker, stop)
+            record = compute(folder, config, ready or get_ready(config, folder), record, tracker, stop)
         except KeyboardInterrupt:
             end("interrupted", "interrupted by the user or the scheduler")
             raise
@@ -108,12 +128,11 @@ def run(folder: Path) -> RunRecord:
         return record
 
 
-def compute(folder: Path, config: RunConfig, record: RunRecord, tracker: Tracker, stop: StopRequest) -> RunRecord:
+def compute(
+    folder: Path, config: RunConfig, ready: ReadyRun, record: RunRecord, tracker: Tracker, stop: StopRequest
+) -> RunRecord:
     """Train a model, evaluate the one that validation chose, and return the record with its scores."""
-    accelerator = build_accelerator(config)
-    data = prepare(config)
-    model = build_fresh_model(config, data).to(accelerator.device)
-    check_disk(folder, model)
+    accelerator, data, model = ready.accelerator, ready.data, ready.model
     decoder = Decoder(model, data.wordpieces, data.labels, DecoderSettings.from_config(config))
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(documents)} {name}" for name, documents in data.splits.items())
@@ -208,7 +227,7 @@ def evaluate_and_write(
 def check_disk(folder: Path, model: JointModel) -> None:
     """Refuse to start where the checkpoints would not fit: best and last, each next to its successor."""
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    needed, free = 8 * weights + 2**24, shutil.disk_usage(folder).free
+    needed, free = 8 * weights + 2**24, free_bytes(folder)
     if free < needed:
         raise UserError(
             f"{format_size(free)} are free in {folder}, the checkpoints of this run need {format_size(needed)}: "

@@ -6,41 +6,42 @@ source nor the data. Random draws are keyed by seed, epoch, step and document, s
 save: weights, optimiser state, position and what validation has chosen so far are all there is.
 """
 
-import json
 import os
-import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
+from core.config.model_source import check_architecture
 from core.config.schema import RunConfig
 from core.data.documents import LabelSet
-from core.errors import UserError, first_line
+from core.errors import UserError, fault, first_line, shorten
 from core.features.wordpieces import WordPieces, load_wordpieces
 from core.files import TEMPORARY_MARK, temporary_path
-from core.model.encoder import Encoder, build_transformer
+from core.input_files import check_regular_file, read_bytes
+from core.model.encoder import Encoder, build_transformer, check_family
 from core.model.joint_model import JointModel
+from core.parsing import parse_json
 from core.records.memory_use import Place, PlaceUse
 from core.training.loop import Position, TrainingState
 
 WEIGHTS, ARCHITECTURE, LABELS = "model.safetensors", "encoder.json", "labels.json"
 STATE, TOKENIZER = "state.json", "tokenizer"
 OLD = ".old"
+RESTORE = "restore it, or train or import again"
 
 
 class ModelState(msgspec.Struct, frozen=True):
     """When the weights were taken, and how strongly memory was read then (0 = warm-up, 1 = fully)."""
 
-    epoch: int
-    step: int
-    reading: float
+    epoch: Annotated[int, msgspec.Meta(ge=0)]
+    step: Annotated[int, msgspec.Meta(ge=0)]
+    reading: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 @dataclass(frozen=True)
@@ -88,27 +89,74 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
     """The model in a checkpoint folder, in evaluation mode; `UserError` where it is missing, damaged or another's."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no checkpoint there; the run is not finished, or kept none (training.keep: none)")
+    labels: LabelSet = read_part(folder / LABELS, LabelSet)
+    state: ModelState = read_part(folder / STATE, ModelState)
+    architecture: dict[str, Any] = read_part(folder / ARCHITECTURE, dict[str, Any])
+    check_regular_file(folder / WEIGHTS)
     try:
-        labels = msgspec.json.decode((folder / LABELS).read_bytes(), type=LabelSet)
-        state = msgspec.json.decode((folder / STATE).read_bytes(), type=ModelState)
-        architecture = json.loads((folder / ARCHITECTURE).read_text())
         weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
-        raise UserError(f"checkpoint {folder} is damaged: {first_line(error)}; train or import it again") from None
+    except Exception as error:  # noqa: BLE001 - a damaged file makes the loader raise anything
+        raise fault(folder / WEIGHTS, f"it is damaged: {first_line(error)}; {RESTORE}") from None
+    try:
+        check_architecture(architecture)
+        check_family(architecture["model_type"])
+    except UserError as error:
+        raise fault(folder / ARCHITECTURE, f"{error}; {RESTORE}") from None
+    model = build_checked_model(config, architecture, labels, weights, str(folder))
+    wordpieces = load_wordpieces(str(folder / TOKENIZER))
+    if wordpieces.size > architecture["vocab_size"]:
+        what = f"it has {wordpieces.size} word pieces, the encoder only {architecture['vocab_size']}"
+        raise fault(folder / TOKENIZER, f"{what}; {RESTORE}")
+    return TrainedModel(model.eval(), wordpieces, labels, state)
+
+
+def read_part(path: Path, kind: Any) -> Any:
+    """The content of a JSON file of a checkpoint; a UserError where it is missing or damaged."""
+    raw = read_bytes(path)
+    try:
+        return parse_json(raw, kind, path, damaged=RESTORE)
+    except UserError as error:
+        raise error if str(error).startswith(str(path)) else fault(path, f"{error}; {RESTORE}") from None
+
+
+def build_checked_model(
+    config: RunConfig, architecture: dict[str, Any], labels: LabelSet, weights: dict[str, torch.Tensor], source: str
+) -> JointModel:
+    """The model of a config with these weights, of an encoder of this architecture; `UserError` where they differ.
+
+    They are compared before any memory is taken: a damaged size may ask for more than there is.
+    """
+    try:
+        with torch.device("meta"):
+            outline = build_model(config, architecture, labels)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    check_weights(outline, weights, source)
     model = build_model(config, architecture, labels)
-    load_weights(model, weights, str(folder))
-    return TrainedModel(model.eval(), load_wordpieces(str(folder / TOKENIZER)), labels, state)
+    model.load_state_dict(weights)
+    return model
 
 
 def build_model(config: RunConfig, architecture: dict[str, Any], labels: LabelSet) -> JointModel:
     """The model of a config on an encoder of this architecture, its weights not set yet."""
-    kind = AutoConfig.for_model(architecture["model_type"])
-    transformer = build_transformer(type(kind).from_dict(architecture), config.encoder)
-    return JointModel(Encoder(transformer), config, labels)
+    defaults = AutoConfig.for_model(architecture["model_type"])
+    for name, default in defaults.to_dict().items():
+        value = architecture.get(name)
+        kinds = (int, float) if isinstance(default, float) else type(default)
+        # `True` is a whole number to Python.
+        if None not in (value, default) and (
+            not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)
+        ):
+            raise UserError(f"{name} of its encoder is {shorten(value)}, and has to be such as {shorten(default)}")
+    try:
+        own = type(defaults).from_dict(architecture)
+    except Exception as error:  # noqa: BLE001 - whatever a library says of settings that are none
+        raise UserError(f"its encoder cannot be built: {first_line(error)}") from None
+    return JointModel(Encoder(build_transformer(own, config.encoder)), config, labels)
 
 
-def load_weights(model: JointModel, weights: dict[str, torch.Tensor], source: str) -> None:
-    """Set the weights of a model; `UserError` names what is missing, unknown or of another shape."""
+def check_weights(model: JointModel, weights: dict[str, torch.Tensor], source: str) -> None:
+    """Compare weights with those of a model; `UserError` names what is missing, unknown or of another shape."""
     expected = model.state_dict()
     problems = [f"missing {name}" for name in expected if name not in weights]
     problems += [f"unknown {name}" for name in weights if name not in expected]
@@ -124,7 +172,6 @@ def load_weights(model: JointModel, weights: dict[str, torch.Tensor], source: st
             + "; use the config.yaml that was saved with these weights\n"
             + "\n".join(problems[:40])
         )
-    model.load_state_dict(weights)
 
 
 class ChosenEpoch(msgspec.Struct, frozen=True):
@@ -171,19 +218,27 @@ def restore_training(
     """Fill model and optimiser from a checkpoint, or leave them at the start where there is none."""
     if not path.exists():
         return RestoredTraining(Position(), None, {})
+    damaged = UserError(f"{path} is damaged: delete it, and the run starts again from its first step")
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-        raise UserError(f"{path} is damaged: delete it, and the run starts again from its first step") from None
+    except Exception:  # noqa: BLE001 - a damaged pickle makes the loader raise anything
+        raise damaged from None
+    if not isinstance(content, dict):
+        raise damaged
     if content.get("run_id") != run_id:
         raise UserError(
-            f"{path} is of run {content.get('run_id')}, not of {run_id}: delete it, and the run starts again from its "
-            "first step"
+            f"{path} is of run {shorten(content.get('run_id'))}, not of {run_id}: delete it, and the run starts again "
+            "from its first step"
         )
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    return RestoredTraining(
-        msgspec.convert(content["position"], Position),
-        msgspec.convert(content["chosen"], ChosenEpoch | None),
-        dict(content["repairs"]),
-    )
+    try:
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+        return RestoredTraining(
+            msgspec.convert(content["position"], Position),
+            msgspec.convert(content["chosen"], ChosenEpoch | None),
+            msgspec.convert(content["repairs"], dict[str, int]),
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError):
+        raise damaged from None

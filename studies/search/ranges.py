@@ -32,8 +32,8 @@ def check_range(axis: Axis) -> None:
         problem = f"log and step {step:g} do not go together: leave one out"
     elif axis.log and low <= 0:
         problem = f"low {low:g} must be above 0 with log: raise it, or leave `log` out"
-    elif step is not None and not step > 0:
-        problem = f"step {step:g} must be above 0"
+    elif step is not None and not STEP_TOLERANCE <= step / (high - low) <= 1:
+        problem = f"step {step:g} must be above 0 and at most {high - low:g}, with up to a million steps"
     elif step is not None and not is_whole_number((high - low) / step):
         reached = low + math.floor((high - low) / step) * step
         problem = f"steps of {step:g} from {low:g} do not reach {high:g}: give high {axis.label(reached)}, say"

@@ -197,7 +197,7 @@ def open_storage(storage: str) -> "BaseStorage":
 
 def journal_backend(journal: Path) -> Any:
     """Optuna's journal file, which counts in `line` the lines that were read."""
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     class Counted(JournalFileBackend):
         line = 0
@@ -208,7 +208,8 @@ def journal_backend(journal: Path) -> Any:
                 yield entry
                 self.line += 1
 
-    return Counted(str(journal))
+    # By open(O_EXCL) and not by a symbolic link, which not every disk that hosts share has; both exclude each other.
+    return Counted(str(journal), lock_obj=JournalFileOpenLock(str(journal)))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from studies.arguments import StudyParser
 from studies.axes import Axis
 from studies.plan import Plan
 from studies.search.ranges import is_integer, range_ends
+from sweeps.dashboards.workspace import find_entity
 
 METHODS = ("bayes", "random")
 DESCRIPTION = """Print a study as the YAML of a W&B sweep, or create the sweep on W&B's server.
@@ -105,14 +106,13 @@ def create_sweep(built: Mapping[str, Any], tracking: TrackingConfig) -> str:
     check_reachable()
     import wandb
 
-    project = project_name(tracking)
-
-    with redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # W&B's client calls its own deprecated functions
+    entity, project = find_entity(tracking), project_name(tracking)
+    # W&B's client prints what is returned here, and calls its own deprecated functions.
+    with redirect_stdout(io.StringIO()) as output, warnings.catch_warnings(action="ignore"):
         try:
-            sweep_id = wandb.sweep(dict(built), entity=tracking.entity, project=project)
+            sweep_id = wandb.sweep(dict(built), entity=entity, project=project)
         except Exception as error:  # noqa: BLE001 - whatever W&B's client raises is one line here
             raise UserError(f"W&B did not take the sweep: {first_line(error)}") from None
     addresses = re.findall(r"Sweep URL: (\S+)", output.getvalue())
-    entity = f"--entity {tracking.entity} " if tracking.entity else ""
-    return "\n".join([f"sweep {sweep_id}", *addresses, f"wandb agent {entity}--project {project} {sweep_id}"])
+    agent = f"wandb agent {f'--entity {entity} ' if entity else ''}--project {project} {sweep_id}"
+    return "\n".join([f"sweep {sweep_id}", *addresses, agent])

@@ -20,6 +20,7 @@ from core.records.wandb_upload import (
 )
 from studies.record import StudyRecord, find_study_record, study_folder
 from sweeps.dashboards.study_runs import write_study_runs
+from sweeps.dashboards.workspace import sync_views
 
 
 def prepare_study(record: StudyRecord, runs: Path) -> tuple[list[Path], list[str]]:
@@ -40,7 +41,9 @@ def sync(
 ) -> int:
     """Upload to W&B what a study wrote offline: its runs, the mean and spread of every row, its table and its report.
 
-    What was uploaded before is not uploaded again; after a Ctrl-C the same command resumes. Exit code 1 if some failed.
+    With engram[workspaces] W&B also gets a workspace of the study's curves, and a report with the answer and the tables
+    that `engram report` wrote; later calls update the same two. What was uploaded before is not uploaded again; after a
+    Ctrl-C the same command resumes. Exit code 1 if some failed.
 
     Args:
         study: a study that was run, or <study>@<profile>.
@@ -54,14 +57,19 @@ def sync(
     if online:
         check_reachable()
     tracking = read_tracking(record, runs)
-    if wandb != "disabled" and not is_disabled(tracking):
+    disabled = wandb == "disabled" or is_disabled(tracking)
+    if not disabled:
         write_study_runs(record, runs, tracking)
     files, problems = prepare_study(record, runs)
+    code = 0
     if online or not (files or problems):
-        return report_upload(record.label, files, problems, logs=study_folder(runs, record.label) / FILES)
-    print("\n".join([*(str(path.parent) for path in files), *problems]))
-    print(f"{record.label}: {len(files)} files to upload with `engram study sync`")
-    return 0
+        code = report_upload(record.label, files, problems, logs=study_folder(runs, record.label) / FILES)
+    else:
+        print("\n".join([*(str(path.parent) for path in files), *problems]))
+        print(f"{record.label}: {len(files)} files to upload with `engram study sync`")
+    if code or disabled:
+        return code
+    return 0 if sync_views(record, runs, tracking, online=online) else 1
 
 
 def read_tracking(record: StudyRecord, runs: Path) -> TrackingConfig:

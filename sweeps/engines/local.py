@@ -95,6 +95,11 @@ class Worker:
         last_line = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
         return EndedRun(folder, "killed", describe_exit(code, last_line))
 
+    def stop(self) -> None:
+        """Ask the process to save and stop, and all that it started, as there may be a shell around it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
     def kill(self) -> None:
         """Kill the process and all that it started."""
         with suppress(ProcessLookupError):
@@ -179,7 +184,7 @@ class LocalEngine(Engine):
             if now:
                 worker.kill()
             else:
-                worker.process.terminate()
+                worker.stop()
 
     def close(self) -> None:
         """End every worker; those that still compute are asked first, and killed if they take too long."""

@@ -123,6 +123,8 @@ class SlurmEngine(Engine):
         """Build it; a UserError where Slurm refuses the options, or this host does not see a node's lock."""
         if options.jobs or options.devices:
             raise UserError("Slurm places the runs: instead of --jobs and --devices give --slurm.at-once, --slurm.gres")
+        if min(options.own.cpus, options.own.poll_seconds, options.own.at_once or 1) <= 0 or options.own.at_once == 0:
+            raise UserError("--slurm.cpus, --slurm.at-once and --slurm.poll-seconds are above 0")
         return cls(options.runs, options.own, detach=options.detach)
 
     def _check(self, place: Path) -> None:
@@ -235,9 +237,15 @@ class SlurmEngine(Engine):
             if self.is_cancelled:
                 kill = ["--signal=KILL", "--full"] if self._is_killing else ["--signal=TERM", "--batch"]
                 # Without a state, an array that has pending tasks would let scancel wait for a minute.
+                # Also what sbatch submitted without an answer.
+                own = {
+                    task: job
+                    for task, job in queue.items()
+                    if task in self._jobs or job.submission.parent == self._place
+                }
                 for state, options in (("PENDING", []), ("RUNNING", kill)):
-                    tasks = [task for task in self._jobs if task in queue and queue[task].state == state]
-                    call("scancel", "--quiet", f"--state={state}", *options, *tasks) if tasks else None
+                    if tasks := [task for task, job in own.items() if job.state == state]:
+                        call("scancel", "--quiet", f"--state={state}", *options, *tasks)
             self._failures = 0
             seconds = self._options.poll_seconds
             self._next_poll = time.monotonic() + (min(STOP_POLL_SECONDS, seconds) if self.is_cancelled else seconds)

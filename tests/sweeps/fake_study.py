@@ -12,6 +12,7 @@ from core.records.record import (
     RunRecord,
     write_record,
 )
+from core.run.worker import serve
 from studies.plan import Plan
 from sweeps.engines.engine import Engine
 from sweeps.engines.in_process import InProcessEngine
@@ -56,3 +57,7 @@ def compute(planned: Plan, run: Callable[[Path], str] | Engine, *, retry_failed:
 def run_ids(planned: Plan) -> list[str]:
     """The ids of a study's runs, in the order in which they are computed."""
     return [run.run_id for run in planned.runs]
+
+
+if __name__ == "__main__":
+    raise SystemExit(serve(FakeRun()))

@@ -63,8 +63,8 @@ class RealStudy:
     def start(
         self, runs: str, *more: str, output: int | Any = subprocess.PIPE, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start the study with two workers."""
-        jobs = () if "in-process" in more else ("--jobs", "2")
+        """Start the study, with two workers where it is the local engine's."""
+        jobs = () if {"in-process", "slurm"}.intersection(more) else ("--jobs", "2")
         return subprocess.Popen(
             [sys.executable, "engram.py", *self.arguments(runs, *jobs, *more)],
             cwd=ROOT,

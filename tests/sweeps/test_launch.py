@@ -189,6 +189,52 @@ def test_a_run_that_gets_further_each_time_is_never_given_up(planned: Plan) -> N
     assert engine.submitted == 4 * ATTEMPTS + 1
 
 
+def test_a_time_limit_is_no_attempt(planned: Plan) -> None:
+    victim = planned.runs[1]
+
+    class Limited(InProcessEngine):
+        limits = 0
+
+        def submit(self, folder: Path) -> None:
+            if folder == victim.folder and self.limits < 4 * ATTEMPTS:
+                self.limits += 1
+                self._ended.append(EndedRun(folder, "preempted", "its time was over"))
+            else:
+                super().submit(folder)
+
+    engine = Limited(FakeRun())
+    run_states = compute(planned, engine)
+    assert engine.limits == 4 * ATTEMPTS
+    assert exit_code(run_states, stopped=False) == 0
+
+
+def test_a_run_that_is_refused_as_it_lives_on_elsewhere_is_waited_for(
+    planned: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.launch.ELSEWHERE_SECONDS", 0.05)
+    victim = planned.runs[1]
+    lives = ExitStack()
+
+    class Refusing(InProcessEngine):
+        def submit(self, folder: Path) -> None:
+            if folder != victim.folder:
+                super().submit(folder)
+                return
+            # A node's daemon died, its run did not, and the scheduler started the run once more.
+            write_record(folder, RunRecord(run_id=victim.run_id, status="running", config={}))
+            lives.enter_context(lock_folder(folder))
+            self._ended.append(EndedRun(folder, "refused", "is being computed by process 7 on n0"))
+
+    def finish() -> None:
+        write_record(victim.folder, RunRecord(run_id=victim.run_id, status="finished", config={}))
+        lives.close()
+
+    threading.Timer(0.5, finish).start()
+    run_states = compute(planned, Refusing(FakeRun()))
+    assert run_states.by_id[victim.run_id].status == "finished"
+    assert exit_code(run_states, stopped=False) == 0
+
+
 def test_a_process_that_was_killed_right_after_the_last_record_cost_nothing(planned: Plan) -> None:
     victim = planned.runs[1]
     run = FakeRun()

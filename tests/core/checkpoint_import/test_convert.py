@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import engram
@@ -397,3 +398,123 @@ def test_what_is_no_checkpoint_is_one_clear_line(tmp_path: Path, name: str) -> N
     with pytest.raises(UserError) as caught:
         load(path)
     assert str(path) in str(caught.value).splitlines()[0]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """`engram import m.safetensors` with everything that it needs in the working folder, and a config.json."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "m.safetensors", random_weights(multi_instance=False, memory=True))
+    types = {"entities": {key: {} for key in ENTITY_TYPES}, "relations": {key: {} for key in RELATION_TYPES}}
+    (tmp_path / "types.json").write_text(json.dumps(types))
+    wordpieces().tokenizer.save_pretrained(tmp_path / "tokenizer")
+    (tmp_path / "config.json").write_text("{}")
+    flags = "--types types.json --tokenizer tokenizer --config config.json --output run"
+    return ["import", "m.safetensors", *flags.split()]
+
+
+def refusal(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The line with which a command refuses, which leaves no run behind."""
+    assert engram.main(command) == 2
+    line, *_ = capsys.readouterr().err.splitlines()
+    assert len(line) <= 400
+    assert not Path("run").exists()
+    return line.removeprefix("engram: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "found []: expected object"),
+        ('{"hparams": null}', "field hparams is None: expected object, got null"),
+        ('{"hparams": [1]}', "field hparams is [1]: expected object, got array"),
+        ('{"hparams": {"mention_threshold": "high"}}', "field hparams.mention_threshold is 'high': expected float"),
+        ('{"hparams": {"mention_threshold": 7}}', "field hparams.mention_threshold is 7: expected float"),
+        ('{"hparams": {"max_span_size": 1.5}}', "field hparams.max_span_size is 1.5: expected int"),
+        ('{"hparams": {"max_span_size": 1000000000000}}', "field hparams.max_span_size is"),
+        ('{"hparams": {"prop_drop": []}}', "field hparams.prop_drop is []"),
+        ('{"hparams": {"encoder_path": 3}}', "field hparams.encoder_path is 3"),
+        ('{"encoder": "bert"}', "field encoder is 'bert'"),
+        ('{"encoder": {"num_attention_heads": "two"}}', "field encoder.num_attention_heads is 'two'"),
+        ('{"encoder": {"num_attention_heads": 0}}', "field encoder.num_attention_heads is 0"),
+        ('{"encoder": {"hidden_act": "swoosh"}}', "field encoder.hidden_act is 'swoosh'"),
+        ('{"encoder": {"layer_norm_eps": null}}', "field encoder.layer_norm_eps is None"),
+        ('{"entity_types": {"PER": 1}, "relation_types": []}', "field entity_types is"),
+        ('{"loss_weights": {"mention": -1}}', "loss.mention is -1.0: should be greater than or equal to 0"),
+        ('{"encoder": {}, "encoder": {}}', "the key 'encoder' is there twice"),
+    ],
+)
+def test_a_config_with_a_wrong_kind_names_file_field_and_value(
+    command: list[str], capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    Path("config.json").write_text(content)
+    line = refusal(command, capsys)
+    assert line.startswith("config.json: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("heads", [3, 7])
+def test_heads_that_do_not_divide_the_width_are_refused(
+    command: list[str], capsys: pytest.CaptureFixture[str], heads: int
+) -> None:
+    Path("config.json").write_text(json.dumps({"encoder": {"num_attention_heads": heads}}))
+    line = refusal(command, capsys)
+    assert line.startswith("m.safetensors: ")
+    assert f"no multiple of num_attention_heads ({heads})" in line
+
+
+CHECKPOINTS: dict[str, tuple[Any, str]] = {
+    "a list": ([1], "holds list, not a state dict"),
+    "weights that are none": ({"state_dict": 5}, "its state_dict is int, not a dictionary"),
+    "parameters that are none": ({"state_dict": {}, "hyper_parameters": [1]}, "its hyper_parameters is list"),
+    "a matrix that is a vector": (
+        random_weights(multi_instance=False, memory=True) | {"bert.embeddings.word_embeddings.weight": torch.zeros(3)},
+        "word_embeddings.weight of the model has 1 dimensions: give a whole checkpoint",
+    ),
+    "a tensor larger than its file": (
+        random_weights(multi_instance=False, memory=True)
+        | {"bert.embeddings.word_embeddings.weight": torch.zeros(1, WIDTH).expand(10**9, WIDTH)},
+        "holds no plain numbers of this file",
+    ),
+    "a threshold that is a text": (
+        {
+            "state_dict": random_weights(multi_instance=False, memory=False),
+            "hyper_parameters": {"mention_threshold": "high"},
+        },
+        "hyper_parameters.mention_threshold",
+    ),
+    "types without an order": (
+        {
+            "state_dict": random_weights(multi_instance=False, memory=False),
+            "hyper_parameters": {"entity_types": [1], "relation_types": {}},
+        },
+        "hyper_parameters.entity_types",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), list(CHECKPOINTS.values()), ids=list(CHECKPOINTS))
+def test_a_checkpoint_of_wrong_kinds_names_the_file(
+    command: list[str], capsys: pytest.CaptureFixture[str], content: Any, message: str
+) -> None:
+    torch.save(content, "m.ckpt")
+    line = refusal([*command[:1], "m.ckpt", *command[2:]], capsys)
+    assert line.startswith("m.ckpt: ")
+    assert message in line
+
+
+def test_a_pickle_of_nothing_but_marks_is_refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("m.ckpt").write_bytes(b"\x80\x02" + b"(" * 200_000 + b".")
+    assert refusal([*command[:1], "m.ckpt", *command[2:]], capsys).startswith("m.ckpt is not a readable checkpoint")
+
+
+def test_a_full_disk_leaves_no_half_of_a_run(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*written: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("core.training.checkpoints.save_file", refuse)
+    line = refusal(command, capsys)
+    assert line == "run cannot be written (I/O error: No space left on device (os error 28)): free some space"
+    assert not [path for path in Path().iterdir() if path.name.startswith(".run")]

@@ -133,3 +133,15 @@ def test_gc_says_first_and_deletes_only_of_finished_runs(runs: Path, capsys: pyt
 def test_a_missing_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert engram.main(["runs", "list", "--runs", str(tmp_path / "none")]) == 2
     assert "no such folder of runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("link", ["checkpoints", "checkpoints/best"])
+def test_tidying_never_follows_a_symbolic_link(runs: Path, capsys: pytest.CaptureFixture[str], link: str) -> None:
+    folder, elsewhere = runs / "aaa/s0", runs / "elsewhere"
+    (folder / link).rename(elsewhere)
+    (folder / link).symlink_to(elsewhere)
+    kept = sorted(path for path in elsewhere.rglob("*") if path.is_file())
+    assert engram.main(["runs", "gc", "--runs", str(runs), "--weights", "--yes"]) == 0
+    assert f"left alone {folder / BEST}: a symbolic link leads there" in capsys.readouterr().out
+    assert [path for path in kept if path.is_file()] == kept
+    assert kept

@@ -44,10 +44,14 @@ def test_defaults_are_valid_and_nothing_is_required(section: type[Section]) -> N
 
 
 @pytest.mark.parametrize("setting", list(SETTINGS.values()), ids=list(SETTINGS))
-def test_every_number_has_a_lower_limit(setting: Setting) -> None:
+def test_every_number_and_text_has_its_limits(setting: Setting) -> None:
     for option in setting.schema.get("anyOf", [setting.schema]):
         if numeric(option):
             assert "minimum" in option or "exclusiveMinimum" in option, f"{setting.path} may be anything below"
+            assert "maximum" in option or "exclusiveMaximum" in option, f"{setting.path} may be anything above"
+        elif option.get("type") == "string":
+            limits = {"maxLength", "enum", "pattern", "const"}
+            assert limits & option.keys(), f"{setting.path} may be of any length"
 
 
 @pytest.mark.parametrize("setting", list(SETTINGS.values()), ids=list(SETTINGS))
@@ -55,7 +59,7 @@ def test_values_outside_the_limits_are_refused_with_the_settings_name(setting: S
     config = presets.validate({"memory": {}})
     for option in filter(numeric, setting.schema.get("anyOf", [setting.schema])):
         low = option.get("minimum", option.get("exclusiveMinimum"))
-        beyond = [low - 1] + [option[limit] + 1 for limit in ("maximum", "exclusiveMaximum") if limit in option]
+        beyond = [low - 1] + [2 * option[limit] for limit in ("maximum", "exclusiveMaximum") if limit in option]
         for value in beyond:
             with pytest.raises(UserError) as caught:
                 changed(config, setting.path, value)

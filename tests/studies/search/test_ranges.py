@@ -40,7 +40,9 @@ SEARCH = Search(trials=40, startup=5)
         ({"low": 1e-5, "high": 1e-3, "values": [1e-4]}, r"axis lr: .*give a range or values"),
         ({"low": 0, "high": 1e-3, "log": True}, r"axis lr: low 0 must be above 0 with log"),
         ({"low": 1e-5, "high": 1e-3, "log": True, "step": 1e-5}, r"axis lr: log and step 1e-05 do not go together"),
-        ({"low": 0.1, "high": 0.5, "step": -0.1}, r"axis lr: step -0.1 must be above 0"),
+        ({"low": 0.1, "high": 0.5, "step": -0.1}, r"axis lr: step -0.1 must be above 0 and at most 0.4"),
+        ({"low": 0.1, "high": 0.5, "step": 1e-320}, r"axis lr: step 9.99989e-321 must be above 0"),
+        ({"low": 0.1, "high": 0.5, "step": 1}, r"axis lr: step 1 must be above 0 and at most 0.4"),
         ({"low": 0.1, "high": 0.5, "step": 0.3}, r"steps of 0.3 from 0.1 do not reach 0.5: give high 0.4, say"),
         ({"low": 0, "high": 1e-3}, r"axis lr: training.lr is 0.0: should be greater than 0"),
         ({"low": 0.1, "high": 0.5, "path": "training.lr_warmupp"}, r"axis lr: unknown setting training.lr_warmupp"),
@@ -164,7 +166,7 @@ def test_a_search_over_a_range_resumes_and_ends_with_the_best_number(
     folder = SearchFolder(tmp_path, seeds=[0], axes=axes, search={"trials": 5, "rungs": [1, 2], "startup": 3})
     whole = folder.search(run, runs="whole").trials
     folder.search(run, trials=4)
-    monkeypatch.setattr("sweeps.search_command.LocalEngine", lambda **_: InProcessEngine(run))
+    monkeypatch.setattr("sweeps.engines.local.LocalEngine.from_options", lambda options: InProcessEngine(run))
     data = [word for name in ("train", "test") for word in (f"--data.{name}", str(tmp_path / "documents.json"))]
     runs = ["--runs", str(tmp_path / "runs"), "--storage", str(tmp_path / "runs.journal")]
     command = ["study", "search", str(folder.file), *runs, "--jobs", "1", "--wandb", "disabled", "--data.name", "none"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import wandb
 
+import tests.wandb_sweeps_stand_in  # noqa: F401 - it answers for sweeps and views
 from studies.record import StudyRecord
 from tests.reports.records import make_study
 

@@ -9,5 +9,5 @@ from tests.sweeps.engines.slurm_cluster import SlurmCluster, slurm_cluster
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[SlurmCluster]:
-    with slurm_cluster() as cluster:
+    with slurm_cluster(array_size=2) as cluster:
         yield cluster

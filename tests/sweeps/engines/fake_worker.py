@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from core.errors import UserError
+from core.files import lock_folder
 from core.progress import stop_on_signals
 from core.run.worker import serve
 
@@ -17,7 +18,7 @@ ANSWERS = os.dup(1)
 
 
 def fake_run(folder: Path) -> str:
-    """Finish, fail, refuse, raise, chat, die, or be slow until somebody asks to stop."""
+    """Finish, fail, refuse, raise, chat, die, or be slow, some with the folder locked, until somebody asks to stop."""
     job = (folder / JOB).read_text()
     if job == "refuse":
         raise UserError("refused as asked")
@@ -40,6 +41,12 @@ def fake_run(folder: Path) -> str:
             while not stop.asked:
                 time.sleep(0.01)
         (folder / SAVED).touch()
+        raise KeyboardInterrupt
+    if job == "locked":
+        with lock_folder(folder), stop_on_signals() as stop:
+            (folder / STARTED).write_text(str(os.getpid()))
+            while not stop.asked:
+                time.sleep(0.01)
         raise KeyboardInterrupt
     if job == "stuck":
         with stop_on_signals():

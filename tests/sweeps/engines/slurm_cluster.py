@@ -42,7 +42,7 @@ MpiDefault=none
 SwitchType=switch/none
 MailProg=/bin/true
 SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0,batch_sched_delay=0
-SlurmctldTimeout=10
+SlurmctldTimeout=2
 SlurmdTimeout=10
 KillWait=5
 MinJobAge=10
@@ -121,6 +121,11 @@ class SlurmCluster:
         """Kill a daemon alone; the jobs of a node live on."""
         self._daemons[name].kill()
         self._daemons[name].wait()
+
+    def stop_controller(self) -> None:
+        """End slurmctld as an update does: it keeps its queue."""
+        self._daemons["slurmctld"].terminate()
+        self._daemons["slurmctld"].wait(20)
 
     def call(self, *command: str, check: bool = True) -> str:
         """The stdout of a command of Slurm."""

@@ -23,9 +23,10 @@ from studies.record import find_study_record
 from studies.search.storage import JOURNAL, without_password
 from studies.search.trials import SearchRecord, read_search_record
 from studies.study import read_study
+from sweeps.engines.engine import EngineOptions
 from sweeps.engines.in_process import InProcessEngine
 from tests.reports.records import scores_of
-from tests.sweeps.search.fake_search import FakeRun, SearchFolder
+from tests.sweeps.search.fake_search import AnyOrderEngine, FakeRun, SearchFolder
 from tests.sweeps.search.postgresql import free_port
 from tests.tiny import TINY, document
 
@@ -45,10 +46,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     """What stands for the runs of every engine that a command makes."""
     run = FakeRun(test=test_scores)
 
-    def engine(**_: Any) -> InProcessEngine:
+    def engine(options: EngineOptions) -> InProcessEngine:
         return InProcessEngine(run)
 
-    monkeypatch.setattr("sweeps.search_command.LocalEngine", engine)
+    monkeypatch.setattr("sweeps.engines.local.LocalEngine.from_options", engine)
     return run
 
 
@@ -172,6 +173,33 @@ def test_a_stopped_search_resumes(folder: SearchFolder, run: FakeRun, capsys: py
     assert len(set(run.computed)) == len(run.computed)
 
 
+def test_on_a_cluster_several_trials_run_at_once_and_the_rows_run_there_too(
+    folder: SearchFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, engines = FakeRun(test=test_scores), list[AnyOrderEngine]()
+
+    def engine(options: EngineOptions) -> AnyOrderEngine:
+        engines.append(AnyOrderEngine(run, slots=options.own.slots, key=1))
+        return engines[-1]
+
+    monkeypatch.setattr("sweeps.engines.ray.RayEngine.from_options", engine)
+    assert command(folder, "--ray.slots", "3") == 2
+    assert "--ray.slots is an option of --engine ray, but the engine is local" in capsys.readouterr().err
+    journal = folder.path / "shared" / "trials.journal"
+    journal.parent.mkdir()
+    assert command(folder, "--engine", "ray", "--ray.slots", "3", "--storage", str(journal)) == 0
+    output = capsys.readouterr()
+    assert "runs at once: 3" in output.err
+    assert output.out.splitlines()[-1] == "mine@quick: 4 finished"
+    (busy,) = [engine.busy for engine in engines]
+    assert busy.count(3) > len(busy) / 2
+    record = record_of(folder)
+    assert len({trial.signature for trial in record.trials}) == 8
+    assert journal.is_file()
+    assert command(folder, "--engine", "ray", "--ray.slots", "2", "--storage", str(journal)) == 0
+    assert record_of(folder) == record, "what was decided stays"
+
+
 def test_where_everything_fails_it_says_so_and_fails(
     folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,6 +255,20 @@ def test_a_database_is_named_without_its_password(
     kept = (folder.path / "runs" / "studies" / "mine@quick" / "search.json").read_text()
     assert "optuna-dashboard sqlite://me@/" in output.out
     assert "secret" not in output.out + output.err + kept
+
+
+def test_a_damaged_journal_names_its_line(
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(folder, "--trials", "2", "--no-report-runs") == 0
+    journal = folder.path / "runs" / "studies" / "mine@quick" / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:3], b"{]\n", *lines[4:]]))
+    capsys.readouterr()
+    assert command(folder, "--trials", "2", "--no-report-runs") == 2
+    err = capsys.readouterr().err.splitlines()
+    [line] = [line for line in err if line.startswith(f"engram: {journal}: line 4 is damaged")]
+    assert "restore the file, or start the search anew with --name NAME" in line
 
 
 def test_rows_and_searches_have_a_command_each(folder: SearchFolder, capsys: pytest.CaptureFixture[str]) -> None:
