@@ -114,7 +114,7 @@ def is_whole(entry: Any) -> bool:
 
 def read_artifacts(path: Path) -> Iterator[Any]:
     """The artifacts that a W&B file holds, as W&B's own messages."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     for content in read_log(path.read_bytes()):
         record = Record.FromString(content)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 import wandb
-from wandb.proto.wandb_internal_pb2 import Record
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
 from core.config.presets import to_yaml
 from core.config.schema import TrackingConfig
