@@ -26,6 +26,8 @@ LOG = "upload.log"
 PARALLEL_UPLOADS = 4
 ANSWER_SECONDS, SILENT_SECONDS, POLL_SECONDS = 10.0, 90.0, 0.3
 """How long W&B may take to answer, how long an upload may print and finish nothing, and how often it is checked."""
+CLOSE_SECONDS = 3.0
+"""How long W&B's client may take to close a file after it has ended the run."""
 HEADER, BLOCK = 7, 2**15
 """Bytes of the head of a W&B file, and of each of its blocks."""
 
@@ -58,7 +60,9 @@ def prepare_runs(folders: Iterable[Path]) -> tuple[list[Path], list[str]]:
         if broken_artifacts(pending):
             with lock_folder(folder):
                 mirror_again(folder)
-            pending = pending_files(folder)
+            ends = time.monotonic() + CLOSE_SECONDS
+            while broken_artifacts(pending := pending_files(folder)) and time.monotonic() < ends:
+                time.sleep(POLL_SECONDS)
         if broken := broken_artifacts(pending):
             problems.append(describe_broken(broken))
         else:

@@ -273,6 +273,7 @@ def test_defaults_of_the_environment_are_below_the_settings(tmp_path: Path, monk
         tracker.start(made("running"), folder)
         tracker.finish(made("interrupted"))
         (path,) = offline_files(folder)
+        wandb.teardown()
         records = map(Record.FromString, read_log(path.read_bytes()))
         sent = next(record.run for record in records if record.WhichOneof("record_type") == "run")
         assert (sent.project, sent.entity, sent.notes) == (project or "theirs", "we", "a note")
@@ -304,6 +305,7 @@ def test_record_and_predictions_become_an_artifact_when_asked(tmp_path: Path, mo
         tracker.start(made("running"), folder)
         tracker.finish(made("finished"))
         (path,) = offline_files(folder)
+        wandb.teardown()  # its file is closed a moment after the run has ended
         entries = [entry.local_path for artifact in read_artifacts(path) for entry in artifact.manifest.contents]
         # Nothing is copied.
         files = [str(folder / name) for name in ("predictions.test.jsonl", "record.json")]
