@@ -152,7 +152,9 @@ class Campaign:
             worker.close()
 
     def run(self, command: str) -> dict[str, Any]:
-        """How a command line of a target ends."""
+        """How a command line of a target ends; its output folder is empty before."""
+        shutil.rmtree(self.box / "out")
+        (self.box / "out").mkdir()
         folders = {"in": str(self.inputs), "out": str(self.box / "out")}
         words = [word.format(**folders) for word in command.split()]
         loads_model = words[0] in ("predict", "evaluate", "import")
@@ -210,8 +212,6 @@ class Campaign:
 
     def _restore(self, before: dict[str, tuple[int, int]], target: Target) -> list[str]:
         """Put back what a command changed; says what it must not have."""
-        shutil.rmtree(self.box / "out")
-        (self.box / "out").mkdir()
         after, own = self._snapshot(), str(self.inputs / target.path)
         changed = [path for path in {**before, **after} if before.get(path) != after.get(path) and path != own]
         if changed:

@@ -95,7 +95,7 @@ STUDY = (
     f"study plan {{in}}/study.yaml {PLAN}",
     f"study plan {{in}}/study.yaml --json {PLAN}",
 )
-AXES = ("study show {in}/axes.yaml", f"study plan {{in}}/axes.yaml {PLAN}", "study show {in}/axes.yaml --wandb-sweep")
+AXES = ("study show {in}/axes.yaml", f"study plan {{in}}/axes.yaml {PLAN}", "study show {in}/axes.yaml --json")
 SEARCH = f"study search {{in}}/search.yaml {PLAN} --no-report-runs --jobs 1 --wandb disabled"
 OF_SEARCH = ("study status search --runs {in}/runs", "report search --runs {in}/runs --out {out}/report", SEARCH)
 OF_STUDY = (

@@ -25,6 +25,13 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     campaign.close()
 
 
+def test_whole_files_are_read(campaign: Campaign) -> None:
+    """Else a mutation shows nothing; reports and models are left to the others, which read them too."""
+    commands = {command for target in TARGETS if not target.loads_model for command in target.commands}
+    ended = {command: campaign.run(command) for command in sorted(commands) if not command.startswith("report")}
+    assert {command: answer["err"] for command, answer in ended.items() if answer["code"] != 0} == {}
+
+
 def test_mutated_files_end_in_a_line_or_a_result(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
     findings = [
         finding
