@@ -24,6 +24,6 @@ CASES = (
     Case("study.yaml", b"gold: docred.json", b"gold: " + b"9x" * 200, STUDY_PLAN),
     Case(STUDY_RECORD, b'"baseline": "', b'"baseline": "no ', STATUS),
     Case(STUDY_RECORD, b'"signature": "', b'"signature": "../', STATUS),
-    Case(f"{SEARCH_FOLDER}/optuna.journal", b'"op_code": 4', b'"op_code": []', SEARCH),
+    Case(f"{SEARCH_FOLDER}/optuna.journal", b'"op_code":4', b'"op_code":[]', SEARCH),
     Case(f"{SEARCH_FOLDER}/optuna.journal", b'"op_code"', b'"op', SEARCH),
 )

@@ -87,7 +87,6 @@ GOLD = (
     "score --gold {in}/docred.json --predictions {in}/predictions.jsonl",
     "score --gold {in}/docred.json --predictions {in}/predictions.jsonl --json --facts {in}/docred.json",
     "compare {in}/predictions.jsonl {in}/copy.jsonl --gold {in}/docred.json",
-    f"study plan {{in}}/study.yaml --runs {{in}}/runs {DATA}",
 )
 TYPES = ("data report {in}/docred.json --types {in}/types.json", "data sample {in}/docred.json --types {in}/types.json")
 STUDY = (
