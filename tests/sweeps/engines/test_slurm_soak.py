@@ -65,7 +65,8 @@ class SlurmSoak:
 
     def limit(self) -> None:
         """The time of a task is nearly over."""
-        self.cluster.call("scancel", "--batch", "--signal=USR1", self.running(), check=False)
+        # Without a state, scancel waits for pending tasks of the array.
+        self.cluster.call("scancel", "--state=RUNNING", "--batch", "--signal=USR1", self.running(), check=False)
 
     def requeue(self) -> None:
         """An administrator queues a task again."""
