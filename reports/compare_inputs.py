@@ -8,13 +8,16 @@ from typing import Any
 
 from core.data.formats import read_corpus
 from core.data.formats.predictions import Prediction, read_predictions
-from core.errors import UserError
+from core.errors import UserError, fault
 from core.input_files import read_json
 from core.records.record import SCORED, find_run, read_record
 from core.scoring.evaluate import count_documents, evaluate, match_documents
-from core.scoring.metrics import DocumentCounts
+from core.scoring.metrics import TASKS, DocumentCounts
 from studies.record import find_study_record
 from studies.study import Study
+
+MAX_COUNT = 1 << 31
+"""More than any document has of anything."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,12 @@ def read_run_folders(label: str, folders: dict[int, Path], split: str) -> Compar
 
 def read_counts(path: Path) -> list[DocumentCounts]:
     """The counts per document that a run stored."""
-    counts = read_json(path, list[DocumentCounts], "run `engram evaluate` on the run again")
+    way_out = "run `engram evaluate` on the run again"
+    counts = read_json(path, list[DocumentCounts], way_out)
     if counts is None:
         raise UserError(f"{path} is not there: the run was not scored on that split (--split)")
+    for index, document in enumerate(counts):
+        numbers = [number for types in document.counts.values() for triple in types.values() for number in triple]
+        if not document.counts.keys() >= set(TASKS) or not all(0 <= number < MAX_COUNT for number in numbers):
+            raise fault(path, f"counts of {', '.join(document.counts)} are damaged; {way_out}", index=index)
     return counts

@@ -53,7 +53,7 @@ def training_frame(data: ReportData) -> pd.DataFrame:
     begins: dict[str, list[int]] = {}
     for row, folder, steps in zip(scored["row"], scored["folder"], scored["steps"], strict=True):
         history = read_history(Path(folder) / HISTORY)
-        reading = [line["step"] for line in history if line["kind"] == STEP and line["reading"] > 0]
+        reading = [line["step"] for line in history if line["kind"] == STEP and line.get("reading", 0) > 0]
         begins.setdefault(row, []).extend(reading[:1])
         for step, loss in average_loss(history, int(steps)):
             values.setdefault((row, "loss", step), []).append(loss)

@@ -72,7 +72,7 @@ def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, onl
                 atomic_write(path, text.encode())
                 digest = hash_view(text)
                 if online and (kind not in uploaded or uploaded[kind]["digest"] != digest):
-                    uploaded[kind] = upload_view(view, uploaded.get(kind), digest)
+                    uploaded[kind] = upload_view(view, uploaded.get(kind, {}), digest)
                     write_json(study / WANDB / VIEWS, uploaded)
         except Exception as error:  # noqa: BLE001 - whatever W&B's client raises, the runs are uploaded
             print(f"engram: the {kind} of {record.label} was not made in W&B: {first_line(error)}", file=sys.stderr)
@@ -100,7 +100,7 @@ def has_current_report(record: StudyRecord, runs: Path) -> bool:
     return min(path.stat().st_mtime for path in files) >= max(path.stat().st_mtime for path in records)
 
 
-def upload_view(view: Any, before: Mapping[str, str] | None, digest: str) -> dict[str, str]:
+def upload_view(view: Any, before: Mapping[str, str], digest: str) -> dict[str, str]:
     """Upload a workspace or report, as the same view as before where there was one."""
     names = {"id": "id"} if hasattr(view, "blocks") else {"id": "_internal_id", "name": "_internal_name"}
     for key, attribute in names.items() if before else ():

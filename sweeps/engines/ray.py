@@ -8,7 +8,7 @@ Nodes see the run folders, and Python, at the same absolute paths as the driver;
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SHELL = ("sh", "-c", 'trap : TERM; "$@"; code=$?; [ $code -le 128 ] || kill -$((code - 128)) $$; exit $code', "sh")
 """Ray kills the children of an actor whose driver is gone. A shell in between makes the run a grandchild: it saves."""
+VARIABLES, CODE = ("ENGRAM_", "HF_", "WANDB_"), str(Path(__file__).resolve().parents[2])
+"""What runs get of the driver's environment, by how the names begin; and where its code lies."""
 CLOSE_SECONDS, LOOK_SECONDS = 10.0, 0.2
 FAILED_STARTS = 5
 """So many actors one after another that do not come up end their runs; before, these just wait again."""
@@ -51,8 +53,11 @@ class RayOptions:
 class Host:
     """An actor: computes folders on its node, and hears `cancel` meanwhile, as it has two threads."""
 
-    def __init__(self, program: tuple[str, ...], options: RayOptions, environment: dict[str, str]) -> None:
+    def __init__(self, program: tuple[str, ...], options: RayOptions, place: Path, environment: dict[str, str]) -> None:
         os.environ.update(environment)
+        # Settings may name files from where the driver is; one that is on a disk of its own names them in full.
+        with suppress(OSError):
+            os.chdir(place)
         # Ray hides GPUs only from actors that have a share of one.
         devices = () if options.gpus else ("cpu",)
         self._engine = LocalEngine(jobs=1, threads=options.cpus, devices=devices, program=[*SHELL, *program])
@@ -94,14 +99,10 @@ class RayEngine(Engine):
         self._ray = connect(options.address)
         self._nodes = [node for node in self._ray.nodes() if node["Alive"]]
         self.slots = options.slots or count_slots(self._nodes, options)
-        environment = {
-            name: value for name, value in os.environ.items() if name.startswith(("ENGRAM_", "HF_", "WANDB_"))
-        }
-        code = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, code))
         resources = {"num_cpus": options.cpus, "num_gpus": options.gpus}
         self._actor = self._ray.remote(max_restarts=0, max_concurrency=2, **resources)(Host)
-        self._arguments = (program, options, environment)
+        environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+        self._arguments = (program, options, Path.cwd(), environment | {"PYTHONPATH": CODE})
         self._failed_starts = 0
         self._idle: list[ActorHandle[Host]] = []
         self._busy: dict[ObjectRef[tuple[str, str | None]], tuple[ActorHandle[Host], Path]] = {}
@@ -110,14 +111,19 @@ class RayEngine(Engine):
     @classmethod
     def from_options(cls, options: EngineOptions) -> Self:
         """Build it, connected to its cluster; a UserError where another node's locks are not seen here."""
+        own: RayOptions = options.own
         if options.jobs or options.devices:
             raise UserError("--engine ray: give --ray.slots, --ray.cpus and --ray.gpus, not --jobs and --devices")
-        engine = cls(options.own)
-        with lock_probe(options.runs) as probe:
-            engine.test_lock(probe)
+        if own.cpus < 1 or (own.slots or 1) < 1 or own.gpus < 0 or (own.gpus > 1 and own.gpus % 1):
+            raise UserError(
+                f"--ray.cpus {own.cpus}, --ray.gpus {own.gpus:g}, --ray.slots {own.slots}: give at least 1 processor "
+                "and 1 slot, and a share of one GPU or a number of whole ones"
+            )
+        engine = cls(own)
+        engine.test_lock(options.runs)
         return engine
 
-    def test_lock(self, probe: Path) -> None:
+    def test_lock(self, runs: Path) -> None:
         """Let another node, if there is one, lock a folder; a UserError where that cannot be, or is not seen here."""
         here = self._ray.get_runtime_context().get_node_id()
         for node in [node["NodeID"] for node in self._nodes if node["NodeID"] != here][:1]:
@@ -125,11 +131,12 @@ class RayEngine(Engine):
             actor = self._actor.options(num_cpus=0, num_gpus=0, scheduling_strategy=where)
             host = actor.remote(*self._arguments)
             try:
-                refuse_unseen_lock(probe, self._ray.get(host.hold_lock.remote(str(probe))))
+                with lock_probe(runs) as probe:
+                    refuse_unseen_lock(probe, self._ray.get(host.hold_lock.remote(str(probe.absolute()))))
             except self._ray.exceptions.RayError as error:
                 raise UserError(
-                    f"a node of the Ray cluster cannot compute in {probe.parent} ({describe_error(error)}): give a "
-                    "folder that all nodes share (--runs DIR), and install Engram on them"
+                    f"a node of the Ray cluster cannot compute in {runs} ({describe_error(error)}): give a folder that "
+                    "all nodes share (--runs DIR), and install Engram on them"
                 ) from None
             finally:
                 self._ray.kill(host)
@@ -159,7 +166,7 @@ class RayEngine(Engine):
             host = self._idle.pop() if self._idle else self._actor.remote(*self._arguments)
             self._ready.setdefault(host, host.ready.remote())
             folder = self._queue.popleft()
-            self._busy[host.compute.remote(str(folder))] = host, folder
+            self._busy[host.compute.remote(str(folder.absolute()))] = host, folder
 
     def _take_answer(self, ref: "ObjectRef[tuple[str, str | None]]") -> None:
         host, folder = self._busy.pop(ref)
@@ -167,9 +174,10 @@ class RayEngine(Engine):
             self._ended.append(EndedRun(folder, *self._ray.get(ref)))
         except self._ray.exceptions.RayError as error:
             # It may have been placed on a node that was being lost, which is no run's fault.
-            self._failed_starts += not self._is_up(host)
-            never_ran = not self._is_up(host) and self._failed_starts < FAILED_STARTS
-            self._ended.append(EndedRun(folder, "cancelled" if never_ran else "killed", describe_error(error)))
+            never_ran = not self._is_up(host)
+            self._failed_starts += never_ran
+            status = "cancelled" if never_ran and self._failed_starts < FAILED_STARTS else "killed"
+            self._ended.append(EndedRun(folder, status, describe_error(error)))
         else:
             self._failed_starts = 0
             self._idle.append(host)

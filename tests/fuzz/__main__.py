@@ -4,6 +4,7 @@ With `--target PATH --number N` only that one; with `--target PATH` all numbers 
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -23,7 +24,7 @@ def choose(names: str, number: int | None) -> Iterator[tuple[Target, int]]:
     chosen = [target for target in TARGETS if any(name in target.path for name in names.split(","))]
     for drawn in [number] if number is not None else count():
         for target in chosen:
-            if names or number is not None or not target.loads_model or drawn % MODEL_SHARE == 0:
+            if names or number is not None or drawn % (MODEL_SHARE if target.loads_model else target.every) == 0:
                 yield target, drawn
 
 
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--target", default="", help="only files whose path has this, or one of several with commas")
     parser.add_argument("--number", type=int, help="only the mutation of this number")
     options = parser.parse_args()
+    # Also in the background of a shell, where an interrupt is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     found, done = Counter[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder) / "root", key=options.key)

@@ -25,8 +25,8 @@ from tests.fuzz.targets import SEARCH, TARGETS, Target
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = {False: (10.0, 500.0), True: (60.0, 1_500.0)}
 """Whether a command loads a model -> seconds (of the processor) and MiB that it may take."""
-HANGS = 120.0
-"""Seconds after which a command that uses no processor either hangs."""
+HANGS = 60
+"""Seconds for which a command that hangs has used no processor."""
 REQUESTS = 400
 """Commands that a worker runs before a fresh one takes over."""
 MAX_LINE = 400
@@ -75,7 +75,7 @@ class Worker:
         self._left -= 1
         self._process.stdin.write(json.dumps({"arguments": arguments, "seconds": seconds}).encode() + b"\n")
         self._process.stdin.flush()
-        ready, _, _ = select.select([self._process.stdout], [], [], HANGS + seconds)
+        ready = self._wait()
         line = self._process.stdout.readline() if ready else b""
         if not line:
             self._process.kill()
@@ -85,6 +85,18 @@ class Worker:
             return {"code": None, "crash": how, "out": "", "err": "", "seconds": 0.0, "mib": 0.0}
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _wait(self) -> bool:
+        """Wait for an answer, or for the end of the process; False where it does nothing any more."""
+        assert self._process is not None
+        used, idle = -1.0, 0
+        while idle < HANGS:
+            if select.select([self._process.stdout], [], [], 1.0)[0]:
+                return True
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            before, used = used, float(fields[11]) + float(fields[12])
+            idle = idle + 1 if used == before else 0
+        return False
 
     def _start(self) -> None:
         environment = os.environ | {

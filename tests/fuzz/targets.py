@@ -43,6 +43,8 @@ class Target:
     unknown: str = ""
     rewritable: bool = True
     names: tuple[str, ...] = ()
+    every: int = 1
+    """It is mutated in one of so many rounds: what takes seconds comes less often."""
     writes: str = ""
     """A folder of the inputs into which its commands may write."""
     ordered_inside: bool = False
@@ -108,24 +110,42 @@ TARGETS = (
     Target("docred.json", "json", (*document_commands("docred.json"), *GOLD), unknown="x"),
     Target("pubtator.txt", "text", document_commands("pubtator.txt"), rewritable=False),
     Target("text.txt", "text", document_commands("text.txt"), rewritable=False),
-    Target("types.json", "json", TYPES, rewritable=False),
+    Target("types.json", "json", TYPES, rewritable=False, names=("types file",)),
     Target("predictions.jsonl", "lines", prediction_commands("predictions.jsonl"), unknown="x"),
     Target("jerex.json", "json", prediction_commands("jerex.json"), unknown="x"),
-    Target("settings.yaml", "yaml", (TRAIN,)),
+    Target("settings.yaml", "yaml", (TRAIN,), names=("correct the path", "no training documents")),
     Target("study.yaml", "yaml", STUDY, rewritable=False),
     Target("axes.yaml", "yaml", AXES, rewritable=False),
     Target(
-        f"{SMALL}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("536deb7e4df9",), ordered_inside=True
+        f"{SMALL}/record.json",
+        "json",
+        (*OF_RUN, *OF_RUN, REPORT),
+        unknown="x",
+        names=("536deb7e4df9",),
+        ordered_inside=True,
     ),
     Target(
-        f"{OTHER}/record.json", "json", (*OF_RUN, REPORT), unknown="x", names=("ec75572ccd87",), ordered_inside=True
+        f"{OTHER}/record.json",
+        "json",
+        (*OF_RUN, *OF_RUN, REPORT),
+        unknown="x",
+        names=("ec75572ccd87",),
+        ordered_inside=True,
     ),
-    Target(f"{SMALL}/history.jsonl", "lines", (REPORT,), unknown="x"),
-    Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-2:], VIEW, REPORT), unknown="x"),
+    Target(f"{SMALL}/history.jsonl", "lines", (REPORT,), unknown="x", every=4),
+    Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-2:], *OF_RUN[-2:], VIEW, REPORT), unknown="x"),
     Target(f"{SMALL}/predictions.test.jsonl", "lines", (VIEW,), unknown="x"),
     Target(f"{SMALL}/config.yaml", "yaml", OF_RUN),
-    Target("runs/studies/small@quick/study.json", "json", (*OF_STUDY, REPORT), unknown="x", rewritable=False),
-    Target(f"{SEARCH_FOLDER}/search.json", "json", OF_SEARCH[:2], rewritable=False, names=("search@quick",)),
+    Target(
+        "runs/studies/small@quick/study.json", "json", (*OF_STUDY, *OF_STUDY, REPORT), unknown="x", rewritable=False
+    ),
+    Target(
+        f"{SEARCH_FOLDER}/search.json",
+        "json",
+        (*OF_SEARCH[:1] * 9, OF_SEARCH[1]),
+        rewritable=False,
+        names=("search@quick",),
+    ),
     Target(f"{SEARCH_FOLDER}/study.json", "json", OF_SEARCH, rewritable=False, writes="runs"),
     Target(f"{SEARCH_FOLDER}/optuna.journal", "lines", (SEARCH,), rewritable=False, writes="runs"),
     Target("model/config.yaml", "yaml", (PREDICT, EVALUATE)),
@@ -148,7 +168,7 @@ TARGETS = (
     ),
     Target("model/checkpoints/best/model.safetensors", "bytes", (PREDICT,), rewritable=False, names=("best",)),
     Target("import/config.json", "json", (IMPORT,), unknown="x"),
-    Target("import/types.json", "json", (IMPORT,), rewritable=False),
+    Target("import/types.json", "json", (IMPORT,), rewritable=False, names=("types file",)),
     Target("import/model.ckpt", "bytes", (IMPORT,), rewritable=False),
     Target("import/model.safetensors", "bytes", (IMPORT.replace("model.ckpt", "model.safetensors"),), rewritable=False),
     Target("import/vocab.txt", "text", (IMPORT.replace("import/tokenizer", "import/vocab.txt"),), rewritable=False),

@@ -64,11 +64,12 @@ def forget_files() -> None:
 
 def fake_search_engine() -> None:
     """Let a search compute its runs as made records: a journal that lost trials is otherwise a training."""
-    import sweeps.search_command
     from sweeps.engines.in_process import InProcessEngine
+    from sweeps.engines.local import LocalEngine
     from tests.sweeps.search.fake_search import FakeRun
 
-    sweeps.search_command.LocalEngine = lambda **_: InProcessEngine(FakeRun(lambda config: 40.0))  # type: ignore
+    engine = classmethod(lambda cls, options: InProcessEngine(FakeRun(lambda config: 40.0)))
+    LocalEngine.from_options = engine  # type: ignore
 
 
 def peak_mib() -> float:

@@ -149,6 +149,43 @@ def test_a_study_that_was_never_run_names_those_that_were(tmp_path: Path, capsys
     assert "made@paper" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("made@papr", "Did you mean made@paper?"), ("mde", "Did you mean made?"), ("other@quick", None)]
+)
+def test_a_suggestion_is_one_near_study_that_was_run(
+    tmp_path: Path, name: str, hint: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_study(tmp_path, HALF)
+    assert engram.main(["report", name, "--runs", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"engram: study {name!r} was not run in {tmp_path} (run there: made@paper).")
+    assert (hint in err) if hint else "Did you mean" not in err
+    assert f"study run {name}" not in err
+
+
+def test_a_damaged_study_record_is_a_line_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = make_study(tmp_path, HALF)
+    path = tmp_path / "studies" / study.label / "study.json"
+    whole = path.read_text()
+    for before, after in (
+        ('"name": "made"', '"name": "../../../evil"'),
+        ('"baseline": "jerex-grc"', '"baseline": "gone"'),
+        ('"row": "memory-grc"', '"row": "gone"'),
+        ('"signature": "000000000001"', '"signature": "../x"'),
+        ('"metric": "relation_strict"', '"metric": "x"'),
+        (whole, "[" * 5_000),
+        (whole, "\xff"),
+    ):
+        assert before in whole, before
+        path.write_text(whole.replace(before, after), encoding="latin-1")
+        for command in ("report", "study status"):
+            assert engram.main([*command.split(), "made", "--runs", str(tmp_path)]) == 2
+            err = capsys.readouterr().err
+            assert err.startswith(f"engram: {path} is damaged: "), err
+            assert "delete it, `engram study run` writes it again" in err.splitlines()[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000000", "000000000001", "studies"]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_study(tmp_path, HALF)
     (tmp_path / "taken").write_text("")

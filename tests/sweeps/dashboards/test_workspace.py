@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import msgspec
 import pytest
 
 import engram
+from core.data.formats.docred import write_docred
+from core.data.synthetic import generate
+from studies.plan import plan
 from studies.record import StudyRecord, study_folder, write_study_record
+from studies.study import find_study
 from sweeps.dashboards import workspace
-from sweeps.dashboards.workspace import hash_view
+from sweeps.dashboards.workspace import axis_panels, hash_view
 from tests.wandb_stand_in import KEY, StandIn, serving
 
-pytest.importorskip("wandb_workspaces")
 FILES = {
     "answer.md": "The memory helps by 2.3 points.",
     "table.md": "| row | F1 |\n|---|---|\n| memory-grc | 40.0 |",
@@ -127,3 +131,15 @@ def test_random_ids_make_no_other_view() -> None:
     one = '{"panels": [{"__id__": "a", "id": "b", "key": "f1"}]}'
     assert hash_view(one) == hash_view(one.replace('"a"', '"c"').replace('"b"', '"d"'))
     assert hash_view(one) != hash_view(one.replace("f1", "f2"))
+
+
+def test_axes_stand_against_the_score_that_answers_the_question(tmp_path: Path) -> None:
+    path = tmp_path / "documents.json"
+    write_docred(generate(3), path)
+    settings = {"data": {"name": None, "train": str(path), "test": str(path)}}
+    planned = plan(find_study("warmup"), profile="quick", runs=tmp_path, settings=settings)
+    with warnings.catch_warnings(action="ignore"):  # W&B's client calls its own deprecated functions
+        parallel, importance = (panel._to_model().model_dump(by_alias=True) for panel in axis_panels(planned.record))
+    columns = [column["accessor"] for column in parallel["config"]["columns"]]
+    assert columns == ["config:memory.value.warmup", "summary:validation/relation_strict/f1"]
+    assert importance["config"]["targetKey"] == "validation/relation_strict/f1"

@@ -15,8 +15,8 @@ ATTEMPTS = 3
 
 
 @contextmanager
-def ray_cluster() -> Iterator[Any]:
-    """A running cluster whose head has two processors, and this process connected to it; skips where Ray is absent."""
+def ray_cluster(cpus: int = 2) -> Iterator[Any]:
+    """A running cluster whose head has some processors, and this process connected to it; skips where Ray is absent."""
     pytest.importorskip("ray", reason="Ray: not installed (pip install 'engram[ray]')")
     # Not pytest's folder: the path of a socket may have 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
@@ -29,7 +29,7 @@ def ray_cluster() -> Iterator[Any]:
 
         cluster = Cluster()
         try:
-            add_node(cluster, num_cpus=2)
+            add_node(cluster, num_cpus=cpus)
             ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
             yield cluster
         finally:

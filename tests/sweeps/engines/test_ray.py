@@ -52,7 +52,7 @@ class TestRayEngine(EngineOfProcessesContract):
     def test_an_actor_that_cannot_start_ends_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sweeps.engines.ray.FAILED_STARTS", 0)
         engine = build(slots=1)
-        engine._arguments = (*engine._arguments[:2], {"NO_TEXT": 1})  # type: ignore[assignment,dict-item]
+        engine._arguments = (*engine._arguments[:3], {"NO_TEXT": 1})  # type: ignore[assignment,dict-item]
         engine.submit(self.folder(tmp_path, "one"))
         (ended,) = self.all_of(engine, 1)
         engine.close()
@@ -104,11 +104,14 @@ def test_without_ray_or_a_cluster_it_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 
 def test_a_study_on_ray_ends_as_the_local_one(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+    # Paths as they are typed: nodes find them from elsewhere.
+    monkeypatch.chdir(tmp_path)
     study = RealStudy(tmp_path)
     settings = ("--seeds", "1", "--training.epochs", "3")
-    assert main(study.arguments("runs", "--engine", "ray", "--ray.address", cluster.address, *settings)) == 0
+    arguments = study.arguments("runs", "--engine", "ray", "--ray.address", cluster.address, *settings)
+    assert main([word.replace(f"{tmp_path}/", "") for word in arguments]) == 0
     assert main(study.arguments("whole", "--engine", "in-process", *settings)) == 0
     assert len(study.results("runs")) == 2
     assert study.results("runs") == study.results("whole")
-    assert main(study.arguments("runs", "--engine", "ray", "--jobs", "2", *settings)) == 2
+    for wrong in (("--jobs", "2"), ("--ray.cpus", "0"), ("--ray.gpus", "1.5")):
+        assert main(study.arguments("runs", "--engine", "ray", *wrong, *settings)) == 2

@@ -257,6 +257,20 @@ def test_a_database_is_named_without_its_password(
     assert "secret" not in output.out + output.err + kept
 
 
+def test_a_damaged_journal_names_its_line(
+    folder: SearchFolder, run: FakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(folder, "--trials", "2", "--no-report-runs") == 0
+    journal = folder.path / "runs" / "studies" / "mine@quick" / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:3], b"{]\n", *lines[4:]]))
+    capsys.readouterr()
+    assert command(folder, "--trials", "2", "--no-report-runs") == 2
+    err = capsys.readouterr().err.splitlines()
+    [line] = [line for line in err if line.startswith(f"engram: {journal}: line 4 is damaged")]
+    assert "restore the file, or start the search anew with --name NAME" in line
+
+
 def test_rows_and_searches_have_a_command_each(folder: SearchFolder, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data.name", "none", "--data.train", str(folder.path / "documents.json")]
     assert main(["study", "search", "paper", *data]) == 2

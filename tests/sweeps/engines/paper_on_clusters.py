@@ -1,6 +1,6 @@
-"""`python -m tests.sweeps.engines.paper_on_slurm FOLDER`: the quick `paper` study here and on a Slurm of its own.
+"""`python -m tests.sweeps.engines.paper_on_clusters FOLDER slurm ray`: the quick `paper` study here and on clusters.
 
-Prints both wall times and what the driver cost, and fails where a table differs by a digit. About ten minutes.
+Prints all wall times and what the driver cost, and fails where a table differs by a digit. Some five minutes each.
 """
 
 import os
@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from core.records.record import read_record, run_folders
+from tests.sweeps.engines.ray_cluster import add_node, ray_cluster
 from tests.sweeps.engines.slurm_cluster import slurm_cluster
 from tests.sweeps.real_study import ROOT
 
@@ -40,11 +41,30 @@ def compute(runs: Path, *engine: str) -> dict[str, str]:
     return {path.name: path.read_text() for path in (runs / "report").glob("*.csv") if path.name not in TIMED}
 
 
+def on_slurm(runs: Path) -> dict[str, str]:
+    """The tables from a Slurm with a node per processor."""
+    with slurm_cluster(nodes=os.cpu_count() or 1, cpus=1):
+        return compute(runs, "--engine", "slurm", "--slurm.poll-seconds", "2")
+
+
+def on_ray(runs: Path) -> dict[str, str]:
+    """The tables from a Ray cluster with a node per processor."""
+    with ray_cluster(cpus=1) as cluster:
+        for _ in range(1, os.cpu_count() or 1):
+            add_node(cluster, num_cpus=1)
+        return compute(runs, "--engine", "ray", "--ray.address", cluster.address)
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1]).absolute()
-    with slurm_cluster(nodes=os.cpu_count() or 1, cpus=1):
-        slurm = compute(folder / "slurm", "--engine", "slurm", "--slurm.poll-seconds", "2")
+    on_cluster = {"slurm": on_slurm, "ray": on_ray}
+    tables = {name: on_cluster[name](folder / name) for name in sys.argv[2:]}
     local = compute(folder / "local")
-    different = sorted(name for name in slurm.keys() | local.keys() if slurm.get(name) != local.get(name))
-    print(f"{len(slurm)} tables compared")
+    different = [
+        f"{name}/{table}"
+        for name, found in tables.items()
+        for table in sorted(found.keys() | local.keys())
+        if found.get(table) != local.get(table)
+    ]
+    print(f"{len(local)} tables compared")
     sys.exit(f"the tables differ: {', '.join(different)}" if different else 0)
