@@ -68,6 +68,7 @@ VERBS = {
     "runs list": Verb("core.commands.runs", "list_runs", "the runs in a folder, a line each", gets=study_runs),
     "runs show": Verb("core.commands.runs", "show", "the whole record of a run"),
     "runs gc": Verb("core.commands.runs", "gc", "delete what finished runs no longer need"),
+    "runs sync": Verb("core.commands.runs", "sync", "upload to W&B what runs wrote offline"),
     "study list": Verb("studies.commands", "list_studies", "the studies that come with Engram"),
     "study show": Verb("studies.commands", "show", "the question of a study, and its rows"),
     "study plan": Verb("studies.commands", "show_plan", "every run of a study, and what is left to compute", True),

@@ -30,8 +30,8 @@ WHOLE_LIMIT = 1 << 32
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
 """Seconds or MiB."""
-Percent = Annotated[float, msgspec.Meta(ge=0.0, le=100.001)]
-"""A score; a mean of several may be rounded to a little above 100."""
+Percent = Annotated[float, msgspec.Meta(ge=0.0, le=1e4)]
+"""A score in percent: its bound only keeps what cannot be one out of tables and figures."""
 STALE_WAITS = (0.05, 0.2, 1.0)
 """How long to wait between tries, in seconds, to read a file that other hosts replace."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}

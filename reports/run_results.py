@@ -154,7 +154,7 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
         "device": settings.runtime.get("device", ""),
         "threads": settings.runtime.get("threads"),
         "overlaps": "\n".join(run.overlaps),
-        "address": wandb_address(run.run_id, settings.tracking),
+        "address": run.url or wandb_address(run.run_id, settings.tracking),
         "knock_out_seconds": run.memory_use.knock_out_seconds if run.memory_use is not None else None,
         "reads": settings.ever_reads,
     }
@@ -169,7 +169,7 @@ def wandb_address(run_id: str, tracking: Mapping[str, Any]) -> str:
     """Where W&B shows the run; empty where it does not follow it, or the record does not name the entity."""
     if tracking.get("wandb") not in ("auto", "online") or not tracking.get("entity"):
         return ""
-    return f"https://wandb.ai/{tracking['entity']}/{tracking['project']}/runs/{run_id}"
+    return f"https://wandb.ai/{tracking['entity']}/{tracking['project'] or 'engram'}/runs/{run_id}"
 
 
 def data_hashes(data: Mapping[str, Any], origin: Provenance | None) -> Iterator[str]:

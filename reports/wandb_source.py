@@ -4,10 +4,13 @@ W&B mirrors the records: its config is the resolved config, with the provenance 
 under the names of the record, `SPLIT/TASK/MEASURE` and `SPLIT/extra/...`. What it does not have is missing here too.
 """
 
+import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,8 +19,9 @@ import msgspec
 from core.errors import UserError, first_line
 from core.records.record import SCORED
 from core.records.summary import KILLED, PartScores, RunSummary
+from core.records.wandb_run import TABLE
 from core.scoring.metrics import TASKS
-from reports.frame import ReportData, collect
+from reports.frame import MAX_ROWS_WITH_TYPES, ReportData, collect
 from reports.run_results import BREAKDOWNS, COSTS, SCORES, RunResult, known_facts, unknown_facts
 from studies.record import STUDIES, RowRuns, StudyRecord, find_study_record
 from studies.study import Study, find_study
@@ -28,15 +32,26 @@ DEAD = ("crashed", "killed", "failed")
 """W&B's states of a run whose process ended without a last status."""
 
 
+Table = list[dict[str, Any]]
+
+
+def read_no_table(key: str) -> Table:
+    """The table of a run that has none."""
+    return []
+
+
 @dataclass(frozen=True)
 class RemoteRun:
     """A run as W&B has it."""
 
     id: str
+    """Its run id in Engram, whatever W&B's own is."""
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
     state: str = "finished"
     url: str = ""
+    read_table: Callable[[str], Table] = read_no_table
+    """The rows of the table of a summary's key, by column; empty where there is none."""
 
 
 def read_project(project: str) -> Iterator[RemoteRun]:
@@ -48,33 +63,50 @@ def read_project(project: str) -> Iterator[RemoteRun]:
     try:
         for run in wandb.Api().runs(project, per_page=500, lazy=False):
             if run.job_type not in AGGREGATE_JOB_TYPES:
-                yield RemoteRun(run.id, dict(run.config), dict(run.summary_metrics or {}), run.state, run.url)
+                config, summary = dict(run.config), dict(run.summary_metrics or {})
+                run_id = str(config.get("run_id") or run.id)
+                yield RemoteRun(run_id, config, summary, run.state, run.url, partial(read_remote_table, run))
     except (wandb.errors.Error, ValueError, OSError) as error:
         raise UserError(
             f"W&B project {project} cannot be read: {first_line(error)}; log in (wandb login), or give another project"
         ) from None
 
 
+def read_remote_table(run: Any, key: str) -> Table:
+    """The rows of a table of a W&B run, by column; empty where it has none."""
+    entry = (run.summary_metrics or {}).get(key)
+    if not isinstance(entry, Mapping) or "path" not in entry:
+        return []
+    with TemporaryDirectory() as folder, run.file(entry["path"]).download(root=folder) as file:
+        table = json.load(file)
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+
+
 def load_from_wandb(study: StudyRecord, runs: Mapping[str, RemoteRun], *, split: str = "test") -> ReportData:
     """What `reports.frame.load_study` gives, from W&B's runs by id; histories and predictions stay in run folders."""
+
+    types = len(study.row_runs) <= MAX_ROWS_WITH_TYPES
 
     def read(row: RowRuns, seed: int, config: bool) -> RunResult:
         run_id = row.runs[seed]
         if run_id in runs:
-            return read_remote_run(runs[run_id], row.signature, split)
+            return read_remote_run(runs[run_id], row.signature, split, types=types)
         missing = {"status": "missing", "problem": f"{run_id} is not in the W&B project"}
         return RunResult(unknown_facts(run_id, row.signature) | missing)
 
     return collect(study, read, split=split)
 
 
-def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
-    """The result of one run; a score that its summary lacks is missing, and `problem` names the task."""
+def read_remote_run(run: RemoteRun, signature: str, split: str, *, types: bool) -> RunResult:
+    """The result of one run; a score that its summary lacks is missing, and `problem` names the task.
+
+    `types`: whether its scores per relation type are read, from a table, in earlier releases from the summary.
+    """
     status = run.summary.get("status", "finished" if run.state == "finished" else "running")
     if status == "running" and run.state in DEAD:
         status = KILLED
     costs = {name: number for name in COSTS if (number := read_number(run.summary.get(name))) is not None}
-    record = {"run_id": run.id, "status": status, "config": run.config, "provenance": run.config.get("provenance")}
+    record = {"run_id": run.id, "status": status, "config": run.config, "provenance": read_provenance(run.config)}
     record["memory_use"] = read_tree(run.summary, "memory_use/") or None
     try:
         known = msgspec.convert(record | costs, RunSummary)
@@ -88,8 +120,20 @@ def read_remote_run(run: RemoteRun, signature: str, split: str) -> RunResult:
     facts["problem"] = f"{run.id}: W&B has no {split} F1 of {absent}" if absent else ""
     facts["documents"] = read_number(run.summary.get(f"{split}/extra/documents"))
     breakdowns = {kind: read_breakdown(run.summary, f"{split}/extra/{name}/") for kind, name in BREAKDOWNS.items()}
-    names = run.config.get("type_names", {})
+    if types and not breakdowns["type"]:
+        table = run.read_table(f"{split}/types{TABLE}")
+        breakdowns["type"] = {row["type"]: PartScores(row["f1"], tp=row["tp"], fn=row["fn"]) for row in table}
+    names = {kind: dict(pairs) for kind, pairs in run.config.get("type_names", {}).items()}
     return RunResult(facts, scores, breakdowns, dict(run.config), names, known.memory_use)
+
+
+def read_provenance(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The provenance in W&B's config, the hashes by the paths of the files again, as records have them."""
+    provenance, data = config.get("provenance"), config.get("data") or {}
+    if not provenance:
+        return None
+    hashes = (provenance.get("data") or {}).items()
+    return {**provenance, "data": {data.get(role) or role: digest for role, digest in hashes}}
 
 
 def read_tree(summary: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -156,8 +200,8 @@ def find_study_in_project(name: str, runs: Path, remote: Iterable[RemoteRun], *,
 
 def find_row(run: RemoteRun, study: Study) -> str | None:
     """The row of the study for which a run was computed, as its settings name it; None where it is not of the study."""
-    tracking = run.config.get("tracking") or {}
-    row, of_study = tracking.get("row"), str(tracking.get("study")).partition("@")[0] == study.name
+    names = run.config if "study" in run.config else run.config.get("tracking") or {}
+    row, of_study = names.get("row"), str(names.get("study")).partition("@")[0] == study.name
     return str(row) if of_study and row in study.rows and not study.rows[row].predictions else None
 
 

@@ -1,4 +1,4 @@
-"""`engram runs list | show | gc`: the folder of runs."""
+"""`engram runs list | show | gc | sync`: the folder of runs."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from core.errors import UserError, did_you_mean
 from core.files import delete, format_size, has_link, is_locked
 from core.records.record import BEST, LAST, RECORD, find_run, read_record, run_folders
 from core.records.summary import DAMAGED, RunStatus, RunSummary, read_summary
+from core.records.wandb_run import FILES
+from core.records.wandb_upload import check_reachable, prepare_runs, report_upload
 from core.scoring.metrics import HEADLINE
 
 
@@ -183,6 +185,22 @@ def gc(*, runs: Path = Path("runs"), weights: bool = False, yes: bool = False) -
             if yes:
                 delete(path, within=runs)
     print(f"{format_size(total)} {'freed' if yes else 'could be freed: add --yes'}")
+
+
+def sync(run: str | None = None, *, runs: Path = Path("runs")) -> int:
+    """Upload to W&B what runs wrote offline, each file once; without RUN of every run in the folder.
+
+    Exit code 1 if some failed. Of a study, `engram study sync` also uploads the mean and spread of its rows.
+
+    Args:
+        run: a run id, a unique prefix of one, or a run folder.
+        runs: the folder of run folders.
+    """
+    folders = [find_run(run, runs)] if run is not None else [found.folder for found in read_summaries(runs)]
+    check_reachable()
+    files, problems = prepare_runs(folders)
+    logs = (folders[0] if run is not None else runs) / FILES
+    return report_upload(run or str(runs), files, problems, logs=logs)
 
 
 def read_summaries(runs: Path) -> Iterator[RunSummary]:

@@ -6,7 +6,7 @@ a module of their own, `core.config.memory`.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from core.config.memory import MemoryConfig
 from core.config.section import (
@@ -206,27 +206,36 @@ class RuntimeConfig(Section):
     """Seconds between training checkpoints, the most that a killed run loses; 0 saves after every step."""
 
 
+def _name_artifacts(value: object) -> object:
+    """The choice of artifacts; files of earlier versions say whether there are any."""
+    return {"false": "none", "true": "results"}.get(str(value).lower(), value)
+
+
 class TrackingConfig(Section):
     """Following the run in W&B, which mirrors its folder; nothing here enters the signature."""
 
     wandb: Annotated[Literal["auto", "online", "offline", "disabled"], NEUTRAL] = "auto"
     """auto is online where the user is logged in to W&B, offline elsewhere; disabled writes nothing."""
-    project: Annotated[str, NEUTRAL, Field(min_length=1, max_length=128)] = "engram"
-    """W&B project."""
+    project: Annotated[Annotated[str, Field(min_length=1, max_length=128)] | None, NEUTRAL] = None
+    """W&B project; none: WANDB_PROJECT, else engram."""
     entity: Annotated[Label | None, NEUTRAL] = None
-    """W&B user or team; none: the logged-in user's default."""
+    """W&B user or team; none: WANDB_ENTITY, else the logged-in user's default."""
     group: Annotated[Label | None, NEUTRAL] = None
-    """W&B group; none: the signature, so that the seeds of one row are grouped."""
+    """W&B group; none: preset and signature, so that the seeds of one row are grouped."""
     job_type: Annotated[str, NEUTRAL, Field(min_length=1, max_length=64)] = "train"
     """W&B job type."""
     tags: Annotated[Label, NEUTRAL] = ""
-    """W&B tags in addition to preset and profile, separated by commas."""
+    """W&B tags in addition to preset, profile and WANDB_TAGS, separated by commas."""
     study: Annotated[Label | None, NEUTRAL] = None
     """The study that asked for this run first, as `<study>@<profile>`; studies set it themselves."""
     row: Annotated[Label | None, NEUTRAL] = None
     """The row of that study; W&B calls the run by it and its seed."""
-    artifacts: Annotated[bool, NEUTRAL] = False
-    """Also upload predictions and the record as an artifact."""
+    artifacts: Annotated[Literal["none", "results", "model"], NEUTRAL, BeforeValidator(_name_artifacts)] = "none"
+    """What is also uploaded: results are record and predictions, model is that and the chosen weights."""
+    system_metrics: Annotated[bool, NEUTRAL] = False
+    """Also log processor, memory and device use."""
+    console: Annotated[bool, NEUTRAL] = False
+    """Also upload what the run prints."""
 
 
 class RunConfig(Section):

@@ -64,6 +64,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     notes: list[str] = []
     overlaps: list[str] = []
     """A sentence for every two splits that share documents, with their number."""
+    url: str | None = None
+    """Where W&B shows it, where it was logged online."""
     error: str | None = None
     """The traceback of a failed run, or the reason of a diverged one."""
 

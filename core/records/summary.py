@@ -112,6 +112,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     parameters: Count | None = None
     memory_use: MemoryUse | None = None
     overlaps: tuple[str, ...] = ()
+    url: str | None = None
     error: str | None = None
     """The record's; of a damaged record what is wrong with it."""
     folder: Path = Path()

@@ -1,10 +1,9 @@
 """W&B runs: one run, online or in offline files, that never stops what it follows. Trouble with W&B is a warning."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,16 +11,23 @@ from core.config.schema import TrackingConfig
 from core.errors import UserError, first_line
 from core.progress import say
 
-Mode = Literal["online", "offline"]
-STEP_KEY = "global_step"
+Mode = Literal["online", "offline", "disabled"]
+STEP_KEY, TABLE = "global_step", "_table"
+"""The key of our own step, and the end of a table's key."""
 LONGEST_TAG = 64
 """Characters; W&B refuses longer tags."""
 INIT_SECONDS = 30.0
 FINISH_SECONDS = 120.0
 """How long a run waits at its end for W&B to take what is left; the rest stays in files that can be uploaded later."""
+FILES = "wandb"
+"""The folder in which W&B leaves its files, in the folder of a run or a study."""
 SYNCED, UPLOAD_INCOMPLETE = ".synced", ".cut-short"
 """Ends of the names of empty files next to a run's own: W&B's mark of a finished `wandb sync`, and our mark of an
 upload that is not complete."""
+PROJECT = "engram"
+LOGIN_VARIABLES = ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_MODE", "HOME", "NETRC")
+_read_under: list[str | None] = []
+"""The working folder and login variables under which W&B's client last read its settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,11 @@ class WandbRun:
         self._run: Any = None
         self._open()
 
+    @property
+    def url(self) -> str | None:
+        """Where W&B shows the run; None offline."""
+        return self._run.url if self._run is not None and self.mode == "online" else None
+
     def _open(self) -> None:
         try:
             self._run = self._init()
@@ -73,15 +84,16 @@ class WandbRun:
     def _init(self) -> Any:
         import wandb
 
+        tags = (*self.identity.tags, *(client_settings().run_tags or ()))
         return wandb.init(
-            project=self.settings.project,
+            project=project_name(self.settings),
             entity=self.settings.entity,
             group=self.identity.group,
             job_type=self.identity.job_type,
             name=self.identity.name,
             id=self.identity.run_id,
             notes=self.identity.notes,
-            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in self.identity.tags if tag)),
+            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags if tag)),
             resume="allow",
             mode=self.mode,
             dir=str(self.identity.folder),
@@ -89,8 +101,8 @@ class WandbRun:
             reinit="create_new",
             settings=wandb.Settings(
                 sweep_id=self.identity.sweep_id,
-                x_disable_stats=True,
-                console="off",
+                x_disable_stats=not self.settings.system_metrics,
+                console="wrap" if self.settings.console else "off",
                 silent=True,
                 disable_git=True,
                 x_disable_meta=True,
@@ -109,18 +121,42 @@ class WandbRun:
         if not self._attempt(trouble, lambda run: run.log({**row, STEP_KEY: step})):
             self._run = None
 
-    def log_artifact(self, name: str, kind: str, files: Iterable[Path]) -> None:
-        """Add files, each under its own name, as one artifact."""
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, bars: str = "") -> None:
+        """Add a table to the summary, `bars` a column that a bar chart `name` shows by the first column.
+
+        Its key is `<name>_table`, which is where W&B's charts look for their table.
+        """
+
+        def log(run: Any) -> None:
+            import wandb
+
+            table = wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
+            if bars:
+                chart = wandb.plot.bar(table, columns[0], bars, title=name)
+                chart.set_key(name)
+                # `run.log` does the same, and adds a row without a step to the history.
+                run._config_callback(key=chart.spec.config_key, val=chart.spec.config_value)
+            with staging_in(self.identity.folder):
+                run.summary.update({f"{name}{TABLE}": table})
+
+        self._attempt(f"W&B took no table {name}", log)
+
+    def log_artifact(self, name: str, kind: str, files: Mapping[str, Path], *, aliases: Iterable[str] = ()) -> None:
+        """Add files by their names in it as one artifact; they are not copied and must stay until they are uploaded."""
 
         def log(run: Any) -> None:
             import wandb
 
             artifact = wandb.Artifact(name, type=kind)
-            for path in files:
-                artifact.add_file(str(path), name=path.name)
-            run.log_artifact(artifact)
+            for entry, path in files.items():
+                artifact.add_file(str(path.resolve()), name=entry, policy="immutable", skip_cache=True)
+            run.log_artifact(artifact, aliases=["latest", *aliases])
 
         self._attempt(f"W&B took no artifact {name}", log)
+
+    def alert(self, title: str, text: str) -> None:
+        """Send an alert, which W&B forwards as the user has set it up; offline it is sent with the upload."""
+        self._attempt("W&B took no alert", lambda run: run.alert(title=title, text=text, level="ERROR"))
 
     def close(self, summary: Mapping[str, Any], *, good: bool, resumable: bool = False) -> bool:
         """Write the summary and end; whether W&B, or its files, took everything.
@@ -157,31 +193,80 @@ class WandbRun:
         say(f"engram: warning: {self.identity.run_id}: {trouble} ({first_line(error)})")
 
 
+@contextmanager
+def staging_in(folder: Path) -> Iterator[None]:
+    """Let W&B keep its copies of tables in a folder, not in the user's home; WANDB_DATA_DIR stays where it is set."""
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = before or str(folder.resolve() / FILES)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
+
+
+def project_name(settings: TrackingConfig) -> str:
+    """The W&B project: that of the settings, else WANDB_PROJECT or the one of `wandb init`, else engram."""
+    return settings.project or client_settings().project or PROJECT
+
+
+def is_disabled(settings: TrackingConfig) -> bool:
+    """Whether nothing is to be written for W&B, as our settings or W&B's own say."""
+    return settings.wandb == "disabled" or client_settings().mode == "disabled"
+
+
 def wandb_mode(settings: TrackingConfig) -> Mode:
-    """online or offline, as settings and login say; a UserError where online is asked for without a key."""
-    if settings.wandb == "offline" or (settings.wandb == "auto" and not logged_in()):
+    """online, offline or disabled, as settings, login and W&B's own settings say.
+
+    Raises a UserError where online is asked for and nobody is logged in, or W&B is switched off.
+    """
+    if is_disabled(settings) and settings.wandb != "online":
+        return "disabled"
+    if settings.wandb == "offline":
         return "offline"
-    if not logged_in():
-        raise UserError(
-            "tracking.wandb is online, but there is no W&B key: run `wandb login`, set WANDB_API_KEY, or use "
-            "--tracking.wandb offline"
-        )
-    return "online"
+    if logged_in():
+        return "online"
+    if settings.wandb == "auto":
+        return "offline"
+    raise UserError(f"tracking.wandb is online, but {why_offline()}, or use --tracking.wandb offline")
+
+
+def why_offline() -> str:
+    """Why nothing can be uploaded, and the way out."""
+    mode = client_settings().mode
+    if mode in ("offline", "dryrun", "disabled"):
+        return f"W&B is set to {mode} here: unset WANDB_MODE, or run `wandb online`"
+    return "there is no W&B key: run `wandb login`, or set WANDB_API_KEY"
 
 
 def logged_in() -> bool:
-    """Whether there is a W&B key, in the environment or the user's netrc; WANDB_MODE=offline says no."""
-    if os.environ.get("WANDB_MODE", "online") != "online":
-        return False
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = address().split("//")[-1].split("/")[0].split(":")[0]
-    try:
-        return netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, NetrcParseError):
-        return False
+    """Whether W&B would upload: there is a key, in the environment or a file of W&B, and its mode is online."""
+    client_settings()
+    import wandb
+
+    return bool(wandb.login(prompt=False, verify=False))
 
 
 def address() -> str:
     """Where W&B's server is."""
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    return str(client_settings().base_url)
+
+
+def client_settings() -> Any:
+    """W&B's own settings, from its environment variables and files."""
+    import wandb
+
+    now = [os.getcwd(), *map(os.environ.get, LOGIN_VARIABLES)]
+    if _read_under and _read_under != now:
+        wandb.teardown()  # it reads them once, and would keep another login
+    _read_under[:] = now
+    before = os.environ.get("WANDB_SILENT")
+    # A client that is not silent prints who is logged in, and asks the server for it.
+    os.environ["WANDB_SILENT"] = "true"
+    try:
+        return wandb.setup().settings
+    finally:
+        if before is None:
+            del os.environ["WANDB_SILENT"]
+        else:
+            os.environ["WANDB_SILENT"] = before

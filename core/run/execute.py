@@ -111,6 +111,7 @@ def run(folder: Path, ready: ReadyRun | None = None) -> RunRecord:
             record = msgspec.structs.replace(record, provenance=provenance, type_names=read_type_names(config))
             write_record(folder, record)
             tracker.start(record, folder)
+            record = msgspec.structs.replace(record, url=tracker.url)
             record = compute(folder, config, ready or get_ready(config, folder), record, tracker, stop)
         except KeyboardInterrupt:
             end("interrupted", "interrupted by the user or the scheduler")

@@ -80,7 +80,7 @@ class RunObserver:
                 "reading": report.reading,
             }
             self.history.add(STEP, report.step, row)
-            self.tracker.log({**row, "documents_per_second": speed}, step=report.step)
+            self.tracker.log({**row, "documents_per_second": speed}, kind=STEP, step=report.step)
             self._logged, self._documents = time.perf_counter(), 0
         if self.stop.asked:
             self._save_and_stop(state)
@@ -115,7 +115,7 @@ class RunObserver:
         row |= dict(flatten({"validation": {"memory": uses}}))
         self._choose(state, ChosenEpoch(ModelState(epoch, step, reading), float(result.scores[HEADLINE]["f1"]), reads))
         self.history.add(VALIDATION, step, row)
-        self.tracker.log(row, step=step)
+        self.tracker.log(row, kind=VALIDATION, step=step)
         scores = "  ".join(f"{task} {result.scores[task]['f1']:.2f}" for task in TASKS)
         say(f"epoch {epoch}: validation loss {held_out.losses['total']:.3f}, F1 {scores}")
         memory, before, self._validated = self.config.memory, self._validated, row

@@ -7,15 +7,11 @@ record holds; where it has not, predictions are shown alone, and the page says w
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core.config.schema import DataConfig
-from core.data.datasets import SYNTHETIC, make_synthetic
 from core.data.documents import Annotation, Document
-from core.data.formats import read_corpus
 from core.data.formats.predictions import read_predictions
-from core.data.splits import validation_split
 from core.errors import UserError
-from core.files import content_hash
 from core.prediction.html import System, Viewer, build_viewer
+from core.records.gold import read_gold
 from core.records.record import SCORED, RunRecord, read_record
 from core.scoring.metrics import items
 from reports.captions import label
@@ -121,26 +117,3 @@ def judge(gold: Annotation, predicted: Annotation) -> tuple[list[PredictionError
     ends = [(frozenset(entity.mentions), entity.type) for entity in predicted.entities]
     relations = [(relation.type, (ends[relation.head], ends[relation.tail])) for relation in predicted.relations]
     return find_errors(gold, predicted), [number for number, relation in enumerate(relations) if relation in right]
-
-
-def read_gold(record: RunRecord, *, split: str) -> Sequence[Document]:
-    """The annotated documents of a split, read from the file that the run read; a UserError says why they cannot be."""
-    data = DataConfig.model_validate(record.config["data"])
-    if getattr(data, split):
-        return read_corpus(data_file(record, data, split), format=data.format).documents
-    # Validation without a file of its own is a share of the training documents.
-    documents = read_corpus(data_file(record, data, "train"), format=data.format).documents
-    return validation_split(documents, data.validation_share)[1]
-
-
-def data_file(record: RunRecord, data: DataConfig, name: str) -> Path:
-    """The train, validation or test file of a run, which must have the content hash that the record holds."""
-    setting = getattr(data, name)
-    path = Path(setting)
-    if not path.is_file() and path.parent.name == SYNTHETIC:
-        # The embedded corpus can be made again, wherever the study was computed.
-        path = make_synthetic() / path.name
-    expected = record.provenance.data.get(setting) if record.provenance is not None else None
-    if not path.is_file() or content_hash(path) != expected:
-        raise UserError(f"{path} is missing, or was changed after {record.run_id} read it")
-    return path

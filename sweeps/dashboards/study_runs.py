@@ -22,14 +22,15 @@ from core.files import atomic_write, content_hash, make_folder
 from core.progress import progress_bar
 from core.records.record import read_record
 from core.records.summary import RunSummary, read_summary
-from core.records.wandb_run import SYNCED, Identity, WandbRun
+from core.records.wandb_run import FILES, Identity, WandbRun
+from core.records.wandb_upload import broken_artifacts, pending_files
 from core.scoring.metrics import TASKS
 from studies.record import RECORD, StudyRecord, study_folder
 from studies.statistics import Summary, summarize, t_test
 
 AGGREGATE, STUDY = "aggregate", "study"
 """Job types of what is written here; runs have others."""
-WANDB, DIGESTS, REPORT = "wandb", "mirrored.json", "report"
+DIGESTS, REPORT = "mirrored.json", "report"
 SPLITS = ("test", "validation")
 OMITTED_SETTINGS = ("seed", "tracking")
 """Settings in which the runs of a row differ, or that depend on the study that computed them first."""
@@ -49,35 +50,40 @@ class DashboardRun:
         """Changes where anything does that W&B would show."""
         run = self.identity
         files = [content_hash(path) for path in self.files]
-        content = msgspec.json.encode([run.name, run.tags, run.notes, run.config, self.summary, files])
+        content = msgspec.json.encode([run.name, run.group, run.tags, run.notes, run.config, self.summary, files])
         return hashlib.sha256(content).hexdigest()[:16]
 
 
-def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig) -> int:
-    """Write what has changed of a study's aggregates and of the study itself; how many runs that was."""
+def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, alert: bool = False) -> int:
+    """Write what has changed, or of which a file was lost, of a study's aggregates and of the study itself.
+
+    Returns how many runs that was. `alert`: whether failed runs of the study are told to W&B's alerts.
+    """
     aggregates = list(build_aggregates(record, runs))
     if not aggregates:
         return 0
     folder = study_folder(runs, record.label)
-    make_folder(folder / WANDB, "give a folder that is yours (--runs DIR)")
-    path = folder / WANDB / DIGESTS
+    make_folder(folder / FILES, "give a folder that is yours (--runs DIR)")
+    path = folder / FILES / DIGESTS
     digests: dict[str, str] = {}
     with suppress(OSError, msgspec.DecodeError):
         digests = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     written = 0
     with progress_bar("writing for W&B", len(aggregates) + 1) as progress:
-        for run in (*aggregates, build_study_run(record, aggregates, folder)):
+        for run in (*aggregates, build_study_run(record, aggregates, runs)):
             progress.advance()
             run_id, digest = run.identity.run_id, run.digest
-            if digests.get(run_id) == digest:
+            pending = [file for file in pending_files(folder) if file.stem == f"run-{run_id}"]
+            if digests.get(run_id) == digest and not broken_artifacts(pending):
                 continue
             # Older offline files hold nothing that the new one does not; those that were uploaded stay.
-            for older in (folder / WANDB).glob(f"offline-run-*-{run_id}"):
-                if older.name.split("-", 3)[3] == run_id and not list(older.glob(f"*{SYNCED}")):
-                    shutil.rmtree(older, ignore_errors=True)
+            for older in pending:
+                shutil.rmtree(older.parent, ignore_errors=True)
             wandb_run = WandbRun(run.identity, tracking, mode="offline")
             if run.files:
-                wandb_run.log_artifact(run_id, REPORT, run.files)
+                wandb_run.log_artifact(run_id, REPORT, {file.name: file for file in run.files})
+            if alert and (failed := run.summary.get("failed_runs")):
+                wandb_run.alert(f"{failed} runs failed", f"of {run.identity.name}: engram study status {record.label}")
             if wandb_run.close(run.summary, good=True):
                 written += 1
                 digests[run_id] = digest
@@ -102,6 +108,8 @@ def build_aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
             "study": record.label,
             "row": row.row,
             "rows": rows,
+            "signature": row.signature,
+            "run_ids": [row.runs[seed] for seed in sorted(scored)],
             "seeds": sorted(scored),
             "missing_seeds": sorted(row.runs.keys() - scored.keys()),
         }
@@ -109,7 +117,8 @@ def build_aggregates(record: StudyRecord, runs: Path) -> Iterator[DashboardRun]:
             folder=study_folder(runs, record.label),
             run_id=wandb_id(f"{row.signature}-{AGGREGATE}-{record.label}"),
             name=f"{' = '.join(rows)}: {len(scored)} seed{'s' * (len(scored) > 1)}",
-            group=row.signature,
+            # Not that of the seeds: W&B's own means and spreads over a group would count it as one of them.
+            group=f"{record.label} · {AGGREGATE}",
             job_type=AGGREGATE,
             tags=tuple(tag.strip() for tag in tags),
             config=config,
@@ -144,8 +153,9 @@ def summarize_seeds(summaries: Iterable[RunSummary]) -> dict[str, float | int]:
     return numbers
 
 
-def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], folder: Path) -> DashboardRun:
-    """The run that stands for the whole study: its record as config, its table, and its report where there is one."""
+def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], runs: Path) -> DashboardRun:
+    """The run that stands for the whole study: its table, its record, and its report where there is one."""
+    folder = study_folder(runs, record.label)
     by_row = {run.identity.config["row"]: run.summary for run in aggregates}
     rows = {row.row: by_row.get(record.shared.get(row.row, row.row), {}) for row in record.row_runs}
     signature = next((row.signature for row in record.row_runs if row.row == record.study.baseline), "")
@@ -158,11 +168,21 @@ def build_study_run(record: StudyRecord, aggregates: Sequence[DashboardRun], fol
         job_type=STUDY,
         tags=(record.study.name, record.profile),
         notes=f"{record.study.question}\n\n{markdown_table(rows)}",
-        config=msgspec.to_builtins(record),
+        # Its record is a file: the names of its rows may have dots, which W&B's keys must not.
+        config={
+            "study": record.label,
+            "profile": record.profile,
+            "question": record.study.question,
+            "baseline": record.study.baseline,
+            "rows": list(rows),
+            "signature": signature,
+        },
     )
+    statuses = [read_summary(run.folder).status for run in record.runs_in(runs)]
     summary: dict[str, float | int] = {
         "rows": len(rows),
-        "runs": len({run_id for row in record.row_runs for run_id in row.runs.values()}),
+        "runs": len(statuses),
+        "failed_runs": statuses.count("failed") + statuses.count("diverged"),
         "finished_runs": sum(len(run.identity.config["seeds"]) for run in aggregates),
     }
     report = sorted(path for path in (folder / REPORT).glob("*") if path.is_file())

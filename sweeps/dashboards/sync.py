@@ -1,103 +1,35 @@
 """Upload of a study to W&B (`engram study sync`): offline files, each once, through W&B's own command."""
 
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
-
-import requests
 
 from core.config.presets import from_yaml
 from core.config.schema import TrackingConfig
 from core.errors import UserError
-from core.files import is_locked
-from core.progress import progress_bar
 from core.records.record import CONFIG
-from core.records.wandb_run import SYNCED, UPLOAD_INCOMPLETE, address, logged_in, wandb_mode
+from core.records.wandb_run import FILES, is_disabled, logged_in, wandb_mode
+from core.records.wandb_upload import (
+    broken_artifacts,
+    check_reachable,
+    describe_broken,
+    pending_files,
+    prepare_runs,
+    report_upload,
+    upload,
+)
 from studies.record import StudyRecord, find_study_record, study_folder
-from sweeps.dashboards.study_runs import WANDB, write_study_runs
+from sweeps.dashboards.study_runs import write_study_runs
 from sweeps.dashboards.workspace import sync_views
 
-LOG = "upload.log"
-"""The output of W&B's command, in the study's folder for W&B."""
-PARALLEL_UPLOADS = 4
-ANSWER_SECONDS, SILENT_SECONDS, POLL_SECONDS = 10.0, 90.0, 0.3
-"""How long W&B may take to answer, how long an upload may print and finish nothing, and how often it is checked."""
 
-
-def check_reachable() -> None:
-    """Raise a UserError where nobody is logged in or W&B does not answer: its client would try again for days."""
-    if not logged_in():
-        raise UserError(
-            "there is no W&B key: run `wandb login`, or set WANDB_API_KEY (and no WANDB_MODE); nothing was uploaded"
-        )
-    try:
-        requests.get(address(), timeout=ANSWER_SECONDS)
-    except requests.RequestException as error:
-        raise UserError(
-            f"W&B at {address()} does not answer ({type(error).__name__}): try again later, or set WANDB_BASE_URL; "
-            "nothing was uploaded"
-        ) from None
-
-
-def pending_files(record: StudyRecord, runs: Path) -> list[Path]:
-    """The files of a study that are still to be uploaded, those of one run in the order in which they were begun.
-
-    A run that is being computed is left out, as its file is not complete. Of runs that were logged online, those whose
-    upload was given up are here; what W&B has of them already is sent again.
-    """
-    folders = [run.folder for run in record.runs_in(runs) if not is_locked(run.folder)]
-    return [
-        path
-        for folder in (*folders, study_folder(runs, record.label))
-        for path in sorted((folder / WANDB).glob("*run-*/run-*.wandb"))
-        if not has_mark(path, SYNCED) and (path.parent.name.startswith("offline-") or has_mark(path, UPLOAD_INCOMPLETE))
-    ]
-
-
-def has_mark(path: Path, ending: str) -> bool:
-    """Whether the file that marks a W&B file lies next to it."""
-    return path.with_name(path.name + ending).exists()
-
-
-def upload(files: Sequence[Path], *, logs: Path) -> str:
-    """Upload files with `wandb sync`, until it ends or hangs; why W&B did not take all of them, else empty.
-
-    It uploads the fragments of one run one after another, by the time at which they were begun. `logs` is the folder in
-    which it leaves its own.
-    """
-    program = [sys.executable, "-m", "wandb", "sync", "--yes", "--include-online", "-n", str(PARALLEL_UPLOADS)]
-    environment = os.environ | {"WANDB_DIR": str(logs.parent)}
-    output, before, moved = logs / LOG, (0, 0), time.monotonic()
-    with progress_bar("uploading to W&B", len(files)) as progress, output.open("w") as log:
-        process = subprocess.Popen([*program, *map(str, files)], stdout=log, stderr=log, env=environment)
-        try:
-            while process.poll() is None and time.monotonic() - moved <= SILENT_SECONDS:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(POLL_SECONDS)
-                now = sum(has_mark(path, SYNCED) for path in files), output.stat().st_size
-                if now != before:
-                    progress.advance(now[0] - before[0])
-                    before, moved = now, time.monotonic()
-            if process.poll() is None:
-                log.write(f"error: W&B took nothing for {SILENT_SECONDS:.0f} s\n")
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-    missing = [path for path in files if not has_mark(path, SYNCED)]
-    if not missing:
-        return ""
-    errors = [line.strip() for line in output.read_text(errors="replace").splitlines() if "error" in line.lower()]
-    reason = errors[-1] if errors else "`wandb sync` gave no reason"
-    return f"W&B did not take {len(missing)} of {len(files)} files, {missing[0]} for one ({reason}); see {output}"
+def prepare_study(record: StudyRecord, runs: Path) -> tuple[list[Path], list[str]]:
+    """The W&B files of a study that are to be uploaded, and a line for every run that would not arrive whole."""
+    files, problems = prepare_runs(run.folder for run in record.runs_in(runs))
+    pending = pending_files(study_folder(runs, record.label))
+    if broken := broken_artifacts(pending):
+        return files, [*problems, describe_broken(broken)]
+    return [*files, *pending], problems
 
 
 def sync(
@@ -125,21 +57,18 @@ def sync(
     if online:
         check_reachable()
     tracking = read_tracking(record, runs)
-    if "disabled" not in (wandb, tracking.wandb):
+    disabled = wandb == "disabled" or is_disabled(tracking)
+    if not disabled:
         write_study_runs(record, runs, tracking)
-    files = pending_files(record, runs)
-    if not files:
-        print(f"{record.label}: there is nothing to upload")
-    elif not online:
-        print("\n".join(str(path.parent) for path in files))
-        print(f"{record.label}: {len(files)} files to upload with `engram study sync`")
-    elif problem := upload(files, logs=study_folder(runs, record.label) / WANDB):
-        print(f"engram: {problem}", file=sys.stderr)
-        return 1
+    files, problems = prepare_study(record, runs)
+    code = 0
+    if online or not (files or problems):
+        code = report_upload(record.label, files, problems, logs=study_folder(runs, record.label) / FILES)
     else:
-        print(f"{record.label}: {len(files)} files uploaded")
-    if "disabled" in (wandb, tracking.wandb):
-        return 0
+        print("\n".join([*(str(path.parent) for path in files), *problems]))
+        print(f"{record.label}: {len(files)} files to upload with `engram study sync`")
+    if code or disabled:
+        return code
     return 0 if sync_views(record, runs, tracking, online=online) else 1
 
 
@@ -154,14 +83,18 @@ def mirror_study(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, s
 
     A user who stopped the study does not wait for an upload: it comes with the next `study run`, or `study sync`.
     """
-    if tracking.wandb == "disabled":
+    if is_disabled(tracking):
         return
     problem = ""
     try:
-        write_study_runs(record, runs, tracking)
-        if not stopped and wandb_mode(tracking) == "online" and (files := pending_files(record, runs)):
-            check_reachable()
-            problem = upload(files, logs=study_folder(runs, record.label) / WANDB)
+        online = wandb_mode(tracking) == "online"
+        write_study_runs(record, runs, tracking, alert=online)
+        if online and not stopped:
+            files, problems = prepare_study(record, runs)
+            problem = "; ".join(problems)
+            if files:
+                check_reachable()
+                problem = upload(files, logs=study_folder(runs, record.label) / FILES) or problem
     except (UserError, OSError) as error:
         problem = str(error).splitlines()[0]
     if problem:

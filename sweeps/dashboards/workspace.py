@@ -24,9 +24,10 @@ from core.files import atomic_write, make_folder, write_json
 from core.input_files import read_json
 from core.records.record import RECORD
 from core.records.summary import read_summary
+from core.records.wandb_run import FILES, project_name
 from core.scoring.metrics import TASKS
 from studies.record import StudyRecord, study_folder
-from sweeps.dashboards.study_runs import REPORT, WANDB
+from sweeps.dashboards.study_runs import REPORT
 
 VIEWS = "views.json"
 RANDOM_KEYS = ("id", "__id__")
@@ -53,8 +54,8 @@ def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, onl
     import wandb
 
     study = study_folder(runs, record.label)
-    make_folder(study / WANDB, "give a folder that is yours (--runs DIR)")
-    uploaded = read_json(study / WANDB / VIEWS, Uploaded, "delete it, and new views are made") or {}
+    make_folder(study / FILES, "give a folder that is yours (--runs DIR)")
+    uploaded = read_json(study / FILES / VIEWS, Uploaded, "delete it, and new views are made") or {}
     builders: dict[str, Callable[..., Any]] = {"workspace": build_workspace}
     if has_current_report(record, runs):
         builders["report"] = partial(build_report, texts=study / REPORT, uploaded=uploaded)
@@ -62,28 +63,23 @@ def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, onl
         missing = "as there are no answer and tables yet, or runs ended after they were written"
         print(f"the report for W&B needs `engram report {record.label}` first, {missing}", file=sys.stderr)
     for kind, build in builders.items():
-        path = study / WANDB / f"{kind}.json"
+        path = study / FILES / f"{kind}.json"
         try:
             # W&B's client says where views are, which is printed here, and that it calls deprecated functions.
             with redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
                 entity = find_entity(tracking) or (str(wandb.Api().default_entity) if online else "")
-                view = build(record, runs, entity=entity, project=find_project(tracking))
+                view = build(record, runs, entity=entity, project=project_name(tracking))
                 text = view._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
                 atomic_write(path, text.encode())
                 digest = hash_view(text)
                 if online and (kind not in uploaded or uploaded[kind]["digest"] != digest):
                     uploaded[kind] = upload_view(view, uploaded.get(kind, {}), digest)
-                    write_json(study / WANDB / VIEWS, uploaded)
+                    write_json(study / FILES / VIEWS, uploaded)
         except Exception as error:  # noqa: BLE001 - whatever W&B's client raises, the runs are uploaded
             print(f"engram: the {kind} of {record.label} was not made in W&B: {first_line(error)}", file=sys.stderr)
             return False
         print(f"{kind}: {uploaded[kind]['url'] if online else path}")
     return True
-
-
-def find_project(tracking: TrackingConfig) -> str:
-    """The W&B project of the runs, as W&B's client finds it."""
-    return tracking.project or os.environ.get("WANDB_PROJECT") or "engram"
 
 
 def find_entity(tracking: TrackingConfig) -> str | None:

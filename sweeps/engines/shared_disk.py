@@ -17,7 +17,7 @@ from core.files import LOCK_FILE, is_locked, lock_folder, make_folder
 
 CACHE_SECONDS = 60.0
 """How long a host may not see what another one has written, as NFS remembers what it has read."""
-HOLD_SECONDS, POLL_SECONDS = 300.0, 0.5
+HOLD_SECONDS, MOST_POLL_SECONDS = 300.0, 15.0
 HOST_FILE = "host"
 
 
@@ -44,9 +44,12 @@ def wait_for_probe(probe: Path, check: Callable[[], None]) -> None:
 
     `check` is called again and again, to raise a UserError where the node will not say it.
     """
+    seconds = 0.5
     while not (host := (probe / HOST_FILE).read_text()):
         check()
-        time.sleep(POLL_SECONDS)
+        time.sleep(seconds)
+        # A job may wait for hours, and a scheduler must not be asked twice a second.
+        seconds = min(2.0 * seconds, MOST_POLL_SECONDS)
     refuse_unseen_lock(probe, host)
 
 

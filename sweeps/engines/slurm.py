@@ -104,12 +104,9 @@ class SlurmEngine(Engine):
         self._is_killing, self._told, self._lock = False, set[str](), ExitStack()
         place = runs.absolute() / PLACE
         self._check(place)
-        jobs = find_jobs(runs, read_queue())
+        self._runs, jobs = runs, delete_ended(runs)
         # A driver locks its folder of submissions: what is in the queue for a living one is not for this one.
         self._left = {folder: job for folder, job in jobs.items() if not is_locked(job[1].submission.parent)}
-        for driver in place.glob("driver-*"):
-            if not is_locked(driver) and all(queued.submission.parent != driver for _, queued in jobs.values()):
-                shutil.rmtree(driver, ignore_errors=True)
         self._place = Path(tempfile.mkdtemp(prefix="driver-", dir=place))
         self._lock.enter_context(lock_folder(self._place))
 
@@ -205,6 +202,8 @@ class SlurmEngine(Engine):
             say(f"engram: warning: Slurm has not ended {len(self._jobs)} jobs yet: scancel --name={NAME} ends them")
         self._jobs.clear()
         self._lock.close()
+        with suppress(SlurmError):
+            delete_ended(self._runs)
 
     def _submit_waiting(self) -> None:
         while self._queue and time.monotonic() >= self._next_submission:
@@ -297,6 +296,15 @@ class SlurmEngine(Engine):
         if text not in self._told:
             self._told.add(text)
             say(f"engram: {text}")
+
+
+def delete_ended(runs: Path) -> dict[Path, tuple[str, QueuedTask]]:
+    """Delete what drivers that have ended left beside run folders, but for those with jobs in the queue; these jobs."""
+    jobs = find_jobs(runs, read_queue())
+    for driver in (runs / PLACE).glob("driver-*"):
+        if not is_locked(driver) and all(queued.submission.parent != driver.absolute() for _, queued in jobs.values()):
+            shutil.rmtree(driver, ignore_errors=True)
+    return jobs
 
 
 def sees_record(folder: Path, recorded: int) -> bool:

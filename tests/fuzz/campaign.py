@@ -151,12 +151,14 @@ class Campaign:
         for worker in self.workers.values():
             worker.close()
 
-    def run(self, command: str) -> dict[str, Any]:
-        """How a command line of a target ends."""
+    def run(self, command: str, *, patience: float = 1.0) -> dict[str, Any]:
+        """How a command line of a target ends; its output folder is empty before."""
+        shutil.rmtree(self.box / "out")
+        (self.box / "out").mkdir()
         folders = {"in": str(self.inputs), "out": str(self.box / "out")}
         words = [word.format(**folders) for word in command.split()]
         loads_model = words[0] in ("predict", "evaluate", "import")
-        return self.workers[loads_model].run(words, LIMITS[loads_model][0])
+        return self.workers[loads_model].run(words, patience * LIMITS[loads_model][0])
 
     def try_mutation(self, target: Target, number: int) -> Iterator[Finding]:
         """Change a target's file, run one of its commands, and put everything back; yields what is wrong."""
@@ -180,7 +182,8 @@ class Campaign:
     def try_content(self, target: Target, content: bytes, command: str, *, harmless: bool = False) -> list[str]:
         """Run a command on a target with another content; what is wrong with how it ended."""
         if harmless and command not in self.expected:
-            self.expected[command] = self.run(command)
+            # It may be the first that loads the libraries of figures.
+            self.expected[command] = self.run(command, patience=6.0)
             self._restore(self._snapshot(), target)
         path = self.inputs / target.path
         before, status = self._snapshot(), path.stat()
@@ -210,8 +213,6 @@ class Campaign:
 
     def _restore(self, before: dict[str, tuple[int, int]], target: Target) -> list[str]:
         """Put back what a command changed; says what it must not have."""
-        shutil.rmtree(self.box / "out")
-        (self.box / "out").mkdir()
         after, own = self._snapshot(), str(self.inputs / target.path)
         changed = [path for path in {**before, **after} if before.get(path) != after.get(path) and path != own]
         if changed:

@@ -20,7 +20,7 @@ RELEASED = Path(__file__).parents[1] / "released"
 PUBTATOR = (
     "1|t|Aspirin helps Ada.\n1|a|It was made in Oslo. Ada liked it.\n1\t0\t7\tAspirin\tChemical\tD1\n"
     "1\t14\t17\tAda\tDisease\tD2\n1\t40\t43\tAda\tDisease\tD2\n1\tCID\tD1\tD2\n\n"
-    "2|t|Lithium.\n2|a|Nothing else.\n2\t0\t7\tLithium\tChemical\tD3|D4\n"
+    "2|t|Lithium.\n2|a|Nothing else.\n2\t0\t7\tLithium\tChemical\tD3|D4\n\n3|t|Nothing.\n3|a|At all.\n"
 )
 
 

@@ -87,7 +87,6 @@ GOLD = (
     "score --gold {in}/docred.json --predictions {in}/predictions.jsonl",
     "score --gold {in}/docred.json --predictions {in}/predictions.jsonl --json --facts {in}/docred.json",
     "compare {in}/predictions.jsonl {in}/copy.jsonl --gold {in}/docred.json",
-    f"study plan {{in}}/study.yaml --runs {{in}}/runs {DATA}",
 )
 TYPES = ("data report {in}/docred.json --types {in}/types.json", "data sample {in}/docred.json --types {in}/types.json")
 STUDY = (
@@ -95,7 +94,7 @@ STUDY = (
     f"study plan {{in}}/study.yaml {PLAN}",
     f"study plan {{in}}/study.yaml --json {PLAN}",
 )
-AXES = ("study show {in}/axes.yaml", f"study plan {{in}}/axes.yaml {PLAN}", "study show {in}/axes.yaml --wandb-sweep")
+AXES = ("study show {in}/axes.yaml", f"study plan {{in}}/axes.yaml {PLAN}", "study show {in}/axes.yaml --json")
 SEARCH = f"study search {{in}}/search.yaml {PLAN} --no-report-runs --jobs 1 --wandb disabled"
 OF_SEARCH = ("study status search --runs {in}/runs", "report search --runs {in}/runs --out {out}/report", SEARCH)
 OF_STUDY = (

@@ -38,6 +38,8 @@ NEUTRAL = {
     "tracking.study",
     "tracking.row",
     "tracking.artifacts",
+    "tracking.system_metrics",
+    "tracking.console",
 }
 # In the run id beside the signature.
 BESIDE = {"seed"}

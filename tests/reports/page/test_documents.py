@@ -13,9 +13,10 @@ from core.data import synthetic
 from core.errors import UserError
 from core.files import content_hash
 from core.prediction.html import Viewer
+from core.records.gold import data_file
 from core.records.record import read_record, write_record
 from reports.frame import load_study
-from reports.page.documents import build_study_viewer, data_file
+from reports.page.documents import build_study_viewer
 from studies.record import StudyRecord
 from tests.reports.annotated_records import make_annotated_study
 

@@ -44,10 +44,13 @@ def test_the_std_of_a_row_is_a_column_of_the_runs_table(study: StudyRecord, tmp_
     assert sorted(files) == [f"{row:012x}-aggregate-made-quick" for row in (0, 1)] + ["study-000000000000-made-quick"]
     records = records_of(files["000000000000-aggregate-made-quick"])
     run = next(record["run"] for record in records if record["type"] == "run")
-    assert (run["run_group"], run["job_type"]) == ("000000000000", AGGREGATE)
+    assert (run["run_group"], run["job_type"]) == ("made@quick · aggregate", AGGREGATE)
     assert run["display_name"] == "jerex-grc: 3 seeds"
     assert {"made", "quick", "jerex-grc"} <= set(run["tags"])
-    assert run["config"]["update"]["seeds"] == [0, 1, 2]
+    config = run["config"]["update"]
+    assert config["seeds"] == [0, 1, 2]
+    assert (config["study"], config["row"], config["signature"]) == ("made@quick", "jerex-grc", "000000000000")
+    assert config["run_ids"] == [f"000000000000-s{seed}" for seed in (0, 1, 2)]
     assert run["config"]["update"]["training"]["lr"] == 4e-3
     summary = summary_in(records)
     # 38, 39, 43: mean 40, deviations 2, 1, 3; 4.303 is t at two degrees of freedom.

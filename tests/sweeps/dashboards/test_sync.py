@@ -1,5 +1,6 @@
 """Upload to W&B: every file once, fragments in order, and what a missing key, server or answer means."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,25 +13,31 @@ from core.config.presets import leaves, merge
 from core.config.schema import TrackingConfig
 from core.data.formats.docred import write_docred
 from core.files import lock_folder
-from core.records.record import RunRecord, Status
+from core.records.history import STEP
+from core.records.record import RunRecord, Status, read_record, write_record
 from core.records.tracking import Tracker
+from core.records.wandb_upload import broken_artifacts, pending_files, prepare_runs, upload
 from studies.record import StudyRecord, find_study_record
-from sweeps.dashboards.sync import pending_files, upload
+from tests.reports.records import make_study
 from tests.tiny import TINY, document
 from tests.wandb_stand_in import KEY, answer, serving
 
 
 def track(folder: Path, run_id: str, steps: tuple[int, ...], *, status: Status) -> None:
     """Write a fragment of a run as a worker would, offline."""
-    settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", row="jerex-grc", job_type="baseline")
+    labels = {"study": "made@quick", "row": "jerex-grc", "job_type": "baseline"}
+    settings = TrackingConfig(wandb="offline", tags="made,jerex-grc", artifacts="results", **labels)
     tracker = Tracker(settings)
     config = {"preset": "jerex-grc", "profile": "quick", "seed": 0, "training": {"lr": 0.5}}
     record = RunRecord(run_id=run_id, status="running", config=config)
     tracker.start(record, folder)
     for step in steps:
-        tracker.log({"loss/total": 10.0 - step}, step=step)
+        tracker.log({"loss/total": 10.0 - step}, kind=STEP, step=step)
     metrics = {"test": {"mention": {"f1": 50.0}}} if status == "finished" else {}
-    tracker.finish(msgspec.structs.replace(record, status=status, metrics=metrics))
+    record = msgspec.structs.replace(record, status=status, metrics=metrics)
+    if read_record(folder) is None:
+        write_record(folder, record)
+    tracker.finish(record)
 
 
 def test_sync_sends_every_fragment_once_and_in_order(
@@ -50,7 +57,7 @@ def test_sync_sends_every_fragment_once_and_in_order(
         assert [row["global_step"] for row in run.history] == [1, 2, 3, 4]
         assert run.summary["test/mention/f1"] == 50.0
         assert run.summary["status"] == "finished"
-        assert (run.variables["groupName"], run.variables["jobType"]) == ("000000000000", "baseline")
+        assert (run.variables["groupName"], run.variables["jobType"]) == ("jerex-grc · 000000000000", "baseline")
         assert run.variables["displayName"] == "jerex-grc seed 0"
         assert set(run.variables["tags"]) == {"jerex-grc", "quick", "made"}
         assert run.config["training"] == {"lr": 0.5}
@@ -60,6 +67,35 @@ def test_sync_sends_every_fragment_once_and_in_order(
         assert engram.main(["study", "sync", "made", "--runs", str(tmp_path)]) == 0
         assert "there is nothing to upload" in capsys.readouterr().out
         assert len(run.history) == sent
+
+
+def test_a_study_that_was_moved_arrives_whole(
+    study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id, there = "000000000000-s0", tmp_path / "there"
+    make_study(there, {"jerex-grc": {0: 38.0}}, profile="quick")
+    folder = there / "000000000000" / "s0"
+    (folder / "config.yaml").write_text("preset: jerex-grc\ntracking: {wandb: offline, artifacts: results}\n")
+    track(folder, run_id, (1,), status="finished")
+    assert engram.main(["study", "sync", "made", "--runs", str(there), "--wandb", "offline"]) == 0
+    here = there.rename(tmp_path / "here")
+    shutil.rmtree(tmp_path / "staging", ignore_errors=True)
+    folder = here / "000000000000" / "s0"
+    assert set(broken_artifacts(pending_files(folder))) == {f"run-{run_id}"}
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        wandb.teardown()
+        assert engram.main(["study", "sync", "made", "--runs", str(here)]) == 0, capsys.readouterr().err
+        assert server.artifact_files(f"run-{run_id}") == {"record.json": (folder / "record.json").read_bytes()}
+        assert server.artifact_files("study-000000000000-made-quick").keys() == {"study.json"}
+        assert [row["global_step"] for row in server.runs[run_id].history] == [1]
+        # What cannot be made again is not called uploaded.
+        track(folder, run_id, (2,), status="finished")
+        (folder / "record.json").unlink()
+        assert engram.main(["study", "sync", "made", "--runs", str(here)]) == 1
+        (lost,) = pending_files(folder)
+        assert f"{lost} is not uploaded: files of its artifact run-{run_id} are gone" in capsys.readouterr().err
 
 
 def test_sync_without_a_key_or_a_server_is_one_line(
@@ -111,7 +147,14 @@ def test_a_study_that_is_logged_online_is_uploaded_when_its_runs_have_ended(
             "baseline",
             0,
         )
-        assert run.config["tracking"]["study"] == "mine@quick"
+        assert (run.config["study"], run.config["row"], run.config["signature"]) == (
+            "mine@quick",
+            "plain",
+            row.signature,
+        )
+        groups = [server.runs[name].variables["groupName"] for name in row.runs.values()]
+        assert groups == [f"jerex-grc · {row.signature}"] * 2
+        assert aggregate.variables["groupName"] not in groups
         assert aggregate.config["seeds"] == [0, 1]
         values = [server.runs[name].summary["test/mention/f1"] for name in row.runs.values()]
         assert aggregate.summary["test/mention/f1"] == pytest.approx(sum(values) / 2)
@@ -126,9 +169,9 @@ def test_a_study_that_is_logged_online_is_uploaded_when_its_runs_have_ended(
 def test_a_run_that_is_computed_now_is_not_uploaded(study: StudyRecord, tmp_path: Path) -> None:
     folder = tmp_path / "000000000000" / "s0"
     track(folder, "000000000000-s0", (1,), status="finished")
-    assert [path.name for path in pending_files(study, tmp_path)] == ["run-000000000000-s0.wandb"]
+    assert [path.name for path in prepare_runs([folder])[0]] == ["run-000000000000-s0.wandb"]
     with lock_folder(folder):
-        assert pending_files(study, tmp_path) == []
+        assert prepare_runs([folder]) == ([], [])
 
 
 def test_an_upload_that_takes_nothing_is_given_up(
@@ -138,11 +181,11 @@ def test_an_upload_that_takes_nothing_is_given_up(
     track(folder, "000000000000-s0", (1,), status="finished")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("sweeps.dashboards.sync.SILENT_SECONDS", 3.0)
-    (path,) = pending_files(study, tmp_path)
+    monkeypatch.setattr("core.records.wandb_upload.SILENT_SECONDS", 3.0)
+    (path,) = pending_files(folder)
     problem = upload([path], logs=folder / "wandb")
     assert problem.startswith(f"W&B did not take 1 of 1 files, {path} for one (error: W&B took nothing for 3 s)")
-    assert pending_files(study, tmp_path) == [path]
+    assert pending_files(folder) == [path]
 
 
 def test_what_a_server_that_went_away_did_not_take_is_uploaded_later(
@@ -161,16 +204,16 @@ def test_what_a_server_that_went_away_did_not_take_is_uploaded_later(
         record = RunRecord(run_id=run_id, status="running", config={"preset": "x", "profile": "quick", "seed": 0})
         tracker.start(record, folder)
         server.broken = True
-        tracker.log({"loss/total": 1.0}, step=5)
+        tracker.log({"loss/total": 1.0}, kind=STEP, step=5)
         tracker.finish(msgspec.structs.replace(record, status="finished"))
         assert f"engram: warning: {run_id}: W&B did not take everything" in capsys.readouterr().err
         assert "status" not in server.runs[run_id].summary
         server.broken = False
-        (path,) = pending_files(study, tmp_path)
+        (path,) = pending_files(folder)
         assert upload([path], logs=folder / "wandb") == ""
         assert server.runs[run_id].summary["status"] == "finished"
         assert [row["global_step"] for row in server.runs[run_id].history] == [5]
-        assert pending_files(study, tmp_path) == []
+        assert pending_files(folder) == []
 
 
 def test_offline_files_are_listed_where_nothing_is_to_be_uploaded(

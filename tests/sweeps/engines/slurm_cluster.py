@@ -140,9 +140,11 @@ class SlurmCluster:
     def stop(self) -> None:
         """End all jobs, then all daemons, then the folder."""
         self.call("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name, check=False)
-        for daemon in reversed(self._daemons.values()):
+        # Without munged the others would take ten seconds to end.
+        for name in (*self.nodes, "slurmctld", "munged"):
+            if (daemon := self._daemons.get(name)) is None:
+                continue
             daemon.terminate()
-        for daemon in self._daemons.values():
             try:
                 daemon.wait(5)
             except subprocess.TimeoutExpired:
