@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from types import GenericAlias
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -27,6 +27,11 @@ OWN_LIMIT = 1 << 28
 """Most bytes of a file that Engram wrote for itself (record, history, counts): hundreds of times the largest seen."""
 WHOLE_LIMIT = 1 << 32
 """Most bytes of a file of documents that is read whole."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
+"""Seconds or MiB."""
+Percent = Annotated[float, msgspec.Meta(ge=0.0, le=1e4)]
+"""A score in percent: its bound only keeps what cannot be one out of tables and figures."""
 STALE_WAITS = (0.05, 0.2, 1.0)
 """How long to wait between tries, in seconds, to read a file that other hosts replace."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -102,18 +107,11 @@ def read_json(
     return content
 
 
-def read_json_lines(path: Path, kind: type[Content], way_out: str, *, cut: bool = False) -> list[Content]:
-    """The objects of a file of ours with one on each line; a `UserError` says which line is damaged, and the way out.
-
-    With `cut`, a last line without a line break is left out: a killed process wrote it in part.
-    """
-    lines = read_bytes(path).split(b"\n")
-    last = lines.pop()
-    if last.strip() and not cut:
-        lines.append(last)
+def read_json_lines(path: Path, kind: type[Content], way_out: str) -> list[Content]:
+    """The objects of a file of ours with one on each line; a `UserError` says which line is damaged and the way out."""
     decoder = msgspec.json.Decoder(kind)
     objects = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
         try:
             objects += [decoder.decode(line)] if line.strip() else []
         except DECODE_ERRORS as error:

@@ -22,7 +22,7 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for what is not JSON, not UTF-8, nested too deeply or of another form."""
 _VALIDATION_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _PATH_STEP = re.compile(r"\[(\d+)\]|\.([^.\[\]]+)")
-_ODD_KEYS = (b" :", b"\t:", b"\n:", b"\r:", b"\\u004", b"\\u005", b"\\u006", b"\\u007")
+_ESCAPED_LETTER, _APART = re.compile(rb"\\u00[4-7]"), re.compile(rb'"\s+:')
 """Ways to write a key in which a search for `"key":` misses it."""
 
 
@@ -70,6 +70,8 @@ def parse_json(
         if isinstance(error, msgspec.ValidationError):
             raise _schema_fault(error, raw, path, index, line) from None
         raise fault(path, explain_json_error(error, len(raw)), index=index, line=line) from None
+    except UserError as error:  # of a class that checks its own values
+        raise fault(path, str(error), index=index, line=line) from None
     if check_keys:
         check_repeated_keys(raw, path, index=index, line=line)
     return content
@@ -117,19 +119,26 @@ def _refuse_repeated_key(pairs: list[tuple[str, Any]]) -> None:
         raise _RepeatedKey(Counter(key for key, _ in pairs).most_common(1)[0][0])
 
 
-def may_repeat_keys(raw: bytes, objects: Iterable[Sequence[msgspec.Struct]]) -> bool:
+def may_repeat_keys(raw: bytes, objects: Iterable[Sequence[msgspec.Struct]], unread: Sequence[str] = ()) -> bool:
     """Whether JSON may hold a key twice in one object: the quick question before `check_repeated_keys`.
 
-    `objects` are all that was decoded from it, those of one class together. A key's quotes are never escaped, and
-    quotes within a JSON string always are, so that every `"key":` is a key.
+    `objects` are all that was decoded from it, those of one class together; `unread` are usual keys that their classes
+    lack. A key's quotes are never escaped, and quotes within a JSON string always are, so that every `"key":` is a key.
     """
-    expected: Counter[str] = Counter()
-    for group in objects:
-        for name in group[0].__struct_fields__ if group else ():
-            expected[name] += len(group) - list(map(attrgetter(name), group)).count(None)
-    return any(odd in raw for odd in _ODD_KEYS) or any(
-        raw.count(b'"%s":' % name.encode()) != count for name, count in expected.items()
-    )
+    if (b"\\u00" in raw and _ESCAPED_LETTER.search(raw)) or (b'" :' in raw and _APART.search(raw)):
+        return True
+    groups = [group for group in objects if group]
+    known = sum(_count_keys(group, name) for group in groups for name in group[0].__struct_fields__)
+    # More where a string begins with a colon, a value is null, or a key is another's.
+    return raw.count(b'":') != known + sum(raw.count(b'"%s":' % name.encode()) for name in unread)
+
+
+def _count_keys(objects: Sequence[msgspec.Struct], name: str) -> int:
+    """How many objects have a key."""
+    kind = type(objects[0])
+    if name in kind.__struct_fields__[: len(kind.__struct_fields__) - len(kind.__struct_defaults__)]:
+        return len(objects)
+    return len(objects) - list(map(attrgetter(name), objects)).count(None)
 
 
 def _schema_fault(

@@ -95,6 +95,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
         *external_notes(study, set(frame["row"])),
         *early_choice_notes(study, runs),
         *mixed_run_notes(runs),
+        *overlap_notes(runs),
     ]
 
 
@@ -165,6 +166,12 @@ def mixed_run_notes(runs: pd.DataFrame) -> Iterator[str]:
     changed = scored["uncommitted_changes"].eq(True).sum()
     if changed:
         yield f"{changed} of {len(scored)} runs were computed with uncommitted changes in the code."
+
+
+def overlap_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Splits that share documents, as the records of scored runs say."""
+    lines = [line for overlaps in runs.loc[runs["status"].isin(SCORED), "overlaps"] for line in overlaps.splitlines()]
+    yield from (f"{line}." for line in dict.fromkeys(lines))
 
 
 def missing_interval_notes(

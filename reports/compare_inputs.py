@@ -6,18 +6,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from core.data.documents import describe_unlabelled
 from core.data.formats import read_corpus
-from core.data.formats.predictions import Prediction, read_predictions
+from core.data.formats.predictions import Prediction
+from core.data.stream import read_documents
 from core.errors import UserError, fault
 from core.input_files import read_json
 from core.records.record import SCORED, find_run, read_record
 from core.scoring.evaluate import count_documents, evaluate, match_documents
-from core.scoring.metrics import TASKS, DocumentCounts
+from core.scoring.metrics import DocumentCounts
 from studies.record import find_study_record
 from studies.study import Study
-
-MAX_COUNT = 1 << 31
-"""More than any document has of anything."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,11 @@ def read_system(reference: str, *, runs: Path, split: str, gold: Path | None) ->
 @cache
 def read_prediction_file(path: Path, gold: Path) -> ComparedSystem:
     """A prediction file, scored on gold documents as if it were a run's one seed; read once, however often asked."""
-    documents, annotations = match_documents(list(read_corpus(gold).documents), gold, read_predictions(path), path)
+    documents = list(read_corpus(gold).documents)
+    annotations = match_documents(documents, gold, read_documents(path, format="predictions"), path)
+    if unlabelled := sum(document.lacks_relations for document in documents):
+        reason = describe_unlabelled(unlabelled, len(documents))
+        raise fault(gold, f"{reason}, so that no relation scores can be compared: `engram score` gives the others")
     pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
     counts, extra = count_documents(documents, annotations), evaluate(documents, annotations).extra
     return ComparedSystem(path.name, {0: counts}, {0: extra}, predictions=pairs)
@@ -107,12 +110,7 @@ def read_run_folders(label: str, folders: dict[int, Path], split: str) -> Compar
 
 def read_counts(path: Path) -> list[DocumentCounts]:
     """The counts per document that a run stored."""
-    way_out = "run `engram evaluate` on the run again"
-    counts = read_json(path, list[DocumentCounts], way_out)
+    counts = read_json(path, list[DocumentCounts], "restore it, or delete the run and run it again")
     if counts is None:
         raise UserError(f"{path} is not there: the run was not scored on that split (--split)")
-    for index, document in enumerate(counts):
-        numbers = [number for types in document.counts.values() for triple in types.values() for number in triple]
-        if not document.counts.keys() >= set(TASKS) or not all(0 <= number < MAX_COUNT for number in numbers):
-            raise fault(path, f"counts of {', '.join(document.counts)} are damaged; {way_out}", index=index)
     return counts

@@ -126,7 +126,19 @@ def check_scores(run: RunSummary, split: str) -> dict[str, dict[str, float | Non
 
 def unknown_facts(run_id: str, signature: str) -> dict[str, Any]:
     """The facts of a run of which nothing is known but its name."""
-    texts = ("folder", "commit", "machine", "device", "data", "seed_means", "packages", "preset", "address", "problem")
+    texts = (
+        "overlaps",
+        "folder",
+        "commit",
+        "machine",
+        "device",
+        "data",
+        "seed_means",
+        "packages",
+        "preset",
+        "address",
+        "problem",
+    )
     others = (*WHOLE_NUMBERS, *COSTS, "knock_out_seconds", "reads", "uncommitted_changes")
     return {"run": run_id, "signature": signature} | dict.fromkeys(texts, "") | dict.fromkeys(others)
 
@@ -141,6 +153,7 @@ def known_facts(run: RunSummary) -> dict[str, Any]:
         "seed_means": describe_seed(settings.data, data),
         "device": settings.runtime.get("device", ""),
         "threads": settings.runtime.get("threads"),
+        "overlaps": "\n".join(run.overlaps),
         "address": run.url or wandb_address(run.run_id, settings.tracking),
         "knock_out_seconds": run.memory_use.knock_out_seconds if run.memory_use is not None else None,
         "reads": settings.ever_reads,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config.signature import signature
+from core.data.overlap import describe_overlaps, read_fingerprints
 from core.errors import UserError
 from core.files import check_writable, content_hash, make_folder
 from core.records.provenance import UNCOMMITTED, Provenance, collect_provenance, describe_code
@@ -80,7 +81,7 @@ def rows_that_never_read(plan: Plan) -> Iterator[str]:
 
 
 def held_out_documents(plan: Plan) -> Iterator[str]:
-    """Rows without test documents, and two splits that are the same file."""
+    """Rows without test documents, two splits that are the same file, and documents that two splits share."""
     untested = [name for name, config in plan.configs.items() if config.data.test is None]
     if untested:
         yield (
@@ -97,6 +98,10 @@ def held_out_documents(plan: Plan) -> Iterator[str]:
                     f"{split} and {same} documents are the same file ({path}): scores on it do not show how well a "
                     "model does on new text"
                 )
+        splits = {split: getattr(data, split) for split in set(first.values()) if getattr(data, split)}
+        yield from describe_overlaps(
+            {name: read_fingerprints(Path(path), data.format) for name, path in splits.items()}
+        )
 
 
 def early_choice(plan: Plan) -> Iterator[str]:

@@ -89,7 +89,11 @@ def print_scores(scores: Scores) -> None:
     extra = scores.extra
     tasks = _table(f"{extra['documents']} documents, percent", *NUMBERS[1:])
     for task in TASKS:
-        values = [f"{value:.2f}" for value in msgspec.structs.astuple(getattr(scores, task))]
+        task_scores = getattr(scores, task)
+        if task_scores is None:
+            tasks.add_row(_name(task), *("-" for _ in NUMBERS[1:]))
+            continue
+        values = [f"{value:.2f}" for value in msgspec.structs.astuple(task_scores)]
         counts = [str(extra["counts"][task][key]) for key in ("tp", "fp", "fn")]
         tasks.add_row(_name(task), *values, *counts, style="bold" if task == HEADLINE else None)
     headline = _name(HEADLINE)
@@ -104,7 +108,7 @@ def print_scores(scores: Scores) -> None:
         keys = ("precision", "recall", "f1")
         diagnostics.add_row(name, *(f"{measures[key]:.2f}" if key in measures else "" for key in keys))
     notes = []
-    if "on_gold" in extra:
+    if HEADLINE in extra.get("on_gold", {}):
         on_gold = [f"{extra['on_gold'][task]['f1']:.2f}" for task in ("relation", HEADLINE)]
         notes.append(f"relation F1 on gold mentions and clusters {on_gold[0]}, strict {on_gold[1]}")
     if "ranking" in extra:

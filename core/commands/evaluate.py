@@ -12,6 +12,7 @@ import msgspec
 from core.commands.console import print_json, print_knock_outs, print_scores
 from core.config.memory import MemoryConfig
 from core.config.schema import Format, RunConfig
+from core.data.documents import describe_unlabelled
 from core.data.formats import read_corpus
 from core.data.issues import Issues
 from core.errors import UserError, did_you_mean
@@ -88,6 +89,11 @@ def evaluate(
     missing = [document.id for document in corpus.documents if document.gold is None]
     if missing:
         raise UserError(f"{len(missing)} documents have no gold to score against, first {missing[0]!r}: use predict")
+    if knock_out and (unlabelled := sum(document.lacks_relations for document in corpus.documents)):
+        reason = describe_unlabelled(unlabelled, len(corpus.documents))
+        raise UserError(
+            f"--knock-out compares relation scores, but {reason}: give annotated documents, or leave it out"
+        )
     issues = Issues()
     encoded = opened.encode(corpus.documents, issues)
     chosen = choose_documents(encoded, documents) if attention else []

@@ -11,8 +11,8 @@ from core.data.corpus import Corpus
 from core.data.documents import Annotation, Document, LabelSet
 from core.data.formats import read_corpus
 from core.data.formats.conversion import unknown_type
-from core.data.formats.predictions import Prediction, parse_predictions
 from core.data.formats.types_file import read_types
+from core.data.stream import read_documents
 from core.errors import fault
 from core.input_files import read_source
 from core.parsing import parse_json
@@ -43,12 +43,11 @@ def score(
     """
     labels = read_types(types) if types is not None else None
     corpus = read_corpus(gold, format=format, labels=labels)
-    predicted = parse_predictions(read_source(predictions), predictions)
+    documents = drop_unknown_sentences(corpus)
+    predicted = read_documents(predictions, format="predictions")
     if labels is not None:
-        predicted = [
-            names_to_types(prediction, index, labels, predictions) for index, prediction in enumerate(predicted)
-        ]
-    documents, annotations = match_documents(drop_unknown_sentences(corpus), gold, predicted, predictions)
+        predicted = (names_to_types(one, index, labels, predictions) for index, one in enumerate(predicted))
+    annotations = match_documents(documents, gold, predicted, predictions)
     scores = evaluate(documents, annotations, facts=read_facts(facts) if facts is not None else None)
     scores.extra["notes"].extend(unknown_type_notes(documents, annotations))
     if json:
@@ -79,10 +78,9 @@ def unknown_type_notes(documents: Sequence[Document], annotations: Sequence[Anno
     return notes
 
 
-def names_to_types(prediction: Prediction, index: int, labels: LabelSet, path: Path) -> Prediction:
-    """The prediction with types where it had readable names; raises `UserError` for what is neither."""
-
-    annotation = prediction.annotation
+def names_to_types(document: Document, index: int, labels: LabelSet, path: Path) -> Document:
+    """A predicted document with types where it had readable names; raises `UserError` for what is neither."""
+    annotation = document.gold or Annotation()
     for kind, field in (("entity", "entities"), ("relation", "relations")):
         types, names = getattr(labels, f"{kind}_types"), getattr(labels, f"{kind}_names")
         by_name = {name: value for name, value in zip(names, types, strict=True) if names.count(name) == 1}
@@ -91,10 +89,10 @@ def names_to_types(prediction: Prediction, index: int, labels: LabelSet, path: P
         for number, item in enumerate(getattr(annotation, field)):
             if item.type not in by_name:
                 message = f"field {field}[{number}].type {unknown_type(kind, item.type, types)}"
-                raise fault(path, message, index=index, title=prediction.document.title)
+                raise fault(path, message, index=index, title=document.title)
             replaced.append(msgspec.structs.replace(item, type=by_name[item.type]))
         annotation = msgspec.structs.replace(annotation, **{field: tuple(replaced)})
-    return Prediction(prediction.document, annotation)
+    return msgspec.structs.replace(document, gold=annotation)
 
 
 def read_facts(path: Path) -> frozenset[Fact]:

@@ -50,6 +50,9 @@ class Annotation(msgspec.Struct, frozen=True):
     relations: tuple[Relation, ...] = ()
     mention_scores: tuple[float | None, ...] = ()
     entity_scores: tuple[float | None, ...] = ()
+    relations_listed: bool = True
+    """False for gold of a source that lists entities but no relations, such as DocRED's own test file: relation scores
+    on it would mean nothing."""
 
     @staticmethod
     def from_entities(entities: Iterable[Entity], relations: Iterable[Relation] = ()) -> "Annotation":
@@ -74,6 +77,11 @@ class Document(msgspec.Struct, frozen=True):
     text: str | None = None
     offsets: tuple[Span, ...] | None = None
 
+    @property
+    def lacks_relations(self) -> bool:
+        """Whether it has gold, but no list of relations."""
+        return self.gold is not None and not self.gold.relations_listed
+
     def surface(self, span: Span) -> str:
         """The tokens of a span joined by single spaces and stripped (MODEL.md, section 1.4)."""
         return " ".join(self.tokens[span[0] : span[1]]).strip()
@@ -81,6 +89,11 @@ class Document(msgspec.Struct, frozen=True):
     def sentence_numbers(self) -> list[int]:
         """The sentence index of every token."""
         return [number for number, (start, end) in enumerate(self.sentences) for _ in range(start, end)]
+
+
+def describe_unlabelled(unlabelled: int, documents: int) -> str:
+    """Why relations cannot be scored on some documents."""
+    return f"{unlabelled} of {documents} gold documents have no list of relations (DocRED: the field labels)"
 
 
 class LabelSet(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ KINDS: dict[str, str] = {
     "mixed_type_cluster": "clusters whose mentions differ in type; the first mention's type is the cluster's",
     "long_mention": "mentions wider than the widest candidate span; trained on, never predictable",
     "no_relations": "documents whose gold holds no relation; kept",
-    "unlabelled_relations": "documents with entities but without a list of relations; kept as having none",
+    "unlabelled_relations": "documents with entities but without a list of relations; kept, relations are not scored",
     "name_mismatch": "mentions whose name differs from their tokens by more than white space; the tokens are used",
     "duplicate_relation": "relations annotated again; kept here, used once in training and scoring",
     "self_relation": "relations whose head is their tail; kept",

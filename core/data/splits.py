@@ -9,7 +9,7 @@ import msgspec
 
 from core.config.schema import DataConfig
 from core.data.corpus import Corpus
-from core.data.documents import Document, LabelSet
+from core.data.documents import Document, LabelSet, describe_unlabelled
 from core.data.formats import read_corpus
 from core.data.formats.types_file import read_types
 from core.data.issues import Issues
@@ -48,6 +48,10 @@ def read_splits(data: DataConfig, *, max_span_tokens: int) -> Splits:
     train = corpora[data.train]
     if not any(document.gold is not None for document in train.documents):
         raise fault(data.train, "holds no annotated document, and training needs at least 1: give annotated documents")
+    for path in filter(None, {data.validation or data.train, data.test}):
+        if unlabelled := sum(document.lacks_relations for document in corpora[path].documents):
+            reason = describe_unlabelled(unlabelled, len(corpora[path].documents))
+            raise fault(path, f"{reason}, so that a run cannot be scored on it: give annotated documents")
     try:
         if labels is None:
             labels = LabelSet.observed(train.documents)

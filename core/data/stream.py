@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedIOBase, BytesIO
 from itertools import chain
 from pathlib import Path
@@ -24,12 +25,14 @@ from core.data.documents import Document
 from core.data.formats import detect_format, parse_document
 from core.data.issues import Issues
 from core.errors import UserError, fault
-from core.input_files import empty_fault, named_file_errors, open_file
+from core.input_files import WHOLE_LIMIT, empty_fault, named_file_errors, open_file
 from core.parsing import BYTE_ORDER_MARK, DECODE_ERRORS, explain_json_error
 
 STANDARD = "-"
 HEAD_BYTES = 1 << 20
 """A format is detected from so much of an input, and at least one line of it."""
+DOCUMENT_LIMIT = 1 << 28
+"""Most bytes of one document, or of the blank lines before it: what has no end is not waited for."""
 RAW_CHARACTERS = 10_000
 """What is kept of the text of a document that was skipped."""
 
@@ -102,7 +105,7 @@ class DocumentStream:
     ) -> None:
         self.path, self.size = path, size
         with named_file_errors(path):
-            head = file.read(HEAD_BYTES) + file.readline()
+            head = file.read(HEAD_BYTES) + file.readline(DOCUMENT_LIMIT)
         lead = BYTE_ORDER_MARK if head.startswith(BYTE_ORDER_MARK) else b""
         head = head.removeprefix(lead)
         if not head.strip():
@@ -111,10 +114,13 @@ class DocumentStream:
         items: Iterable[_Item]
         if self.format in ("docred", "predictions") and _ARRAY_OR_OBJECT_OVER_LINES.match(head):
             with named_file_errors(path):
-                raw = head + file.read()
+                raw = head + file.read(WHOLE_LIMIT)
+                if file.read(1):
+                    raise fault(path, f"is an array of more than {WHOLE_LIMIT:,} bytes: give an object on each line")
             items = _split_array(raw, path) if raw.lstrip().startswith(b"[") else [(b"", raw)]
         else:
-            items = _split_lines(chain(BytesIO(head), file), self.format)
+            lines = iter(partial(file.readline, DOCUMENT_LIMIT), b"")
+            items = _split_lines(chain(BytesIO(head), lines), self.format, path)
         self._items = _mark_items(items, lead)
         self._ids = UniqueIds(Issues())
         self._index = 0
@@ -138,6 +144,19 @@ class DocumentStream:
             yield Entry(self.path, index, line, raw, document, reason, mark)
 
 
+def read_documents(path: Path, *, format: Format = "auto") -> Iterator[Document]:
+    """The documents of a file one by one; raises `UserError` for the first that is faulty, and where there is none."""
+    document = None
+    with open_documents(str(path), format=format) as stream:
+        for entry in stream.entries():
+            if entry.document is None:
+                raise UserError(entry.reason)
+            document = entry.document
+            yield document
+    if document is None:
+        raise fault(path, "holds 0 documents: give a file with at least 1")
+
+
 @contextmanager
 def open_documents(input: str, *, format: Format = "auto") -> Iterator[DocumentStream]:
     """The documents of a file, or of stdin where it is called `-`."""
@@ -159,21 +178,22 @@ def _mark_items(items: Iterable[_Item], lead: bytes) -> Iterator[tuple[bytes, in
         yield raw, begins, Mark(taken, digest.hexdigest())
 
 
-def _split_lines(lines: Iterable[bytes], format: Format) -> Iterator[_Item]:
+def _split_lines(lines: Iterable[bytes], format: Format, path: Path | str) -> Iterator[_Item]:
     """The documents of JSON lines, PubTator or text, each with the blank lines after it."""
-    gap, document, after_blank = b"", list[bytes](), False
+    gap, document, after_blank, size = list[bytes](), list[bytes](), False, 0
     for line in lines:
         blank = not line.decode(errors="replace").strip()
         if document and not blank and _begins_document(line, document[0], after_blank, format):
-            yield gap, b"".join(document)
-            gap, document = b"", []
-        if blank and not document:
-            gap += line
-        else:
-            document.append(line)
+            yield b"".join(gap), b"".join(document)
+            gap, document, size = [], [], 0
+        (gap if blank and not document else document).append(line)
+        size += len(line)
+        if size >= DOCUMENT_LIMIT:
+            what = f"a document and the blank lines around it take more than {DOCUMENT_LIMIT:,} bytes: split it"
+            raise fault(path, f"{what}, or state the format with --format")
         after_blank = blank
     if document:
-        yield gap, b"".join(document)
+        yield b"".join(gap), b"".join(document)
 
 
 def _begins_document(line: bytes, first: bytes, after_blank: bool, format: Format) -> bool:

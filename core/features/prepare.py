@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from core.config.schema import DataConfig, RunConfig
 from core.data.documents import Document, LabelSet
 from core.data.issues import Issues
+from core.data.overlap import describe_overlaps, fingerprints
 from core.data.splits import read_splits
 from core.errors import UserError
 from core.features.wordpiece_cache import encode_cached
@@ -19,6 +20,8 @@ class PreparedData:
     labels: LabelSet
     wordpieces: WordPieces
     issues: dict[str, Issues]
+    overlaps: tuple[str, ...] = ()
+    """A sentence for every two splits that share documents."""
 
 
 def prepare(config: RunConfig) -> PreparedData:
@@ -39,7 +42,8 @@ def prepare(config: RunConfig) -> PreparedData:
             f"({config.training.batch_size}), so that no step could be made: lower it, or give more documents"
             + (f" (data.limit is {data.limit})" if data.limit else "")
         )
-    return PreparedData(encoded, splits.labels, wordpieces, issues)
+    overlaps = describe_overlaps({name: fingerprints(corpus.documents) for name, corpus in corpora.items()})
+    return PreparedData(encoded, splits.labels, wordpieces, issues, tuple(overlaps))
 
 
 def encode_documents(

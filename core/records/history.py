@@ -6,11 +6,24 @@ Rows hold only what the same run gives again, bit for bit; speed goes only to th
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from core.files import atomic_write
+from core.input_files import Count, Percent, read_bytes
+from core.parsing import describe_decode_error
+from core.progress import say
 
 STEP, VALIDATION = "step", "validation"
+PERCENTAGES = ("/f1", "/average_precision")
+"""What the names of scores end in."""
+
+
+class _Row(msgspec.Struct):
+    kind: Literal["step", "validation"]
+    step: Count
+    reading: float = 0.0
 
 
 class History:
@@ -35,16 +48,33 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The rows of a history; a last row that a killed process wrote in part is left out, as nothing depends on it."""
+    """The rows of a history: `kind`, `step`, and numbers by name; none where there is no file.
+
+    A last row that a killed process wrote in part is left out, as nothing depends on it. Where another row is damaged,
+    a line on stderr says so, and it and what follows is left out.
+    """
     if not path.exists():
         return []
+    lines = read_bytes(path).split(b"\n")[:-1]
     rows = []
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+    for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError:
+            rows.append(_parse_row(line))
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
+            left_out = f"{len(lines) - number + 1} of its {len(lines)} rows are left out"
+            say(f"{path} is damaged in line {number} ({describe_decode_error(error)}): {left_out}")
             break
     return rows
+
+
+def _parse_row(line: bytes) -> dict[str, Any]:
+    # Losses may be infinite or no number, which Python's JSON knows and msgspec's does not.
+    row: dict[str, Any] = json.loads(line)
+    msgspec.convert(row, _Row)
+    numbers = {name: value for name, value in row.items() if name != "kind"}
+    msgspec.convert(numbers, dict[str, float | None])
+    msgspec.convert([value for name, value in numbers.items() if name.endswith(PERCENTAGES)], list[Percent | None])
+    return row
 
 
 def last_step(path: Path) -> int:

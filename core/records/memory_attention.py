@@ -10,8 +10,8 @@ import msgspec
 
 from core.config.memory import Mode, Reads
 from core.data.documents import Span
-from core.errors import UserError
 from core.files import atomic_write
+from core.input_files import read_json_lines
 from core.records.memory_use import MemoryName, Place
 
 
@@ -66,9 +66,4 @@ def write_attention(path: Path, documents: Sequence[DocumentAttention]) -> None:
 
 def read_attention(path: Path) -> list[DocumentAttention]:
     """The documents of an attention file; a damaged one is one clear line."""
-    try:
-        return msgspec.json.Decoder(DocumentAttention).decode_lines(path.read_bytes())
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(
-            f"{path} is damaged: {error}; delete it, or run `engram evaluate RUN --attention` again"
-        ) from None
+    return read_json_lines(path, DocumentAttention, "delete it, or run `engram evaluate RUN --attention` again")

@@ -24,7 +24,7 @@ from core.files import (
     was_killed,
     write_json,
 )
-from core.input_files import read_json
+from core.input_files import Amount, Count, read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
 
@@ -48,20 +48,22 @@ class RunRecord(msgspec.Struct, frozen=True):
     provenance: Provenance | None = None
     metrics: dict[str, dict[str, Any]] = {}
     """Split -> scores as `core.scoring.metrics.Scores` has them."""
-    steps: int = 0
-    chosen_epoch: int | None = None
+    steps: Count = 0
+    chosen_epoch: Count | None = None
     chosen_reading: float | None = None
     """How strongly the chosen checkpoint reads memory: 0 is a reading row whose choice fell into the warm-up."""
-    seconds: float = 0.0
-    peak_memory_mib: float | None = None
-    parameters: int | None = None
-    repairs: dict[str, dict[str, int]] = {}
+    seconds: Amount = 0.0
+    peak_memory_mib: Amount | None = None
+    parameters: Count | None = None
+    repairs: dict[str, dict[str, Count]] = {}
     """Split -> kind of data issue or repair -> how often."""
     memory_use: MemoryUse | None = None
     """None where memory is never read."""
     type_names: dict[str, dict[str, str]] = {}
     """`entity` and `relation` -> type -> its readable name, where the types file gives one (P26: spouse)."""
     notes: list[str] = []
+    overlaps: list[str] = []
+    """A sentence for every two splits that share documents, with their number."""
     url: str | None = None
     """Where W&B shows it, where it was logged online."""
     error: str | None = None

@@ -13,7 +13,7 @@ import msgspec
 from core.config.memory import MemoryConfig
 from core.errors import UserError
 from core.files import is_locked
-from core.input_files import read_json
+from core.input_files import Amount, Count, Percent, read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance, is_other_code
 from core.records.record import DAMAGED_WAY_OUT, FINAL, RECORD, SCORED, Status
@@ -27,26 +27,26 @@ DAMAGED: Final = "damaged"
 class TaskSummary(msgspec.Struct, frozen=True, gc=False):
     """Scores of one task in percent, as `core.scoring.metrics.TaskScores`; None where the record lacks one."""
 
-    precision: float | None = None
-    recall: float | None = None
-    f1: float | None = None
-    macro_precision: float | None = None
-    macro_recall: float | None = None
-    macro_f1: float | None = None
+    precision: Percent | None = None
+    recall: Percent | None = None
+    f1: Percent | None = None
+    macro_precision: Percent | None = None
+    macro_recall: Percent | None = None
+    macro_f1: Percent | None = None
 
 
 class PartScores(msgspec.Struct, frozen=True, gc=False):
     """Strict relation scores of a part of all relations: of one type, or of one sentence distance."""
 
-    f1: float
-    tp: int = 0
-    fn: int = 0
+    f1: Percent
+    tp: Count = 0
+    fn: Count = 0
 
 
 class ExtraSummary(msgspec.Struct, frozen=True):
     """The diagnostics of a split that most readers want."""
 
-    documents: int | None = None
+    documents: Count | None = None
     by_sentence_distance: dict[str, PartScores] = {}
 
 
@@ -70,8 +70,8 @@ class ModelSettings(msgspec.Struct, frozen=True, gc=False):
 class TrainingSettings(msgspec.Struct, frozen=True, gc=False):
     """How long it trains."""
 
-    epochs: int = 1
-    batch_size: int = 1
+    epochs: Count = 1
+    batch_size: Count = 1
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -104,13 +104,14 @@ class RunSummary(msgspec.Struct, frozen=True):
     config: Settings = Settings()
     provenance: Provenance | None = None
     metrics: dict[str, SplitSummary] = {}
-    steps: int = 0
-    chosen_epoch: int | None = None
+    steps: Count = 0
+    chosen_epoch: Count | None = None
     chosen_reading: float | None = None
-    seconds: float = 0.0
-    peak_memory_mib: float | None = None
-    parameters: int | None = None
+    seconds: Amount = 0.0
+    peak_memory_mib: Amount | None = None
+    parameters: Count | None = None
     memory_use: MemoryUse | None = None
+    overlaps: tuple[str, ...] = ()
     url: str | None = None
     error: str | None = None
     """The record's; of a damaged record what is wrong with it."""

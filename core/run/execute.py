@@ -137,6 +137,8 @@ def compute(
     steps = total_steps(config, len(data.splits["train"]))
     sizes = ", ".join(f"{len(documents)} {name}" for name, documents in data.splits.items())
     say(f"{folder}: {sizes} documents; {steps} steps on {accelerator.device}")
+    for overlap in data.overlaps:
+        say(f"warning: {overlap}")
     with progress_bar("training", steps) as progress:
         observer = RunObserver(
             folder,
@@ -181,6 +183,7 @@ def compute(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         repairs={name: counts for name, counts in repairs.items() if counts},
         memory_use=memory_use,
+        overlaps=list(data.overlaps),
     )
 
 

@@ -4,15 +4,15 @@ Which predicted document belongs to which gold document: by title where both fil
 document without prediction, or with other tokens, is refused: a missing metric raises and never becomes 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
-from core.data.documents import Annotation, Document
-from core.data.formats.predictions import Prediction
-from core.errors import UserError, fault
+from core.data.documents import Annotation, Document, describe_unlabelled
+from core.errors import VALUE_LIMIT, UserError, cut_middle, fault
 from core.scoring.coreference import coreference_scores
 from core.scoring.diagnostics import (
     Fact,
@@ -24,7 +24,7 @@ from core.scoring.diagnostics import (
     lenient_scores,
     ranked_relations,
 )
-from core.scoring.metrics import DocumentCounts, Scores, count, score
+from core.scoring.metrics import RELATION_TASKS, DocumentCounts, Scores, count, score
 
 
 def count_documents(documents: Sequence[Document], predicted: Sequence[Annotation]) -> list[DocumentCounts]:
@@ -79,7 +79,23 @@ def evaluate(
         extra["ign"] = ign_scores(documents, predicted, facts)
     # Last, so that a reader finds the notes after the numbers.
     extra["notes"] = notes
-    return msgspec.structs.replace(scores, extra=extra)
+    scores = msgspec.structs.replace(scores, extra=extra)
+    unlabelled = sum(document.lacks_relations for document in documents)
+    return refuse_relation_scores(scores, unlabelled) if unlabelled else scores
+
+
+OF_RELATIONS = ("by_relation_type", "by_sentence_distance", "ranking", "ign")
+"""Scores beyond the five tasks that relations alone have."""
+
+
+def refuse_relation_scores(scores: Scores, unlabelled: int) -> Scores:
+    """The scores without all that gold relations decide, and the note that says why."""
+    extra: dict[str, Any] = {name: value for name, value in scores.extra.items() if name not in OF_RELATIONS}
+    for name in ("gold_macro", "counts", "lenient"):
+        extra[name] = {task: value for task, value in extra[name].items() if task not in RELATION_TASKS}
+    others = [note for note in extra["notes"] if not note.startswith((*RELATION_TASKS, *OF_RELATIONS))]
+    extra["notes"] = [f"relation scores refused: {describe_unlabelled(unlabelled, extra['documents'])}", *others]
+    return msgspec.structs.replace(scores, relation=None, relation_strict=None, extra=extra)
 
 
 MAX_NAMED = 5
@@ -87,9 +103,9 @@ MAX_NAMED = 5
 
 
 def match_documents(
-    gold: Sequence[Document], gold_path: Path, predictions: Sequence[Prediction], predictions_path: Path
-) -> tuple[list[Document], list[Annotation]]:
-    """The gold documents, in their order, and the annotation predicted for each.
+    gold: Sequence[Document], gold_path: Path, predicted: Iterable[Document], predictions_path: Path
+) -> list[Annotation]:
+    """The annotation predicted for each gold document; `predicted` are taken one by one, of each its annotation stays.
 
     By title where every document of both files has one and no file has a title twice. Raises `UserError` for documents
     without counterpart, files of different length, and documents whose tokens differ beyond white space.
@@ -98,26 +114,40 @@ def match_documents(
         if document.gold is None:
             raise fault(gold_path, "has no gold annotation: give an annotated file", index=index, title=document.title)
     titles = [document.title for document in gold]
-    predicted_titles = [prediction.document.title for prediction in predictions]
-    if _are_unique(titles) and _are_unique(predicted_titles):
+    by_title = {title: index for index, title in enumerate(titles)} if _are_unique(titles) else {}
+    annotations, predicted_titles = [], []
+    # Which of the two it is shows at the end.
+    other_tokens: dict[Literal["title", "order"], UserError] = {}
+    for position, document in enumerate(predicted):
+        annotations.append(document.gold or Annotation())
+        predicted_titles.append(document.title)
+        if "title" not in other_tokens and document.title in by_title:
+            counterpart = gold[by_title[document.title]]
+            if what := _compare_tokens(counterpart, document, gold_path):
+                other_tokens["title"] = fault(predictions_path, what, index=position, title=document.title)
+        if "order" not in other_tokens and position < len(gold):
+            counterpart = gold[position]
+            if what := _compare_tokens(counterpart, document, gold_path):
+                other_tokens["order"] = fault(predictions_path, what, index=position, title=counterpart.title)
+    if by_title and _are_unique(predicted_titles):
         _require(
             titles, predicted_titles, f"{predictions_path}: no prediction for %s of {gold_path}: predict all of it"
         )
         _require(
             predicted_titles, titles, f"{gold_path}: no gold for %s of {predictions_path}: give the file predicted"
         )
+        if "title" in other_tokens:
+            raise other_tokens["title"]
         positions = {title: position for position, title in enumerate(predicted_titles)}
-        order = [positions[title] for title in titles]
-    elif len(gold) != len(predictions):
+        return [annotations[positions[title]] for title in titles]
+    if len(gold) != len(annotations):
         raise UserError(
-            f"{predictions_path}: {len(predictions)} predicted documents, but {gold_path} has {len(gold)}: where not "
+            f"{predictions_path}: {len(annotations)} predicted documents, but {gold_path} has {len(gold)}: where not "
             "every document has a title of its own they are matched by order, so give as many, in the same order"
         )
-    else:
-        order = list(range(len(gold)))
-    for document, position in zip(gold, order, strict=True):
-        _check_tokens(document, predictions[position].document, position, gold_path, predictions_path)
-    return list(gold), [predictions[position].annotation for position in order]
+    if "order" in other_tokens:
+        raise other_tokens["order"]
+    return annotations
 
 
 def _are_unique(titles: Sequence[str | None]) -> bool:
@@ -131,9 +161,10 @@ def _require(titles: Sequence[str | None], other: Sequence[str | None], message:
         raise UserError(message % f"{len(missing)} of {len(titles)} documents ({', '.join(missing[:MAX_NAMED])})")
 
 
-def _check_tokens(gold: Document, predicted: Document, position: int, gold_path: Path, predictions_path: Path) -> None:
+def _compare_tokens(gold: Document, predicted: Document, gold_path: Path) -> str:
+    """How the tokens of a predicted document differ from those of gold beyond white space; empty where they do not."""
     if gold.tokens == predicted.tokens:
-        return
+        return ""
     if len(gold.tokens) != len(predicted.tokens):
         what = f"field tokens holds {len(predicted.tokens)} tokens, but {gold_path} has {len(gold.tokens)}"
     else:
@@ -141,8 +172,8 @@ def _check_tokens(gold: Document, predicted: Document, position: int, gold_path:
         pairs = enumerate(zip(gold.tokens, predicted.tokens, strict=True))
         different = next((pair for pair in pairs if pair[1][0].strip() != pair[1][1].strip()), None)
         if different is None:
-            return
+            return ""
         number, (expected, found) = different
+        found, expected = cut_middle(found, VALUE_LIMIT), cut_middle(expected, VALUE_LIMIT)
         what = f'field tokens[{number}] is "{found}", but {gold_path} has "{expected}"'
-    what += ": spans could not be compared; predict from the gold file's own tokens"
-    raise fault(predictions_path, what, index=position, title=gold.title)
+    return f"{what}: spans could not be compared; predict from the gold file's own tokens"

@@ -12,9 +12,12 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 
 from core.data.documents import Annotation, Span
+from core.input_files import Count
 
 TASKS = ("mention", "coref", "entity", "relation", "relation_strict")
 HEADLINE = "relation_strict"
+"""The task whose F1 selects a checkpoint and heads a table."""
+RELATION_TASKS = ("relation", "relation_strict")
 UNTYPED = "all"
 """The type name under which mentions and clusters, which have none, are counted."""
 
@@ -22,9 +25,9 @@ UNTYPED = "all"
 class TypeCounts(NamedTuple):
     """True positives, false positives and false negatives of one type."""
 
-    tp: int
-    fp: int
-    fn: int
+    tp: Count
+    fp: Count
+    fn: Count
 
 
 class DocumentCounts(msgspec.Struct, frozen=True):
@@ -32,6 +35,10 @@ class DocumentCounts(msgspec.Struct, frozen=True):
 
     id: str
     counts: dict[str, dict[str, TypeCounts]]
+
+    def __post_init__(self) -> None:
+        if missing := [task for task in TASKS if task not in self.counts]:
+            raise ValueError(f"document {self.id} has no counts of {', '.join(missing)}")
 
 
 class PRF(NamedTuple):
@@ -94,14 +101,10 @@ class Scores(msgspec.Struct, frozen=True):
     mention: TaskScores
     coref: TaskScores
     entity: TaskScores
-    relation: TaskScores
-    relation_strict: TaskScores
+    relation: TaskScores | None
+    """None, as is the strict one, where a gold document lists no relations."""
+    relation_strict: TaskScores | None
     extra: ExtraScores
-
-    @property
-    def headline(self) -> float:
-        """Strict relation F1 in percent: the number that selects a checkpoint and heads a table."""
-        return self.relation_strict.f1
 
 
 Item = tuple[str, Any]

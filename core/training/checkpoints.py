@@ -23,7 +23,7 @@ from core.data.documents import LabelSet
 from core.errors import UserError, fault, first_line, shorten
 from core.features.wordpieces import WordPieces, load_wordpieces
 from core.files import TEMPORARY_MARK, temporary_path
-from core.input_files import check_regular_file, read_bytes
+from core.input_files import Count, check_regular_file, read_bytes
 from core.model.encoder import Encoder, build_transformer, check_family
 from core.model.joint_model import JointModel
 from core.parsing import parse_json
@@ -39,8 +39,8 @@ RESTORE = "restore it, or train or import again"
 class ModelState(msgspec.Struct, frozen=True):
     """When the weights were taken, and how strongly memory was read then (0 = warm-up, 1 = fully)."""
 
-    epoch: Annotated[int, msgspec.Meta(ge=0)]
-    step: Annotated[int, msgspec.Meta(ge=0)]
+    epoch: Count
+    step: Count
     reading: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 

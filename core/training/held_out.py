@@ -68,7 +68,8 @@ def evaluate_split(
     if on_gold:
         decoded = decoder.decode(documents, reading=reading, issues=Issues(), on_gold=True)
         gold_scores = msgspec.to_builtins(evaluate(plain, [prediction.annotation for prediction in decoded]))
-        scores["extra"]["on_gold"] = {name: gold_scores[name] for name in ("entity", "relation", "relation_strict")}
+        tasks = [name for name in ("entity", "relation", "relation_strict") if gold_scores[name] is not None]
+        scores["extra"]["on_gold"] = {name: gold_scores[name] for name in tasks}
     counts = count_documents(plain, annotations)
     return SplitResult(plain, annotations, counts, scores, measured.place_uses(), unreached)
 

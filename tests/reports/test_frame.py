@@ -58,7 +58,7 @@ def test_a_run_that_ended_badly_is_named_and_its_scores_do_not_count(tmp_path: P
 def test_a_dead_process_leaves_a_run_that_is_killed(tmp_path: Path) -> None:
     study = make_study(tmp_path, TWO)
     make_run(tmp_path, f"{1:012x}", 1, status="running")
-    assert run_facts(load_study(study, tmp_path).frame, {})["status"].tolist() == ["finished"] * 3 + ["killed"]
+    assert run_facts(load_study(study, tmp_path).frame)["status"].tolist() == ["finished"] * 3 + ["killed"]
 
 
 def test_a_damaged_record_is_one_line_and_the_others_count(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from core.config.schema import Format
 from core.data.corpus import Corpus, UniqueIds
 from core.data.documents import Document, LabelSet
@@ -52,13 +54,16 @@ def parse_corpus(
         format = detect_format(raw, path)
     issues = Issues()
     ids = UniqueIds(issues)
-    documents = []
+    documents: list[Document] = []
+    # A word is kept once: a corpus would hold each some hundred times.
+    known: dict[str, str] = {}
     conversion = _FORMATS[format]
     with garbage_collector_paused():
         for index, raw_document in enumerate(conversion.parse_file(raw, path, issues)):
             document = conversion(raw_document, path, index, issues, labels).convert(ids)
             count_issues(document, issues, max_span_tokens=max_span_tokens)
-            documents.append(document)
+            tokens = tuple(map(known.setdefault, document.tokens, document.tokens))
+            documents.append(msgspec.structs.replace(document, tokens=tokens))
     if not documents:
         raise fault(path, "holds 0 documents: give a file with at least 1")
     return Corpus(documents=tuple(documents), issues=issues)

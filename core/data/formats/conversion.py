@@ -1,7 +1,7 @@
 """Conversion of a document from the form of its file: what each format has to do, and how its faults are reported."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -31,7 +31,7 @@ class Conversion(ABC, Generic[RawDocument]):
 
     @classmethod
     @abstractmethod
-    def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> Sequence[RawDocument]:
+    def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> Iterable[RawDocument]:
         """The documents of a file, not yet checked; raises `UserError`."""
 
     @classmethod
@@ -72,6 +72,8 @@ class JsonConversion(Conversion[RawDocument]):
 
     form: ClassVar[Any]
     """The type that msgspec decodes a document to."""
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Keys that documents usually have and nothing reads."""
 
     @classmethod
     @abstractmethod
@@ -79,17 +81,17 @@ class JsonConversion(Conversion[RawDocument]):
         """The documents and all that their JSON objects became, those of one class together."""
 
     @classmethod
-    def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> list[RawDocument]:
+    def parse_file(cls, raw: bytes, path: Path | str, issues: Issues) -> Iterator[RawDocument]:
         if raw.lstrip()[:1] == b"[":
-            documents: list[RawDocument] = parse_json(raw, list[cls.form], path, check_keys=False)
-            if may_repeat_keys(raw, cls.objects(documents)):
-                check_repeated_keys(raw, path)
-            return documents
+            values: list[msgspec.Raw] = parse_json(raw, list[msgspec.Raw], path, check_keys=False)
+            yield from (cls.parse_object(bytes(value), path, index=index) for index, value in enumerate(values))
+            return
         lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), start=1) if line.strip()]
         if len(lines) > 1 and lines[0][1].strip() == b"{":
             # A single object that an editor has laid out over several lines.
-            return [cls.parse_object(raw, path)]
-        return [cls.parse_object(line, path, line=number) for number, line in lines]
+            yield cls.parse_object(raw, path)
+            return
+        yield from (cls.parse_object(line, path, line=number) for number, line in lines)
 
     @classmethod
     def parse_document(cls, raw: bytes, path: Path | str, *, index: int, line: int) -> RawDocument:
@@ -100,7 +102,7 @@ class JsonConversion(Conversion[RawDocument]):
         cls, raw: bytes, path: Path | str, *, index: int | None = None, line: int | None = None
     ) -> RawDocument:
         document: RawDocument = parse_json(raw, cls.form, path, index=index, line=line, check_keys=False)
-        if may_repeat_keys(raw, cls.objects([document])):
+        if may_repeat_keys(raw, cls.objects([document]), cls.unread):
             check_repeated_keys(raw, path, index=index, line=line)
         return document
 

@@ -3,7 +3,7 @@
 A file is a list of `{title, sents, vertexSet: [[{pos, sent_id, type, name}]], labels: [{h, t, r, evidence}]}`; `pos` is
 a half-open token span in its sentence, a vertex set entry is a cluster, `h` and `t` index the clusters. Evidence is not
 read. A document without `vertexSet` has no gold; one with `vertexSet` but without `labels` (DocRED's own test file) has
-gold entities and no relations, which is counted, because its relation scores mean nothing.
+gold entities and no relations, which is counted: relation scores on it are refused, because they mean nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ class _Document(msgspec.Struct):
 class DocredConversion(JsonConversion[_Document]):
     """Spans, clusters and relations keep the file's order and its duplicates."""
 
-    form = _Document
+    form, unread = _Document, ("evidence",)
 
     @classmethod
     def objects(cls, documents: Sequence[_Document]) -> Iterable[Sequence[msgspec.Struct]]:
@@ -74,7 +74,8 @@ class DocredConversion(JsonConversion[_Document]):
         if self.raw.labels is None:
             self.issues.add("unlabelled_relations", document_id)
         relations = [self.relation(label, number, len(entities)) for number, label in enumerate(self.raw.labels or ())]
-        return Annotation.from_entities(entities, relations)
+        annotation = Annotation.from_entities(entities, relations)
+        return msgspec.structs.replace(annotation, relations_listed=self.raw.labels is not None)
 
     def entity(self, cluster: list[_Mention], number: int, document_id: str) -> Entity:
         if not cluster:
@@ -130,6 +131,7 @@ def document_to_docred(document: Document) -> dict[str, Any]:
         written["vertexSet"] = [
             [_mention(document, span, entity.type) for span in entity.mentions] for entity in document.gold.entities
         ]
+    if document.gold is not None and document.gold.relations_listed:
         written["labels"] = [
             {"h": relation.head, "t": relation.tail, "r": relation.type, "evidence": []}
             for relation in document.gold.relations

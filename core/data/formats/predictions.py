@@ -67,14 +67,14 @@ def parse_predictions(raw: bytes, path: Path | str, *, labels: LabelSet | None =
     """The same from bytes that were read already; `path` only names them in messages."""
     issues = Issues()
     ids = UniqueIds(issues)
-    parsed = PredictionConversion.parse_file(raw, path, issues)
-    if not parsed:
-        raise fault(path, "holds 0 documents: give a file with at least 1")
     with garbage_collector_paused():
-        return [
+        predictions = [
             PredictionConversion(document, path, index, issues, labels).prediction(ids)
-            for index, document in enumerate(parsed)
+            for index, document in enumerate(PredictionConversion.parse_file(raw, path, issues))
         ]
+    if not predictions:
+        raise fault(path, "holds 0 documents: give a file with at least 1")
+    return predictions
 
 
 class PredictionConversion(JsonConversion[_Document]):

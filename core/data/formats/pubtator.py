@@ -23,6 +23,7 @@ from core.errors import fault, shorten
 from core.parsing import decode_text
 
 UNKNOWN = "-1"
+MAX_DIGITS = 12
 _TEXT_LINE = re.compile(r"^([^\s|]+)\|([ta])\|(.*)$")
 
 
@@ -97,8 +98,9 @@ def _add_annotation(document: _Document, columns: list[str], number: int, issues
         what = f"{len(columns)} columns, but a mention has 6 or 7 and a relation 4, tab-separated: correct the line"
         raise ValueError(what)
     for name, value in (("start", columns[1]), ("end", columns[2])):
-        if not (value.isascii() and value.isdecimal()):
-            what = f"{name} is {shorten(value)}, but an offset is a whole number of characters: correct the line"
+        if not (value.isascii() and value.isdecimal() and len(value) <= MAX_DIGITS):
+            limit = f"a whole number of characters, of at most {MAX_DIGITS} digits"
+            what = f"{name} is {shorten(value)}, but an offset is {limit}: correct the line"
             raise ValueError(what)
     if len(columns) == 7:
         issues.add("seventh_column", f"line {number}")

@@ -53,7 +53,7 @@ def test_a_task_without_items_scores_zero_with_a_note() -> None:
 
 def test_no_documents_score_zero_with_five_notes() -> None:
     scores = score([])
-    assert scores.headline == 0
+    assert scores.relation_strict.f1 == 0
     assert len(scores.extra["notes"]) == len(TASKS)
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_entity_type_costs_the_strict_relation_only() -> None:
     scores = score([count("d", gold, predicted)])
     assert scores.relation.f1 == 100
     assert scores.relation_strict.f1 == 0
-    assert scores.headline == 0
+    assert scores.relation_strict.f1 == 0
 
 
 def test_a_relation_has_a_direction() -> None:
