@@ -150,7 +150,7 @@ def test_without_its_record_the_settings_of_runs_say_which_a_study_has(tmp_path:
 def test_a_study_that_was_uploaded_is_read_back_digit_for_digit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = make_study(tmp_path, {"jerex-grc": {0: 38.1, 1: 100 / 3}, "memory-grc": {0: 0.1 + 0.2, 1: 41.0}})
+    study = make_study(tmp_path, {"jerex-grc": {0: 38.1, 1: 100 / 3}, "memory-grc": {0: 20.1 + 0.2, 1: 41.0}})
     offline = TrackingConfig(wandb="offline", study="made@paper")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("WANDB_API_KEY", KEY)
