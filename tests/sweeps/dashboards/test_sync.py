@@ -99,6 +99,22 @@ def test_a_study_that_was_moved_arrives_whole(
         assert f"{lost} is not uploaded: files of its artifact run-{run_id} are gone" in capsys.readouterr().err
 
 
+def test_single_runs_are_uploaded_without_a_study(
+    study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = "000000000000-s0"
+    folder = tmp_path / "000000000000" / "s0"
+    (folder / "config.yaml").write_text("preset: jerex-grc\ntracking: {wandb: offline}\n")
+    track(folder, run_id, (1,), status="finished")
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        assert engram.main(["runs", "sync", run_id, "--runs", str(tmp_path)]) == 0
+        assert server.runs.keys() == {run_id}
+        assert engram.main(["runs", "sync", "--runs", str(tmp_path)]) == 0
+        assert capsys.readouterr().out == f"{run_id}: 1 file uploaded\n{tmp_path}: there is nothing to upload\n"
+
+
 def test_failed_runs_of_a_study_are_an_alert(
     study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
