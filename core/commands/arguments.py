@@ -110,6 +110,8 @@ def add_parameters(
         how, text = describe_type(kinds[name], METAVARS.get(name)), helps.get(name, "")
         if parameter.kind is not parameter.KEYWORD_ONLY:
             several = {"nargs": "+"} if "nargs" in how else {}
+            if parameter.default is not parameter.empty:
+                several = {"nargs": "?", "default": parameter.default}
             parser.add_argument(name, help=escape(text), **how | {"metavar": name.upper()} | several)
             continue
         required = parameter.default is parameter.empty

@@ -135,6 +135,8 @@ class Tracker:
                 columns = list(next(iter(by_type.values())))
                 rows = [[name, *(of_type.get(column) for column in columns)] for name, of_type in by_type.items()]
                 run.log_table(f"{split}/types", ["type", *columns], rows, bars="f1")
+            if not (self.folder / f"predictions.{split}.jsonl").is_file():
+                continue
             try:
                 rows = read_document_table(record, self.folder, split=split)
             except UserError as error:

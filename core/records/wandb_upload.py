@@ -153,7 +153,8 @@ def report_upload(name: str, files: Sequence[Path], problems: Sequence[str], *, 
     for problem in problems:
         print(f"engram: {problem}", file=sys.stderr)
     if not problems:
-        print(f"{name}: {len(files)} files uploaded" if files else f"{name}: there is nothing to upload")
+        uploaded = f"{len(files)} file{'s' * (len(files) > 1)} uploaded"
+        print(f"{name}: {uploaded if files else 'there is nothing to upload'}")
     return 1 if problems else 0
 
 

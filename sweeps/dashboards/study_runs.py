@@ -83,7 +83,10 @@ def write_study_runs(record: StudyRecord, runs: Path, tracking: TrackingConfig, 
             if run.files:
                 wandb_run.log_artifact(run_id, REPORT, {file.name: file for file in run.files})
             if alert and (failed := run.summary.get("failed_runs")):
-                wandb_run.alert(f"{failed} runs failed", f"of {run.identity.name}: engram study status {record.label}")
+                wandb_run.alert(
+                    f"{failed} run{'s' * (failed > 1)} failed",
+                    f"of {run.identity.name}: engram study status {record.label}",
+                )
             if wandb_run.close(run.summary, good=True):
                 written += 1
                 digests[run_id] = digest

@@ -4,25 +4,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import msgspec
 import pandas as pd
 import pytest
+import wandb
 
 import engram
+from core.config.schema import TrackingConfig
 from core.errors import UserError
 from core.records.record import read_record
-from core.records.tracking import wandb_summary
+from core.records.tracking import Tracker, wandb_summary
+from core.records.wandb_upload import pending_files, upload
 from reports.frame import load_study
 from reports.memory_use import COLUMNS as KNOCK_OUT_COLUMNS
 from reports.memory_use import compare_knock_outs
-from reports.wandb_source import RemoteRun, find_study_in_project, load_from_wandb
-from studies.record import StudyRecord
+from reports.wandb_source import RemoteRun, find_study_in_project, load_from_wandb, read_project
+from studies.record import StudyRecord, study_folder
 from studies.study import shipped_studies
+from sweeps.dashboards.study_runs import write_study_runs
 from tests.reports.memory_use_records import store_counts, store_memory_use
 from tests.reports.records import make_run, make_study
-from tests.reports.wandb_project import node, serving
+from tests.wandb_stand_in import KEY, serving
 
 SEEDS = {"jerex-grc": {0: 38.0, 1: 39.0}, "memory-grc": {0: 40.0, 1: 41.0}}
 COSTS = ("chosen_epoch", "chosen_reading", "steps", "seconds", "peak_memory_mib", "parameters")
@@ -142,23 +147,50 @@ def test_without_its_record_the_settings_of_runs_say_which_a_study_has(tmp_path:
         find_study_in_project("paper", tmp_path / "elsewhere", runs.values(), profile="quick")
 
 
-def test_a_report_of_a_project_over_the_wire(
+def test_a_study_that_was_uploaded_is_read_back_digit_for_digit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = make_study(tmp_path, SEEDS)
-    runs = remote_runs(study, tmp_path)
-    nodes = [node(run.id, dict(run.config), dict(run.summary)) for run in runs.values()]
-    nodes.append(node("000000000000", {}, {"test/relation_strict/f1": 99.0}, jobType="aggregate"))
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    with serving(nodes) as address:
-        monkeypatch.setenv("WANDB_BASE_URL", address)
-        assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "team/project"]) == 0
+    study = make_study(tmp_path, {"jerex-grc": {0: 38.1, 1: 100 / 3}, "memory-grc": {0: 20.1 + 0.2, 1: 41.0}})
+    offline = TrackingConfig(wandb="offline", study="made@paper")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    folders = [run.folder for run in study.runs_in(tmp_path)]
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        wandb.teardown()
+        for folder in folders:
+            record = read_record(folder)
+            assert record is not None
+            tracker = Tracker(offline)
+            tracker.start(record, folder)
+            tracker.finish(record)
+        write_study_runs(study, tmp_path, offline)
+        files = [path for folder in (*folders, study_folder(tmp_path, study.label)) for path in pending_files(folder)]
+        assert upload(files, logs=tmp_path) == ""
+        here = load_study(study, tmp_path)
+        there = load_from_wandb(study, {run.id: run for run in read_project("team/engram")})
+        same = [name for name in here.frame.columns if name not in ("folder", "address")]
+        pd.testing.assert_frame_equal(there.frame[same], here.frame[same], check_exact=True, check_dtype=False)
+        assert there.breakdowns == here.breakdowns
+        assert len(there.breakdowns["000000000000-s0"]["type"]) == 2
+        # A row's spread is that of its group, in which its aggregate is not.
+        strict = here.frame[here.frame["task"] == "relation_strict"]
+        for row in study.row_runs:
+            name = f"{row.row} · {row.signature}"
+            group = [run for _, run in sorted(server.runs.items()) if run.variables["groupName"] == name]
+            values = [run.summary["test/relation_strict/f1"] for run in group]
+            assert values == strict[strict["row"] == row.row]["f1"].tolist()
+            aggregate = server.runs[f"{row.signature}-aggregate-made-paper"]
+            assert aggregate.summary["test/relation_strict/f1_std"] == pytest.approx(stdev(values))
+        assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "team/engram"]) == 0
         out = capsys.readouterr().out
-        # The aggregate's 99 is no run's.
-        assert "38.50 ± 0.71 |" in out
+        assert "35.72" in out
+        assert "± 3.37 |" in out
         assert "counts per document lie in the run folders, which were not read" in out
         assert (tmp_path / "studies" / "made@paper" / "report-wandb" / "index.html").is_file()
         assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "team/none"]) == 2
         assert "W&B project team/none cannot be read" in capsys.readouterr().err
+        assert server.refused == []
+    wandb.teardown()
     assert engram.main(["report", "made", "--runs", str(tmp_path), "--from-wandb", "project"]) == 2
     assert "write entity/project" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from core.records.history import STEP, read_history
 from core.records.record import (
     CONFIG,
     HISTORY,
+    RECORD,
     SCORED,
     RunRecord,
     Status,
@@ -281,10 +282,38 @@ def test_defaults_of_the_environment_are_below_the_settings(tmp_path: Path, monk
 
 
 def test_96_relation_types_stay_below_400_keys() -> None:
-    by_type = {f"P{number}": {"f1": 1.0, "tp": 1, "fn": 2} for number in range(96)}
-    metrics = {split: {"extra": {"by_relation_type": by_type}} for split in ("test", "validation")}
-    record = made("finished", metrics=metrics)
-    assert not [key for key in wandb_summary(record) if "P9" in key]
+    record = read_record(ROOT / "tests/released/ec75572ccd87/s0")
+    assert record is not None
+    for scores in record.metrics.values():
+        of_one = next(iter(scores["extra"]["by_relation_type"].values()))
+        scores["extra"]["by_relation_type"] = {f"P{number}": of_one for number in range(96)}
+    summary = wandb_summary(record)
+    assert 100 < len(summary) < 400
+    assert not [key for key in summary if "." in key or "P95" in key]
+
+
+def test_weights_and_alerts_of_runs_that_are_logged_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoints" / "best").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "best" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / RECORD).write_text("{}")
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        for record in (made("finished"), made("failed", error="Traceback\nRuntimeError: no")):
+            tracker = Tracker(TrackingConfig(artifacts="model"))
+            tracker.start(made("running"), tmp_path)
+            assert tracker.url == f"{server.address}/team/engram/runs/abc-s0"
+            tracker.finish(record)
+        assert server.artifact_files("model-abc-s0") == {"model.safetensors": b"weights"}
+        assert server.artifact_files("run-abc-s0") == {RECORD: b"{}"}
+        (model,) = [a for a in server.artifacts if a.variables["artifactCollectionName"] == "model-abc-s0"]
+        assert {alias["alias"] for alias in model.variables["aliases"]} == {"best", "latest"}
+        (alert,) = server.runs["abc-s0"].alerts
+        assert (alert["title"], alert["text"]) == ("jerex-grc abc-s0 failed", "abc-s0: RuntimeError: no")
+        assert server.refused == []
+    # Nothing large is copied to the user's home.
+    copies = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == b"weights"]
+    assert copies == [tmp_path / "checkpoints" / "best" / "model.safetensors"]
 
 
 def test_disabled_follows_nothing(tmp_path: Path) -> None:

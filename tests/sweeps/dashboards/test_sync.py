@@ -18,7 +18,8 @@ from core.records.record import RunRecord, Status, read_record, write_record
 from core.records.tracking import Tracker
 from core.records.wandb_upload import broken_artifacts, pending_files, prepare_runs, upload
 from studies.record import StudyRecord, find_study_record
-from tests.reports.records import make_study
+from sweeps.dashboards.sync import mirror_study
+from tests.reports.records import make_run, make_study
 from tests.tiny import TINY, document
 from tests.wandb_stand_in import KEY, answer, serving
 
@@ -96,6 +97,36 @@ def test_a_study_that_was_moved_arrives_whole(
         assert engram.main(["study", "sync", "made", "--runs", str(here)]) == 1
         (lost,) = pending_files(folder)
         assert f"{lost} is not uploaded: files of its artifact run-{run_id} are gone" in capsys.readouterr().err
+
+
+def test_single_runs_are_uploaded_without_a_study(
+    study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = "000000000000-s0"
+    folder = tmp_path / "000000000000" / "s0"
+    (folder / "config.yaml").write_text("preset: jerex-grc\ntracking: {wandb: offline}\n")
+    track(folder, run_id, (1,), status="finished")
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        assert engram.main(["runs", "sync", run_id, "--runs", str(tmp_path)]) == 0
+        assert server.runs.keys() == {run_id}
+        assert engram.main(["runs", "sync", "--runs", str(tmp_path)]) == 0
+        assert capsys.readouterr().out == f"{run_id}: 1 file uploaded\n{tmp_path}: there is nothing to upload\n"
+
+
+def test_failed_runs_of_a_study_are_an_alert(
+    study: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path, "000000000001", 2, status="failed")
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        mirror_study(study, tmp_path, TrackingConfig(), stopped=False)
+        (alert,) = server.runs["study-000000000000-made-quick"].alerts
+        assert alert["title"] == "1 run failed"
+        assert "engram study status made@quick" in alert["text"]
+        assert server.refused == []
 
 
 def test_sync_without_a_key_or_a_server_is_one_line(
