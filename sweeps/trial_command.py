@@ -49,7 +49,7 @@ next trial of that row, or `engram study run`. By hand it does the same and tell
 EPILOG = """Settings of every run come last.
 
   {prog} paper --row memory-grc
-  {prog} warmup --memory.warmup=0.4 --profile minilm --data.train FILE
+  {prog} warmup --memory.warmup=0.4 --profile quick
   {prog} search --memory.warmup=0.4 --memory.read_mode=normal
 
 Axes of a search that are not given stand as in its base.
