@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for what is not JSON, not UTF-8, nested too deeply or of another form."""
 _VALIDATION_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _PATH_STEP = re.compile(r"\[(\d+)\]|\.([^.\[\]]+)")
-_ESCAPED_LETTER, _APART = re.compile(rb"\\u00[4-7]"), re.compile(rb'"\s+:')
-"""Ways to write a key in which a search for `"key":` misses it."""
+_NO_STRUCTURE = bytes(set(range(256)) - set(b'":,[{'))
+"""Bytes that are not around keys and strings."""
 
 
 def decode_text(raw: bytes, path: Path | str, *, index: int | None = None, line: int | None = None) -> str:
@@ -123,22 +123,33 @@ def may_repeat_keys(raw: bytes, objects: Iterable[Sequence[msgspec.Struct]], unr
     """Whether JSON may hold a key twice in one object: the quick question before `check_repeated_keys`.
 
     `objects` are all that was decoded from it, those of one class together; `unread` are usual keys that their classes
-    lack. A key's quotes are never escaped, and quotes within a JSON string always are, so that every `"key":` is a key.
+    lack. There are as many keys as the objects have fields that are not None; more where one is null, unknown, or
+    repeated, or where a text looks like one.
     """
-    if (b"\\u00" in raw and _ESCAPED_LETTER.search(raw)) or (b'" :' in raw and _APART.search(raw)):
-        return True
-    groups = [group for group in objects if group]
-    known = sum(_count_keys(group, name) for group in groups for name in group[0].__struct_fields__)
-    # More where a string begins with a colon, a value is null, or a key is another's.
-    return raw.count(b'":') != known + sum(raw.count(b'"%s":' % name.encode()) for name in unread)
+    known, without = 0, Counter[str]()
+    for group in objects:
+        if group:
+            required, optional = _field_names(type(group[0]))
+            known += len(group) * required
+            for name in optional:
+                missing = [getattr(one, name) for one in group].count(None)
+                known += len(group) - missing
+                if missing:
+                    without[name] += missing
+    # Nothing but the quotes and the colon of a key are next to one another once all other text is gone.
+    found = raw.translate(None, _NO_STRUCTURE).count(b'"":')
+    if found == known:
+        return False
+    nulls = {name: raw.count(b'"%s":null' % name.encode()) for name in without}
+    others = sum(raw.count(b'"%s":' % name.encode()) for name in unread)
+    return found != known + others + sum(nulls.values()) or any(nulls[name] > without[name] for name in nulls)
 
 
-def _count_keys(objects: Sequence[msgspec.Struct], name: str) -> int:
-    """How many objects have a key."""
-    kind = type(objects[0])
-    if name in kind.__struct_fields__[: len(kind.__struct_fields__) - len(kind.__struct_defaults__)]:
-        return len(objects)
-    return len(objects) - list(map(attrgetter(name), objects)).count(None)
+@cache
+def _field_names(kind: type[msgspec.Struct]) -> tuple[int, tuple[str, ...]]:
+    """How many fields of a class are required, and the others."""
+    required = len(kind.__struct_fields__) - len(kind.__struct_defaults__)
+    return required, kind.__struct_fields__[required:]
 
 
 def _schema_fault(

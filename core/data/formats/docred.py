@@ -44,7 +44,7 @@ class _Document(msgspec.Struct):
 class DocredConversion(JsonConversion[_Document]):
     """Spans, clusters and relations keep the file's order and its duplicates."""
 
-    form, unread = _Document, ("evidence",)
+    form, unread = _Document, ("evidence", "global_pos", "index")
 
     @classmethod
     def objects(cls, documents: Sequence[_Document]) -> Iterable[Sequence[msgspec.Struct]]:
