@@ -14,8 +14,10 @@ import pytest
 
 import engram
 from core.config.presets import from_yaml
+from core.config.schema import RunConfig
 from core.config.signature import run_id, signature
 from core.data import synthetic
+from core.data.datasets import DATA_FILES
 from core.records.history import last_step, read_history
 from core.records.record import read_record
 from core.scoring.metrics import TASKS, DocumentCounts, score
@@ -36,15 +38,21 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def with_data_here(config: RunConfig) -> RunConfig:
+    """The config with its files in this folder, wherever the release had them."""
+    files = {name: Path(path).name for name in DATA_FILES if (path := getattr(config.data, name)) is not None}
+    return config.model_copy(update={"data": config.data.model_copy(update=files)})
+
+
 @pytest.mark.parametrize("folder", RUNS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_config_record_history_and_counts_agree(folder: Path, corpus: None) -> None:
-    config, record = from_yaml(folder / "config.yaml"), read_record(folder)
+    config, record = with_data_here(from_yaml(folder / "config.yaml")), read_record(folder)
     assert record is not None
     assert (signature(config), f"s{config.seed}") == (folder.parent.name, folder.name)
     assert record.run_id == run_id(config)
     assert record.config == json.loads((folder / "record.json").read_bytes())["config"]
     # What later releases added is not there.
-    later = {"memory_use": None, "type_names": {}}
+    later = {"memory_use": None, "type_names": {}, "overlaps": [], "url": None}
     assert msgspec.to_builtins(record) == json.loads((folder / "record.json").read_bytes()) | later
     history = read_history(folder / "history.jsonl")
     assert last_step(folder / "history.jsonl") == record.steps == 160

@@ -31,7 +31,9 @@ def score(
 ) -> None:
     """Print precision, recall and F1 (percent) of a prediction file, and the diagnostics beyond them.
 
-    Documents are matched by title where both files have unique ones, else by order.
+    Documents are matched by title where both files have unique ones, else by order. Predictions are read one document
+    at a time, an array whole: it takes about three times the size of both files in memory. Where gold has no lists of
+    relations (DocRED's own test file), relation scores are refused.
 
     Args:
         gold: annotated documents: DocRED, Re-DocRED, PubTator, or the form of a prediction file.

@@ -31,7 +31,7 @@ from core.parsing import BYTE_ORDER_MARK, DECODE_ERRORS, explain_json_error
 STANDARD = "-"
 HEAD_BYTES = 1 << 20
 """A format is detected from so much of an input, and at least one line of it."""
-DOCUMENT_LIMIT = 1 << 28
+DOCUMENT_LIMIT = 1 << 26
 """Most bytes of one document, or of the blank lines before it: what has no end is not waited for."""
 RAW_CHARACTERS = 10_000
 """What is kept of the text of a document that was skipped."""

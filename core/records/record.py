@@ -24,9 +24,10 @@ from core.files import (
     was_killed,
     write_json,
 )
-from core.input_files import Amount, Count, read_json
+from core.input_files import Amount, Count, Percent, read_json
 from core.records.memory_use import MemoryUse
 from core.records.provenance import Provenance
+from core.scoring.metrics import ExtraScores
 
 Status = Literal["running", "finished", "interrupted", "failed", "diverged", "imported"]
 SCORED: tuple[Status, ...] = ("finished", "imported")
@@ -70,6 +71,17 @@ class RunRecord(msgspec.Struct, frozen=True):
     """The traceback of a failed run, or the reason of a diverged one."""
 
 
+class _RecordedSplit(msgspec.Struct):
+    """The kinds of the scores of a split; which of them are there is a matter of the version that wrote them."""
+
+    mention: dict[str, Percent | None] = {}
+    coref: dict[str, Percent | None] = {}
+    entity: dict[str, Percent | None] = {}
+    relation: dict[str, Percent | None] = {}
+    relation_strict: dict[str, Percent | None] = {}
+    extra: ExtraScores = {}
+
+
 def open_run_folder(folder: Path, config: RunConfig) -> None:
     """Make a run folder and write its config; a UserError where that cannot be."""
     make_folder(folder, "give a folder that is yours, on a disk that has room (--runs DIR)")
@@ -84,7 +96,13 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 def read_record(folder: Path) -> RunRecord | None:
     """The record of a run folder, None where it has none; a damaged one is one clear line."""
-    return read_json(folder / RECORD, RunRecord, DAMAGED_WAY_OUT)
+    record = read_json(folder / RECORD, RunRecord, DAMAGED_WAY_OUT)
+    if record is not None:
+        try:
+            msgspec.convert(record.metrics, dict[str, _RecordedSplit])
+        except msgspec.ValidationError as error:
+            raise UserError(f"{folder / RECORD} is damaged: metrics: {error}; {DAMAGED_WAY_OUT}") from None
+    return record
 
 
 def clean_up(folder: Path, *, keep: Literal["best", "none"]) -> None:

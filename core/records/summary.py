@@ -111,7 +111,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     peak_memory_mib: Amount | None = None
     parameters: Count | None = None
     memory_use: MemoryUse | None = None
-    overlaps: tuple[str, ...] = ()
+    overlaps: list[str] = []
     url: str | None = None
     error: str | None = None
     """The record's; of a damaged record what is wrong with it."""

@@ -73,9 +73,9 @@ def lenient_scores(pairs: Iterable[tuple[Annotation, Annotation]]) -> dict[str, 
     sums = {task: [0, 0, 0, 0] for task in LENIENT_TASKS}
     for gold, predicted in pairs:
         holders: dict[Span, set[Cluster]] = {}
-        for entity in predicted.entities:
-            for mention in entity.mentions:
-                holders.setdefault(mention, set()).add(frozenset(entity.mentions))
+        for cluster in (frozenset(entity.mentions) for entity in predicted.entities):
+            for mention in cluster:
+                holders.setdefault(mention, set()).add(cluster)
         for task in LENIENT_TASKS:
             gold_items, predicted_items = _lenient_items(gold, task), _lenient_items(predicted, task)
             matches = {item: _finders(item, holders) & predicted_items for item in gold_items}

@@ -204,7 +204,7 @@ def test_wrong_seeds_are_one_line(text: str, flags: list[str]) -> None:
         (["paper", "--jsn"], "unknown setting --jsn: Did you mean --json"),
         (["paper", "--training.epochs", "0"], "training.epochs is '0': should be greater than or equal to 1"),
         (["paper", "--profile", "minilm"], "profile minilm names no documents: give --data.train"),
-        (["paper", "--data.name", "none", "--data.train", "nowhere.json"], "nowhere.json: No such file"),
+        (["paper", "--data.name", "none", "--data.train", "nowhere.json"], "nowhere.json: no such file"),
         (["warmup", "--memory.warmup", "0.3"], "row warmup=0: `at` has warmup=0, but memory.warmup is 0.3"),
     ],
 )

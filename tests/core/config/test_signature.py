@@ -94,7 +94,7 @@ def test_documents_that_are_not_there_are_named_and_never_taken_for_a_model(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=f"^{name}: No such file or directory; give the path of a file"):
+    with pytest.raises(UserError, match=f"^{name}: no such file"):
         signature(presets.validate({"data": {"train": name}}))
 
 

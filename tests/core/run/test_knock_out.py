@@ -159,7 +159,7 @@ def change_documents(folder: Path) -> None:
     ("spoil", "reason"),
     [
         (lose_checkpoint, "no checkpoint there; the run is not finished, or kept none (training.keep: none)"),
-        (lose_documents, "corpus.json: No such file"),
+        (lose_documents, "corpus.json: no such file"),
         (change_documents, "corpus.json has changed since the run was scored on it: restore it, or"),
     ],
 )
