@@ -17,7 +17,7 @@ history:
               <split>/types_table        table: the scores of every relation type; `<split>/types` is their bar chart
               <split>/predictions_table  table: a document a row (`core.records.document_table`)
               status, steps, chosen_epoch, chosen_reading, seconds, peak_memory_mib, parameters, error, notes,
-              commit (once more, as a column next to the scores)
+              overlaps, commit (once more, as a column next to the scores)
               repairs/<split>/<kind>     how often
               memory_use/...             whether memory is used: by the fields of `core.records.memory_use.MemoryUse`,
                                          as in memory_use/reads/test/mentions/factor
@@ -53,6 +53,7 @@ FACTS = (
     "parameters",
     "error",
     "notes",
+    "overlaps",
 )
 """Fields of a record that are in the summary under their own names."""
 BY_TYPE = "by_relation_type"

@@ -253,7 +253,7 @@ def test_a_database_is_named_without_its_password(
         assert command(folder, "--storage", url) == 1
     output = capsys.readouterr()
     kept = (folder.path / "runs" / "studies" / "mine@quick" / "search.json").read_text()
-    assert "optuna-dashboard sqlite://me@/" in output.out
+    assert "optuna-dashboard 'sqlite://me@/" in output.out
     assert "secret" not in output.out + output.err + kept
 
 
