@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.scoring.metrics import DocumentCounts, TypeCounts, prf, ratio
+from core.scoring.metrics import TASKS, DocumentCounts, TypeCounts, prf, ratio
 from core.seeding import seed_for
 from studies import bootstrap
 from studies.bootstrap import BootstrapDifference, bootstrap_differences, micro_f1, pair_counts
@@ -113,12 +113,17 @@ def test_rows_that_cannot_be_paired_are_refused() -> None:
 def scored(**documents: tuple[int, int, int]) -> list[DocumentCounts]:
     """Counts of documents whose items are split over two types, the second always (1, 0, 0)."""
     return [
-        DocumentCounts(id=key, counts={"relation": {"a": TypeCounts(*counts), "b": TypeCounts(1, 0, 0)}, "coref": {}})
+        DocumentCounts(
+            key,
+            {
+                task: {"a": TypeCounts(*counts), "b": TypeCounts(1, 0, 0)} if task == "relation" else {}
+                for task in TASKS
+            },
+        )
         for key, counts in documents.items()
     ]
 
 
-@pytest.mark.xfail(reason="its made counts lack tasks, which the reader now refuses: make them whole", strict=False)
 def test_types_are_summed_and_seeds_sorted() -> None:
     counts = {7: scored(x=(1, 2, 3), y=(0, 0, 1)), 2: scored(x=(4, 0, 0), y=(0, 9, 1))}
     found = pair_counts(counts, counts, "relation")
@@ -127,7 +132,6 @@ def test_types_are_summed_and_seeds_sorted() -> None:
     assert pair_counts(one, one, "coref").row.tolist() == [[[0, 0, 0]]]
 
 
-@pytest.mark.xfail(reason="its made counts lack tasks, which the reader now refuses: make them whole", strict=False)
 def test_rows_are_paired_by_seed_and_document() -> None:
     row = {1: scored(x=(1, 0, 2), y=(2, 1, 0)), 2: scored(x=(2, 0, 1), y=(0, 0, 2)), 3: scored(z=(1, 1, 1))}
     baseline = {2: scored(y=(1, 5, 1), x=(0, 6, 3)), 1: scored(y=(0, 7, 2), x=(3, 8, 0)), 9: scored(z=(1, 1, 1))}
@@ -138,13 +142,11 @@ def test_rows_are_paired_by_seed_and_document() -> None:
     assert np.array_equal(paired.row[..., [0, 2]].sum(-1), paired.baseline[..., [0, 2]].sum(-1))
 
 
-@pytest.mark.xfail(reason="its made counts lack tasks, which the reader now refuses: make them whole", strict=False)
 def test_no_shared_seed_gives_empty_arrays() -> None:
     paired = pair_counts({1: scored(x=(1, 0, 0))}, {2: scored(x=(1, 0, 0))}, "relation")
     assert (paired.seeds, paired.row.shape) == ((), (0, 0, 3))
 
 
-@pytest.mark.xfail(reason="its made counts lack tasks, which the reader now refuses: make them whole", strict=False)
 def test_other_documents_or_other_gold_cannot_be_compared() -> None:
     with pytest.raises(UserError, match=r"seed 1 of the baseline has 1 documents.*'y'"):
         pair_counts({1: scored(x=(1, 0, 0), y=(1, 0, 0))}, {1: scored(x=(1, 0, 0))}, "relation")
