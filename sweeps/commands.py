@@ -27,7 +27,7 @@ from studies.record import StudyRecord, add_earlier_seeds, find_study_record, st
 from studies.search.trials import read_search_record
 from sweeps.dashboards.sync import mirror_study
 from sweeps.display import Screen, describe_states, grid, live_display
-from sweeps.engines.engine import Engine
+from sweeps.engines.engine import DetachedEngine, Engine
 from sweeps.engines.options import add_engine_options, build_engine
 from sweeps.engines.slurm_queue import describe_queue
 from sweeps.launch import ATTEMPTS, Launcher, exit_code
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> int:
     )
     here = engine.on_this_machine
     with study_lock(planned, options, jobs=engine.slots, rerun=options.rerun, on_this_machine=here) as again:
-        if options.detach:
+        if options.detach and isinstance(engine, DetachedEngine):
             return leave_plan(planned, options, engine, again=again)
         return run_plan(planned, options, arguments, engine, again=again, attempts=options.attempts)
 
@@ -149,11 +149,12 @@ def open_plan(planned: Plan, options: argparse.Namespace, again: Collection[str]
     return record, run_states
 
 
-def leave_plan(planned: Plan, options: argparse.Namespace, engine: Engine, *, again: Collection[str]) -> int:
+def leave_plan(planned: Plan, options: argparse.Namespace, engine: DetachedEngine, *, again: Collection[str]) -> int:
     """Submit the runs of a plan that are waiting, and leave them to the engine."""
     record, run_states = open_plan(planned, options, again)
     try:
-        left = Launcher(run_states, engine, planned).leave()
+        left = Launcher(run_states, engine, planned).submit()
+        engine.detach()
     finally:
         engine.close()
     more = len(run_states.with_status(WAITING))

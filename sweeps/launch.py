@@ -84,10 +84,9 @@ class Launcher:
                     self._end(ended, stopping=True)
             raise
 
-    def leave(self) -> int:
-        """Submit what waits, as much as the engine takes, and leave it to the engine; how many runs it has now."""
+    def submit(self) -> int:
+        """Submit what waits, as much as the engine takes; how many runs it has now."""
         self._submit_waiting()
-        self.engine.detach()
         return len(self.run_states.with_status(RUNNING))
 
     def _take_new_runs(self) -> bool:

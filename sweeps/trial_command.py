@@ -6,6 +6,7 @@ never a seed. What is finished is told at once, from the records. In a search th
 """
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from studies.rows import Row
 from studies.search.ranges import value_from_label
 from studies.search.space import SearchSpace
 from studies.search.spec import check_search
+from studies.statistics import Summary
 from studies.study import Study
 from sweeps.commands import compute
 from sweeps.dashboards.study_runs import AGGREGATE, summarize_seeds
@@ -98,7 +100,8 @@ def trial(arguments: Sequence[str], *, compute_run: Callable[[Path], str]) -> in
         if is_whole:
             summary = summarize_seeds(state.summary for state in run_states)
             key = f"validation/{study.metric}/f1"
-            print(f"{planned.record.label} {name}: {key} {summary[key]:.2f} ± {summary.get(f'{key}_std', 0):.2f}")
+            score = Summary(summary[key], summary.get(f"{key}_std", math.nan), len(runs))
+            print(f"{planned.record.label} {name}: {key} {score} (n {len(runs)})")
     finally:
         if sweep_run is not None:
             if is_whole:

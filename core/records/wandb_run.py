@@ -136,7 +136,9 @@ class WandbRun:
                 chart.set_key(name)
                 # `run.log` does the same, and adds a row without a step to the history.
                 run._config_callback(key=chart.spec.config_key, val=chart.spec.config_value)
-            with staging_in(self.identity.folder):
+            # Its copies of tables lie in the run's folder, not in the user's home.
+            staging = os.environ.get("WANDB_DATA_DIR") or str(self.identity.folder.resolve() / FILES)
+            with environment_variable("WANDB_DATA_DIR", staging):
                 run.summary.update({f"{name}{TABLE}": table})
 
         self._attempt(f"W&B took no table {name}", log)
@@ -194,20 +196,30 @@ class WandbRun:
 
 
 @contextmanager
-def staging_in(folder: Path) -> Iterator[None]:
-    """Let W&B keep its copies of tables in a folder, not in the user's home; WANDB_DATA_DIR stays where it is set."""
-    before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = before or str(folder.resolve() / FILES)
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable while this lasts."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["WANDB_DATA_DIR"]
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def project_name(settings: TrackingConfig) -> str:
     """The W&B project: that of the settings, else WANDB_PROJECT or the one of `wandb init`, else engram."""
     return settings.project or client_settings().project or PROJECT
+
+
+def entity_name(settings: TrackingConfig) -> str | None:
+    """The user or team that runs belong to: that of the settings, else WANDB_ENTITY or the one of `wandb init`.
+
+    None: the default of whoever is logged in.
+    """
+    return settings.entity or client_settings().entity
 
 
 def is_disabled(settings: TrackingConfig) -> bool:
@@ -260,13 +272,6 @@ def client_settings() -> Any:
     if _read_under and _read_under != now:
         wandb.teardown()  # it reads them once, and would keep another login
     _read_under[:] = now
-    before = os.environ.get("WANDB_SILENT")
     # A client that is not silent prints who is logged in, and asks the server for it.
-    os.environ["WANDB_SILENT"] = "true"
-    try:
+    with environment_variable("WANDB_SILENT", "true"):
         return wandb.setup().settings
-    finally:
-        if before is None:
-            del os.environ["WANDB_SILENT"]
-        else:
-            os.environ["WANDB_SILENT"] = before

@@ -112,11 +112,7 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
 
 def read_part(path: Path, kind: Any) -> Any:
     """The content of a JSON file of a checkpoint; a UserError where it is missing or damaged."""
-    raw = read_bytes(path)
-    try:
-        return parse_json(raw, kind, path, damaged=RESTORE)
-    except UserError as error:
-        raise error if str(error).startswith(str(path)) else fault(path, f"{error}; {RESTORE}") from None
+    return parse_json(read_bytes(path), kind, path, damaged=RESTORE)
 
 
 def build_checked_model(

@@ -15,13 +15,12 @@ import yaml
 
 from core.config.schema import TrackingConfig
 from core.errors import UserError, first_line
-from core.records.wandb_run import project_name
+from core.records.wandb_run import entity_name, project_name
 from core.records.wandb_upload import check_reachable
 from studies.arguments import StudyParser
 from studies.axes import Axis
 from studies.plan import Plan
 from studies.search.ranges import is_integer, range_ends
-from sweeps.dashboards.workspace import find_entity
 
 METHODS = ("bayes", "random")
 DESCRIPTION = """Print a study as the YAML of a W&B sweep, or create the sweep on W&B's server.
@@ -106,7 +105,7 @@ def create_sweep(built: Mapping[str, Any], tracking: TrackingConfig) -> str:
     check_reachable()
     import wandb
 
-    entity, project = find_entity(tracking), project_name(tracking)
+    entity, project = entity_name(tracking), project_name(tracking)
     # W&B's client prints what is returned here, and calls its own deprecated functions.
     with redirect_stdout(io.StringIO()) as output, warnings.catch_warnings(action="ignore"):
         try:

@@ -8,7 +8,6 @@ Answer and tables are read from the files of `engram report`.
 import hashlib
 import io
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from core.files import atomic_write, make_folder, write_json
 from core.input_files import read_json
 from core.records.record import RECORD
 from core.records.summary import read_summary
-from core.records.wandb_run import FILES, project_name
+from core.records.wandb_run import FILES, entity_name, project_name
 from core.scoring.metrics import TASKS
 from studies.record import StudyRecord, study_folder
 from sweeps.dashboards.study_runs import REPORT
@@ -67,7 +66,7 @@ def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, onl
         try:
             # W&B's client says where views are, which is printed here, and that it calls deprecated functions.
             with redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
-                entity = find_entity(tracking) or (str(wandb.Api().default_entity) if online else "")
+                entity = entity_name(tracking) or (str(wandb.Api().default_entity) if online else "")
                 view = build(record, runs, entity=entity, project=project_name(tracking))
                 text = view._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
                 atomic_write(path, text.encode())
@@ -80,11 +79,6 @@ def sync_views(record: StudyRecord, runs: Path, tracking: TrackingConfig, *, onl
             return False
         print(f"{kind}: {uploaded[kind]['url'] if online else path}")
     return True
-
-
-def find_entity(tracking: TrackingConfig) -> str | None:
-    """The user or team that the runs belong to; None: the default of whoever is logged in."""
-    return tracking.entity or os.environ.get("WANDB_ENTITY")
 
 
 def has_current_report(record: StudyRecord, runs: Path) -> bool:

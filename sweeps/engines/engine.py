@@ -42,7 +42,7 @@ class EngineOptions:
     own: Any = None
     """What the engine's own flags say: an object of its `options_type`."""
     detach: bool = False
-    """Whether the runs are to be left to the engine (`Engine.detach`)."""
+    """Whether the runs are to be left to the engine (`DetachedEngine.detach`)."""
 
 
 class Engine(ABC):
@@ -53,8 +53,6 @@ class Engine(ABC):
     """Whether runs are computed in this process, and so print on its screen."""
     on_this_machine = True
     """Whether runs take this machine's memory."""
-    outlives_driver = False
-    """Whether runs continue when this process has ended, so that `detach` may leave them."""
     options_type: ClassVar[type[Any] | None] = None
     """The engine's own options: a dataclass whose fields become its flags, and whose docstring is their help."""
 
@@ -86,7 +84,7 @@ class Engine(ABC):
             self._queue.append(folder)
 
     def has(self, folder: Path) -> bool:
-        """Whether an earlier driver has left this folder to the engine: submitting it then follows that job."""
+        """Whether it computes this folder already, for an earlier driver: submitting it then follows that job."""
         return False
 
     @abstractmethod
@@ -106,10 +104,6 @@ class Engine(ABC):
         self._ended += [EndedRun(folder, "cancelled") for folder in self._queue]
         self._queue.clear()
 
-    def detach(self) -> None:
-        """Leave what was submitted to itself, where the engine `outlives_driver`; `close` then ends none of it."""
-        raise NotImplementedError
-
     @abstractmethod
     def close(self) -> None:
         """Release everything: no process of the engine is left. Closing twice does no harm."""
@@ -117,3 +111,11 @@ class Engine(ABC):
     def _take_ended(self) -> list[EndedRun]:
         ended, self._ended = self._ended, []
         return ended
+
+
+class DetachedEngine(Engine):
+    """An engine whose runs continue when this process has ended: a scheduler has them."""
+
+    @abstractmethod
+    def detach(self) -> None:
+        """Leave what was submitted to itself; `close` then ends none of it."""

@@ -8,7 +8,7 @@ from core.commands.arguments import add_parameters
 from core.errors import UserError
 from studies.arguments import StudyParser, positive_int
 from sweeps.engines import ENGINES
-from sweeps.engines.engine import Engine, EngineOptions
+from sweeps.engines.engine import DetachedEngine, Engine, EngineOptions
 from sweeps.engines.local import parse_devices
 
 
@@ -65,7 +65,7 @@ def build_engine(
                 f"--engine {owner}"
             )
     engine = ENGINES[options.engine]
-    if detach and not engine.outlives_driver:
+    if detach and not issubclass(engine, DetachedEngine):
         raise UserError(f"runs of --engine {options.engine} end with this command: leave out --detach")
     return engine.from_options(
         EngineOptions(

@@ -21,7 +21,7 @@ from core.errors import UserError
 from core.files import is_locked, lock_folder
 from core.progress import say
 from core.records.record import RECORD
-from sweeps.engines.engine import EndedRun, Engine, EngineOptions
+from sweeps.engines.engine import DetachedEngine, EndedRun, EngineOptions
 from sweeps.engines.local import PROGRAM
 from sweeps.engines.shared_disk import CACHE_SECONDS, lock_probe, wait_for_probe
 from sweeps.engines.slurm_queue import NAME, OVER, PLACE, QueuedTask, SlurmError, call, find_jobs, read_queue
@@ -77,14 +77,14 @@ class Job:
     over_since: float | None = None
 
 
-class SlurmEngine(Engine):
+class SlurmEngine(DetachedEngine):
     """Array jobs of Slurm, which continue without this process; run folders lie on a disk that all nodes share.
 
     What is submitted before a `wait` becomes one array. `cache_seconds` is how long a host may not see what another one
     has written.
     """
 
-    outlives_driver, on_this_machine, options_type = True, False, SlurmOptions
+    on_this_machine, options_type = False, SlurmOptions
 
     def __init__(
         self,

@@ -115,21 +115,16 @@ TARGETS = (
     Target("settings.yaml", "yaml", (TRAIN,), names=("correct the path", "no training documents")),
     Target("study.yaml", "yaml", STUDY, rewritable=False),
     Target("axes.yaml", "yaml", AXES, rewritable=False),
-    Target(
-        f"{SMALL}/record.json",
-        "json",
-        (*OF_RUN, *OF_RUN, REPORT),
-        unknown="x",
-        names=("536deb7e4df9",),
-        ordered_inside=True,
-    ),
-    Target(
-        f"{OTHER}/record.json",
-        "json",
-        (*OF_RUN, *OF_RUN, REPORT),
-        unknown="x",
-        names=("ec75572ccd87",),
-        ordered_inside=True,
+    *(
+        Target(
+            f"{folder}/record.json",
+            "json",
+            (*OF_RUN, *OF_RUN, REPORT),
+            unknown="x",
+            names=(folder.split("/")[1],),
+            ordered_inside=True,
+        )
+        for folder in (SMALL, OTHER)
     ),
     Target(f"{SMALL}/history.jsonl", "lines", (REPORT,), unknown="x", every=4),
     Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-2:], *OF_RUN[-2:], VIEW, REPORT), unknown="x"),
