@@ -67,7 +67,7 @@ def f1_table(a: ComparedSystem, b: ComparedSystem, *, resamples: int = RESAMPLES
     for task in TASKS:
         f1_a, f1_b = ({seed: float(getattr(of_seed, task).f1) for seed, of_seed in s.items()} for s in scores)
         cells, numbers, paired = compare_values(f1_a, f1_b)
-        pair = pair_counts(b.counts, a.counts, task)
+        pair = pair_counts(b.counts, a.counts, task, files=(b.files, a.files))
         both = bootstrap_differences([(pair.row, pair.baseline)], resamples=resamples)[0].interval
         sign_flip = f"{paired.p_sign_flip:.4f} ({paired.p_floor:.4f})" if paired.n else DASH
         more: list[Cell] = [Value(paired.mean, low=both.low, high=both.high), f"{paired.higher}/{paired.n}", sign_flip]

@@ -29,6 +29,8 @@ class ComparedSystem:
     """Seed -> what goes beyond the five tasks, as `core.scoring.evaluate` has it."""
     folders: dict[int, Path] = field(default_factory=dict)
     """Seed -> run folder, where the system is runs."""
+    files: dict[int, Path] = field(default_factory=dict)
+    """Seed -> the file that its counts are from."""
     type_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Readable names of types, as the first record that has them holds them."""
     predictions: Sequence[Prediction] = ()
@@ -38,7 +40,7 @@ class ComparedSystem:
         """The system with some of its seeds alone, each under the number that it is mapped to."""
         kept: dict[str, Any] = {
             name: {new: values[old] for old, new in seeds.items() if old in (values := getattr(self, name))}
-            for name in ("counts", "extra", "folders")
+            for name in ("counts", "extra", "folders", "files")
         }
         return replace(self, **kept)
 
@@ -81,7 +83,7 @@ def read_prediction_file(path: Path, gold: Path) -> ComparedSystem:
         raise fault(gold, f"{reason}, so that no relation scores can be compared: `engram score` gives the others")
     pairs = [Prediction(document, annotation) for document, annotation in zip(documents, annotations, strict=True)]
     counts, extra = count_documents(documents, annotations), evaluate(documents, annotations).extra
-    return ComparedSystem(path.name, {0: counts}, {0: extra}, predictions=pairs)
+    return ComparedSystem(path.name, {0: counts}, {0: extra}, files={0: path}, predictions=pairs)
 
 
 def read_external_row(study: Study, row: str) -> ComparedSystem:
@@ -89,17 +91,18 @@ def read_external_row(study: Study, row: str) -> ComparedSystem:
     gold = Path(study.rows[row].gold)
     systems = {seed: read_prediction_file(path, gold) for seed, path in study.external[row].items()}
     counts, extra = ({seed: getattr(one, name)[0] for seed, one in systems.items()} for name in ("counts", "extra"))
-    return ComparedSystem(f"{study.name}:{row}", counts, extra)
+    return ComparedSystem(f"{study.name}:{row}", counts, extra, files=study.external[row])
 
 
 def read_run_folders(label: str, folders: dict[int, Path], split: str) -> ComparedSystem:
     """Some run folders by seed; those that are not finished are left out, but one must be."""
-    system = ComparedSystem(label, {}, {}, {})
+    system = ComparedSystem(label, {})
     type_names: Mapping[str, Mapping[str, str]] = {}
     for seed, folder in folders.items():
         record = read_record(folder)
         if record is not None and record.status in SCORED:
-            system.counts[seed] = read_counts(folder / f"documents.{split}.json")
+            system.files[seed] = folder / f"documents.{split}.json"
+            system.counts[seed] = read_counts(system.files[seed])
             system.extra[seed] = record.metrics.get(split, {}).get("extra", {})
             system.folders[seed] = folder
             type_names = type_names or record.type_names

@@ -8,6 +8,7 @@ without any item, in gold or in prediction, scores 0, as in `core.scoring.metric
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -40,17 +41,24 @@ class PairedCounts:
     seeds: tuple[int, ...]
 
 
-def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCounts:
+def pair_counts(
+    row: SeedCounts,
+    baseline: SeedCounts,
+    task: str,
+    *,
+    files: tuple[Mapping[int, Path], Mapping[int, Path]] = ({}, {}),
+) -> PairedCounts:
     """The counts of one task on the seeds that both rows have, documents in the order of the row's first seed.
 
-    Raises a UserError where two runs were not scored on the same documents with the same gold.
+    Raises a UserError where two runs were not scored on the same documents with the same gold; it names `files` of
+    the row's seeds and the baseline's, where they are known.
     """
     seeds = tuple(sorted(row.keys() & baseline.keys()))
     if not seeds:
         nothing = np.zeros((0, 0, 3), dtype=np.int64)
         return PairedCounts(row=nothing, baseline=nothing, seeds=())
-    runs = {f"seed {seed} of the row": row[seed] for seed in seeds}
-    runs |= {f"seed {seed} of the baseline": baseline[seed] for seed in seeds}
+    runs = {str(files[0].get(seed, f"seed {seed} of the row")): row[seed] for seed in seeds}
+    runs |= {str(files[1].get(seed, f"seed {seed} of the baseline")): baseline[seed] for seed in seeds}
     first_name, first = next(iter(runs.items()))
     ids = [document.id for document in first]
     arrays: list[Int[np.ndarray, "documents 3"]] = []
@@ -60,8 +68,8 @@ def pair_counts(row: SeedCounts, baseline: SeedCounts, task: str) -> PairedCount
         gold, own_gold = (array[:, 0] + array[:, 2] for array in (arrays[0], arrays[-1]))
         for position in np.flatnonzero(own_gold != gold):
             raise UserError(
-                f"document {ids[position]!r} has {own_gold[position]} gold items of {task!r} in {name} and "
-                f"{gold[position]} in {first_name}: score both on the same gold to compare them"
+                f"{name} has {own_gold[position]} gold items of {task!r} in document {ids[position]!r}, and "
+                f"{first_name} has {gold[position]}: score both on the same gold to compare them"
             )
     return PairedCounts(row=np.stack(arrays[: len(seeds)]), baseline=np.stack(arrays[len(seeds) :]), seeds=seeds)
 

@@ -94,7 +94,8 @@ def import_checkpoint(
     reference = ReferenceConfig()
     if config is not None:
         reference = parse_json(read_source(config), ReferenceConfig, config)
-    with faults_of(checkpoint):
+    source = f"{checkpoint} with {config}" if config is not None else str(checkpoint)
+    with faults_of(source):
         own = read_hyper_parameters(read.hyper_parameters)
         given = {name: value for name, value in msgspec.structs.asdict(reference.hparams).items() if value is not None}
         hyper = msgspec.structs.replace(own, **given)
@@ -109,23 +110,18 @@ def import_checkpoint(
         settings = infer_settings(read.weights, weights, reference, hyper, assumptions)
         settings["encoder"]["source"] = str(checkpoint.resolve())
     run = validate(settings, where=f"{config or checkpoint}: ")
-    model = build_checked_model(run, architecture, labels, weights, str(checkpoint))
-    if wordpieces.size > architecture["vocab_size"]:
-        raise UserError(
-            f"{checkpoint}: the tokenizer has {wordpieces.size} word pieces, the checkpoint's encoder only "
-            f"{architecture['vocab_size']}: give the tokenizer that it was trained with (--tokenizer)"
-        )
+    model = build_checked_model(run, architecture, labels, weights, source)
     state = ModelState(epoch=0, step=0, reading=1.0 if run.memory is not None else 0.0)
     return ImportedCheckpoint(run, TrainedModel(model.eval(), wordpieces, labels, state), assumptions)
 
 
 @contextmanager
-def faults_of(path: Path) -> Iterator[None]:
-    """Put the name of a file before what is wrong with it."""
+def faults_of(source: str) -> Iterator[None]:
+    """Put the names of files before what is wrong with them."""
     try:
         yield
     except UserError as error:
-        raise fault(path, str(error)) from None
+        raise fault(source, str(error)) from None
 
 
 def read_hyper_parameters(values: dict[str, Any]) -> HyperParameters:

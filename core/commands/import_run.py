@@ -48,6 +48,12 @@ def import_run(
 
     wordpieces = load_wordpieces(tokenizer)
     imported = import_checkpoint(checkpoint, config=config, types=labels, wordpieces=wordpieces)
+    vocabulary = imported.trained.model.encoder.transformer.config.vocab_size
+    if wordpieces.size > vocabulary:
+        raise UserError(
+            f"{tokenizer}: has {wordpieces.size} word pieces, and the encoder of {checkpoint} only {vocabulary}: give "
+            "the tokenizer that it was trained with (--tokenizer)"
+        )
     record = RunRecord(
         run_id=run_id(imported.config),
         status="imported",

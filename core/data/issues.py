@@ -4,10 +4,11 @@ A data issue survives or is repaired, and either way it is counted: here what sh
 what only its files show.
 """
 
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from core.data.documents import Annotation, Document
+from core.data.documents import Annotation, Document, Span
 
 KINDS: dict[str, str] = {
     "blank_token": "tokens of white space only, such as U+00A0; kept, [UNK] to the encoder",
@@ -82,11 +83,36 @@ def _count_mentions(document: Document, gold: Annotation, issues: Issues, max_sp
     for (start, end), clusters_with_span in Counter(span for cluster in clusters for span in cluster).items():
         if clusters_with_span > 1:
             issues.add("shared_span", f"{document.id}: tokens {start} to {end}")
-    members = [(span, number) for number, cluster in enumerate(clusters) for span in sorted(cluster)]
-    for inner, number in members:
-        for outer, other in members:
-            if number != other and inner != outer and outer[0] <= inner[0] and inner[1] <= outer[1]:
-                issues.add("nested_mention", f"{document.id}: {document.surface(inner)} in {document.surface(outer)}")
+    nested = _count_nested(span for cluster in clusters for span in cluster) - sum(map(_count_nested, clusters))
+    if nested:
+        inner, outer = map(document.surface, _find_nested(clusters))
+        issues.add("nested_mention", f"{document.id}: {inner} in {outer}", times=nested)
+
+
+def _count_nested(spans: Iterable[Span]) -> int:
+    """How many pairs of different spans there are of which one lies within the other."""
+    pairs, ends = 0, list[int]()
+    # The outer span of a pair comes first, so what ends no earlier than a span holds it.
+    for (_, end), times in sorted(Counter(spans).items(), key=lambda item: (item[0][0], -item[0][1])):
+        pairs += times * (len(ends) - bisect_left(ends, end))
+        for _ in range(times):
+            insort(ends, end)
+    return pairs
+
+
+def _find_nested(clusters: Sequence[Iterable[Span]]) -> tuple[Span, Span]:
+    """A span and one of another cluster that it lies within; there must be such a pair."""
+    members = [(span, number) for number, cluster in enumerate(clusters) for span in cluster]
+    reaching: list[tuple[Span, int]] = []
+    for inner, number in sorted(members, key=lambda member: (member[0][0], -member[0][1], member[1])):
+        for outer, other in reaching:
+            if other != number and outer != inner and outer[1] >= inner[1]:
+                return inner, outer
+        # What reaches furthest, of two clusters: one of them is another than that of any later span.
+        reaching.append((inner, number))
+        reaching.sort(key=lambda member: -member[0][1])
+        reaching = [reaching[0], *[member for member in reaching if member[1] != reaching[0][1]][:1]]
+    raise ValueError("no span lies within one of another cluster")
 
 
 def _count_relations(document_id: str, gold: Annotation, issues: Issues) -> None:

@@ -5,14 +5,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from core.config.memory import Mode, Reads
 from core.data.documents import Span
+from core.errors import shorten
 from core.files import atomic_write
 from core.input_files import read_json_lines
 from core.records.memory_use import MemoryName, Place
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class ReadAttention(msgspec.Struct, frozen=True):
@@ -29,8 +33,8 @@ class ReadAttention(msgspec.Struct, frozen=True):
     mode: Mode
     slots: tuple[str, ...]
     """Names of the slots: their types, numbered where a type has several; `slot 1` and so on where a matrix is read."""
-    weights: tuple[tuple[float, ...], ...]
-    elsewhere: tuple[float, ...] = ()
+    weights: tuple[tuple[Share, ...], ...]
+    elsewhere: tuple[Share, ...] = ()
     """Per slot, what an inverse read at mentions pays to the candidates that are not among `spans`."""
 
 
@@ -52,6 +56,18 @@ class DocumentAttention(msgspec.Struct, frozen=True):
     source: Reads
     strength: float
     reads: tuple[ReadAttention, ...]
+
+    def __post_init__(self) -> None:
+        items = {"tokens": len(self.tokens), "mentions": len(self.spans)}
+        if not len(self.types) == len(self.spans) <= self.candidates:
+            counts = f"{len(self.spans)} spans, {len(self.types)} types and {self.candidates} candidates"
+            raise ValueError(f"document {shorten(self.id)} has {counts}")
+        if not all(0 <= start < end <= len(self.tokens) for start, end in self.spans):
+            raise ValueError(f"document {shorten(self.id)} of {len(self.tokens)} tokens has spans beyond them")
+        for read in self.reads:
+            if len(read.weights) != len(read.slots) or {*map(len, read.weights)} - {items[read.place]}:
+                size = f"{len(read.slots)} slots and {items[read.place]} {read.place}"
+                raise ValueError(f"a read of document {shorten(self.id)} has no weight for each of {size}")
 
 
 def attention_path(folder: Path, split: str) -> Path:

@@ -9,8 +9,10 @@ from typing import Literal
 import msgspec
 
 from core.config.presets import Tree
+from core.errors import shorten
 from core.files import make_folder, write_json
 from core.input_files import read_json
+from core.scoring.metrics import TASKS
 from studies.search.spec import Search
 from studies.statistics import Summary, summarize
 
@@ -109,6 +111,13 @@ class SearchRecord(msgspec.Struct, frozen=True):
     """Whether nothing is left to try."""
     importance: dict[str, float] = {}
     """Axis -> its share of what sets good trials apart (PED-ANOVA); empty before enough trials have ended."""
+
+    def __post_init__(self) -> None:
+        named = [*self.own, *self.importance, *(name for trial in self.trials for name in trial.params)]
+        if unknown := set(named) - {axis.name for axis in self.axes}:
+            raise ValueError(f"there is no axis {shorten(min(unknown))}")
+        if self.metric not in TASKS:
+            raise ValueError(f"there is no metric {shorten(self.metric)}")
 
     @property
     def best_trial(self) -> SearchTrial | None:

@@ -24,8 +24,9 @@ def choose(names: str, number: int | None) -> Iterator[tuple[Target, int]]:
     chosen = [target for target in TARGETS if any(name in target.path for name in names.split(","))]
     for drawn in [number] if number is not None else count():
         for target in chosen:
-            if names or number is not None or drawn % (MODEL_SHARE if target.loads_model else target.every) == 0:
-                yield target, drawn
+            share = 1 if names or number is not None else MODEL_SHARE if target.loads_model else target.every
+            if drawn % share == 0:
+                yield target, drawn // share
 
 
 def main() -> int:

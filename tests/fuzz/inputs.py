@@ -5,15 +5,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import yaml
 
 from core.data.documents import Document
 from core.data.formats.docred import write_docred
 from core.data.formats.predictions import write_predictions
+from core.records.memory_attention import DocumentAttention, ReadAttention, attention_path, write_attention
+from core.records.record import read_record, write_record
+from core.records.timings import StepCosts
 from core.run.execute import run
+from studies.cost_calibration import Calibration, save_calibrations
 from tests.core.checkpoint_import.test_convert import LABELS, random_weights
 from tests.core.checkpoint_import.test_convert import write as write_weights
+from tests.reports.memory_use_records import make_memory_use
 from tests.tiny import document, wordpieces, write_run, write_types
 
 RELEASED = Path(__file__).parents[1] / "released"
@@ -47,8 +53,32 @@ def make_inputs(folder: Path) -> None:
     shutil.copytree(RELEASED, folder / "runs")
     for counts in (folder / "runs").glob("*/s*/documents.test.json"):
         shutil.copy(folder / "predictions.jsonl", counts.with_name("predictions.test.jsonl"))
+        store_memory_use(counts.parent, documents[0])
+    costs = StepCosts(4, 0.5, 0.1, 2.0, {"train": 3, "validation": 3}, 300.0, 1_000)
+    setup, system = ("quick", "0123456789abcdef", "{}"), ("grc", False, 2)
+    save_calibrations([Calibration(setup, system, "plain", "a host", costs)], folder / "runs")
     make_model(folder / "model", folder)
     make_checkpoint(folder / "import")
+
+
+def store_memory_use(run_folder: Path, one: Document) -> None:
+    """Attention and knock-outs of a run that reads; nothing for one without memory."""
+    record = read_record(run_folder)
+    assert record is not None
+    if record.config["memory"] is None:
+        return
+    use = make_memory_use({"reading-off": -2.0, "mean-read": -1.0})
+    write_record(run_folder, msgspec.structs.replace(record, memory_use=use))
+    for name in use.knock_outs:
+        shutil.copy(run_folder / "documents.test.json", run_folder / f"documents.test.{name}.json")
+    assert one.gold is not None
+    spans = tuple(span for entity in one.gold.entities for span in entity.mentions)
+    weights = tuple((0.5,) * len(spans) for _ in range(2))
+    read = ReadAttention("entity", "mentions", "normal", ("PER", "LOC"), weights)
+    shown = DocumentAttention(
+        one.id, one.title, one.tokens, one.sentences, spans, ("PER",) * len(spans), 40, "written", 1.0, (read,)
+    )
+    write_attention(attention_path(run_folder, "test"), [shown])
 
 
 def as_jerex(one: Document) -> dict[str, Any]:

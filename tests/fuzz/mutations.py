@@ -54,16 +54,17 @@ def mutate(content: bytes, syntax: Syntax, draw: random.Random) -> tuple[bytes, 
 
 
 def rewrite(
-    content: bytes, syntax: Syntax, draw: random.Random, *, unknown: str, deep: bool = True
+    content: bytes, syntax: Syntax, draw: random.Random, *, unknown: str, ordered: bool, deep: bool
 ) -> tuple[bytes, str]:
-    """The content written in another way that means the same: order of keys, white space, `unknown`: a further key.
+    """The content written in another way that means the same: white space, order of keys, `unknown`: a further key.
 
-    Only the outermost objects get another order without `deep`.
+    Where keys are `ordered`, only the white space differs; only the outermost objects get another order without `deep`.
     """
     if syntax not in ("json", "lines", "yaml"):
         raise AssertionError(f"{syntax} has no other way")
-    values = [shuffle(value, draw, deep=deep) for value in read_values(content, syntax)]
-    name = "order of keys"
+    values, name = read_values(content, syntax), "white space"
+    if not ordered:
+        values, name = [shuffle(value, draw, deep=deep) for value in values], "order of keys"
     if unknown and draw.random() < 0.5:
         name = "unknown key"
         for value in values:

@@ -23,6 +23,7 @@ OF_RUN = (
     "compare 536deb7e4df9 ec75572ccd87-s0 --runs {in}/runs --json",
 )
 REPORT = "report small --runs {in}/runs --out {out}/report --documents 0"
+ATTENTION = REPORT.replace("--documents 0", "--documents 1")
 PREDICT = "predict {in}/model --input {in}/text.txt --output {out}/predictions.jsonl --device cpu --threads 1"
 EVALUATE = "evaluate {in}/model --input {in}/docred.json --device cpu --threads 1"
 IMPORT = "import {in}/import/model.ckpt --config {in}/import/config.json --types {in}/import/types.json"
@@ -33,15 +34,15 @@ IMPORT = f"{IMPORT} --tokenizer {{in}}/import/tokenizer --output {{out}}/importe
 class Target:
     """A file, how it is written, and command lines that read it; `{in}` is the folder of inputs, `{out}` an empty one.
 
-    `unknown`: a key that the format allows in its outermost objects, though nothing reads it. `rewritable`: whether
-    another order of keys and other white space mean the same. `names`: what may stand for the file in a message.
+    `unknown`: a key that the format allows in its outermost objects, though nothing reads it. `ordered`: whether the
+    order of keys means something. `names`: what may stand for the file in a message.
     """
 
     path: str
     syntax: Syntax
     commands: tuple[str, ...]
     unknown: str = ""
-    rewritable: bool = True
+    ordered: bool = False
     names: tuple[str, ...] = ()
     every: int = 1
     """It is mutated in one of so many rounds: what takes seconds comes less often."""
@@ -49,6 +50,11 @@ class Target:
     """A folder of the inputs into which its commands may write."""
     ordered_inside: bool = False
     """Whether commands show what its inner objects hold in their order."""
+
+    @property
+    def rewritable(self) -> bool:
+        """Whether other white space means the same."""
+        return self.syntax not in ("text", "bytes")
 
     @property
     def loads_model(self) -> bool:
@@ -89,9 +95,10 @@ GOLD = (
     "compare {in}/predictions.jsonl {in}/copy.jsonl --gold {in}/docred.json",
 )
 TYPES = ("data report {in}/docred.json --types {in}/types.json", "data sample {in}/docred.json --types {in}/types.json")
+PLAN_STUDY = f"study plan {{in}}/study.yaml {PLAN}"
 STUDY = (
     "study show {in}/study.yaml",
-    f"study plan {{in}}/study.yaml {PLAN}",
+    PLAN_STUDY,
     f"study plan {{in}}/study.yaml --json {PLAN}",
 )
 AXES = ("study show {in}/axes.yaml", f"study plan {{in}}/axes.yaml {PLAN}", "study show {in}/axes.yaml --json")
@@ -107,14 +114,14 @@ VIEW = "compare 536deb7e4df9 ec75572ccd87-s0 --runs {in}/runs --out {out}/compar
 TRAIN = "train memory-grc --dry-run --config {in}/settings.yaml --runs {out}/runs"
 TARGETS = (
     Target("docred.json", "json", (*document_commands("docred.json"), *GOLD), unknown="x"),
-    Target("pubtator.txt", "text", document_commands("pubtator.txt"), rewritable=False),
-    Target("text.txt", "text", document_commands("text.txt"), rewritable=False),
-    Target("types.json", "json", TYPES, rewritable=False, names=("types file",)),
+    Target("pubtator.txt", "text", document_commands("pubtator.txt")),
+    Target("text.txt", "text", document_commands("text.txt")),
+    Target("types.json", "json", TYPES, ordered=True, names=("types file",)),
     Target("predictions.jsonl", "lines", prediction_commands("predictions.jsonl"), unknown="x"),
     Target("jerex.json", "json", prediction_commands("jerex.json"), unknown="x"),
-    Target("settings.yaml", "yaml", (TRAIN,), names=("correct the path", "no training documents")),
-    Target("study.yaml", "yaml", STUDY, rewritable=False),
-    Target("axes.yaml", "yaml", AXES, rewritable=False),
+    Target("settings.yaml", "yaml", (TRAIN,), names=("correct the path", "no training documents", "is a folder, not")),
+    Target("study.yaml", "yaml", STUDY, ordered=True),
+    Target("axes.yaml", "yaml", AXES, ordered=True),
     *(
         Target(
             f"{folder}/record.json",
@@ -128,43 +135,44 @@ TARGETS = (
     ),
     Target(f"{SMALL}/history.jsonl", "lines", (REPORT,), unknown="x", every=4),
     Target(f"{SMALL}/documents.test.json", "json", (*OF_RUN[-2:], *OF_RUN[-2:], VIEW, REPORT), unknown="x"),
+    Target(f"{SMALL}/documents.test.mean-read.json", "json", (REPORT,), unknown="x", every=4),
+    Target(f"{SMALL}/attention.test.jsonl", "lines", (ATTENTION,), unknown="x", every=4),
     Target(f"{SMALL}/predictions.test.jsonl", "lines", (VIEW,), unknown="x"),
+    Target("runs/studies/calibrations.json", "json", (PLAN_STUDY,), unknown="x"),
     Target(f"{SMALL}/config.yaml", "yaml", OF_RUN),
-    Target(
-        "runs/studies/small@quick/study.json", "json", (*OF_STUDY, *OF_STUDY, REPORT), unknown="x", rewritable=False
-    ),
+    Target("runs/studies/small@quick/study.json", "json", (*OF_STUDY, *OF_STUDY, REPORT), unknown="x", ordered=True),
     Target(
         f"{SEARCH_FOLDER}/search.json",
         "json",
         (*OF_SEARCH[:1] * 9, OF_SEARCH[1]),
-        rewritable=False,
+        ordered=True,
         names=("search@quick",),
     ),
-    Target(f"{SEARCH_FOLDER}/study.json", "json", OF_SEARCH, rewritable=False, writes="runs"),
-    Target(f"{SEARCH_FOLDER}/optuna.journal", "lines", (SEARCH,), rewritable=False, writes="runs"),
+    Target(f"{SEARCH_FOLDER}/study.json", "json", OF_SEARCH, ordered=True, writes="runs"),
+    Target(f"{SEARCH_FOLDER}/optuna.journal", "lines", (SEARCH,), ordered=True, writes="runs"),
     Target("model/config.yaml", "yaml", (PREDICT, EVALUATE)),
     Target("model/checkpoints/best/encoder.json", "json", (PREDICT, EVALUATE), unknown="x", names=("best",)),
-    Target("model/checkpoints/best/labels.json", "json", (PREDICT, EVALUATE), rewritable=False, names=("best",)),
+    Target("model/checkpoints/best/labels.json", "json", (PREDICT, EVALUATE), ordered=True, names=("best",)),
     Target("model/checkpoints/best/state.json", "json", (PREDICT, EVALUATE), names=("best",)),
     Target(
         "model/checkpoints/best/tokenizer/tokenizer.json",
         "json",
         (PREDICT, EVALUATE),
-        rewritable=False,
+        ordered=True,
         names=("best", "tokenizer"),
     ),
     Target(
         "model/checkpoints/best/tokenizer/tokenizer_config.json",
         "json",
         (PREDICT,),
-        rewritable=False,
+        ordered=True,
         names=("best", "tokenizer"),
     ),
-    Target("model/checkpoints/best/model.safetensors", "bytes", (PREDICT,), rewritable=False, names=("best",)),
+    Target("model/checkpoints/best/model.safetensors", "bytes", (PREDICT,), names=("best",)),
     Target("import/config.json", "json", (IMPORT,), unknown="x"),
-    Target("import/types.json", "json", (IMPORT,), rewritable=False, names=("types file",)),
-    Target("import/model.ckpt", "bytes", (IMPORT,), rewritable=False),
-    Target("import/model.safetensors", "bytes", (IMPORT.replace("model.ckpt", "model.safetensors"),), rewritable=False),
-    Target("import/vocab.txt", "text", (IMPORT.replace("import/tokenizer", "import/vocab.txt"),), rewritable=False),
-    Target("import/tokenizer/tokenizer.json", "json", (IMPORT,), rewritable=False, names=("tokenizer",)),
+    Target("import/types.json", "json", (IMPORT,), ordered=True, names=("types file",)),
+    Target("import/model.ckpt", "bytes", (IMPORT,)),
+    Target("import/model.safetensors", "bytes", (IMPORT.replace("model.ckpt", "model.safetensors"),)),
+    Target("import/vocab.txt", "text", (IMPORT.replace("import/tokenizer", "import/vocab.txt"),)),
+    Target("import/tokenizer/tokenizer.json", "json", (IMPORT,), ordered=True, names=("tokenizer",)),
 )

@@ -151,5 +151,8 @@ def test_other_documents_or_other_gold_cannot_be_compared() -> None:
     with pytest.raises(UserError, match=r"seed 1 of the baseline has 1 documents.*'y'"):
         pair_counts({1: scored(x=(1, 0, 0), y=(1, 0, 0))}, {1: scored(x=(1, 0, 0))}, "relation")
     counts = {1: scored(x=(1, 0, 1)), 2: scored(x=(1, 0, 2))}
-    with pytest.raises(UserError, match=r"'x' has 4 gold items of 'relation' in seed 2 of the row and 3 in seed 1"):
+    with pytest.raises(
+        UserError,
+        match=r"seed 2 of the row has 4 gold items of 'relation' in document 'x', and seed 1 of the row has 3",
+    ):
         pair_counts(counts, counts, "relation")

@@ -27,19 +27,19 @@ def read(place: Any, mode: Any, weights: list[list[float]], memory: Any = "entit
 
 
 def made(*reads: ReadAttention, tokens: list[str] = TOKENS, **changes: Any) -> DocumentAttention:
-    plain = DocumentAttention(
-        id="one",
-        title="One",
-        tokens=tuple(tokens),
-        sentences=((0, 8), (8, len(tokens))),
-        spans=SPANS,
-        types=("PER", None, "ORG", "LOC", "LOC"),
-        candidates=40,
-        source="written",
-        strength=1.0,
-        reads=reads,
-    )
-    return msgspec.structs.replace(plain, **changes)
+    whole: dict[str, Any] = {
+        "id": "one",
+        "title": "One",
+        "tokens": tuple(tokens),
+        "sentences": ((0, 8), (8, len(tokens))),
+        "spans": SPANS,
+        "types": ("PER", None, "ORG", "LOC", "LOC"),
+        "candidates": 40,
+        "source": "written",
+        "strength": 1.0,
+        "reads": reads,
+    }
+    return DocumentAttention(**(whole | changes))
 
 
 def draw(document: DocumentAttention, mode: Any) -> Figure:
@@ -145,7 +145,9 @@ def test_no_text_is_cut_or_lies_on_another(case: str) -> None:
 
 def test_a_memory_without_types_or_a_document_without_spans_leaves_only_itself_out() -> None:
     of_tokens, nothing = read("tokens", "inverse", softmaxed(2, 14, 1, 0)), read("tokens", "inverse", [], "relation")
-    heat_maps = build_heat_maps(made(of_tokens, nothing, read("mentions", "inverse", [[], []])))["inverse"]
+    heat_maps = build_heat_maps(made(of_tokens, nothing, read("mentions", "inverse", [[], []]), spans=(), types=()))[
+        "inverse"
+    ]
     assert [heat_map.read for heat_map in heat_maps] == [of_tokens]
     assert build_heat_maps(made(nothing)) == {}
 
