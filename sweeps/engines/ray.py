@@ -7,6 +7,7 @@ Nodes see the run folders, and Python, at the same absolute paths as the driver;
 
 import os
 import platform
+import socket
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -27,9 +28,7 @@ SHELL = ("sh", "-c", 'trap : TERM; "$@"; code=$?; [ $code -le 128 ] || kill -$((
 """Ray kills the children of an actor whose driver is gone. A shell in between makes the run a grandchild: it saves."""
 VARIABLES, CODE = ("ENGRAM_", "HF_", "WANDB_"), str(Path(__file__).resolve().parents[2])
 """What runs get of the driver's environment, by how the names begin; and where its code lies."""
-CLOSE_SECONDS, LOOK_SECONDS = 10.0, 0.2
-FAILED_STARTS = 5
-"""So many actors one after another that do not come up end their runs; before, these just wait again."""
+ANSWER_SECONDS, CLOSE_SECONDS, LOOK_SECONDS = 5.0, 10.0, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,6 @@ class RayEngine(Engine):
         self._actor = self._ray.remote(max_restarts=0, max_concurrency=2, **resources)(Host)
         environment = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
         self._arguments = (program, options, Path.cwd(), environment | {"PYTHONPATH": CODE})
-        self._failed_starts = 0
         self._idle: list[ActorHandle[Host]] = []
         self._busy: dict[ObjectRef[tuple[str, str | None]], tuple[ActorHandle[Host], Path]] = {}
         self._ready: dict[ActorHandle[Host], ObjectRef[None]] = {}
@@ -115,10 +113,8 @@ class RayEngine(Engine):
         if options.jobs or options.devices:
             raise UserError("--engine ray: give --ray.slots, --ray.cpus and --ray.gpus, not --jobs and --devices")
         if own.cpus < 1 or (own.slots or 1) < 1 or own.gpus < 0 or (own.gpus > 1 and own.gpus % 1):
-            raise UserError(
-                f"--ray.cpus {own.cpus}, --ray.gpus {own.gpus:g}, --ray.slots {own.slots}: give at least 1 processor "
-                "and 1 slot, and a share of one GPU or a number of whole ones"
-            )
+            given = f"--ray.cpus {own.cpus}, --ray.gpus {own.gpus:g}, --ray.slots {own.slots}"
+            raise UserError(f"{given}: give at least 1 processor and 1 slot, a share of one GPU or whole ones")
         engine = cls(own)
         engine.test_lock(options.runs)
         return engine
@@ -173,28 +169,15 @@ class RayEngine(Engine):
         try:
             self._ended.append(EndedRun(folder, *self._ray.get(ref)))
         except self._ray.exceptions.RayError as error:
-            # It may have been placed on a node that was being lost, which is no run's fault.
-            never_ran = not self._is_up(host)
-            self._failed_starts += never_ran
-            status = "cancelled" if never_ran and self._failed_starts < FAILED_STARTS else "killed"
-            self._ended.append(EndedRun(folder, status, describe_error(error)))
+            self._ended.append(EndedRun(folder, "killed", describe_error(error)))
         else:
-            self._failed_starts = 0
             self._idle.append(host)
-
-    def _is_up(self, host: "ActorHandle[Host]") -> bool:
-        """Whether an actor has ever had its place."""
-        try:
-            self._ray.get(self._ready[host], timeout=0)
-        except self._ray.exceptions.RayError:
-            return False
-        return True
 
     def cancel(self, *, now: bool = False) -> None:
         """Drop what waits, also for its place; ask the running ones to save and stop, or kill them."""
         super().cancel(now=now)
         for ref, (host, folder) in [*self._busy.items()]:
-            if self._is_up(host):
+            if self._ray.wait([self._ready[host]], timeout=0)[0]:
                 host.cancel.remote(now)
             else:
                 self._ray.kill(host)
@@ -219,10 +202,14 @@ def connect(address: str) -> Any:
         import ray
         import ray.util.scheduling_strategies
 
+        host, _, port = address.rpartition(":")
+        if host:
+            # Ray itself would try for more than a minute.
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
         ray.init(address, ignore_reinit_error=True, **quiet)
     except ImportError:
         raise UserError("--engine ray needs Ray: pip install 'engram[ray]'") from None
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise UserError(
             f"no Ray cluster can be reached at --ray.address {address} ({describe_error(error)}): start one (ray start "
             "--head) or give HOST:6379 of its head; RAY_AUTH_MODE must be what it was started with"

@@ -5,7 +5,6 @@ The queue is Slurm's and the truth the run folders', so a driver holds nothing t
 
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from core.records.record import RECORD
 from sweeps.engines.engine import DetachedEngine, EndedRun, EngineOptions
 from sweeps.engines.local import PROGRAM
 from sweeps.engines.shared_disk import CACHE_SECONDS, lock_probe, wait_for_probe
-from sweeps.engines.slurm_queue import NAME, OVER, PLACE, QueuedTask, SlurmError, call, find_jobs, read_queue
+from sweeps.engines.slurm_queue import NAME, OVER, PLACE, QueuedTask, SlurmError, call, delete_ended, read_queue
 from sweeps.engines.slurm_task import FOLDERS, TaskState
 
 MOST_QUEUED = 1_000
@@ -296,15 +295,6 @@ class SlurmEngine(DetachedEngine):
         if text not in self._told:
             self._told.add(text)
             say(f"engram: {text}")
-
-
-def delete_ended(runs: Path) -> dict[Path, tuple[str, QueuedTask]]:
-    """Delete what drivers that have ended left beside run folders, but for those with jobs in the queue; these jobs."""
-    jobs = find_jobs(runs, read_queue())
-    for driver in (runs / PLACE).glob("driver-*"):
-        if not is_locked(driver) and all(queued.submission.parent != driver.absolute() for _, queued in jobs.values()):
-            shutil.rmtree(driver, ignore_errors=True)
-    return jobs
 
 
 def sees_record(folder: Path, recorded: int) -> bool:

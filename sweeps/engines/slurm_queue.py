@@ -1,5 +1,6 @@
 """Slurm's queue: the answers of its commands, and which run folders are in it."""
 
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Collection
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from core.errors import UserError
+from core.files import is_locked
 from sweeps.engines.slurm_task import FOLDERS
 
 PLACE, NAME, ANSWER_SECONDS = ".slurm", "engram", 60.0
@@ -61,6 +63,15 @@ def find_jobs(runs: Path, queue: dict[str, QueuedTask]) -> dict[Path, tuple[str,
                 if queued.submission not in folders:
                     folders[queued.submission] = msgspec.json.decode((queued.submission / FOLDERS).read_bytes())
                 jobs[Path(folders[queued.submission][int(task.partition("_")[2])])] = task, queued
+    return jobs
+
+
+def delete_ended(runs: Path) -> dict[Path, tuple[str, QueuedTask]]:
+    """Delete what drivers that have ended left beside run folders, but for those with jobs in the queue; these jobs."""
+    jobs = find_jobs(runs, read_queue())
+    for driver in (runs / PLACE).glob("driver-*"):
+        if not is_locked(driver) and all(queued.submission.parent != driver.absolute() for _, queued in jobs.values()):
+            shutil.rmtree(driver, ignore_errors=True)
     return jobs
 
 

@@ -119,7 +119,12 @@ TARGETS = (
     Target("types.json", "json", TYPES, ordered=True, names=("types file",)),
     Target("predictions.jsonl", "lines", prediction_commands("predictions.jsonl"), unknown="x"),
     Target("jerex.json", "json", prediction_commands("jerex.json"), unknown="x"),
-    Target("settings.yaml", "yaml", (TRAIN,), names=("correct the path", "no training documents", "is a folder, not")),
+    Target(
+        "settings.yaml",
+        "yaml",
+        (TRAIN,),
+        names=("correct the path", "no training documents", "is a folder, not", "no such file"),
+    ),
     Target("study.yaml", "yaml", STUDY, ordered=True),
     Target("axes.yaml", "yaml", AXES, ordered=True),
     *(

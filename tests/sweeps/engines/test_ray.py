@@ -49,8 +49,7 @@ class TestRayEngine(EngineOfProcessesContract):
         engine.close()
         assert (ended.status, "no such library" in (ended.error or "")) == ("killed", True)
 
-    def test_an_actor_that_cannot_start_ends_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sweeps.engines.ray.FAILED_STARTS", 0)
+    def test_an_actor_that_cannot_start_ends_its_folder(self, tmp_path: Path) -> None:
         engine = build(slots=1)
         engine._arguments = (*engine._arguments[:3], {"NO_TEXT": 1})  # type: ignore[assignment,dict-item]
         engine.submit(self.folder(tmp_path, "one"))
