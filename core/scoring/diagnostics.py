@@ -18,21 +18,33 @@ from collections.abc import Set as AbstractSet
 from itertools import groupby, product
 
 from core.data.documents import Annotation, Document, Span
-from core.scoring.metrics import DocumentCounts, Measures, TypeCounts, items, measures, prf, ratio, total
+from core.scoring.metrics import (
+    CountedScores,
+    DistanceScores,
+    DocumentCounts,
+    Measures,
+    TypeCounts,
+    items,
+    measures,
+    prf,
+    ratio,
+    total,
+)
 
 
-def by_relation_type(counts: Sequence[DocumentCounts]) -> dict[str, Measures]:
+def by_relation_type(counts: Sequence[DocumentCounts]) -> dict[str, CountedScores]:
     """Strict P, R, F1 in percent and the counts of every relation type, the most frequent in gold first."""
     per_type = total(counts, "relation_strict")
     ordered = sorted(per_type.items(), key=lambda entry: (-(entry[1].tp + entry[1].fn), entry[0]))
     return {relation_type: _with_counts(type_counts) for relation_type, type_counts in ordered}
 
 
-def _with_counts(counts: TypeCounts) -> Measures:
-    return {**prf(counts)._asdict(), **counts._asdict()}
+def _with_counts(counts: TypeCounts) -> CountedScores:
+    precision, recall, f1 = prf(counts)
+    return CountedScores(precision=precision, recall=recall, f1=f1, tp=counts.tp, fp=counts.fp, fn=counts.fn)
 
 
-def by_sentence_distance(documents: Sequence[Document], predicted: Sequence[Annotation]) -> dict[str, Measures] | None:
+def by_sentence_distance(documents: Sequence[Document], predicted: Sequence[Annotation]) -> DistanceScores | None:
     """Strict P, R, F1 and counts of relations within a sentence (`intra`) and across sentences (`inter`).
 
     A relation is `intra` where some mention of its head and some mention of its tail share a sentence; a false
@@ -49,7 +61,8 @@ def by_sentence_distance(documents: Sequence[Document], predicted: Sequence[Anno
         for outcome, relations in enumerate(outcomes):
             for _, ((head, _), (tail, _)) in relations:
                 sums[_distance(head, tail, sentence_numbers)][outcome] += 1
-    return {name: _with_counts(TypeCounts(*numbers)) for name, numbers in sums.items()}
+    intra, inter = (_with_counts(TypeCounts(*numbers)) for numbers in sums.values())
+    return DistanceScores(intra=intra, inter=inter)
 
 
 def _distance(head: frozenset[Span], tail: frozenset[Span], sentence_numbers: Sequence[int]) -> str:

@@ -64,7 +64,25 @@ class TaskScores(msgspec.Struct, frozen=True):
 
 
 Measures = dict[str, float]
-"""Precision, recall and F1 in percent by name, or some of them; with counts where its function says so."""
+"""Precision, recall and F1 in percent by name, or some of them."""
+
+
+class CountedScores(TypedDict):
+    """Precision, recall and F1 in percent, and the counts that they are of."""
+
+    precision: float
+    recall: float
+    f1: float
+    tp: Count
+    fp: Count
+    fn: Count
+
+
+class DistanceScores(TypedDict):
+    """Strict relations within a sentence (`intra`) and across sentences (`inter`)."""
+
+    intra: CountedScores
+    inter: CountedScores
 
 
 class Ranking(TypedDict):
@@ -85,8 +103,8 @@ class ExtraScores(TypedDict, total=False):
     coreference: dict[str, Measures]
     """MUC, B³ and CEAFφ4, and the mean of their F1."""
     lenient: dict[str, Measures]
-    by_relation_type: dict[str, Measures]
-    by_sentence_distance: dict[str, Measures]
+    by_relation_type: dict[str, CountedScores]
+    by_sentence_distance: DistanceScores
     ranking: Ranking
     ign: Measures
     on_gold: dict[str, Measures]
