@@ -28,9 +28,15 @@ from studies.record import StudyRecord, find_study_record, study_folder, write_s
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "reports" / "results", ROOT / "README.md"
+PICTURE = "table.png"
 STUDY, PROFILE, JOBS = "attribution", "docred-small", 2
 KEPT = (RECORD, CONFIG, HISTORY, "documents.*.json")
 """What is kept of a run folder."""
+LIMITS = (
+    "It is small: a 6-layer MiniLM in place of BERT-base, 600 training documents, a fifth of DocRED's, seven epochs. "
+    "It says what each part changes where everything else is the same, on the same seeds. It does not say what these "
+    "systems score with the poster's encoder, documents and epochs, nor that their order is the same there."
+)
 START, END = "<!-- real result: written by `python -m tests.real_result` -->", "<!-- end of the real result -->"
 
 
@@ -83,10 +89,14 @@ def build_block() -> str | None:
     commits = ", ".join(sorted({str(provenance.commit)[:7] for provenance in provenances}))
     hours = sum(record.seconds or 0 for record in records.values()) / 3600
     memory = max(record.peak_memory_mib or 0 for record in records.values())
+    picture = study_folder(RESULTS, study.label) / PICTURE
+    shown = f"![The same as LaTeX table]({picture.relative_to(ROOT)})"
     return "\n\n".join(
         [
             to_markdown(replace(results, title=study.study.question, findings=[], notes=[])).strip(),
+            *([shown] if picture.exists() else []),
             "\n".join(f"- {sentence}" for sentence in sentences),
+            LIMITS,
             f"`engram study run {STUDY} --profile {PROFILE} --jobs {JOBS}` at commit {commits}: {len(records)} runs, "
             f"{hours:.1f} hours of one core each, {JOBS} at once, at most {memory / 1024:.1f} GiB a run. The records "
             f"are in reports/results: `engram report {STUDY} --runs reports/results` makes every table and the page of "

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from core.commands.console import print_json, print_knock_outs, print_scores
+from core.commands.thresholds import check_thresholds, explain_overridden, explain_unreached
 from core.config.memory import MemoryConfig
 from core.config.schema import Format, RunConfig
 from core.data.documents import describe_unlabelled
 from core.data.formats import read_corpus
 from core.data.issues import Issues
 from core.errors import UserError, did_you_mean
-from core.model.thresholds import check_thresholds, explain_overridden, explain_unreached
 from core.records.memory_attention import attention_path, write_attention
 from core.scoring.metrics import TASKS, Scores, document_f1
 

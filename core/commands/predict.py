@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from core.commands.thresholds import check_thresholds, explain_overridden, explain_unreached
 from core.config.schema import Format
 from core.data.formats.predictions import parse_predictions
 from core.data.issues import Issues
 from core.data.stream import DocumentStream, open_documents
 from core.errors import UserError, fault
 from core.files import atomic_write, check_file_path, write_json
-from core.model.thresholds import check_thresholds, explain_overridden, explain_unreached
 from core.prediction.output import Output, is_pipe, open_output, settings_path, skipped_path
 from core.progress import progress_bar, say, stop_on_signals
 
