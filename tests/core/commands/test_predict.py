@@ -130,7 +130,8 @@ def test_lines_come_in_the_order_of_the_input_and_say_what_the_decoder_says(pred
     # Every mention, entity and relation has the score that the decoder gave it.
     for doc, made in zip(predicted, expected, strict=True):
         assert doc.annotation.mention_scores == made.mention_scores
-        assert doc.annotation.entity_scores == made.entity_scores
+        # Other documents in the batch change the last digits of a softmax.
+        assert doc.annotation.entity_scores == pytest.approx(made.entity_scores, abs=1e-6)
         assert len(made.mention_scores) == len(made.mentions)
         assert len(made.entity_scores) == len(made.entities)
 

@@ -5,6 +5,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,9 @@ class SlurmSoak:
 
     def limit(self) -> None:
         """The time of a task is nearly over."""
-        # Without a state, scancel waits for pending tasks of the array.
-        self.cluster.call("scancel", "--state=RUNNING", "--batch", "--signal=USR1", self.running(), check=False)
+        # Without a state, scancel waits for pending tasks of the array; with one, for a task that ends just now.
+        with suppress(subprocess.TimeoutExpired):
+            self.cluster.call("scancel", "--state=RUNNING", "--batch", "--signal=USR1", self.running(), check=False)
 
     def requeue(self) -> None:
         """An administrator queues a task again."""
@@ -101,7 +103,12 @@ def test_forty_runs_and_twenty_losses(tmp_path: Path, cluster: SlurmCluster) -> 
     try:
         code, _, err = study.run("whole", "--engine", "in-process")
         assert code == 0, err
-        code = SlurmSoak(study, cluster, key).run()
+        soak = SlurmSoak(study, cluster, key)
+        try:
+            code = soak.run()
+        finally:
+            soak.driver.kill()
+            soak.driver.wait()
         assert code == 0, (tmp_path / "drivers.txt").read_text()[-4000:]
         wait_until(lambda: not cluster.queue(), seconds=30.0)
         # What a killed driver left goes with the next one that ends after its jobs.
