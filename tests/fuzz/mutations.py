@@ -14,6 +14,8 @@ import yaml
 Syntax = Literal["json", "lines", "yaml", "text", "bytes"]
 """How a file is written; `lines`: a JSON value a line."""
 DEEP, LONG, HUGE = 5_000, 100_000, 10**400
+LARGE = 1_000_000
+"""Bytes from which on nothing more is changed: what is repeated fifty times would be repeated again."""
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 2**31, 2**63, -(2**63), 2**64, 1e300, -1e300, 0.5, math.inf, -math.inf, math.nan,
     "", "x", "\u0000", "\ud800", "../../../evil", "/etc/passwd", "$x^{", "=1+1", "<script>", "é" * 300, "NaN",
@@ -48,6 +50,8 @@ def mutate(content: bytes, syntax: Syntax, draw: random.Random) -> tuple[bytes, 
             )
             mutated, name = change(mutated, syntax, draw)
             names.append(name)
+            if len(mutated) > LARGE:
+                break
         if mutated != content:
             return mutated, " + ".join(names)
     raise AssertionError("nothing was changed")
