@@ -3,6 +3,9 @@
     python -m tests.real_result RUNS     copies what has finished below RUNS, then renews the block
     python -m tests.real_result          renews the block
 
+On a machine that has none of the runs, `cp -r reports/results RUNS` in a clone of the runs' commit, and the study's
+command there with `--runs RUNS`, computes the rest.
+
 `reports/results` is a folder of runs without weights and predictions (they hold the documents' text): `engram report
 attribution --runs reports/results` reads it. The block is there as soon as every row has a seed.
 """

@@ -125,7 +125,7 @@ def _encoder_folder(source: str) -> Path | None:
 def _width_in(path: Path) -> int | None:
     try:
         config = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     widths = [config[name] for name in WIDTHS if isinstance(config, dict) and isinstance(config.get(name), int)]
     return widths[0] if widths else None

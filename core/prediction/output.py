@@ -20,6 +20,7 @@ import msgspec
 from core.data.stream import STANDARD, Mark
 from core.errors import UserError
 from core.files import lock_folder, make_folder
+from core.input_files import Count, read_json
 from core.model.thresholds import Unreached
 from core.progress import say
 
@@ -47,8 +48,8 @@ class Done(msgspec.Struct, frozen=True):
 class _State(msgspec.Struct, frozen=True):
     done: Done = Done()
     of: dict[str, str] = {}
-    lines: int = 0
-    skipped: int = 0
+    lines: Count = 0
+    skipped: Count = 0
 
 
 class _Identified(msgspec.Struct):
@@ -178,15 +179,11 @@ def open_output(output: str, *, anew: bool, keep: int) -> Iterator[Output]:
 
 def _open_folder(folder: Path, keep: int) -> Output:
     """The output of a folder, without what was written after its last state."""
-    damaged = "is damaged: add --anew to delete what was predicted so far and begin again"
-    try:
-        raw = (folder / STATE).read_bytes() if (folder / STATE).exists() else b"{}"
-        state = msgspec.json.decode(raw, type=_State)
-    except msgspec.MsgspecError:
-        raise UserError(f"{folder / STATE} {damaged}") from None
+    way_out = "add --anew to delete what was predicted so far and begin again"
+    state = read_json(folder / STATE, _State, way_out) or _State()
     for file, size in ((folder / LINES, state.lines), (folder / SKIPPED, state.skipped)):
         file.touch()
         if file.stat().st_size < size:
-            raise UserError(f"{file} {damaged}")
+            raise UserError(f"{file} is damaged: it is shorter than it was; {way_out}")
         os.truncate(file, size)
     return Output(state, *((folder / name).open("ab") for name in (LINES, SKIPPED)), keep=keep, folder=folder)
