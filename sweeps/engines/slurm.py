@@ -144,8 +144,9 @@ class SlurmEngine(DetachedEngine):
 
     def _sbatch(self, submission: Path, module: str, words: str, *options: str) -> str:
         """Submit a script that runs a module of this package; the id of the job."""
-        # With exec the signals of Slurm reach Python.
-        python = shlex.join([sys.executable, "-m", f"sweeps.engines.{module}"])
+        # With exec the signals of Slurm reach Python, which warns of a module that its package has imported already.
+        quiet = ["-W", "ignore::RuntimeWarning:runpy"]
+        python = shlex.join([sys.executable, *quiet, "-m", f"sweeps.engines.{module}"])
         (submission / "task.sh").write_text(f"#!/bin/sh\nexec {python} {words}\n")
         command = ["sbatch", "--parsable", *self._options.flags, *options, str(submission / "task.sh")]
         return call(*command).strip().partition(";")[0]

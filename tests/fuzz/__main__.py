@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.targets import TARGETS, Target
 
+EVERY = 500
+"""After so many mutations it tells how far it is."""
 MODEL_SHARE = 4
 """One in so many rounds also mutates the files of a model, whose commands take seconds."""
 
@@ -48,6 +50,8 @@ def main() -> int:
                 for finding in campaign.try_mutation(target, number):
                     found[finding.target] += 1
                     print(finding, flush=True)
+                if done % EVERY == 0:
+                    print(f"{done} of {options.count} mutations, {found.total()} findings", file=sys.stderr)
         except KeyboardInterrupt:
             print("stopped")
         finally:
