@@ -89,7 +89,7 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
     runs = run_facts(frame)
     return [
         *([EMBEDDED_CORPUS_NOTE] if study.data_name == SYNTHETIC else ()),
-        *joint_differences(study.study, {row: read_config(config) for row, config in configs.items()}),
+        *joint_differences(study.study, {row: read_config(config, row) for row, config in configs.items()}),
         *chosen_row_notes(study),
         *missing_score_notes(study, runs),
         *external_notes(study, set(frame["row"])),
@@ -99,9 +99,9 @@ def limiting_notes(study: StudyRecord, frame: pd.DataFrame, configs: Mapping[str
     ]
 
 
-def read_config(recorded: Mapping[str, Any]) -> RunConfig:
-    """The config in a record; what a later release or W&B added is not ours to name."""
-    return validate(recorded, where="a recorded config: ", unknown="ignore")
+def read_config(recorded: Mapping[str, Any], row: str) -> RunConfig:
+    """The config in a record of a row; what a later release or W&B added is not ours to name."""
+    return validate(recorded, where=f"record.json of row {row}: ", unknown="ignore")
 
 
 def chosen_row_notes(study: StudyRecord) -> Iterator[str]:

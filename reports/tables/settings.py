@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from core.config.schema import RunConfig
 from core.config.signature import active_settings
 from reports.captions import label, read_config
 from reports.frame import ReportData, run_facts
@@ -24,7 +24,7 @@ def settings_table(data: ReportData) -> Table | None:
     values: dict[str, dict[str, list[str]]] = {}
     # Rows with memory first: they have all settings, in the order of the schema.
     for row in sorted(rows, key=lambda row: row not in with_memory):
-        for name, value in write_settings(configs[row], hashes.get(row, {})):
+        for name, value in write_settings(read_config(configs[row], row), hashes.get(row, {})):
             values.setdefault(name, {}).setdefault(value, []).append(row)
     lines, tidy = [], []
     for name, by_value in values.items():
@@ -58,9 +58,9 @@ def settings_table(data: ReportData) -> Table | None:
     )
 
 
-def write_settings(config: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The active settings of a recorded config by path, as text; a default where an older record has none."""
-    for path, value in active_settings(read_config(config)).items():
+def write_settings(config: RunConfig, hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The active settings of a config by path, as text."""
+    for path, value in active_settings(config).items():
         section, _, name = path.rpartition(".")
         if section == "data" and name in FILES and value:
             yield path, Path(value).name + (f" ({hashes[name]})" if name in hashes else "")

@@ -14,6 +14,7 @@ import yaml
 Syntax = Literal["json", "lines", "yaml", "text", "bytes"]
 """How a file is written; `lines`: a JSON value a line."""
 DEEP, LONG, HUGE = 5_000, 100_000, 10**400
+DEEPEST = 40
 LARGE = 1_000_000
 """Bytes from which on nothing more is changed: what is repeated fifty times would be repeated again."""
 ODD_VALUES: tuple[Any, ...] = (
@@ -160,11 +161,13 @@ def dig(values: list[Any], path: tuple[Any, ...]) -> Any:
 
 
 def walk(values: list[Any]) -> Any:
-    """The path of every value, few of a long list."""
+    """The path of every value, few of a long list; a list that YAML lets hold itself is followed some steps only."""
     waiting: list[tuple[Any, ...]] = [(number,) for number in range(len(values))]
     while waiting and len(waiting) < 100_000:
         path = waiting.pop()
         yield path
+        if len(path) == DEEPEST:
+            continue
         value = dig(values, path)
         if isinstance(value, dict):
             waiting += [(*path, key) for key in value]

@@ -8,6 +8,7 @@ from core.config.schema import RunConfig
 from core.config.section import NEUTRAL
 from core.config.signature import read_markers
 from core.records.record import RECORD
+from reports.captions import read_config
 from reports.frame import ReportData, load_study
 from reports.tables.layout import Table
 from reports.tables.settings import settings_table, write_settings
@@ -58,10 +59,10 @@ def test_settings_without_effect_are_left_out_and_old_records_have_defaults() ->
     scratch = build("jerex-grc", profile="quick").model_dump(mode="json")
     del scratch["training"]["select_from"]
     scratch["training"]["added_in_a_later_release"] = 1
-    settings = dict(write_settings(scratch, {}))
+    settings = dict(write_settings(read_config(scratch, "jerex"), {}))
     assert settings["training.select_from"] == "0"
     assert "encoder.scratch.width" in settings
     assert "encoder.pretrained" not in settings
-    other = dict(write_settings(build("jerex-grc", profile="paper").model_dump(mode="json"), {}))
+    other = dict(write_settings(build("jerex-grc", profile="paper"), {}))
     assert "encoder.scratch.width" not in other
     assert other["encoder.pretrained"] == "on"
