@@ -145,7 +145,7 @@ class TrialStore:
             fields["state"] = "running"
         try:
             trial = msgspec.convert(fields, SearchTrial, str_keys=True)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise UserError(
                 f"{self.shown}: trial {stored.number} of {self.name} was not written by Engram ({error}): give another "
                 "--name"
