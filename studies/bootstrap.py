@@ -57,12 +57,12 @@ def pair_counts(
     if not seeds:
         nothing = np.zeros((0, 0, 3), dtype=np.int64)
         return PairedCounts(row=nothing, baseline=nothing, seeds=())
-    runs = {str(files[0].get(seed, f"seed {seed} of the row")): row[seed] for seed in seeds}
-    runs |= {str(files[1].get(seed, f"seed {seed} of the baseline")): baseline[seed] for seed in seeds}
-    first_name, first = next(iter(runs.items()))
+    runs = [(files[0].get(seed, f"seed {seed} of the row"), row[seed]) for seed in seeds]
+    runs += [(files[1].get(seed, f"seed {seed} of the baseline"), baseline[seed]) for seed in seeds]
+    first_name, first = runs[0]
     ids = [document.id for document in first]
     arrays: list[Int[np.ndarray, "documents 3"]] = []
-    for name, documents in runs.items():
+    for name, documents in runs:
         totals = [add(list(document.counts[task].values())) for document in _in_order(documents, ids, name, first_name)]
         arrays.append(np.array(totals, dtype=np.int64).reshape(len(documents), 3))
         gold, own_gold = (array[:, 0] + array[:, 2] for array in (arrays[0], arrays[-1]))
@@ -74,7 +74,9 @@ def pair_counts(
     return PairedCounts(row=np.stack(arrays[: len(seeds)]), baseline=np.stack(arrays[len(seeds) :]), seeds=seeds)
 
 
-def _in_order(documents: Sequence[DocumentCounts], ids: list[str], name: str, first: str) -> Sequence[DocumentCounts]:
+def _in_order(
+    documents: Sequence[DocumentCounts], ids: list[str], name: Path | str, first: Path | str
+) -> Sequence[DocumentCounts]:
     by_id = {document.id: document for document in documents}
     if len(by_id) < len(documents) or by_id.keys() != set(ids):
         own = [document.id for document in documents]

@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,3 +157,13 @@ def test_other_documents_or_other_gold_cannot_be_compared() -> None:
         match=r"seed 2 of the row has 4 gold items of 'relation' in document 'x', and seed 1 of the row has 3",
     ):
         pair_counts(counts, counts, "relation")
+
+
+def test_files_stand_for_runs_also_where_both_rows_are_of_one_file() -> None:
+    files = {1: Path("a.json"), 2: Path("b.json")}
+    same = {1: scored(x=(1, 2, 1)), 2: scored(x=(2, 0, 0))}
+    pair = pair_counts(same, same, "relation", files=(files, files))
+    assert (pair.row == pair.baseline).all()
+    assert pair.row.shape == (2, 1, 3)
+    with pytest.raises(UserError, match=r"^b\.json has 6 gold items of 'relation' in document 'x', and a\.json has 3"):
+        pair_counts(same, {1: scored(x=(1, 2, 1)), 2: scored(x=(5, 0, 0))}, "relation", files=(files, files))
