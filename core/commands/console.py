@@ -97,7 +97,9 @@ def print_scores(scores: Scores) -> None:
         counts = [str(extra["counts"][task][key]) for key in ("tp", "fp", "fn")]
         tasks.add_row(_name(task), *values, *counts, style="bold" if task == HEADLINE else None)
     headline = _name(HEADLINE)
-    rows = [(f"coreference, {_name(measure)}", values) for measure, values in extra["coreference"].items()]
+    rows: list[tuple[str, Any]] = [
+        (f"coreference, {_name(measure)}", values) for measure, values in extra["coreference"].items()
+    ]
     rows += [(f"{_name(task)}, found by first mention", values) for task, values in extra["lenient"].items()]
     by_distance = extra.get("by_sentence_distance", {})
     rows += [(f"{headline}, {distance}-sentence", values) for distance, values in by_distance.items()]

@@ -144,7 +144,8 @@ class TrialStore:
         if not stored.state.is_finished():
             fields["state"] = "running"
         try:
-            trial = msgspec.convert(fields, SearchTrial, str_keys=True)
+            # As JSON, so that text which search.json could not hold is found here.
+            trial = msgspec.json.decode(msgspec.json.encode(fields), type=SearchTrial)
         except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise UserError(
                 f"{self.shown}: trial {stored.number} of {self.name} was not written by Engram ({error}): give another "

@@ -2,7 +2,17 @@
 
 from typing import NamedTuple
 
-from tests.fuzz.targets import OF_RUN, PLAN, SEARCH, SEARCH_FOLDER, SMALL
+from tests.fuzz.targets import (
+    ATTENTION,
+    OF_RUN,
+    OF_SEARCH,
+    OTHER,
+    PLAN,
+    REPORT,
+    SEARCH,
+    SEARCH_FOLDER,
+    SMALL,
+)
 
 
 class Case(NamedTuple):
@@ -26,4 +36,9 @@ CASES = (
     Case(STUDY_RECORD, b'"signature": "', b'"signature": "../', STATUS),
     Case(f"{SEARCH_FOLDER}/optuna.journal", b'"op_code":4', b'"op_code":[]', SEARCH),
     Case(f"{SEARCH_FOLDER}/optuna.journal", b'"op_code"', b'"op', SEARCH),
+    Case(f"{SEARCH_FOLDER}/optuna.journal", b'"runs":{"100":"', rb'"runs":{"100":"\ud800', SEARCH),
+    Case(f"{SEARCH_FOLDER}/search.json", b'"lr": "0.', b'"": "0.', OF_SEARCH[1]),
+    Case(f"{SMALL}/attention.test.jsonl", b"[[0.5,", b"[[", ATTENTION),
+    Case(f"{OTHER}/record.json", b'"intra"', b'"x"', OF_RUN[-1]),
+    Case(f"{OTHER}/record.json", b'"sentence_distance_table": 50', b'"sentence_distance_table": 0.0', REPORT),
 )
