@@ -17,6 +17,7 @@ from core.input_files import read_json_lines
 from core.records.memory_use import MemoryName, Place
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+"""A part of all attention that a softmax gave."""
 
 
 class ReadAttention(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """Inputs of every command: small whole files of each kind that any of them reads, made in one folder."""
 
 import json
+import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 import torch
 import yaml
 
+from core.config.presets import build
 from core.data.documents import Document
 from core.data.formats.docred import write_docred
 from core.data.formats.predictions import write_predictions
@@ -16,7 +18,7 @@ from core.records.memory_attention import DocumentAttention, ReadAttention, atte
 from core.records.record import read_record, write_record
 from core.records.timings import StepCosts
 from core.run.execute import run
-from studies.cost_calibration import Calibration, save_calibrations
+from studies.cost_calibration import Calibration, find_setup, find_system, save_calibrations
 from tests.core.checkpoint_import.test_convert import LABELS, random_weights
 from tests.core.checkpoint_import.test_convert import write as write_weights
 from tests.reports.memory_use_records import make_memory_use
@@ -55,8 +57,10 @@ def make_inputs(folder: Path) -> None:
         shutil.copy(folder / "predictions.jsonl", counts.with_name("predictions.test.jsonl"))
         store_memory_use(counts.parent, documents[0])
     costs = StepCosts(4, 0.5, 0.1, 2.0, {"train": 3, "validation": 3}, 300.0, 1_000)
-    setup, system = ("quick", "0123456789abcdef", "{}"), ("grc", False, 2)
-    save_calibrations([Calibration(setup, system, "plain", "a host", costs)], folder / "runs")
+    files = {"name": None, **dict.fromkeys(("train", "test"), str(folder / "docred.json"))}
+    config = build("jerex-grc", profile="quick", row={"data": files})
+    measured = Calibration(find_setup(config), find_system(config), "plain", platform.node(), costs)
+    save_calibrations([measured], folder / "runs")
     make_model(folder / "model", folder)
     make_checkpoint(folder / "import")
 
