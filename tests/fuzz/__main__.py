@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
+from core.progress import progress_bar
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.targets import TARGETS, Target
 
-EVERY = 500
-"""After so many mutations it tells how far it is."""
 MODEL_SHARE = 4
 """One in so many rounds also mutates the files of a model, whose commands take seconds."""
 
@@ -42,7 +41,7 @@ def main() -> int:
     # Also in the background of a shell, where an interrupt is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     found, done = Counter[str](), 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, progress_bar("mutations", options.count) as progress:
         campaign = Campaign(Path(folder) / "root", key=options.key)
         try:
             for target, number in islice(choose(options.target, options.number), options.count):
@@ -50,8 +49,7 @@ def main() -> int:
                 for finding in campaign.try_mutation(target, number):
                     found[finding.target] += 1
                     print(finding, flush=True)
-                if done % EVERY == 0:
-                    print(f"{done} of {options.count} mutations, {found.total()} findings", file=sys.stderr)
+                progress.advance(text=f"{found.total()} findings")
         except KeyboardInterrupt:
             print("stopped")
         finally:
