@@ -1,4 +1,5 @@
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,12 @@ def test_without_ray_or_a_cluster_it_says_what_to_do(monkeypatch: pytest.MonkeyP
         patch.setitem(sys.modules, "ray", None)
         with pytest.raises(UserError, match=r"needs Ray: pip install 'engram\[ray\]'"):
             build()
+    # Ray by itself would try for more than a minute, or stay with the cluster that it is connected to.
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(UserError, match=rf"no Ray cluster can be reached at --ray\.address {address} .*refused"):
+            build(address=address)
 
 
 def test_a_study_on_ray_ends_as_the_local_one(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
