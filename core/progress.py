@@ -30,14 +30,19 @@ Unit = Literal["items", "bytes"]
 class ProgressBar:
     """Counts work that is done, with a text next to it; where the total is not known, only the text is shown."""
 
-    def __init__(
-        self, title: str, total: int | None, progress: Progress | None, *, done: int = 0, unit: Unit = "items"
-    ) -> None:
-        self.title, self.total, self.done, self.unit, self.text = title, total, done, unit, ""
+    def __init__(self, title: str, total: int | None, progress: Progress | None, *, unit: Unit = "items") -> None:
+        self.title, self.total, self.done, self.unit, self.text = title, total, 0, unit, ""
         self._progress = progress
-        self._task = progress.add_task(title, total=total, completed=done, text="") if progress else None
-        self._before = done
+        self._task = progress.add_task(title, total=total, text="") if progress else None
+        self._before = 0
         self._start = self._shown = time.monotonic()
+
+    def resume(self, done: int) -> None:
+        """Begin where so much was done earlier, which does not count for the speed."""
+        self.done = self._before = done
+        self._start = self._shown = time.monotonic()
+        if self._progress is not None and self._task is not None:
+            self._progress.reset(self._task, completed=done)
 
     def advance(self, amount: int = 1, text: str | None = None) -> None:
         """Count work and, where a text is given, show it."""
@@ -64,14 +69,11 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None, *, done: int = 0, unit: Unit = "items") -> Iterator[ProgressBar]:
-    """A progress bar, shown while this lasts. `done` of the total was done earlier and does not count for the speed.
-
-    Bytes are shown as a percentage of their total.
-    """
+def progress_bar(title: str, total: int | None, *, unit: Unit = "items") -> Iterator[ProgressBar]:
+    """A progress bar, shown while this lasts; bytes are shown as a percentage of their total."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield ProgressBar(title, total, None, done=done, unit=unit)
+        yield ProgressBar(title, total, None, unit=unit)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -83,7 +85,7 @@ def progress_bar(title: str, total: int | None, *, done: int = 0, unit: Unit = "
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console) as progress:
-        yield ProgressBar(title, total, progress, done=done, unit=unit)
+        yield ProgressBar(title, total, progress, unit=unit)
 
 
 # SIGUSR1 is what schedulers send some time before a time limit.

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from transformers import BertConfig
 
 import engram
 from core.commands.train import USUAL_SETTINGS
@@ -357,6 +358,15 @@ def test_a_mistake_that_shows_before_the_first_step_leaves_no_run_behind(
     flags = ["--encoder.source", "scratch", "--data.train", str(documents), "--tracking.wandb", "disabled", *flags]
     assert message in misuse("train", "jerex-grc", *flags)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_tokenizer_with_more_pieces_than_the_encoder_is_refused(misuse: Misuse, documents: Path) -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertConfig(**sizes, vocab_size=5).save_pretrained("encoder")
+    Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "one", "more"]))
+    flags = ["--encoder.source", "encoder", "--encoder.pretrained", "false", "--encoder.tokenizer", "vocab.txt"]
+    line = misuse("train", "jerex-grc", *flags, "--data.train", str(documents), "--tracking.wandb", "disabled")
+    assert line.startswith("vocab.txt: it has 7 word pieces, the encoder only 5: give the encoder's own tokenizer")
 
 
 def test_a_folder_of_runs_that_cannot_be_written_is_not_called_full(

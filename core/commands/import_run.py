@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from core.data.formats.types_file import read_types
-from core.errors import UserError, fault, first_line
+from core.errors import UserError, first_line
 from core.files import atomic_write, check_writable, content_hash, make_folder, temporary_path
 from core.records.record import BEST, CONFIG, RunRecord, write_record
 
@@ -49,9 +49,7 @@ def import_run(
     wordpieces = load_wordpieces(tokenizer)
     imported = import_checkpoint(checkpoint, config=config, types=labels, wordpieces=wordpieces)
     vocabulary = imported.trained.model.encoder.transformer.config.vocab_size
-    if wordpieces.size > vocabulary:
-        what = f"has {wordpieces.size} word pieces, and the encoder of {checkpoint} only {vocabulary}"
-        raise fault(tokenizer, f"{what}: give the tokenizer that it was trained with (--tokenizer)")
+    wordpieces.check_size(vocabulary, tokenizer, "give the tokenizer that it was trained with (--tokenizer)")
     record = RunRecord(
         run_id=run_id(imported.config),
         status="imported",

@@ -133,7 +133,8 @@ def predict_all(documents: DocumentStream, opened: "OpenRun", target: Output, *,
     repairs.counts, repairs.examples = dict(target.done.repairs), dict(target.done.examples)
     wordpieces, positions, data = opened.trained.wordpieces, opened.positions, opened.config.data
     first_reason, answered, decoded = "", False, target.done.documents
-    with progress_bar("predicting", documents.size, done=target.done.mark.taken, unit="bytes") as progress:
+    with progress_bar("predicting", documents.size, unit="bytes") as progress:
+        progress.resume(target.done.mark.taken)
 
         def advance(count: int) -> None:
             nonlocal answered, decoded

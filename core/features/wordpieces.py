@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 from core.config.model_source import model_folder
 from core.data.documents import Document, Span
 from core.data.issues import Issues
-from core.errors import UserError
+from core.errors import UserError, fault
 from core.features.pretrained import load_pretrained, loading_error
 from core.input_files import read_text
 
@@ -68,6 +68,11 @@ class WordPieces:
     def size(self) -> int:
         """Number of piece ids, added tokens included: one more than the highest."""
         return 1 + max(self.tokenizer.get_vocab().values())
+
+    def check_size(self, rows: int, source: Path | str, way_out: str) -> None:
+        """Raise a UserError where there are more piece ids than an encoder has rows for."""
+        if self.size > rows:
+            raise fault(source, f"it has {self.size} word pieces, the encoder only {rows}: {way_out}")
 
     def pieces(self, tokens: Iterable[str]) -> list[list[int]]:
         """The piece ids of each token, word-pieced alone."""

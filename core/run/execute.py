@@ -258,12 +258,9 @@ def build_accelerator(config: RunConfig) -> Accelerator:
 def build_fresh_model(config: RunConfig, data: PreparedData) -> JointModel:
     """The model of a run, pretrained where its encoder is, everything else drawn by (seed, parameter name)."""
     loaded = load_encoder(config.encoder, vocabulary=data.wordpieces.size)
-    pieces = int(loaded.transformer.config.vocab_size)
-    if data.wordpieces.size > pieces:
-        raise UserError(
-            f"the tokenizer has {data.wordpieces.size} word pieces, encoder {config.encoder.source!r} only {pieces}: "
-            "give the encoder's own tokenizer (--encoder.tokenizer)"
-        )
+    tokenizer = config.encoder.tokenizer or config.encoder.source
+    way_out = "give the encoder's own tokenizer (--encoder.tokenizer)"
+    data.wordpieces.check_size(int(loaded.transformer.config.vocab_size), tokenizer, way_out)
     model = JointModel(Encoder(loaded.transformer), config, data.labels)
     initialise(model, loaded, seed=config.seed)
     set_constant_reads(model.reads, data.splits["train"], config.samples, data.labels)

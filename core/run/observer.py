@@ -61,7 +61,7 @@ class RunObserver:
         self.history.cut(step=position.step, validated=position.validated)
         validated = (row for row in reversed(read_history(self.history.path)) if row["kind"] == VALIDATION)
         self._validated = next(validated, None)
-        self.progress.advance(position.step)
+        self.progress.resume(position.step)
         return position
 
     def on_step(self, report: StepReport, state: TrainingState) -> None:

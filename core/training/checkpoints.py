@@ -104,9 +104,7 @@ def load_model(folder: Path, config: RunConfig) -> TrainedModel:
         raise fault(folder / ARCHITECTURE, f"{error}; {RESTORE}") from None
     model = build_checked_model(config, architecture, labels, weights, str(folder))
     wordpieces = load_wordpieces(str(folder / TOKENIZER))
-    if wordpieces.size > architecture["vocab_size"]:
-        what = f"it has {wordpieces.size} word pieces, the encoder only {architecture['vocab_size']}"
-        raise fault(folder / TOKENIZER, f"{what}; {RESTORE}")
+    wordpieces.check_size(architecture["vocab_size"], folder / TOKENIZER, RESTORE)
     return TrainedModel(model.eval(), wordpieces, labels, state)
 
 

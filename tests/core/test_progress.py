@@ -22,7 +22,8 @@ def test_items_are_counted_against_their_total(capsys: pytest.CaptureFixture[str
 
 
 def test_bytes_are_a_share_and_what_was_done_before_says_nothing_of_speed(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar("predicting", 1_000, done=800, unit="bytes") as progress:
+    with progress_bar("predicting", 1_000, unit="bytes") as progress:
+        progress.resume(800)
         progress.advance(100, "9 documents")
     # 100 bytes took 2 ticks of the clock, and 100 are left.
     assert capsys.readouterr().err == "predicting 90%  9 documents  2 s left\n"

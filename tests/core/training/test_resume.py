@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import core.progress
 import core.training.loop
 from core.config.presets import from_yaml, to_yaml
 from core.config.schema import RunConfig
@@ -117,6 +118,22 @@ def test_an_interrupted_control_resumes_exactly(tmp_path: Path, corpus: Path, re
     assert torch.load(interrupted / LAST, weights_only=True)["position"]["step"] == 14
     assert run(interrupted).status == "finished"
     assert outcome(interrupted) == outcome(whole)
+
+
+def test_what_was_trained_before_says_nothing_of_the_time_left(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(tmp_path / "run", corpus, "jerex-grc")
+    interrupt(tmp_path / "run", step=15)
+    capsys.readouterr()
+    monkeypatch.setattr(core.progress, "PLAIN_SECONDS", 0.0)
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
+    assert run(tmp_path / "run").status == "finished"
+    first = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("training "))
+    # The clock ticks twice a step, and 9 of 24 steps are left; 15 steps in 2 ticks would leave 1 s.
+    assert first.startswith("training 15/24")
+    assert first.endswith("  18 s left")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
