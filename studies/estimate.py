@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 
 from core.config.model_source import estimate_parameter_count
 from core.config.schema import RunConfig
@@ -87,7 +88,7 @@ def nearest_cost(
     own = [other for other in runs if other.run_id.rpartition("-")[0] == run.signature]
     alike = own or [other for other in runs if find_system(other.config) == system]
     if alike:
-        return average_cost(alike, run.config, "finished runs of these rows or of similar ones")
+        return typical_cost(alike, run.config, "finished runs of these rows or of similar ones")
     measured = [calibration for calibration in calibrations if calibration.setup == setup]
     if measured:
         # Where this very system was not measured, the slowest counts: rather too much than too little.
@@ -95,12 +96,13 @@ def nearest_cost(
         costs = nearest.costs
         source = f"{costs.steps} steps of row {nearest.row}"
         return Cost(costs.seconds(run.config), costs.peak_memory_mib, costs.parameters, source)
-    return average_cost(runs, run.config, "finished runs of other rows") if runs else None
+    return typical_cost(runs, run.config, "finished runs of other rows") if runs else None
 
 
-def average_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> Cost:
-    """The cost of a config by runs like it: their mean seconds per epoch, and the most memory and parameters."""
-    seconds_per_epoch = sum(run.seconds / run.config.training.epochs for run in runs) / len(runs)
+def typical_cost(runs: Sequence[RunSummary], config: RunConfig, source: str) -> Cost:
+    """The cost of a config by runs like it: their median seconds per epoch, and the most memory and parameters."""
+    # Not the mean: a run that had to share its machine would stretch all others.
+    seconds_per_epoch = median(run.seconds / run.config.training.epochs for run in runs)
     return Cost(
         seconds=seconds_per_epoch * config.training.epochs,
         memory_mib=max(run.peak_memory_mib or 0.0 for run in runs),

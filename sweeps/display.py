@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -46,11 +47,15 @@ class Screen:
         return len(self.run_states.with_status(WAITING, RUNNING))
 
     def seconds_left(self) -> float | None:
-        """How long the rest takes; None before any run is finished, or where nobody knows how many run at once."""
-        seconds = [state.summary.seconds for state in self.run_states.with_status(*SCORED)]
-        if not seconds or self.slots is None:
+        """How long the rest takes; None before any run is finished, or where nobody knows how many run at once.
+
+        Runs that finished here count, earlier ones only before there are any: they may have had another machine, or
+        shared this one.
+        """
+        finished = self.run_states.with_status(*SCORED)
+        if not finished or self.slots is None:
             return None
-        mean = sum(seconds) / len(seconds)
+        mean = fmean(state.summary.seconds for state in [run for run in finished if run.started] or finished)
         running = self.run_states.with_status(RUNNING)
         ran = sum(min(mean, time.monotonic() - state.started) for state in running)
         return max(0.0, mean * self.runs_left() - ran) / self.slots

@@ -98,6 +98,13 @@ def test_the_nearest_that_is_known_speaks_for_a_run(tmp_path: Path, documents: d
     assert set(seconds_of(estimated(other, tmp_path)).values()) == {40.0}
 
 
+def test_a_run_that_shared_its_machine_does_not_stretch_the_others(tmp_path: Path, documents: dict) -> None:
+    found = planned(tmp_path, documents, seeds=4)
+    for seed, seconds in enumerate((100.0, 110.0, 440.0)):
+        finish(row_of(found, "jerex-grc", seed), seconds=seconds)
+    assert seconds_of(estimated(found, tmp_path))[row_of(found, "jerex-grc", 3).run_id] == 110.0
+
+
 def test_seconds_grow_with_epochs(tmp_path: Path, documents: dict) -> None:
     finish(row_of(planned(tmp_path, documents), "jerex-grc"), seconds=40.0)
     longer = planned(tmp_path, documents | {"training": {"epochs": 12}})

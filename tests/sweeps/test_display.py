@@ -86,7 +86,16 @@ def test_of_more_rows_than_the_screen_has_lines_those_that_move_are_shown(tmp_pa
     assert shown[-1].startswith("57 finished, 2 running, 141 waiting")
 
 
-def test_time_left_is_read_off_earlier_runs(planned: Plan) -> None:
+def test_time_left_is_read_off_what_finished_here(planned: Plan) -> None:
+    compute(planned, FakeRun())
+    planned.runs[-1].folder.joinpath(RECORD).unlink()
+    run_states = read_states(planned)
+    here = run_states.by_id[planned.runs[0].run_id]
+    here.started, here.summary = 1.0, msgspec.structs.replace(here.summary, seconds=0.5)
+    assert Screen(run_states, slots=1).seconds_left() == pytest.approx(0.5)
+
+
+def test_time_left_is_read_off_earlier_runs_before_any_finished_here(planned: Plan) -> None:
     run = FakeRun()
     compute(planned, run)
     last = planned.runs[-1].folder / RECORD
