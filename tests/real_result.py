@@ -90,6 +90,7 @@ def build_block() -> str | None:
     published = [[row.group, row.title, *map(str, row.scores.values())] for row in PUBLISHED_ROWS]
     provenances = [record.provenance for record in records.values() if record.provenance is not None]
     commits = ", ".join(sorted({str(provenance.commit)[:7] for provenance in provenances}))
+    planned = sum(len(row.runs) for row in study.row_runs)
     hours = sum(record.seconds or 0 for record in records.values()) / 3600
     memory = max(record.peak_memory_mib or 0 for record in records.values())
     picture = study_folder(RESULTS, study.label) / PICTURE
@@ -100,10 +101,10 @@ def build_block() -> str | None:
             *([shown] if picture.exists() else []),
             "\n".join(f"- {sentence}" for sentence in sentences),
             LIMITS,
-            f"`engram study run {STUDY} --profile {PROFILE} --jobs {JOBS}` at commit {commits}: {len(records)} runs, "
-            f"{hours:.1f} hours of one core each, {JOBS} at once, at most {memory / 1024:.1f} GiB a run. The records "
-            f"are in reports/results: `engram report {STUDY} --runs reports/results` makes every table and the page of "
-            "them.",
+            f"`engram study run {STUDY} --profile {PROFILE} --jobs {JOBS}` at commit {commits}: {len(records)} of "
+            f"{planned} runs, {hours:.1f} hours of one core in all, {JOBS} at once, at most {memory / 1024:.1f} GiB a "
+            f"run. The records are in reports/results: `engram report {STUDY} --runs reports/results` makes every "
+            "table and the page of them.",
             "Published: other data, encoder, epochs",
             tabulate(published, ["", "System", *(TASK_HEADINGS[task] for task in TASK_HEADINGS)], tablefmt="pipe"),
         ]
