@@ -1,7 +1,7 @@
 """The real result: finished runs of a study kept in reports/results, and the block of the README that is made of them.
 
-    python -m tests.real_result RUNS     copies what has finished below RUNS, then renews the block
-    python -m tests.real_result          renews the block
+    python -m tests.real_result RUNS     copies what has finished below RUNS, then renews the block and its picture
+    python -m tests.real_result          renews the block and its picture (which needs pdflatex and pdftoppm)
 
 On a machine that has none of the runs, `cp -r reports/results RUNS` in a clone of the runs' commit, and the study's
 command there with `--runs RUNS`, computes the rest.
@@ -10,11 +10,14 @@ command there with `--runs RUNS`, computes the rest.
 attribution --runs reports/results` reads it. The block is there as soon as every row has a seed.
 """
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from shutil import copy2
+from shutil import copy2, which
+from tempfile import TemporaryDirectory
 
+from PIL import Image, ImageOps
 from tabulate import tabulate
 
 from core.records.record import CONFIG, HISTORY, RECORD, RunRecord, read_record
@@ -23,16 +26,18 @@ from reports.frame import load_study
 from reports.memory_use import compare_knock_outs
 from reports.page.answer import answer_study
 from reports.row_means import TASK_HEADINGS
+from reports.tables.latex.environments import to_latex
 from reports.tables.markdown import to_markdown
 from reports.tables.memory_use import memory_use_table
 from reports.tables.published import PUBLISHED_ROWS
 from reports.tables.results import main_table
 from studies.record import StudyRecord, find_study_record, study_folder, write_study_record
+from tests.reports.papers import ACL, TEX, compile_paper
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "reports" / "results", ROOT / "README.md"
-PICTURE = "table.png"
 STUDY, PROFILE, JOBS = "attribution", "docred-small", 2
+PICTURE = study_folder(RESULTS, f"{STUDY}@{PROFILE}") / "table.png"
 KEPT = (RECORD, CONFIG, HISTORY, "documents.*.json")
 """What is kept of a run folder."""
 LIMITS = (
@@ -93,12 +98,11 @@ def build_block() -> str | None:
     planned = sum(len(row.runs) for row in study.row_runs)
     hours = sum(record.seconds or 0 for record in records.values()) / 3600
     memory = max(record.peak_memory_mib or 0 for record in records.values())
-    picture = study_folder(RESULTS, study.label) / PICTURE
-    shown = f"![The same as LaTeX table]({picture.relative_to(ROOT)})"
+    shown = f"![The same as LaTeX table]({PICTURE.relative_to(ROOT)})"
     return "\n\n".join(
         [
             to_markdown(replace(results, title=study.study.question, findings=[], notes=[])).strip(),
-            *([shown] if picture.exists() else []),
+            *([shown] if PICTURE.exists() else []),
             "\n".join(f"- {sentence}" for sentence in sentences),
             LIMITS,
             f"`engram study run {STUDY} --profile {PROFILE} --jobs {JOBS}` at commit {commits}: {len(records)} of "
@@ -109,6 +113,24 @@ def build_block() -> str | None:
             tabulate(published, ["", "System", *(TASK_HEADINGS[task] for task in TASK_HEADINGS)], tablefmt="pipe"),
         ]
     )
+
+
+def draw_picture() -> None:
+    """The LaTeX table in a column of a paper; without LaTeX no picture, as an old one would show other numbers."""
+    PICTURE.unlink(missing_ok=True)
+    results = main_table(load_study(find_study(RESULTS), RESULTS))
+    if results is None or TEX is None or which("pdftoppm") is None:
+        return
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "table.tex").write_text(to_latex(results, STUDY), encoding="utf-8")
+        body = r"\usepackage{booktabs}\pagestyle{empty}\begin{document}\input{table.tex}\end{document}"
+        compile_paper(folder, f"{ACL}{body}")
+        draw = ["pdftoppm", "-png", "-singlefile", "-r", "200", "paper.pdf", "paper"]
+        subprocess.run(draw, cwd=folder, check=True)
+        with Image.open(folder / "paper.png") as drawn:
+            page = drawn.convert("L")
+            ImageOps.expand(page.crop(ImageOps.invert(page).getbbox()), border=16, fill=255).save(PICTURE)
 
 
 def renew(text: str, block: str | None) -> str:
@@ -123,6 +145,7 @@ def main() -> None:
     """Keep what is finished, and renew the block."""
     if len(sys.argv) > 1:
         print(f"{keep_finished(Path(sys.argv[1]))} finished runs are in {RESULTS}")
+    draw_picture()
     README.write_text(renew(README.read_text(encoding="utf-8"), build_block()), encoding="utf-8")
 
 

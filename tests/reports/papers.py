@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+ACL = r"""\documentclass[11pt,twocolumn]{article}
+\usepackage[a4paper,textwidth=455.24pt,textheight=702pt,columnsep=17.07pt]{geometry}
+\usepackage{times}\usepackage[T1]{fontenc}"""
 TEX = shutil.which("pdflatex")
 needs_latex = pytest.mark.skipif(
     TEX is None, reason="no pdflatex: apt-get install texlive-latex-recommended texlive-fonts-recommended"

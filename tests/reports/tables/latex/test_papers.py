@@ -10,7 +10,7 @@ from reports.commands import write_as_text
 from reports.tables.latex.environments import Paper
 from reports.tables.latex.text import write_character
 from reports.tables.layout import Table
-from tests.reports.papers import compile_paper, needs_latex
+from tests.reports.papers import ACL, compile_paper, needs_latex
 from tests.reports.tables.latex.paper_studies import (
     SHIPPED,
     make_comparison,
@@ -19,9 +19,6 @@ from tests.reports.tables.latex.paper_studies import (
     make_wide_study,
 )
 
-ACL = r"""\documentclass[11pt,twocolumn]{article}
-\usepackage[a4paper,textwidth=455.24pt,textheight=702pt,columnsep=17.07pt]{geometry}
-\usepackage{times}\usepackage[T1]{fontenc}"""
 ARTICLE = r"\documentclass{article}"
 CHARACTERS = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x2800)]))
 WORDS = "Some words of a paper that stand between its tables, as many as fill a few lines of it. " * 3
