@@ -18,11 +18,12 @@ from shutil import copy2, which
 from tempfile import TemporaryDirectory
 
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from tabulate import tabulate
 
 from core.records.record import CONFIG, HISTORY, RECORD, RunRecord, read_record
 from reports.baseline_differences import compare_to_baselines
-from reports.frame import load_study
+from reports.frame import ReportData, load_study
 from reports.memory_use import compare_knock_outs
 from reports.page.answer import answer_study
 from reports.row_means import TASK_HEADINGS
@@ -31,13 +32,15 @@ from reports.tables.markdown import to_markdown
 from reports.tables.memory_use import memory_use_table
 from reports.tables.published import PUBLISHED_ROWS
 from reports.tables.results import main_table
-from studies.record import StudyRecord, find_study_record, study_folder, write_study_record
+from studies.record import StudyRecord, find_study_record, study_folder, study_label, write_study_record
 from tests.reports.papers import ACL, TEX, compile_paper
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "reports" / "results", ROOT / "README.md"
 STUDY, PROFILE, JOBS = "attribution", "docred-small", 2
-PICTURE = study_folder(RESULTS, f"{STUDY}@{PROFILE}") / "table.png"
+PICTURE = study_folder(RESULTS, study_label(STUDY, PROFILE)) / "table.png"
+LATEX = "latex"
+"""What the picture holds besides pixels: the LaTeX of the table that it shows."""
 KEPT = (RECORD, CONFIG, HISTORY, "documents.*.json")
 """What is kept of a run folder."""
 LIMITS = (
@@ -80,13 +83,25 @@ def keep_finished(runs: Path) -> int:
     return len(records)
 
 
-def build_block() -> str | None:
-    """The block of the README, or None while a row has no seed yet."""
+def load_results() -> ReportData | None:
+    """The kept records of the study, or None while a row has no seed yet."""
     study = find_study(RESULTS)
-    records = finished(study, RESULTS)
-    if {row for row, _ in records} != set(study.study.rows):
+    if {row for row, _ in finished(study, RESULTS)} != set(study.study.rows):
         return None
-    data = load_study(study, RESULTS)
+    return load_study(study, RESULTS)
+
+
+def build_latex(data: ReportData) -> str:
+    """The main table in LaTeX."""
+    results = main_table(data)
+    assert results is not None
+    return to_latex(results, STUDY)
+
+
+def build_block(data: ReportData) -> str:
+    """The block of the README."""
+    study = data.study
+    records = finished(study, RESULTS)
     data = replace(data, compared=compare_to_baselines(study, data.frame), knock_outs=compare_knock_outs(data))
     results, use = main_table(data), memory_use_table(data)
     assert results is not None
@@ -115,22 +130,25 @@ def build_block() -> str | None:
     )
 
 
-def draw_picture() -> None:
+def draw_picture(latex: str) -> None:
     """The LaTeX table in a column of a paper; without LaTeX no picture, as an old one would show other numbers."""
     PICTURE.unlink(missing_ok=True)
-    results = main_table(load_study(find_study(RESULTS), RESULTS))
-    if results is None or TEX is None or which("pdftoppm") is None:
+    if TEX is None or which("pdftoppm") is None:
+        print("no picture: pdflatex or pdftoppm is missing (apt-get install texlive-latex-recommended poppler-utils)")
         return
+    shown = PngInfo()
+    shown.add_itxt(LATEX, latex)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "table.tex").write_text(to_latex(results, STUDY), encoding="utf-8")
+        (folder / "table.tex").write_text(latex, encoding="utf-8")
         body = r"\usepackage{booktabs}\pagestyle{empty}\begin{document}\input{table.tex}\end{document}"
         compile_paper(folder, f"{ACL}{body}")
         draw = ["pdftoppm", "-png", "-singlefile", "-r", "200", "paper.pdf", "paper"]
         subprocess.run(draw, cwd=folder, check=True)
         with Image.open(folder / "paper.png") as drawn:
             page = drawn.convert("L")
-            ImageOps.expand(page.crop(ImageOps.invert(page).getbbox()), border=16, fill=255).save(PICTURE)
+            picture = ImageOps.expand(page.crop(ImageOps.invert(page).getbbox()), border=16, fill=255)
+            picture.save(PICTURE, pnginfo=shown)
 
 
 def renew(text: str, block: str | None) -> str:
@@ -145,8 +163,10 @@ def main() -> None:
     """Keep what is finished, and renew the block."""
     if len(sys.argv) > 1:
         print(f"{keep_finished(Path(sys.argv[1]))} finished runs are in {RESULTS}")
-    draw_picture()
-    README.write_text(renew(README.read_text(encoding="utf-8"), build_block()), encoding="utf-8")
+    data = load_results()
+    if data is not None:
+        draw_picture(build_latex(data))
+        README.write_text(renew(README.read_text(encoding="utf-8"), build_block(data)), encoding="utf-8")
 
 
 if __name__ == "__main__":

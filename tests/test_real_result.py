@@ -1,8 +1,21 @@
 """The kept records of the real result, and the README's block that is made of them."""
 
 import pytest
+from PIL import Image
 
-from tests.real_result import KEPT, README, RESULTS, build_block, find_study, finished, renew
+from tests.real_result import (
+    KEPT,
+    LATEX,
+    PICTURE,
+    README,
+    RESULTS,
+    build_block,
+    build_latex,
+    find_study,
+    finished,
+    load_results,
+    renew,
+)
 
 KEPT_FILES = [path for path in RESULTS.rglob("*") if path.is_file()] if RESULTS.is_dir() else []
 needs_results = pytest.mark.skipif(not KEPT_FILES, reason="no run of the real result has finished yet")
@@ -10,8 +23,16 @@ needs_results = pytest.mark.skipif(not KEPT_FILES, reason="no run of the real re
 
 @needs_results
 def test_the_readme_has_the_block_that_the_kept_records_give() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert renew(text, build_block()) == text
+    data, text = load_results(), README.read_text(encoding="utf-8")
+    assert renew(text, None if data is None else build_block(data)) == text
+
+
+@pytest.mark.skipif(not PICTURE.exists(), reason="LaTeX was missing where the results were kept")
+def test_the_picture_shows_the_table_that_the_kept_records_give() -> None:
+    data = load_results()
+    assert data is not None
+    with Image.open(PICTURE) as picture:
+        assert picture.info[LATEX] == build_latex(data)
 
 
 @needs_results

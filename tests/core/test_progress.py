@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from rich.text import Text
 
 import core.progress
 from core.progress import progress_bar
@@ -27,6 +28,17 @@ def test_bytes_are_a_share_and_what_was_done_before_says_nothing_of_speed(capsys
         progress.advance(100, "9 documents")
     # 100 bytes took 2 ticks of the clock, and 100 are left.
     assert capsys.readouterr().err == "predicting 90%  9 documents  2 s left\n"
+
+
+def test_a_bar_in_a_terminal_begins_where_the_work_is_resumed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_bar("training", 24) as progress:
+        progress.resume(14)
+        progress.advance(1)
+    assert "15/24" in Text.from_ansi(capsys.readouterr().err).plain
 
 
 def test_without_a_total_the_text_tells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,10 @@ DEEPEST = 40
 LARGE = 1_000_000
 """Bytes from which on nothing more is changed: what is repeated fifty times would be repeated again."""
 PLAIN_VALUES: tuple[Any, ...] = (None, True, False, 0, -1, 1, 2, 2**31)
-ODD_NUMBERS = (2**63, -(2**63), 2**64, 1e300, -1e300, 0.5, math.inf, -math.inf, math.nan)
+BEYOND_INT64 = (2**63, -(2**63) - 1, 2**64)
+BEYOND_FLOAT32 = (1e300, -1e300)
+NO_JSON_NUMBERS = (math.inf, -math.inf, math.nan)
+ODD_NUMBERS = (*BEYOND_INT64, *BEYOND_FLOAT32, *NO_JSON_NUMBERS, 0.5)
 ODD_TEXTS = ("", "x", "\u0000", "\ud800", "../../../evil", "/etc/passwd", "$x^{", "=1+1", "<script>", "é" * 300, "NaN")
 ODD_CONTAINERS: tuple[Any, ...] = ([], {}, [[]], [None], [0, 0], {"x": 1}, {"": None}, [1, "x", {}])
 ODD_VALUES = (*PLAIN_VALUES, *ODD_NUMBERS, *ODD_TEXTS, *ODD_CONTAINERS)
