@@ -84,11 +84,12 @@ def keep_finished(runs: Path) -> int:
 
 
 def load_results() -> ReportData | None:
-    """The kept records of the study, or None while a row has no seed yet."""
+    """The kept records of the study and their differences, or None while a row has no seed yet."""
     study = find_study(RESULTS)
     if {row for row, _ in finished(study, RESULTS)} != set(study.study.rows):
         return None
-    return load_study(study, RESULTS)
+    data = load_study(study, RESULTS)
+    return replace(data, compared=compare_to_baselines(study, data.frame))
 
 
 def build_latex(data: ReportData) -> str:
@@ -102,8 +103,7 @@ def build_block(data: ReportData) -> str:
     """The block of the README."""
     study = data.study
     records = finished(study, RESULTS)
-    data = replace(data, compared=compare_to_baselines(study, data.frame), knock_outs=compare_knock_outs(data))
-    results, use = main_table(data), memory_use_table(data)
+    results, use = main_table(data), memory_use_table(replace(data, knock_outs=compare_knock_outs(data)))
     assert results is not None
     assert use is not None
     sentences = [*answer_study(study, data.compared), *use.findings]

@@ -3,6 +3,7 @@
 import pytest
 from PIL import Image
 
+from reports.tables.layout import MARK
 from tests.real_result import (
     KEPT,
     LATEX,
@@ -33,6 +34,8 @@ def test_the_picture_shows_the_table_that_the_kept_records_give() -> None:
     assert data is not None
     with Image.open(PICTURE) as picture:
         assert picture.info[LATEX] == build_latex(data)
+    table = [line for line in build_block(data).splitlines() if line.startswith("|")]
+    assert build_latex(data).count(r"^{\dagger}") == "".join(table).count(MARK)
 
 
 @needs_results
