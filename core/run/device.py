@@ -34,7 +34,8 @@ def find_device(name: str) -> torch.device:
 
 
 def reset_peak_memory() -> None:
-    """Reset the peak-memory counter, so that a worker's next run does not inherit the last one's; only on Linux."""
+    """Start the peak afresh, without what a worker's last run left behind; only on Linux."""
+    release_freed_memory()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -76,8 +77,8 @@ def release_freed_memory() -> None:
 def limit_onednn_cache() -> None:
     """Ask oneDNN to keep the code of few products; only before the first product, and unless the user set a number.
 
-    It keeps the code of the last 1,024 shapes. Hardly any two documents have the same, so that decoding would grow by
-    half a gigabyte over the first thousands of them and be no faster.
+    It keeps the code of the last 1,024 shapes. Hardly any two documents have the same, so that a process would grow by
+    a gigabyte over the first hundreds of them and be no faster.
     """
     for name in SHAPE_CACHES:
         os.environ.setdefault(name, str(CACHED_SHAPES))

@@ -42,7 +42,7 @@ from core.records.record import (
     write_record,
 )
 from core.records.tracking import Tracker
-from core.run.device import find_device, keep_freed_memory, peak_memory, reset_peak_memory
+from core.run.device import find_device, keep_freed_memory, limit_onednn_cache, peak_memory, reset_peak_memory
 from core.run.knock_out import has_reads, write_knock_outs
 from core.run.observer import RunObserver
 from core.scoring.diagnostics import Fact, training_facts
@@ -246,6 +246,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     device = find_device(config.runtime.device)
     if device.type == "cpu":
         keep_freed_memory()
+        limit_onednn_cache()
     if device.type == "cuda":
         torch.cuda.set_device(device)
     # Fused kernels may sum in another order each time; filling fresh memory would only cost time.

@@ -13,7 +13,7 @@ import torch
 from core.features.candidates import trainable_gold
 from core.features.wordpieces import EncodedDocument
 from core.model.decoder import Decoder, DecoderSettings
-from core.run.device import peak_memory, release_freed_memory, reset_peak_memory
+from core.run.device import peak_memory, reset_peak_memory
 from tests.bench.inference import Planted, decode_one, encode_alone
 from tests.bench.material import (
     THREADS,
@@ -39,7 +39,6 @@ def measure(size: str, what: str, phase: str, pieces: int) -> dict[str, float]:
     readings: Readings = {}
     whole = [glued(material, pieces)] if pieces else []
     # Building held two encoders for a moment.
-    release_freed_memory()
     reset_peak_memory()
     rest = peak_memory()
     for number in range(STEPS):

@@ -1,10 +1,14 @@
-"""Device: the caches of oneDNN are limited unless the user set a number."""
+"""Device: what a process keeps of one run for the next one is limited."""
 
 import os
+import sys
 
 import pytest
+import torch
 
-from core.run.device import SHAPE_CACHES, limit_onednn_cache
+from core.run.device import SHAPE_CACHES, keep_freed_memory, limit_onednn_cache, peak_memory, reset_peak_memory
+from core.run.execute import build_accelerator
+from tests.settings import full_config
 
 
 def test_onednn_caches_few_shapes_unless_the_user_set_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,3 +17,20 @@ def test_onednn_caches_few_shapes_unless_the_user_set_a_number(monkeypatch: pyte
     monkeypatch.delenv(other, raising=False)
     limit_onednn_cache()
     assert (os.environ[chosen], os.environ[other]) == ("500", "16")
+
+
+def test_a_run_on_the_cpu_limits_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SHAPE_CACHES:
+        monkeypatch.delenv(name, raising=False)
+    build_accelerator(full_config())
+    assert {os.environ[name] for name in SHAPE_CACHES} == {"16"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is reset on Linux only")
+def test_a_runs_peak_is_without_what_the_last_run_freed() -> None:
+    keep_freed_memory()
+    freed = torch.ones(200, 2**18)
+    before = peak_memory()
+    del freed
+    reset_peak_memory()
+    assert peak_memory() < before - 150
