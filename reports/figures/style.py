@@ -31,7 +31,8 @@ FACES: dict[Font, dict[str, Any]] = {
     "serif": {"font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix", "font.size": 9},
 }
 DOT, MEAN, BASELINE = "#56B4E9", "#0072B2", "#555555"
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX<>"
+"""As many as share no factor with the seven colours: the eighth line has the first colour, but not its marker."""
 MAX_LABEL_LINES = 4
 
 

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from core.records.record import HISTORY
-from reports.figures.training_curves import draw_curves, training_frame
+from reports.figures.training_curves import draw_curves, draw_means, training_frame
 from tests.reports.figures.legibility import check_legible
 from tests.reports.records import make_study, read_data
 
@@ -37,3 +39,11 @@ def test_curves_are_means_over_seeds_and_mark_where_reading_begins(tmp_path: Pat
     check_legible(figure)
     dotted = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     assert dotted == [50]
+
+
+def test_eight_rows_look_different() -> None:
+    labels = [f"row {number}" for number in range(8)]
+    numbers = pd.DataFrame([{"label": label, "step": 1, "mean": 1.0, "std": 0.0} for label in labels])
+    panel = Figure().subplots()
+    draw_means(panel, numbers, labels, markers=True)
+    assert len({(line.get_color(), line.get_marker()) for line in panel.lines}) == 8
