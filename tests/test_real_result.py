@@ -7,6 +7,8 @@ from reports.tables.layout import MARK
 from tests.real_result import (
     KEPT,
     LATEX,
+    ON_AMD,
+    ON_INTEL,
     PICTURE,
     README,
     RESULTS,
@@ -16,6 +18,7 @@ from tests.real_result import (
     finished,
     load_results,
     renew,
+    strict_f1,
 )
 
 KEPT_FILES = [path for path in RESULTS.rglob("*") if path.is_file()] if RESULTS.is_dir() else []
@@ -55,6 +58,26 @@ def test_all_kept_runs_are_of_one_commit_and_differ_in_nothing_but_memory_head_a
     }
     shared = ("data", "encoder", "training", "runtime")
     assert len({repr([record.config[part] for part in shared]) for record in records.values()}) == 1
+
+
+@needs_results
+def test_the_rows_of_a_group_share_the_machine_in_every_seed() -> None:
+    machines: dict[tuple[str, int], set[str]] = {}
+    for record in finished(find_study(RESULTS), RESULTS).values():
+        assert record.provenance is not None
+        key = record.config["model"]["relation_head"], record.config["seed"]
+        machines.setdefault(key, set()).add(record.provenance.machine)
+    assert len(machines) == 10
+    assert {len(names) for names in machines.values()} == {1}
+    assert len(set.union(*machines.values())) == 2
+
+
+@needs_results
+def test_which_record_of_the_run_computed_twice_counts_decides_whether_residual_is_higher_in_all_seeds() -> None:
+    records = finished(find_study(RESULTS), RESULTS)
+    scores = {key: record.metrics["test"]["relation_strict"]["f1"] for key, record in records.items()}
+    assert all(scores["residual-mrc", seed] > scores["jerex-mrc", seed] for seed in range(5))
+    assert strict_f1(ON_AMD) == scores["jerex-mrc", 2] < scores["residual-mrc", 2] < strict_f1(ON_INTEL)
 
 
 @needs_results

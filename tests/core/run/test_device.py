@@ -8,7 +8,7 @@ import torch
 
 from core.run.device import SHAPE_CACHES, keep_freed_memory, limit_onednn_cache, peak_memory, reset_peak_memory
 from core.run.execute import build_accelerator
-from tests.settings import full_config
+from tests.settings import changed, full_config
 
 
 def test_onednn_caches_few_shapes_unless_the_user_set_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,8 +21,10 @@ def test_onednn_caches_few_shapes_unless_the_user_set_a_number(monkeypatch: pyte
 
 def test_a_run_on_the_cpu_limits_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SHAPE_CACHES:
-        monkeypatch.delenv(name, raising=False)
-    build_accelerator(full_config())
+        # Set first, so that it is restored to unset.
+        monkeypatch.setenv(name, "500")
+        monkeypatch.delenv(name)
+    build_accelerator(changed(full_config(), "runtime.device", "cpu"))
     assert {os.environ[name] for name in SHAPE_CACHES} == {"16"}
 
 
